@@ -1,0 +1,136 @@
+/* The counters' page: laid out here, shared through /dev/shm where that can be. */
+#include "base/counters.h"
+
+#include "base/sys.h"
+
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CACHE_LINE 64
+
+static const struct {
+    char name[COUNTERS_NAME_LEN];
+    char text[COUNTERS_TEXT_LEN];
+} table[COUNTER_COUNT] = {
+#define X(name, text) {#name, text},
+    DMTR_COUNTERS(X)
+#undef X
+};
+
+/* A string that fills its field would lose its end. */
+#define X(name, text)                                                                                                  \
+    _Static_assert(sizeof #name <= COUNTERS_NAME_LEN && sizeof text <= COUNTERS_TEXT_LEN, "too long: " #name);
+DMTR_COUNTERS(X)
+#undef X
+
+static uint32_t values_offset(void) {
+    return (uint32_t)((sizeof(struct counters_page) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
+}
+
+static size_t page_bytes(void) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t bytes = values_offset() + COUNTER_COUNT * sizeof(uint64_t) + sizeof table;
+    return (bytes + page - 1) / page * page;
+}
+
+/* Fills the zeroed page. Its magic comes last, so that a reader who sees it sees the rest. */
+static void describe(struct counters *c, uint32_t runtime) {
+    struct counters_page *page = c->page;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    page->pid = (uint32_t)getpid();
+    page->runtime = runtime;
+    page->start_unix_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    memcpy(page->comm, program_invocation_short_name, strnlen(program_invocation_short_name, sizeof page->comm - 1));
+    page->count = COUNTER_COUNT;
+    page->name_len = COUNTERS_NAME_LEN;
+    page->text_len = COUNTERS_TEXT_LEN;
+    page->values_offset = values_offset();
+    page->names_offset = page->values_offset + COUNTER_COUNT * (uint32_t)sizeof(uint64_t);
+    page->texts_offset = page->names_offset + COUNTER_COUNT * COUNTERS_NAME_LEN;
+    c->values = (uint64_t *)(void *)((char *)page + page->values_offset);
+    for (uint32_t i = 0; i < COUNTER_COUNT; i++) {
+        memcpy((char *)page + page->names_offset + i * COUNTERS_NAME_LEN, table[i].name, COUNTERS_NAME_LEN);
+        memcpy((char *)page + page->texts_offset + i * COUNTERS_TEXT_LEN, table[i].text, COUNTERS_TEXT_LEN);
+    }
+    __atomic_store_n(&page->magic, COUNTERS_MAGIC, __ATOMIC_RELEASE);
+}
+
+/*
+ * Removes the page of a dead process that had our pid. A living owner (of another pid namespace) is known by its
+ * lock, which lasts as long as its mapping.
+ */
+static int remove_stale(const char *path) {
+    int fd = SYS(open, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0) return fd;
+    int r = SYS(flock, fd, LOCK_EX | LOCK_NB);
+    if (r == 0) r = SYS(unlink, path);
+    close(fd);
+    return r;
+}
+
+/* A new, empty, locked file of c->page_bytes. The descriptor or a negative errno. */
+static int create_page_file(const struct counters *c) {
+    const int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC;
+    int fd = SYS(open, c->path, flags, 0600), r;
+    if (fd == -EEXIST) {
+        r = remove_stale(c->path);
+        if (r < 0) return r;
+        fd = SYS(open, c->path, flags, 0600);
+    }
+    if (fd < 0) return fd;
+    r = SYS(flock, fd, LOCK_EX | LOCK_NB);
+    if (r == 0) r = SYS(fchmod, fd, 0644);
+    if (r == 0) r = SYS(fallocate, fd, 0, 0, (off_t)c->page_bytes); /* a full /dev/shm shows here, not as SIGBUS */
+    if (r == 0) return fd;
+    close(fd);
+    unlink(c->path);
+    return r;
+}
+
+static int map_shared(struct counters *c, uint32_t runtime) {
+    snprintf(c->path, sizeof c->path, "/dev/shm/dmtr.%ld.%u", (long)getpid(), runtime);
+    int fd = create_page_file(c);
+    if (fd >= 0) {
+        int error = FAULT_POINT("mmap");
+        void *p = error ? MAP_FAILED : mmap(NULL, c->page_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        if (!error) error = errno;
+        close(fd);
+        if (p != MAP_FAILED) {
+            c->page = p;
+            return 0;
+        }
+        unlink(c->path);
+        fd = -error;
+    }
+    c->path[0] = '\0';
+    return fd;
+}
+
+int counters_init(struct counters *c, uint32_t runtime, int shared, int *cause) {
+    int r = 0, error;
+    memset(c, 0, sizeof *c);
+    *cause = 0;
+    c->page_bytes = page_bytes();
+    if (shared) {
+        r = map_shared(c, runtime);
+        *cause = -r;
+    }
+    if (!c->page) c->page = sys_map(c->page_bytes, PROT_READ | PROT_WRITE, 0, &error);
+    if (!c->page) return -ENOMEM;
+    describe(c, runtime);
+    return r < 0;
+}
+
+void counters_fini(struct counters *c) {
+    if (c->path[0] && c->page->pid == (uint32_t)getpid()) unlink(c->path); /* a forked child leaves it alone */
+    if (c->page) munmap(c->page, c->page_bytes);
+    memset(c, 0, sizeof *c);
+}

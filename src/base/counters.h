@@ -1,0 +1,80 @@
+/*
+ * Counters: declared once here (name, one sentence), kept per runtime in a page that other processes can map
+ * and read (`dmtr ss`).
+ */
+#ifndef BASE_COUNTERS_H
+#define BASE_COUNTERS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define DMTR_COUNTERS(X)                                                                                               \
+    X(ops_started, "Operations begun")                                                                                 \
+    X(ops_completed, "Operations completed, with or without error")                                                    \
+    X(ops_failed, "Operations completed with an error")                                                                \
+    X(ops_dropped, "Operations given up with dmtr_drop")                                                               \
+    X(ops_limit, "Calls refused because core.max_operations was reached")                                              \
+    X(queues_opened, "Queues opened, accepted ones included")                                                          \
+    X(queues_closed, "Queues closed")                                                                                  \
+    X(queues_limit, "Queues refused because core.max_queues was reached")                                              \
+    X(push_bytes_limit, "Pushes refused because a queue's push limit was reached")                                     \
+    X(wait_calls, "Waits of any kind")                                                                                 \
+    X(wait_sleeps, "Times a wait slept in the kernel")                                                                 \
+    X(wait_scans, "Times wait_any had to walk its whole list")                                                         \
+    X(wakes, "Waits ended by dmtr_wake")                                                                               \
+    X(polls, "Rounds of polling the devices")                                                                          \
+    X(timers_fired, "Timers that expired")                                                                             \
+    X(copied_bytes, "Payload bytes the library copied")                                                                \
+    X(frame_bad_header, "Framed streams ended because of a bad header")                                                \
+    X(frame_too_large, "Framed streams ended because a message exceeded frame.max_bytes")                              \
+    X(posix_syscalls, "System calls made by the kernel socket and file queues")                                        \
+    X(posix_accepts, "Connections accepted from the kernel")                                                           \
+    X(posix_accept_errors, "Accepts that the kernel refused, such as for want of descriptors")                         \
+    X(posix_accept_backlog_limit, "Times accepting paused because accepted connections were not taken")                \
+    X(posix_recv_ahead_limit, "Times receiving paused because received data was not popped")                           \
+    X(posix_recv_buffers_empty, "Times the kernel found no provided receive buffer")                                   \
+    X(posix_send_zerocopy, "Sends made without a copy by the kernel")                                                  \
+    X(posix_send_zerocopy_copied, "Zero-copy sends that the kernel copied all the same")                               \
+    X(posix_datagrams_truncated, "Datagrams cut because they exceeded the buffer or the pop's count")
+
+enum counter {
+#define X(name, text) COUNTER_##name,
+    DMTR_COUNTERS(X)
+#undef X
+        COUNTER_COUNT
+};
+
+#define COUNTERS_MAGIC 0x646d747263747231ull /* "dmtrctr1" */
+#define COUNTERS_NAME_LEN 40
+#define COUNTERS_TEXT_LEN 104
+
+/* What is in the page: self-describing, so that a reader of another version can show it. */
+struct counters_page {
+    uint64_t magic;
+    uint32_t pid;
+    uint32_t runtime;
+    uint64_t start_unix_ns;
+    char comm[16];
+    uint32_t count;
+    uint32_t name_len, text_len;
+    uint32_t names_offset, texts_offset, values_offset; /* bytes from the start of the page */
+};
+
+struct counters {
+    uint64_t *values; /* [COUNTER_COUNT], written by the owner alone */
+    struct counters_page *page;
+    size_t page_bytes;
+    char path[64]; /* of the page; empty where it could not be shared */
+};
+
+/*
+ * Maps the page, shared as /dev/shm/dmtr.PID.RUNTIME when `shared`, else (or where that cannot be) private; the
+ * return value says which: 0 as asked, 1 private although shared was asked (errno of the cause in *cause), -ENOMEM.
+ */
+int counters_init(struct counters *c, uint32_t runtime, int shared, int *cause);
+void counters_fini(struct counters *c); /* unmaps and unlinks */
+
+#define counter_add(c, name, n) ((c)->values[COUNTER_##name] += (uint64_t)(n))
+#define counter_inc(c, name) counter_add(c, name, 1)
+
+#endif

@@ -1,0 +1,52 @@
+/* Log-linear histogram: two significant digits, 1 ns ... 1 h. */
+#ifndef BASE_HIST_H
+#define BASE_HIST_H
+
+#include <stdint.h>
+
+#define HIST_SUB_BITS 7 /* 128 sub-buckets an octave: error below 1% */
+#define HIST_MAX_NS   3600000000000ull
+#define HIST_BUCKETS  ((43 - HIST_SUB_BITS) << HIST_SUB_BITS) /* checked in hist.c against HIST_MAX_NS */
+
+struct hist {
+    uint64_t count, sum, min, max;
+    uint64_t buckets[HIST_BUCKETS];
+};
+
+/* Makes it empty: count, sum and max 0, min UINT64_MAX. */
+void hist_init(struct hist *h);
+
+/*
+ * The bucket of a value up to HIST_MAX_NS: the value itself while it has at most HIST_SUB_BITS + 1 bits, beyond that
+ * its leading HIST_SUB_BITS + 1 bits, octave after octave.
+ */
+static inline uint32_t hist_bucket(uint64_t ns) {
+    unsigned shift = 63u - HIST_SUB_BITS - (unsigned)__builtin_clzll(ns | (1u << HIST_SUB_BITS));
+    return (shift << HIST_SUB_BITS) + (uint32_t)(ns >> shift);
+}
+
+/* Adds a sample; above HIST_MAX_NS counts as HIST_MAX_NS. At most 15 instructions where inlined. */
+static inline void hist_record(struct hist *h, uint64_t ns) {
+    if (__builtin_expect(ns > h->max, 0)) { /* max is never above HIST_MAX_NS, so this is the only place to check */
+        if (ns > HIST_MAX_NS) ns = HIST_MAX_NS;
+        h->max = ns;
+    }
+    if (__builtin_expect(ns < h->min, 0)) h->min = ns;
+    h->count++;
+    h->sum += ns;
+    h->buckets[hist_bucket(ns)]++;
+}
+
+/* Adds all samples of `from` to `into`. */
+void hist_merge(struct hist *into, const struct hist *from);
+
+/*
+ * The value at or below which `percentile` percent (0 ... 100) of the samples lie, rounded up to the edge of its
+ * bucket but not beyond the largest sample; 0 when empty.
+ */
+uint64_t hist_percentile(const struct hist *h, double percentile);
+
+/* Smallest and largest value that bucket i < HIST_BUCKETS counts, for plots. */
+void hist_bucket_bounds(uint32_t i, uint64_t *low, uint64_t *high);
+
+#endif

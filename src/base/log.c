@@ -1,0 +1,79 @@
+/* Log lines: formatted into a buffer on the stack, handed over in one write each. */
+#include "base/log.h"
+
+#include "base/clock.h"
+#include "base/sys.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOG_LINE_BYTES 512 /* longer lines are cut */
+#define LOG_WINDOW_NS  1000000000ull
+
+static const struct {
+    const char *name;
+    int syslog_priority;
+} levels[] = {
+    [LOG_LEVEL_ERROR] = {"error", LOG_ERR},
+    [LOG_LEVEL_WARN] = {"warning", LOG_WARNING},
+    [LOG_LEVEL_INFO] = {"info", LOG_INFO},
+    [LOG_LEVEL_DEBUG] = {"debug", LOG_DEBUG},
+};
+
+/* "dmtr 2026-01-31T12:00:00.123456Z warning: text", in UTC. */
+static void emit_stderr(enum log_level level, const char *text) {
+    char line[LOG_LINE_BYTES + 64], stamp[32];
+    struct timespec now;
+    struct tm tm;
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &tm);
+    strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &tm);
+    int len =
+        snprintf(line, sizeof line, "dmtr %s.%06ldZ %s: %s\n", stamp, now.tv_nsec / 1000, levels[level].name, text);
+    if (len < 0) return;
+    if ((size_t)len >= sizeof line) len = (int)sizeof line - 1;
+    (void)SYS(write, STDERR_FILENO, line, (size_t)len); /* nowhere to report a log that cannot be written */
+}
+
+static void emit(const struct log *l, enum log_level level, const char *text) {
+    if (l->sink == LOG_SINK_STDERR) emit_stderr(level, text);
+    if (l->sink == LOG_SINK_SYSLOG) syslog(LOG_USER | levels[level].syslog_priority, "dmtr: %s", text);
+}
+
+/* Whether the site may speak; how many lines were left out before, if it has not said so yet. */
+static bool site_admits(struct log_site *site, uint32_t *left_out) {
+    uint64_t now = clock_now_ns();
+    *left_out = 0;
+    if (site->in_window == 0 || now - site->window_start_ns >= LOG_WINDOW_NS) {
+        *left_out = site->suppressed;
+        site->window_start_ns = now;
+        site->in_window = site->suppressed = 0;
+    }
+    if (site->in_window == LOG_BURST) {
+        site->suppressed++;
+        return false;
+    }
+    site->in_window++;
+    return true;
+}
+
+void log_write(const struct log *l, enum log_level level, struct log_site *site, const char *fmt, ...) {
+    char text[LOG_LINE_BYTES];
+    uint32_t left_out;
+    va_list args;
+    int saved_errno = errno;
+    if (l->sink == LOG_SINK_NONE || !site_admits(site, &left_out)) return;
+    if (left_out) {
+        snprintf(text, sizeof text, "%u more lines like the next were left out", left_out);
+        emit(l, level, text);
+    }
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    emit(l, level, text);
+    errno = saved_errno;
+}

@@ -1,0 +1,23 @@
+/* Internal allocations, in one place so that tests can make them fail. */
+#include "base/sys.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+
+void *sys_calloc(size_t count, size_t size) {
+    return FAULT_POINT("calloc") ? NULL : calloc(count, size);
+}
+
+void sys_free(void *p) {
+    free(p);
+}
+
+void *sys_map(size_t bytes, int prot, int flags, int *error) {
+    void *p;
+    *error = FAULT_POINT("mmap");
+    if (*error) return NULL;
+    p = mmap(NULL, bytes, prot, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+    if (p != MAP_FAILED) return p;
+    *error = errno;
+    return NULL;
+}
