@@ -1,0 +1,72 @@
+/* Starting and ending a thread's runtime. */
+#include "api/api.h"
+#include "base/clock.h"
+#include "core/registry.h"
+#include "core/wait.h"
+#include "dmtr/dmtr.h"
+#include "libos/registry.h"
+
+#include <string.h>
+
+_Thread_local struct dmtr_runtime *api_runtime;
+
+static int start(const struct config *config, struct dmtr_runtime **rt_out) {
+    const struct log log = {.level = (enum log_level)config->log_level, .sink = (enum log_sink)config->log_sink};
+    const struct libos *libos = libos_find(config->libos);
+    if (!libos) {
+        log_error(&log, "libos \"%s\" is not known or not part of this build; `dmtr options` lists the choices",
+                  config->libos);
+        return -EINVAL;
+    }
+    int r = runtime_new(rt_out, config);
+    if (r) {
+        log_error(&log, "no runtime can be made: %s", strerror(-r));
+        return r;
+    }
+    void *state;
+    r = runtime_libos(*rt_out, libos, &state);
+    if (r) runtime_delete(*rt_out);
+    return r;
+}
+
+int dmtr_init(int argc, char *argv[]) {
+    if (api_runtime) return EEXIST;
+    if (argc < 0 || (argc > 0 && !argv)) return EINVAL;
+    struct config config;
+    char error[CONFIG_ERROR_MAX];
+    int r = config_load(&config, argc, argv, error);
+    if (r) {
+        const struct log log = {.level = LOG_LEVEL_ERROR, .sink = LOG_SINK_STDERR};
+        log_error(&log, "%s", error);
+        return -r;
+    }
+    return -start(&config, &api_runtime);
+}
+
+int dmtr_fini(void) {
+    API_RUNTIME(rt);
+    runtime_delete(rt);
+    api_runtime = NULL;
+    return 0;
+}
+
+int dmtr_runtime_current(dmtr_runtime_t *runtime_out) {
+    API_RUNTIME(rt);
+    if (!runtime_out) return EINVAL;
+    *runtime_out = rt->id;
+    return 0;
+}
+
+int dmtr_wake(dmtr_runtime_t runtime) {
+    return -registry_wake(runtime);
+}
+
+int dmtr_event_fd(int *fd_out) {
+    API_RUNTIME(rt);
+    if (!fd_out) return EINVAL;
+    return -event_fd_get(rt, fd_out);
+}
+
+uint64_t dmtr_now_ns(void) {
+    return clock_now_ns();
+}

@@ -1,0 +1,101 @@
+/*
+ * Configuration. Every option stands once, in the table below: key, type, default, bounds, unit, and the sentence that
+ * becomes `--help`, the manual and the error text. Sources, the later ones win: defaults, the YAML file
+ * (--dmtr-config, else the environment's DMTR_CONFIG), the environment (DMTR_ and the key in capitals with
+ * underscores: DMTR_WAIT_POLICY), --dmtr-set KEY=VALUE.
+ */
+#ifndef CORE_CONFIG_H
+#define CORE_CONFIG_H
+
+#include "base/log.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define CONFIG_STRING_MAX 256
+
+enum wait_policy { WAIT_SPIN, WAIT_ADAPTIVE, WAIT_BLOCK };
+enum posix_engine { POSIX_AUTO, POSIX_IO_URING, POSIX_EPOLL };
+
+/*
+ * UINT(key, field, default, min, max, unit, text)
+ * ENUM(key, field, default, choices, text): choices are a NULL-terminated list of names by value
+ * BOOL(key, field, default, text)
+ * STRING(key, field, default, text)
+ */
+#define DMTR_OPTIONS(UINT, ENUM, BOOL, STRING)                                                                         \
+    STRING("libos", libos, "posix", "Network for dmtr_socket: posix, or an alias of it")                               \
+    ENUM("wait.policy", wait_policy, WAIT_ADAPTIVE, config_wait_policies,                                              \
+         "How a wait idles: spin (never sleep), adaptive (spin, then sleep), block (sleep at once)")                   \
+    UINT("wait.spin_us", wait_spin_us, 50, 0, 1000000, "us", "Longest time the adaptive policy spins before it sleeps") \
+    UINT("core.max_operations", max_operations, 1048576, 16, 4194304, "operations",                                    \
+         "Most operations outstanding at a time in a runtime")                                                         \
+    UINT("core.max_queues", max_queues, 1048576, 4, 2097151, "queues", "Most queues open at a time in a runtime")      \
+    UINT("core.linger_ms", linger_ms, 1000, 0, 600000, "ms",                                                           \
+         "Longest time dmtr_fini waits for pushed data of closed queues to be delivered")                              \
+    UINT("queue.push_limit_bytes", push_limit_bytes, 67108864, 1, 1099511627776, "bytes",                              \
+         "Most bytes of pushes outstanding on a queue (DMTR_SO_PUSH_LIMIT)")                                           \
+    UINT("memory.max_elements", memory_max_elements, 1048576, 1, 16777216, "elements",                                 \
+         "Most elements an in-memory queue or sort operator holds; a further push waits")                                                   \
+    UINT("frame.max_bytes", frame_max_bytes, 16777216, 1, 67108864, "bytes",                                           \
+         "Largest message accepted on a framed stream")                                                                \
+    ENUM("posix.engine", posix_engine, POSIX_AUTO, config_posix_engines,                                               \
+         "Kernel interface of libos posix: auto (io_uring where the kernel has what is needed), io_uring, epoll")      \
+    UINT("posix.ring_entries", posix_ring_entries, 1024, 16, 32768, "entries", "Size of the io_uring submission ring") \
+    UINT("posix.recv_buffer_bytes", posix_recv_buffer_bytes, 16384, 512, 65536, "bytes",                               \
+         "Size of one receive buffer; a larger datagram is cut")                                                       \
+    UINT("posix.recv_buffers", posix_recv_buffers, 1024, 8, 32768, "buffers",                                          \
+         "Receive buffers given to the kernel in advance (io_uring)")                                                  \
+    UINT("posix.recv_ahead_bytes", posix_recv_ahead_bytes, 262144, 0, 1073741824, "bytes",                             \
+         "Most received data held for one queue before it is popped")                                                  \
+    UINT("posix.accept_ahead", posix_accept_ahead, 128, 1, 65535, "connections",                                       \
+         "Most connections held for one listener before they are accepted")                                            \
+    UINT("posix.zerocopy_min_bytes", posix_zerocopy_min_bytes, 32768, 0, 1073741824, "bytes",                          \
+         "Smallest push that io_uring sends without a copy; 0 never")                                                  \
+    UINT("posix.registered_files", posix_registered_files, 4096, 0, 32768, "descriptors",                              \
+         "Descriptors registered with io_uring; further ones work unregistered")                                       \
+    BOOL("stats.share", stats_share, true, "Let `dmtr ss` read the counters of this process")                          \
+    ENUM("log.level", log_level, LOG_LEVEL_WARN, config_log_levels, "Least severity logged: error, warn, info, debug") \
+    ENUM("log.sink", log_sink, LOG_SINK_STDERR, config_log_sinks, "Where the log goes: stderr, syslog, none")
+
+extern const char *const config_wait_policies[];
+extern const char *const config_posix_engines[];
+extern const char *const config_log_levels[];
+extern const char *const config_log_sinks[];
+
+struct config {
+#define CONFIG_UINT(key, field, def, min, max, unit, text) uint64_t field;
+#define CONFIG_ENUM(key, field, def, choices, text) int field;
+#define CONFIG_BOOL(key, field, def, text) bool field;
+#define CONFIG_STRING(key, field, def, text) char field[CONFIG_STRING_MAX];
+    DMTR_OPTIONS(CONFIG_UINT, CONFIG_ENUM, CONFIG_BOOL, CONFIG_STRING)
+#undef CONFIG_UINT
+#undef CONFIG_ENUM
+#undef CONFIG_BOOL
+#undef CONFIG_STRING
+};
+
+#define CONFIG_ERROR_MAX 512
+
+/* All defaults. */
+void config_init(struct config *c);
+
+/*
+ * Reads all sources in order; other arguments in argv are left alone. 0, or a negative errno with one line in `error`
+ * that names file, line or variable, the key, and what is right: the nearest valid key, or the valid values.
+ * -EINVAL: wrong content; -ENOENT and the like: the file cannot be read.
+ */
+int config_load(struct config *c, int argc, char *const argv[], char error[CONFIG_ERROR_MAX]);
+
+/* One key = value, with the same errors; `where` ("--dmtr-set", "file:line") begins the text. */
+int config_set(struct config *c, const char *key, const char *value, const char *where, char error[CONFIG_ERROR_MAX]);
+
+/* One file. */
+int config_load_file(struct config *c, const char *path, char error[CONFIG_ERROR_MAX]);
+
+/* The table as text for people: `--help` (plain), or the options part of a manual page (mdoc). */
+enum config_format { CONFIG_PLAIN, CONFIG_MDOC, CONFIG_MARKDOWN };
+int config_print(FILE *f, enum config_format format);
+
+#endif

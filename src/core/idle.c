@@ -1,0 +1,62 @@
+/* One wait's idling. */
+#include "core/idle.h"
+
+#include "base/clock.h"
+#include "core/registry.h"
+
+#include <errno.h>
+
+/* The adaptive policy spins at least this fraction of wait.spin_us, to notice when spinning pays again. */
+#define SPIN_MIN_FRACTION 16
+
+static void idle_start(struct idle *i) {
+    uint64_t now_ns = clock_now_ns();
+    i->deadline_ns = i->timeout_ns < UINT64_MAX - now_ns ? now_ns + i->timeout_ns : UINT64_MAX;
+    i->spin_until_ns = now_ns + i->rt->spin_budget_ns;
+}
+
+bool idle_may_sleep(const struct idle *i) {
+    switch ((enum wait_policy)i->rt->config.wait_policy) {
+    case WAIT_SPIN:
+        return false;
+    case WAIT_BLOCK:
+        return i->timeout_ns != 0;
+    case WAIT_ADAPTIVE:
+        return i->polled && i->rt->now_ns >= i->spin_until_ns;
+    }
+    return false;
+}
+
+/* Spinning did not pay: spin half as long the next time. */
+static void spin_less(struct dmtr_runtime *rt) {
+    uint64_t least_ns = rt->config.wait_spin_us * 1000 / SPIN_MIN_FRACTION;
+    rt->spin_budget_ns /= 2;
+    if (rt->spin_budget_ns < least_ns) rt->spin_budget_ns = least_ns;
+}
+
+int idle_step(struct idle *i) {
+    struct dmtr_runtime *rt = i->rt;
+    if (registry_take_wake(rt->id)) {
+        counter_inc(&rt->counters, wakes);
+        return -EINTR;
+    }
+    if (i->spin_until_ns == 0) idle_start(i);
+    if (i->polled && rt->now_ns >= i->deadline_ns) return -ETIMEDOUT;
+    int r = 0;
+    if (!idle_may_sleep(i) || !list_empty(&rt->internal)) {
+        runtime_poll(rt);
+    } else {
+        if (rt->config.wait_policy == WAIT_ADAPTIVE) spin_less(rt);
+        r = runtime_sleep(rt, i->deadline_ns);
+        if (!list_empty(&rt->internal)) runtime_run_internal(rt);
+    }
+    i->polled = true;
+    return r;
+}
+
+void idle_end(struct idle *i) {
+    struct dmtr_runtime *rt = i->rt;
+    uint64_t most_ns = rt->config.wait_spin_us * 1000;
+    if (!i->polled || rt->config.wait_policy != WAIT_ADAPTIVE || rt->now_ns >= i->spin_until_ns) return;
+    rt->spin_budget_ns = rt->spin_budget_ns * 2 < most_ns ? rt->spin_budget_ns * 2 : most_ns;
+}

@@ -1,0 +1,85 @@
+/*
+ * Operations. An operation is a slot in a slab; its token names runtime, slot and generation, so that checking a
+ * token is an index and a compare. An operation is FREE, PENDING (its queue works on it) or READY (its result
+ * waits to be fetched). Results are fetched in order of completion.
+ *
+ * Internal operations belong to a layer of the library (framing, operators) instead of a token: when one is complete
+ * its `done` runs from the next poll of the runtime, never inside op_complete, so that layers cannot recurse. `done`
+ * takes or releases the result and ends with op_free.
+ */
+#ifndef CORE_OP_H
+#define CORE_OP_H
+
+#include "base/list.h"
+#include "core/timer.h"
+#include "dmtr/types.h"
+
+#include <stdbool.h>
+
+struct dmtr_runtime;
+struct queue;
+struct op;
+
+typedef void (*op_done_fn)(struct dmtr_runtime *rt, struct op *op);
+
+enum op_state { OP_FREE, OP_PENDING, OP_READY };
+
+enum op_flag {
+    OP_DROPPED = 1,  /* nobody wants the result; freed as soon as complete */
+    OP_HELD = 2,     /* heap_hold was taken on the segments that are the heap's */
+    OP_TO = 4,       /* push: sga.sga_addr is the destination */
+    OP_LIMITED = 8,  /* pop: `bytes` is the most it may take */
+    OP_COUNTED = 16, /* push: `bytes` counts against its queue's limit */
+};
+
+struct op {
+    struct list link; /* PENDING: the backend's, self-linked if unused. READY: a list of the runtime. */
+    uint32_t index, generation;
+    uint32_t hint; /* where wait_any last saw the token */
+    uint8_t state, opcode;
+    uint16_t flags;
+    struct queue *q; /* NULL: none (timer, watch). Valid while PENDING. */
+    int qd;
+    int error;       /* READY: 0 or a positive errno */
+    op_done_fn done; /* internal operations; else NULL */
+    void *ctx;       /* for done */
+
+    /* Push: what to send; points to sga.sga_segs unless a layer put its own list there. */
+    dmtr_sgaseg_t *segs;
+    uint32_t numsegs;
+    uint64_t bytes;      /* push: total; pop with OP_LIMITED: most to take */
+    uint64_t backend[3]; /* the backend's while PENDING */
+
+    union {
+        dmtr_sgarray_t sga; /* push: the request; pop: the result */
+        dmtr_accept_result_t ares;
+        uint32_t events;
+        struct runtime_timer timer;
+    };
+};
+
+_Static_assert(sizeof(struct op) == 320, "an operation is five cache lines");
+
+/* A fresh PENDING operation. 0, -ENOBUFS (core.max_operations), -ENOMEM. */
+int op_new(struct dmtr_runtime *rt, struct queue *q, enum dmtr_opcode opcode, struct op **op_out);
+int op_new_internal(struct dmtr_runtime *rt, struct queue *q, enum dmtr_opcode opcode, op_done_fn done, void *ctx,
+                    struct op **op_out);
+
+/* Ends a PENDING operation, which the caller has unlinked. error: 0 or a negative errno. */
+void op_complete(struct dmtr_runtime *rt, struct op *op, int error);
+
+/* Gives the slot back; its token is stale from here. The result is the caller's to have taken or released. */
+void op_free(struct dmtr_runtime *rt, struct op *op);
+
+/* Nobody wants the result of a PENDING operation any more: it is freed when it completes. */
+void op_drop(struct dmtr_runtime *rt, struct op *op);
+
+/* Releases what a READY operation's result holds: popped memory, an accepted queue. */
+void op_release_result(struct dmtr_runtime *rt, struct op *op);
+
+/* The operation a token names; NULL if it is not outstanding in this runtime. */
+struct op *op_find(const struct dmtr_runtime *rt, dmtr_qtoken_t qt);
+
+dmtr_qtoken_t op_token(const struct dmtr_runtime *rt, const struct op *op);
+
+#endif

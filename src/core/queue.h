@@ -1,0 +1,110 @@
+/*
+ * Queues: what a descriptor names. A kind of queue embeds struct queue and implements struct queue_ops; core keeps the
+ * table, the limits, the statistics and the framing, so that kinds need not.
+ *
+ * Life: a libos makes a queue (queue_init), core gives it a descriptor (queue_open). dmtr_close takes the descriptor
+ * away and calls ops->close; from then on the queue belongs to its kind, which ends what is outstanding, delivers what
+ * was pushed, and frees it. Functions return 0 or a negative errno.
+ */
+#ifndef CORE_QUEUE_H
+#define CORE_QUEUE_H
+
+#include "base/list.h"
+#include "core/op.h"
+
+#include <sys/types.h>
+
+struct framing;
+
+/*
+ * An entry may be NULL where it does not apply: core answers EOPNOTSUPP, or ENOTSOCK when `socket` is false, or ESPIPE
+ * for lseek, truncate and fsync.
+ */
+struct queue_ops {
+    const char *backend; /* for DMTR_SO_INFO, e.g. "posix/io_uring" */
+    bool socket;
+    bool stream; /* bytes without borders: framing may be put on top */
+
+    /*
+     * Begin an operation that core has made PENDING. Either keep it (link op->link into a list of the kind's) and
+     * op_complete it later, or op_complete it now. An error returned refuses the call, as if it never was.
+     *   push: op->segs, op->numsegs, op->bytes; destination in op->sga.sga_addr with OP_TO. Memory of the heap is held
+     * by core until the operation is complete; other memory stays valid by the API's contract. pop:  fill op->sga with
+     * memory of the heap, at most op->bytes with OP_LIMITED. End of stream: no segments. accept: complete with
+     * queue_accepted.
+     */
+    int (*push)(struct queue *q, struct op *op);
+    int (*pop)(struct queue *q, struct op *op);
+    int (*accept)(struct queue *q, struct op *op);
+    int (*connect)(struct queue *q, struct op *op, const struct sockaddr *addr, socklen_t len);
+
+    /*
+     * Takes back a PENDING pop, accept or connect so that no data and no connection is lost: unlinks it and returns
+     * true; core frees it. False: it cannot be taken back at once; core marks it OP_DROPPED and the kind still
+     * completes it, keeping data and connections for the next one.
+     */
+    bool (*cancel)(struct queue *q, struct op *op);
+
+    /*
+     * The descriptor is gone. Complete pops, accepts and connects with -ECANCELED; go on with pushes; complete
+     * `op` (NULL: nobody asks) when the peer has all, then free q. May do all of it at once.
+     */
+    void (*close)(struct queue *q, struct op *op);
+
+    int (*bind)(struct queue *q, const struct sockaddr *addr, socklen_t len);
+    int (*listen)(struct queue *q, int backlog);
+    int (*shutdown)(struct queue *q, int how);
+    int (*getsockname)(struct queue *q, struct sockaddr *addr, socklen_t *len);
+    int (*getpeername)(struct queue *q, struct sockaddr *addr, socklen_t *len);
+    int (*setsockopt)(struct queue *q, int level, int name, const void *value, socklen_t len);
+    int (*getsockopt)(struct queue *q, int level, int name, void *value, socklen_t *len);
+    int (*lseek)(struct queue *q, off_t offset, int whence, off_t *offset_out);
+    int (*truncate)(struct queue *q, off_t length);
+    int (*fsync)(struct queue *q);
+};
+
+struct queue {
+    const struct queue_ops *ops;
+    struct dmtr_runtime *rt;
+    int qd;                  /* -1 once closed or before it is opened */
+    bool frame_accepted;     /* a listener whose connections are to be framed */
+    bool push_acked;         /* DMTR_SO_PUSH_ACKED */
+    uint64_t serial;         /* unique in the runtime: tells a queue from a later one with its descriptor */
+    struct framing *framing; /* NULL: none */
+    uint64_t push_outstanding_bytes, push_limit_bytes;
+    uint64_t message_limit_bytes;                                   /* a larger push is EMSGSIZE; 0: none */
+    uint64_t pushes, pops, push_bytes, pop_bytes, copies, syscalls; /* for DMTR_SO_INFO */
+};
+
+/* Fills in what core needs; push_limit_bytes from the configuration. */
+void queue_init(struct queue *q, struct dmtr_runtime *rt, const struct queue_ops *ops);
+
+/* Gives q a descriptor. 0, -ENOBUFS (core.max_queues), -ENOMEM. On failure q stays the caller's. */
+int queue_open(struct queue *q);
+
+/* The queue a descriptor names on this runtime, or NULL. */
+struct queue *queue_find(const struct dmtr_runtime *rt, int qd);
+
+/* The table itself; freed with the runtime. */
+int queue_table_init(struct dmtr_runtime *rt);
+/* Iterates over the open queues, from *cursor 0. NULL: no more. */
+struct queue *queue_next(const struct dmtr_runtime *rt, uint32_t *cursor);
+
+/*
+ * What the API calls are made of: a kind's entry with limits, holds and framing around it. An operation begun with an
+ * error returned is still PENDING and the caller's to free. queue_push sends op->sga.
+ */
+int queue_push(struct queue *q, struct op *op);
+int queue_pop(struct queue *q, struct op *op);
+void queue_cancel(struct queue *q, struct op *op);
+void queue_close(struct queue *q, struct op *op);
+int queue_setsockopt(struct queue *q, int level, int name, const void *value, socklen_t len);
+int queue_getsockopt(struct queue *q, int level, int name, void *value, socklen_t *len);
+
+/*
+ * Completes an accept with the new connection `fresh` (initialised, not opened), its peer's address in addr. If no
+ * descriptor can be had, fresh is closed and the accept fails with the reason.
+ */
+void queue_accepted(struct op *op, struct queue *fresh, const struct sockaddr *addr, socklen_t len);
+
+#endif

@@ -1,0 +1,123 @@
+/*
+ * The runtime: all state of one thread. Functions below the API get it as an argument.
+ */
+#ifndef CORE_RUNTIME_H
+#define CORE_RUNTIME_H
+
+#include "base/array.h"
+#include "base/counters.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/rng.h"
+#include "base/wheel.h"
+#include "core/config.h"
+#include "core/event_fd.h"
+#include "core/evloop.h"
+#include "core/libos.h"
+#include "core/op.h"
+#include "core/queue.h"
+
+#define RUNTIME_MAX     1024    /* runtimes in a process: 10 bits of a token and of a descriptor */
+#define RUNTIME_MAX_OPS 4194304 /* 22 bits of a token */
+#define RUNTIME_MAX_QDS 2097152 /* 21 bits of a descriptor */
+
+/*
+ * Something that has to be polled: a device, a ring.
+ *
+ * poll     moves what can be moved without blocking; the number of events handled.
+ * fd       readable when poll would find something; -1: it cannot tell, so waits spin while it is there.
+ * prepare  before a sleep: make fd tell of everything from now on. True: there is work already. May be NULL.
+ * sleep    may be NULL. Where only one poller has it, a wait sleeps there instead of in epoll, which saves a system
+ *          call: returns when poll would find something, when epoll_fd is readable, or after timeout_ns
+ *          (UINT64_MAX: no limit), having handled events as poll does. 1 if epoll_fd is readable (the runtime then
+ * looks at it), 0 if not, or a negative errno; a signal is 0.
+ */
+struct poller {
+    struct list link;
+    uint32_t (*poll)(struct poller *p);
+    bool (*prepare)(struct poller *p);
+    int (*sleep)(struct poller *p, int epoll_fd, uint64_t timeout_ns);
+    int fd;
+    struct evloop_item item; /* the runtime's */
+};
+
+struct libos_slot {
+    const struct libos *libos;
+    void *state;
+};
+
+#define RUNTIME_LIBOS_MAX 8
+
+struct dmtr_runtime {
+    uint32_t id;
+    uint64_t now_ns; /* as of the last poll */
+
+    struct array ops;
+    struct list ops_free;
+    uint32_t ops_outstanding;     /* PENDING or READY, with a token */
+    struct list ready;            /* complete, in order */
+    struct list parked;           /* complete before those, and not in the lists of recent wait_any calls */
+    struct list internal;         /* complete internal operations, to be run */
+    uint32_t parked_skips;        /* wait_any calls since the parked ones were last looked through */
+    uint32_t last_offset, last_n; /* of the last wait_any */
+
+    struct array queues; /* struct queue_slot by index */
+    uint32_t queue_free; /* index of the first free slot; 0: none */
+    uint64_t queue_serial;
+    uint32_t lingering; /* closed queues that still deliver; kept by their kinds */
+
+    struct wheel wheel;
+    uint64_t next_timer_ns;
+    struct evloop ev;
+    uint32_t eager_items; /* evloop items that carry data: while there are any, every poll looks at the evloop */
+    uint64_t last_ev_poll_ns;
+    struct list pollers;
+    uint64_t spin_budget_ns; /* adaptive policy: how long to spin now */
+    struct evloop_item wake_item;
+    struct event_fd event;
+    struct array watches; /* struct watch * by kernel descriptor */
+
+    struct counters counters;
+    struct log log;
+    struct config config;
+    struct rng rng;
+    struct libos_slot libos[RUNTIME_LIBOS_MAX];
+    uint32_t libos_count;
+};
+
+/* Makes a runtime with this configuration (copied) and registers it. */
+int runtime_new(struct dmtr_runtime **rt_out, const struct config *config);
+/* Closes every queue, lets them deliver for at most core.linger_ms, stops libOSes, frees. */
+void runtime_delete(struct dmtr_runtime *rt);
+
+void runtime_timer_arm(struct dmtr_runtime *rt, struct runtime_timer *t, uint64_t deadline_ns);
+void runtime_timer_cancel(struct dmtr_runtime *rt, struct runtime_timer *t);
+
+/* p->fd, p->poll ... are set by the caller. */
+int runtime_poller_add(struct dmtr_runtime *rt, struct poller *p);
+void runtime_poller_remove(struct dmtr_runtime *rt, struct poller *p);
+
+/* One round: pollers, timers, descriptors, internal operations. Never blocks. */
+void runtime_poll(struct dmtr_runtime *rt);
+
+/* Runs complete internal operations, a bounded number of them. */
+void runtime_run_internal(struct dmtr_runtime *rt);
+
+/* True when something waits to be done or fetched, so that sleeping would be wrong. */
+static inline bool runtime_has_work(const struct dmtr_runtime *rt) {
+    return !list_empty(&rt->ready) || !list_empty(&rt->internal);
+}
+
+/* Sleeps until something happens or deadline_ns (of clock_now_ns) passes, having handled what happened. 0 or a negative
+ * errno. */
+int runtime_sleep(struct dmtr_runtime *rt, uint64_t deadline_ns);
+
+/* Makes the descriptor of dmtr_event_fd tell the truth; called after whatever may change it. */
+static inline void runtime_event_sync(struct dmtr_runtime *rt) {
+    if (rt->event.epoll_fd >= 0) event_fd_sync(rt);
+}
+
+/* The started instance of a libos, started now if needed. 0, or what its start returned. */
+int runtime_libos(struct dmtr_runtime *rt, const struct libos *libos, void **state_out);
+
+#endif

@@ -1,0 +1,67 @@
+/* Scatter-gather arrays from the outside: checked, held while in flight, released. */
+#include "core/sga.h"
+
+#include "mem/heap.h"
+
+#include <errno.h>
+#include <string.h>
+
+bool sga_valid(const dmtr_sgarray_t *sga) {
+    if (sga->sga_numsegs == 0 || sga->sga_numsegs > DMTR_SGARRAY_MAXSIZE) return false;
+    for (uint32_t i = 0; i < sga->sga_numsegs; i++)
+        if (sga->sga_segs[i].sgaseg_len && !sga->sga_segs[i].sgaseg_buf) return false;
+    return true;
+}
+
+void sga_copy(dmtr_sgarray_t *to, const dmtr_sgarray_t *from) {
+    to->sga_buf = from->sga_buf;
+    to->sga_numsegs = from->sga_numsegs;
+    to->sga_addrlen = from->sga_addrlen;
+    for (uint32_t i = 0; i < from->sga_numsegs; i++)
+        to->sga_segs[i] = from->sga_segs[i];
+    if (from->sga_addrlen) to->sga_addr6 = from->sga_addr6;
+}
+
+uint64_t sga_bytes(const dmtr_sgarray_t *sga) {
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < sga->sga_numsegs; i++)
+        sum += sga->sga_segs[i].sgaseg_len;
+    return sum;
+}
+
+/* A segment without bytes may point past its block's end, so it is never held. */
+static bool holds(const dmtr_sgaseg_t *seg) {
+    return seg->sgaseg_len && heap_owns(seg->sgaseg_buf);
+}
+
+bool sga_hold(const dmtr_sgarray_t *sga) {
+    bool any = false;
+    for (uint32_t i = 0; i < sga->sga_numsegs; i++) {
+        if (!holds(&sga->sga_segs[i])) continue;
+        heap_hold(sga->sga_segs[i].sgaseg_buf);
+        any = true;
+    }
+    return any;
+}
+
+void sga_release_held(const dmtr_sgarray_t *sga) {
+    for (uint32_t i = 0; i < sga->sga_numsegs; i++)
+        if (holds(&sga->sga_segs[i])) heap_release(sga->sga_segs[i].sgaseg_buf);
+}
+
+int sga_release(dmtr_sgarray_t *sga) {
+    if (sga->sga_numsegs > DMTR_SGARRAY_MAXSIZE) return -EINVAL;
+    int r = 0;
+    if (sga->sga_buf) {
+        r = heap_free(sga->sga_buf);
+    } else {
+        for (uint32_t i = 0; i < sga->sga_numsegs; i++)
+            if (sga->sga_segs[i].sgaseg_buf && !heap_owns(sga->sga_segs[i].sgaseg_buf)) return -EINVAL;
+        for (uint32_t i = 0; i < sga->sga_numsegs && !r; i++)
+            if (sga->sga_segs[i].sgaseg_buf) r = heap_free(sga->sga_segs[i].sgaseg_buf);
+    }
+    if (r) return r;
+    sga->sga_buf = NULL;
+    sga->sga_numsegs = 0;
+    return 0;
+}

@@ -1,0 +1,14 @@
+/* A timer of a runtime: a wheel timer with the handler it fires, from a poll. */
+#ifndef CORE_TIMER_H
+#define CORE_TIMER_H
+
+#include "base/wheel.h"
+
+struct dmtr_runtime;
+
+struct runtime_timer {
+    struct timer timer;
+    void (*fire)(struct dmtr_runtime *rt, struct runtime_timer *t);
+};
+
+#endif

@@ -1,0 +1,277 @@
+/*
+ * Waiting for results.
+ *
+ * wait_any takes the first ready operation that is in the caller's list without walking the list: each operation
+ * remembers where its token was last seen (hint), and a check of that place proves it. Hints are learnt from the places
+ * that change from call to call (the entry returned last, entries appended), and by walking the whole list only
+ * when a ready operation has none that holds. Operations found not to be listed are parked out of the way.
+ */
+#include "core/wait.h"
+
+#include "core/idle.h"
+#include "core/runtime.h"
+#include "core/sga.h"
+#include "core/watch.h"
+
+#include <errno.h>
+
+#define HINT_REACH    8  /* entries a token may have moved down by removals before it */
+#define HINT_APPENDED 16 /* appended entries looked at on entry */
+#define VALIDATE_STEP 64 /* entries checked for validity in each idle step */
+#define PARKED_RESCAN 32 /* calls after which parked operations are looked for again */
+#define NOT_LISTED    UINT32_MAX
+
+static void result_none(dmtr_qresult_t *qr) {
+    qr->qr_opcode = DMTR_OPC_INVALID;
+    qr->qr_qd = -1;
+    qr->qr_qt = 0;
+    qr->qr_error = 0;
+}
+
+/* Hands the result out; the token is used up. */
+static void result_take(struct dmtr_runtime *rt, struct op *op, dmtr_qresult_t *qr) {
+    qr->qr_opcode = (dmtr_opcode_t)op->opcode;
+    qr->qr_qd = op->qd;
+    qr->qr_qt = op_token(rt, op);
+    qr->qr_error = op->error;
+    if (op->opcode == DMTR_OPC_POP)
+        sga_copy(&qr->qr_value.sga, &op->sga);
+    else if (op->opcode == DMTR_OPC_ACCEPT)
+        qr->qr_value.ares = op->ares;
+    else if (op->opcode == DMTR_OPC_WATCH)
+        qr->qr_value.events = op->events;
+    list_remove(&op->link);
+    op_free(rt, op);
+    runtime_event_sync(rt);
+}
+
+int wait_poll(struct dmtr_runtime *rt, dmtr_qtoken_t qt, dmtr_qresult_t *qr) {
+    result_none(qr);
+    struct op *op = op_find(rt, qt);
+    if (!op) return -EINVAL;
+    if (op->state != OP_READY) runtime_poll(rt);
+    if (op->state != OP_READY) return -EAGAIN;
+    result_take(rt, op, qr);
+    return 0;
+}
+
+/* Idles until op is ready. */
+static int await(struct idle *idle, const struct op *op) {
+    int r = 0;
+    while (op->state != OP_READY && !r)
+        r = idle_step(idle);
+    return op->state == OP_READY ? 0 : r;
+}
+
+int wait_one(struct dmtr_runtime *rt, dmtr_qtoken_t qt, uint64_t timeout_ns, dmtr_qresult_t *qr) {
+    counter_inc(&rt->counters, wait_calls);
+    struct op *op = op_find(rt, qt);
+    if (op && op->state == OP_READY) {
+        result_take(rt, op, qr);
+        return 0;
+    }
+    result_none(qr);
+    if (!op) return -EINVAL;
+    struct idle idle;
+    idle_begin(&idle, rt, timeout_ns);
+    int r = await(&idle, op);
+    if (r) return r;
+    idle_end(&idle);
+    result_take(rt, op, qr);
+    return 0;
+}
+
+struct any {
+    struct dmtr_runtime *rt;
+    const dmtr_qtoken_t *qts;
+    uint32_t n;
+    uint32_t validated; /* entries [0, validated) were checked in this call */
+    bool nonzero;       /* one of those is a token */
+    bool scanned;       /* all hints were learnt in this call */
+};
+
+static void learn(struct any *a, uint32_t i) {
+    struct op *op = op_find(a->rt, a->qts[i]);
+    if (op) op->hint = i;
+}
+
+static uint32_t any_offset(const struct any *a, const struct op *op) {
+    dmtr_qtoken_t qt = op_token(a->rt, op);
+    for (uint32_t down = 0; down <= HINT_REACH && down <= op->hint; down++) {
+        uint32_t i = op->hint - down;
+        if (i < a->n && a->qts[i] == qt) return i;
+    }
+    return NOT_LISTED;
+}
+
+/* Checks up to `count` further entries and learns their hints. -EINVAL: one is not outstanding, or all are zero. */
+static int any_validate(struct any *a, uint32_t count) {
+    uint32_t end = count < a->n - a->validated ? a->validated + count : a->n;
+    for (; a->validated < end; a->validated++) {
+        dmtr_qtoken_t qt = a->qts[a->validated];
+        if (!qt) continue;
+        struct op *op = op_find(a->rt, qt);
+        if (!op) return -EINVAL;
+        op->hint = a->validated;
+        a->nonzero = true;
+    }
+    return a->validated == a->n && !a->nonzero ? -EINVAL : 0;
+}
+
+static int any_scan(struct any *a) {
+    counter_inc(&a->rt->counters, wait_scans);
+    a->scanned = true;
+    a->rt->parked_skips = 0;
+    a->validated = 0;
+    return any_validate(a, a->n);
+}
+
+static struct op *any_parked(const struct any *a, uint32_t *offset) {
+    struct list *l, *tmp;
+    list_for_each (&a->rt->parked, l, tmp) {
+        struct op *op = list_entry(l, struct op, link);
+        *offset = any_offset(a, op);
+        if (*offset != NOT_LISTED) return op;
+    }
+    return NULL;
+}
+
+/* The listed operation that completed first, if any: *op_out. 0 or -EINVAL. */
+static int any_find(struct any *a, struct op **op_out, uint32_t *offset) {
+    struct dmtr_runtime *rt = a->rt;
+    *op_out = NULL;
+    if (!list_empty(&rt->parked) && !a->scanned && ++rt->parked_skips >= PARKED_RESCAN) {
+        int r = any_scan(a);
+        if (r) return r;
+    }
+    if (a->scanned && (*op_out = any_parked(a, offset))) return 0;
+    struct list *l, *tmp;
+    list_for_each (&rt->ready, l, tmp) {
+        struct op *op = list_entry(l, struct op, link);
+        *offset = any_offset(a, op);
+        if (*offset == NOT_LISTED && !a->scanned) {
+            int r = any_scan(a);
+            if (r) return r;
+            if ((*op_out = any_parked(a, offset))) return 0;
+            *offset = any_offset(a, op);
+        }
+        if (*offset != NOT_LISTED) {
+            *op_out = op;
+            return 0;
+        }
+        list_remove(&op->link);
+        list_push_back(&rt->parked, &op->link);
+    }
+    return 0;
+}
+
+static int any_idle(struct any *a, struct idle *idle, struct op **op_out, uint32_t *offset) {
+    int r = any_find(a, op_out, offset);
+    while (!r && !*op_out) {
+        bool sleeps = idle_may_sleep(idle);
+        r = any_validate(a, sleeps ? a->n : VALIDATE_STEP);
+        /* What is parked may be listed by now; sleeping on it would be for ever. */
+        if (!r && sleeps && !a->scanned && !list_empty(&a->rt->parked)) {
+            a->scanned = true;
+            *op_out = any_parked(a, offset);
+            if (*op_out) break;
+        }
+        if (r) break;
+        r = idle_step(idle);
+        int found = any_find(a, op_out, offset);
+        if (found || *op_out) r = found;
+    }
+    return r;
+}
+
+int wait_any(struct dmtr_runtime *rt, const dmtr_qtoken_t *qts, uint32_t n, uint64_t timeout_ns, dmtr_qresult_t *qr,
+             int *offset_out) {
+    counter_inc(&rt->counters, wait_calls);
+    struct any a = {.rt = rt, .qts = qts, .n = n};
+    if (rt->last_offset < n) learn(&a, rt->last_offset);
+    for (uint32_t i = rt->last_n; i < n && i < rt->last_n + HINT_APPENDED; i++)
+        learn(&a, i);
+    struct idle idle;
+    idle_begin(&idle, rt, timeout_ns);
+    struct op *op = NULL;
+    uint32_t offset = 0;
+    int r = any_idle(&a, &idle, &op, &offset);
+    rt->last_n = n;
+    if (r) {
+        result_none(qr);
+        return r;
+    }
+    idle_end(&idle);
+    rt->last_offset = offset;
+    *offset_out = (int)offset;
+    result_take(rt, op, qr);
+    return 0;
+}
+
+/* All tokens are outstanding, none is listed twice, and not all are zero. */
+static int all_check(struct dmtr_runtime *rt, const dmtr_qtoken_t *qts, uint32_t n) {
+    struct any a = {.rt = rt, .qts = qts, .n = n};
+    int r = any_validate(&a, n);
+    for (uint32_t i = 0; i < n && !r; i++)
+        if (qts[i] && op_find(rt, qts[i])->hint != i) r = -EINVAL;
+    return r;
+}
+
+int wait_all(struct dmtr_runtime *rt, const dmtr_qtoken_t *qts, uint32_t n, uint64_t timeout_ns, dmtr_qresult_t *qrs) {
+    counter_inc(&rt->counters, wait_calls);
+    for (uint32_t i = 0; i < n; i++)
+        result_none(&qrs[i]);
+    int r = all_check(rt, qts, n);
+    if (r) return r;
+    struct idle idle;
+    idle_begin(&idle, rt, timeout_ns);
+    for (uint32_t i = 0; i < n && !r; i++)
+        if (qts[i]) r = await(&idle, op_find(rt, qts[i]));
+    if (r) return r;
+    idle_end(&idle);
+    for (uint32_t i = 0; i < n; i++)
+        if (qts[i]) result_take(rt, op_find(rt, qts[i]), &qrs[i]);
+    return 0;
+}
+
+int wait_next_n(struct dmtr_runtime *rt, dmtr_qresult_t *qrs, uint32_t n, uint64_t timeout_ns, uint32_t *got) {
+    counter_inc(&rt->counters, wait_calls);
+    *got = 0;
+    struct idle idle;
+    idle_begin(&idle, rt, timeout_ns);
+    int r = 0;
+    while (list_empty(&rt->ready) && list_empty(&rt->parked) && !r) {
+        if (rt->ops_outstanding == 0 && timeout_ns == WAIT_FOREVER) return -EINVAL;
+        r = idle_step(&idle);
+    }
+    /* Parked ones are older. */
+    struct list *oldest = &rt->parked;
+    while (*got < n) {
+        if (list_empty(oldest)) {
+            if (oldest == &rt->ready) break;
+            oldest = &rt->ready;
+            continue;
+        }
+        result_take(rt, list_entry(list_first(oldest), struct op, link), &qrs[(*got)++]);
+    }
+    if (*got == 0) return r;
+    idle_end(&idle);
+    return 0;
+}
+
+int wait_drop(struct dmtr_runtime *rt, dmtr_qtoken_t qt) {
+    struct op *op = op_find(rt, qt);
+    if (!op) return -EINVAL;
+    counter_inc(&rt->counters, ops_dropped);
+    if (op->state == OP_READY) {
+        op_release_result(rt, op);
+        list_remove(&op->link);
+        op_free(rt, op);
+    } else if (op->q) {
+        queue_cancel(op->q, op);
+    } else {
+        watch_cancel(rt, op);
+    }
+    runtime_event_sync(rt);
+    return 0;
+}

@@ -1,0 +1,136 @@
+/* Watches on kernel descriptors, and timers, as operations. */
+#include "core/watch.h"
+
+#include "base/clock.h"
+#include "base/sys.h"
+#include "core/runtime.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+/* Linux gives poll and epoll the same bits. */
+_Static_assert(POLLIN == EPOLLIN && POLLOUT == EPOLLOUT && POLLPRI == EPOLLPRI && POLLRDHUP == EPOLLRDHUP, "poll bits");
+#define WATCH_EVENTS (POLLIN | POLLOUT | POLLPRI | POLLRDHUP | POLLRDNORM | POLLRDBAND | POLLWRNORM | POLLWRBAND)
+#define WATCH_FD_MAX (1u << 20)
+
+/* All watches of one descriptor, because epoll knows a descriptor once. Kept for reuse until the runtime ends. */
+struct watch {
+    struct evloop_item item;
+    struct dmtr_runtime *rt;
+    struct list ops;
+};
+
+static uint32_t op_events(const struct op *op) {
+    return (uint32_t)op->bytes;
+}
+
+int watch_table_init(struct dmtr_runtime *rt) {
+    return array_init(&rt->watches, sizeof(struct watch *), WATCH_FD_MAX);
+}
+
+void watch_table_fini(struct dmtr_runtime *rt) {
+    for (uint32_t fd = 0; fd < rt->watches.len; fd++)
+        sys_free(*(struct watch **)array_at(&rt->watches, fd));
+    array_fini(&rt->watches);
+}
+
+static int watch_rearm(struct watch *w) {
+    uint32_t events = 0;
+    struct list *l, *tmp;
+    list_for_each (&w->ops, l, tmp)
+        events |= op_events(list_entry(l, struct op, link));
+    return evloop_set(&w->rt->ev, &w->item, events);
+}
+
+static void watch_ready(struct evloop_item *item, uint32_t events) {
+    struct watch *w = list_entry(item, struct watch, item);
+    uint32_t always = events & (EPOLLERR | EPOLLHUP);
+    struct list *l, *tmp;
+    list_for_each (&w->ops, l, tmp) {
+        struct op *op = list_entry(l, struct op, link);
+        uint32_t ready = (events & op_events(op)) | always;
+        if (!ready) continue;
+        list_remove(&op->link);
+        op->events = ready;
+        op_complete(w->rt, op, 0);
+    }
+    int r = watch_rearm(w);
+    if (!r) return;
+    /* The descriptor cannot be watched any longer: nobody may wait for it in vain. */
+    list_for_each (&w->ops, l, tmp) {
+        list_remove(l);
+        op_complete(w->rt, list_entry(l, struct op, link), r);
+    }
+}
+
+static int watch_of(struct dmtr_runtime *rt, int fd, struct watch **w_out) {
+    if ((uint32_t)fd >= rt->watches.len) {
+        int64_t r = array_grow(&rt->watches, (uint32_t)fd + 1 - rt->watches.len);
+        if (r < 0) return (int)r;
+    }
+    struct watch **slot = array_at(&rt->watches, (uint32_t)fd);
+    if (!*slot) {
+        struct watch *w = sys_calloc(1, sizeof *w);
+        if (!w) return -ENOMEM;
+        w->item = (struct evloop_item){.fd = fd, .ready = watch_ready};
+        w->rt = rt;
+        list_init(&w->ops);
+        *slot = w;
+    }
+    *w_out = *slot;
+    return 0;
+}
+
+int watch_begin(struct dmtr_runtime *rt, int fd, uint32_t events, struct op **op_out) {
+    if (!(events & WATCH_EVENTS)) return -EINVAL;
+    if (fd < 0) return -EBADF;
+    int r = SYS(fcntl, fd, F_GETFD);
+    if (r < 0) return r;
+    struct watch *w;
+    r = watch_of(rt, fd, &w);
+    if (r) return r;
+    struct op *op;
+    r = op_new(rt, NULL, DMTR_OPC_WATCH, &op);
+    if (r) return r;
+    op->bytes = events & WATCH_EVENTS;
+    op->ctx = w;
+    /* Watched already: registered anew, because it may have been closed and opened again under its number. */
+    if (!list_empty(&w->ops)) evloop_set(&rt->ev, &w->item, 0);
+    list_push_back(&w->ops, &op->link);
+    r = watch_rearm(w);
+    if (r) {
+        list_remove(&op->link);
+        op_free(rt, op);
+        return r;
+    }
+    *op_out = op;
+    return 0;
+}
+
+static void timer_fire(struct dmtr_runtime *rt, struct runtime_timer *t) {
+    op_complete(rt, list_entry(t, struct op, timer), 0);
+}
+
+int timer_begin(struct dmtr_runtime *rt, uint64_t ns, struct op **op_out) {
+    int r = op_new(rt, NULL, DMTR_OPC_TIMER, op_out);
+    if (r) return r;
+    uint64_t now_ns = clock_now_ns();
+    timer_init(&(*op_out)->timer.timer);
+    (*op_out)->timer.fire = timer_fire;
+    runtime_timer_arm(rt, &(*op_out)->timer, ns < UINT64_MAX - now_ns ? now_ns + ns : UINT64_MAX - 1);
+    return 0;
+}
+
+void watch_cancel(struct dmtr_runtime *rt, struct op *op) {
+    if (op->opcode == DMTR_OPC_TIMER) {
+        runtime_timer_cancel(rt, &op->timer);
+    } else {
+        struct watch *w = op->ctx;
+        list_remove(&op->link);
+        int r = watch_rearm(w);
+        if (r) log_warn(&rt->log, "descriptor %d is still watched: %s", w->item.fd, strerror(-r));
+    }
+    op_free(rt, op);
+}

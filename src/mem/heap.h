@@ -1,0 +1,80 @@
+/*
+ * The heap: device-visible memory for payload.
+ *
+ * One region of address space per process, cut into 64 KiB units. A slab is a run of units that holds blocks of
+ * one size; its descriptor lies outside the region, so that an application's overflow cannot reach it. From any
+ * pointer, also into the middle of a block, slab and block are found in O(1) without touching the block.
+ *
+ * Each thread allocates from slabs of its own; a free on another thread goes to the slab's owner over a lock-free
+ * list. A block is held by its owners (the application) and by holds (devices and protocols). It returns to its
+ * slab when both are gone. Blocks with one owner and no hold, the usual case, cost nothing for that: a slab
+ * counts what it has beyond it, and keeps per-block counts only while there are any.
+ */
+#ifndef MEM_HEAP_H
+#define MEM_HEAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define HEAP_UNIT_BYTES 65536u
+#define HEAP_MAX_ALLOC  (64u << 20)
+#define HEAP_MIN_ALIGN  16u
+
+/*
+ * Bounds and page policy, read once, at the first allocation of the process: the environment's DMTR_HEAP_MAX_BYTES
+ * and DMTR_HEAP_HUGEPAGES (auto, always, never).
+ */
+
+/*
+ * At least `size` bytes (0 counts as 1), aligned to HEAP_MIN_ALIGN. NULL: no memory, or the heap's limit is reached.
+ * Any size up to that limit; HEAP_MAX_ALLOC is what the callers above grant one buffer.
+ */
+void *heap_alloc(size_t size);
+void *heap_alloc_zeroed(size_t size);
+/* alignment: a power of two. */
+void *heap_alloc_aligned(size_t alignment, size_t size);
+
+/* Gives up one owner of the block that `p` lies in. 0; -EINVAL: not the heap's, or (debug) freed already. */
+int heap_free(void *p);
+
+/* O(1), for any address. */
+bool heap_owns(const void *p);
+
+/* Bytes from p to the end of its block; 0: not the heap's. */
+size_t heap_usable_size(const void *p);
+
+/* First byte of the block that p lies in; NULL: not the heap's. */
+void *heap_block(const void *p);
+
+/* A device or protocol takes and gives up a hold on the block that `p` lies in. p must be the heap's. */
+void heap_hold(const void *p);
+void heap_release(const void *p);
+
+/* A further owner: the block needs one more heap_free (several popped slices of one receive buffer). */
+void heap_share(const void *p);
+
+/* A hold becomes an owner (a pushed buffer that comes out of a pop), in one step. */
+void heap_hold_to_owner(const void *p);
+
+/*
+ * Devices: map is called for each run of memory present and to come, unmap before it goes; `run` is stable. -ENOSPC:
+ * too many devices. Runs are 2 MiB or multiples.
+ */
+struct heap_device {
+    int (*map)(void *ctx, void *run, size_t bytes);
+    void (*unmap)(void *ctx, void *run, size_t bytes);
+    void *ctx;
+};
+int heap_device_add(const struct heap_device *d);
+void heap_device_remove(const struct heap_device *d);
+
+struct heap_stats {
+    size_t reserved_bytes; /* address space */
+    size_t mapped_bytes;   /* backed by memory */
+    size_t huge_bytes;     /* of those, on hugepages */
+    size_t used_bytes;     /* in blocks, of this thread's slabs */
+};
+void heap_get_stats(struct heap_stats *s);
+
+#endif
