@@ -1,0 +1,104 @@
+/* The heap's calls: allocating, freeing, asking. */
+#include "mem/heap.h"
+
+#include "mem/thread_heap.h"
+
+#include <string.h>
+
+/* A block in units of its own. */
+static void *alloc_large(size_t alignment, size_t size, bool *zeroed) {
+    struct slab *s = slab_new_large(size, alignment, zeroed);
+    if (!s) return NULL;
+    slab_mark_allocated(s, 0);
+    unpoison(s->base, s->block_bytes);
+    return s->base;
+}
+
+static void *alloc_small(unsigned class) {
+    struct slab *s = thread_heap->current[class];
+    if (__builtin_expect(s->free == BLOCK_NONE, 0)) return thread_heap_alloc_slow(class);
+    return slab_pop(s);
+}
+
+static __attribute__((noinline)) void *alloc_unusual(size_t size) {
+    bool zeroed;
+    return size == 0 ? heap_alloc(1) : alloc_large(1, size, &zeroed);
+}
+
+void *heap_alloc(size_t size) {
+    if (__builtin_expect(size - 1 >= SMALL_MAX, 0)) return alloc_unusual(size);
+    return alloc_small(class_of(size));
+}
+
+void *heap_alloc_zeroed(size_t size) {
+    bool zeroed = false;
+    void *p = size > SMALL_MAX ? alloc_large(1, size, &zeroed) : heap_alloc(size);
+    if (p && !zeroed) memset(p, 0, size);
+    return p;
+}
+
+void *heap_alloc_aligned(size_t alignment, size_t size) {
+    bool zeroed;
+    if (alignment <= HEAP_MIN_ALIGN) return heap_alloc(size);
+    /* A slab begins at a unit, so blocks whose size is a multiple of the alignment are aligned. */
+    if (alignment <= HEAP_UNIT_BYTES && size <= SMALL_MAX) {
+        unsigned class = class_of(size > alignment ? size : alignment);
+        while (class_size(class) % alignment != 0)
+            class ++;
+        return alloc_small(class);
+    }
+    return alloc_large(alignment, size ? size : 1, &zeroed);
+}
+
+/* Gives up one owner of a block that may have more of them, or holds. */
+static __attribute__((noinline)) int free_counted(struct slab *s, uint32_t block) {
+    int64_t old = atomic_fetch_sub_explicit(&s->counts[block], ONE_OWNER, memory_order_acq_rel);
+    if (old >> 32 < 0) { /* it has no owner, only holds */
+        atomic_fetch_add_explicit(&s->counts[block], ONE_OWNER, memory_order_relaxed);
+        return -EINVAL;
+    }
+    if (old - ONE_OWNER != COUNT_DEAD) return 0;
+    atomic_store_explicit(&s->counts[block], 0, memory_order_relaxed);
+    return block_free(s, block);
+}
+
+int heap_free(void *p) {
+    struct slab *s = slab_of(p);
+    if (!s) return -EINVAL;
+    uint32_t block = slab_block(s, p);
+    if (block >= s->blocks) return -EINVAL;
+    if (atomic_load_explicit(&s->counted, memory_order_relaxed) &&
+        atomic_load_explicit(&s->counts[block], memory_order_acquire) != 0)
+        return free_counted(s, block);
+    return block_free(s, block);
+}
+
+bool heap_owns(const void *p) {
+    return slab_of(p) != NULL;
+}
+
+void *heap_block(const void *p) {
+    struct slab *s = slab_of(p);
+    if (!s) return NULL;
+    uint32_t block = slab_block(s, p);
+    return block < s->blocks ? slab_at(s, block) : NULL;
+}
+
+size_t heap_usable_size(const void *p) {
+    struct slab *s = slab_of(p);
+    char *block = heap_block(p);
+    return block ? (size_t)(block + s->block_bytes - (const char *)p) : 0;
+}
+
+void heap_get_stats(struct heap_stats *st) {
+    thread_heap_drain(thread_heap);
+    region_lock();
+    region_stats(st);
+    st->used_bytes = 0;
+    for (uint32_t unit = 0; unit < region_units_end(); unit++) {
+        const struct slab *s = region.slabs[unit];
+        if (!s || s->first_unit != unit || s->owner != thread_heap) continue;
+        st->used_bytes += (size_t)(s->used - (s == thread_heap->current[s->class])) * s->block_bytes;
+    }
+    region_unlock();
+}

@@ -1,0 +1,53 @@
+/*
+ * Holds and further owners. A slab's counts are all zero, and not looked at, until the first of its blocks gets one;
+ * their room is there from the start, so that none of this can fail.
+ */
+#include "mem/heap.h"
+#include "mem/thread_heap.h"
+
+#include <assert.h>
+
+static inline block_count *count_of(const void *p, struct slab **slab_out, uint32_t *block_out) {
+    struct slab *s = slab_of(p);
+    assert(s);
+    uint32_t block = slab_block(s, p);
+    assert(block < s->blocks);
+    *slab_out = s;
+    *block_out = block;
+    return &s->counts[block];
+}
+
+/* The caller refers to the block already, so nobody frees it at this moment. */
+static inline void add(const void *p, int64_t n) {
+    struct slab *s;
+    uint32_t block;
+    block_count *count = count_of(p, &s, &block);
+    if (!atomic_load_explicit(&s->counted, memory_order_relaxed))
+        atomic_store_explicit(&s->counted, true, memory_order_relaxed);
+    atomic_fetch_add_explicit(count, n, memory_order_relaxed);
+}
+
+void heap_hold(const void *p) {
+    add(p, ONE_HOLD);
+}
+
+void heap_share(const void *p) {
+    add(p, ONE_OWNER);
+}
+
+void heap_hold_to_owner(const void *p) {
+    add(p, ONE_OWNER - ONE_HOLD);
+}
+
+void heap_release(const void *p) {
+    struct slab *s;
+    uint32_t block;
+    block_count *count = count_of(p, &s, &block);
+    int64_t old = atomic_fetch_sub_explicit(count, ONE_HOLD, memory_order_acq_rel);
+    assert((uint32_t)old != 0);
+    if (old - ONE_HOLD != COUNT_DEAD) return;
+    atomic_store_explicit(count, 0, memory_order_relaxed);
+    int r = block_free(s, block);
+    assert(r == 0);
+    (void)r;
+}

@@ -1,0 +1,400 @@
+/* Address space, chunks, units, devices. */
+#include "mem/region.h"
+
+#include "base/sys.h"
+#include "mem/poison.h"
+#include "mem/slab.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define REGION_DEFAULT_BYTES ((size_t)64 << 30)
+#define REGION_MIN_BYTES     (CHUNK_BYTES * 8)
+#define CHUNKS_KEPT          8u /* free chunks that stay mapped */
+#define DEVICES_MAX          16u
+#define ALL_UNITS            0xffffffffu
+
+_Static_assert(UNITS_PER_CHUNK *HEAP_UNIT_BYTES == CHUNK_BYTES, "units fill a chunk");
+
+enum huge_policy { HUGE_AUTO, HUGE_ALWAYS, HUGE_NEVER };
+
+struct chunk {
+    uint32_t free;  /* bit per unit */
+    uint32_t dirty; /* bit per unit that may hold something else than zeros */
+    enum { CHUNK_ABSENT, CHUNK_COMING, CHUNK_MAPPED } state;
+    bool huge;
+};
+
+struct region region;
+
+static struct {
+    pthread_mutex_t lock;
+    struct chunk *chunks;
+    uint32_t chunk_count;
+    uint32_t chunk_end;  /* no chunk from here on is mapped */
+    uint32_t free_first; /* no chunk below has a free unit */
+    uint32_t mapped, huge, wholly_free;
+    enum huge_policy huge_policy;
+    struct heap_device devices[DEVICES_MAX];
+    uint32_t device_count;
+} state = {.lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP};
+
+void region_lock(void) {
+    pthread_mutex_lock(&state.lock);
+}
+
+void region_unlock(void) {
+    pthread_mutex_unlock(&state.lock);
+}
+
+/* The child's only thread is the one that took the lock, under a thread id that is no longer its own. */
+static void renew_lock(void) {
+    state.lock = (pthread_mutex_t)PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+}
+
+/* At load time and not at first use: it may itself allocate. */
+__attribute__((constructor)) static void survive_fork(void) {
+    pthread_atfork(region_lock, region_unlock, renew_lock);
+}
+
+/* ---- address space ---- */
+
+static size_t wanted_bytes(void) {
+    size_t bytes = REGION_DEFAULT_BYTES;
+    const char *text = secure_getenv("DMTR_HEAP_MAX_BYTES");
+    struct rlimit limit;
+    if (text) {
+        char *end;
+        unsigned long long value = strtoull(text, &end, 10);
+        if (end != text && *end == '\0' && value >= REGION_MIN_BYTES) bytes = (size_t)value;
+    }
+    /* A third: the counts take half as much again, and the rest of the program wants its part. */
+    if (SYS(getrlimit, RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur / 3 < bytes)
+        bytes = limit.rlim_cur / 3;
+    return bytes / CHUNK_BYTES * CHUNK_BYTES;
+}
+
+static enum huge_policy wanted_huge(void) {
+    const char *text = secure_getenv("DMTR_HEAP_HUGEPAGES");
+    if (text && strcmp(text, "always") == 0) return HUGE_ALWAYS;
+    if (text && strcmp(text, "never") == 0) return HUGE_NEVER;
+    return HUGE_AUTO;
+}
+
+/* One reservation for the region and all that describes it: it stands or fails as a whole. */
+static int reserve(size_t bytes) {
+    size_t units = bytes / HEAP_UNIT_BYTES, chunks = bytes / CHUNK_BYTES;
+    size_t tables = units * sizeof *region.slabs + chunks * sizeof *state.chunks;
+    size_t tables_room = (tables + CHUNK_BYTES - 1) / CHUNK_BYTES * CHUNK_BYTES;
+    size_t per_unit = sizeof *region.descriptors + LISTS_STRIDE + COUNTS_STRIDE;
+    size_t total = bytes + tables_room + units * per_unit + CHUNK_BYTES;
+    int error;
+    char *p = sys_map(total, PROT_NONE, MAP_NORESERVE, &error);
+    if (!p) return -error;
+    char *base = (char *)(((uintptr_t)p + CHUNK_BYTES - 1) & ~(CHUNK_BYTES - 1));
+    char *table = base + bytes;
+    if (SYS(mprotect, table, tables_room, PROT_READ | PROT_WRITE) < 0) {
+        munmap(p, total);
+        return -ENOMEM;
+    }
+    region.slabs = (void *)table;
+    state.chunks = (void *)(table + units * sizeof *region.slabs);
+    region.descriptors = (void *)(table + tables_room);
+    region.lists = (char *)(region.descriptors + units);
+    region.counts = region.lists + units * LISTS_STRIDE;
+    state.chunk_count = (uint32_t)chunks;
+    atomic_store_explicit(&region.base, base, memory_order_relaxed);
+    atomic_store_explicit(&region.bytes, bytes, memory_order_release);
+    return 0;
+}
+
+int region_init(void) {
+    if (region.bytes) return 0;
+    state.huge_policy = wanted_huge();
+    for (size_t bytes = wanted_bytes(); bytes >= REGION_MIN_BYTES; bytes = bytes / 2 / CHUNK_BYTES * CHUNK_BYTES)
+        if (reserve(bytes) == 0) return 0;
+    return -ENOMEM;
+}
+
+/* ---- chunks ---- */
+
+/* Makes the pages under [p, p + bytes) accessible. */
+static int commit(void *p, size_t bytes) {
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t from = (uintptr_t)p & ~(page - 1), to = ((uintptr_t)p + bytes + page - 1) & ~(page - 1);
+    return SYS(mprotect, (void *)from, to - from, PROT_READ | PROT_WRITE);
+}
+
+/* A chunk's descriptors stay accessible when it goes: they are small, and a late free must find NULL, not a fault. */
+static int commit_descriptors(uint32_t first_unit, uint32_t units) {
+    int r = commit(&region.descriptors[first_unit], units * sizeof *region.descriptors);
+    if (r == 0) r = commit(region.lists + first_unit * LISTS_STRIDE, units * LISTS_STRIDE);
+    if (r == 0) r = commit(region.counts + first_unit * COUNTS_STRIDE, units * COUNTS_STRIDE);
+    return r;
+}
+
+/*
+ * Backs the range with hugepages of the kernel's pool. They are mapped elsewhere and moved, because a mapping that
+ * fails over an existing one may leave a hole in the reservation.
+ */
+static int back_with_pool(char *at, size_t bytes) {
+    int error;
+    char *p = sys_map(bytes, PROT_READ | PROT_WRITE, MAP_HUGETLB, &error);
+    if (!p) return -error;
+    if (mremap(p, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, at) == at) return 0;
+    munmap(p, bytes);
+    return -ENOMEM;
+}
+
+static int back(char *at, size_t bytes, bool *huge) {
+    *huge = state.huge_policy != HUGE_NEVER && back_with_pool(at, bytes) == 0;
+    if (*huge) return 0;
+    if (state.huge_policy == HUGE_ALWAYS) return -ENOMEM;
+    int r = SYS(mprotect, at, bytes, PROT_READ | PROT_WRITE);
+    if (r < 0) return -ENOMEM;
+    if (state.huge_policy == HUGE_AUTO) (void)SYS(madvise, at, bytes, MADV_HUGEPAGE); /* advice: may be unknown */
+    return 0;
+}
+
+static char *chunk_at(uint32_t chunk) {
+    return region_base() + chunk * CHUNK_BYTES;
+}
+
+static void devices_unmap(uint32_t chunk, uint32_t devices) {
+    while (devices-- > 0)
+        state.devices[devices].unmap(state.devices[devices].ctx, chunk_at(chunk), CHUNK_BYTES);
+}
+
+static int devices_map(uint32_t chunk) {
+    for (uint32_t i = 0; i < state.device_count; i++) {
+        int r = state.devices[i].map(state.devices[i].ctx, chunk_at(chunk), CHUNK_BYTES);
+        if (r == 0) continue;
+        devices_unmap(chunk, i);
+        return r;
+    }
+    return 0;
+}
+
+/* Back to bare address space; the devices no longer know the chunk. */
+static void chunk_unback(uint32_t chunk) {
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+    void *p = mmap(chunk_at(chunk), CHUNK_BYTES, PROT_NONE, flags, -1, 0);
+    assert(p == chunk_at(chunk)); /* replacing pages by none needs no memory */
+    (void)p;
+    state.mapped--;
+    if (state.chunks[chunk].huge) state.huge--;
+    state.chunks[chunk] = (struct chunk){0};
+}
+
+static void chunk_unmap(uint32_t chunk) {
+    devices_unmap(chunk, state.device_count);
+    chunk_unback(chunk);
+}
+
+/*
+ * Maps chunks [first, end), all of them COMING; their units are the caller's. A failure leaves all of them ABSENT.
+ * A device's map may allocate: it finds nothing here to take, because no unit is free yet.
+ */
+static int chunks_map(uint32_t first, uint32_t end) {
+    bool huge = false;
+    uint32_t i;
+    int r = commit_descriptors(first * UNITS_PER_CHUNK, (end - first) * UNITS_PER_CHUNK);
+    if (r == 0) r = back(chunk_at(first), (end - first) * CHUNK_BYTES, &huge);
+    if (r < 0) {
+        for (i = first; i < end; i++)
+            state.chunks[i].state = CHUNK_ABSENT;
+        return -ENOMEM;
+    }
+    poison(chunk_at(first), (end - first) * CHUNK_BYTES);
+    for (i = first; i < end; i++) {
+        state.chunks[i] = (struct chunk){.state = CHUNK_MAPPED, .huge = huge};
+        state.mapped++;
+        if (huge) state.huge++;
+    }
+    if (end > state.chunk_end) state.chunk_end = end;
+    for (i = first; i < end; i++)
+        if (devices_map(i) < 0) break;
+    if (i == end) return 0;
+    for (uint32_t undo = first; undo < i; undo++)
+        chunk_unmap(undo);
+    for (; i < end; i++)
+        chunk_unback(i);
+    return -ENOMEM;
+}
+
+/* ---- units ---- */
+
+static uint32_t unit_bits(uint32_t first, uint32_t count) {
+    return (count == UNITS_PER_CHUNK ? ALL_UNITS : (1u << count) - 1) << first;
+}
+
+static void chunk_give(uint32_t chunk, uint32_t bits) {
+    struct chunk *c = &state.chunks[chunk];
+    assert((c->free & bits) == 0);
+    c->free |= bits;
+    if (chunk < state.free_first) state.free_first = chunk;
+    if (c->free != ALL_UNITS) return;
+    if (state.wholly_free < CHUNKS_KEPT)
+        state.wholly_free++;
+    else
+        chunk_unmap(chunk);
+}
+
+/* Takes free units; tells whether they were never used since the chunk was mapped. */
+static bool chunk_take(uint32_t chunk, uint32_t bits) {
+    struct chunk *c = &state.chunks[chunk];
+    bool zeroed = (c->dirty & bits) == 0;
+    if (c->free == ALL_UNITS) state.wholly_free--;
+    c->free &= ~bits;
+    c->dirty |= bits;
+    return zeroed;
+}
+
+/* The first unit of the lowest free run; -1: none. */
+static int find_run(uint32_t free, uint32_t count, uint32_t align) {
+    for (uint32_t at = 0; at + count <= UNITS_PER_CHUNK; at += align)
+        if ((free & unit_bits(at, count)) == unit_bits(at, count)) return (int)at;
+    return -1;
+}
+
+/* A run inside one chunk. */
+static int64_t take_units(uint32_t count, uint32_t align, bool *zeroed) {
+    uint32_t chunk;
+    int at = -1;
+    while (state.free_first < state.chunk_end && state.chunks[state.free_first].free == 0)
+        state.free_first++;
+    for (chunk = state.free_first; chunk < state.chunk_end; chunk++) {
+        if (state.chunks[chunk].free == 0) continue;
+        at = find_run(state.chunks[chunk].free, count, align);
+        if (at >= 0) break;
+    }
+    if (at < 0) {
+        for (chunk = 0; chunk < state.chunk_count && state.chunks[chunk].state != CHUNK_ABSENT; chunk++) {
+        }
+        if (chunk == state.chunk_count) return -ENOMEM;
+        state.chunks[chunk].state = CHUNK_COMING;
+        if (chunks_map(chunk, chunk + 1) < 0) return -ENOMEM;
+        state.wholly_free++;
+        state.chunks[chunk].free = ALL_UNITS;
+        if (chunk < state.free_first) state.free_first = chunk;
+        at = 0;
+    }
+    *zeroed = chunk_take(chunk, unit_bits((uint32_t)at, count));
+    return chunk * UNITS_PER_CHUNK + at;
+}
+
+static bool chunk_is_whole(uint32_t chunk) {
+    const struct chunk *c = &state.chunks[chunk];
+    return c->state == CHUNK_ABSENT || (c->state == CHUNK_MAPPED && c->free == ALL_UNITS);
+}
+
+/* The lowest run of chunks that are free or not mapped yet; chunk_count: none. */
+static uint32_t find_chunks(uint32_t count, uint32_t align) {
+    uint32_t at = 0;
+    while (count <= state.chunk_count && at <= state.chunk_count - count) {
+        uint32_t n = count;
+        while (n > 0 && chunk_is_whole(at + n - 1))
+            n--;
+        if (n == 0) return at;
+        at = (at + n + align - 1) / align * align; /* beyond the last chunk that is in the way */
+    }
+    return state.chunk_count;
+}
+
+/* Maps those of the chunks [first, end) that are COMING; the rest is the caller's already. */
+static int map_coming(uint32_t first, uint32_t end) {
+    while (first < end) {
+        uint32_t run = first;
+        while (run < end && state.chunks[run].state == CHUNK_COMING)
+            run++;
+        if (run > first && chunks_map(first, run) < 0) return -ENOMEM;
+        first = run > first ? run : first + 1;
+    }
+    return 0;
+}
+
+/* A run of whole chunks; the units that the last one has too many stay free. */
+static int64_t take_chunks(uint32_t units, uint32_t align, bool *zeroed) {
+    uint32_t count = (units + UNITS_PER_CHUNK - 1) / UNITS_PER_CHUNK;
+    uint32_t first = find_chunks(count, align < UNITS_PER_CHUNK ? 1 : align / UNITS_PER_CHUNK);
+    uint32_t end = first + count, rest = count * UNITS_PER_CHUNK - units;
+    if (first == state.chunk_count) return -ENOMEM;
+    *zeroed = true;
+    for (uint32_t i = first; i < end; i++) {
+        if (state.chunks[i].state == CHUNK_ABSENT)
+            state.chunks[i].state = CHUNK_COMING;
+        else if (!chunk_take(i, ALL_UNITS))
+            *zeroed = false;
+    }
+    int r = map_coming(first, end);
+    for (uint32_t i = first; i < end; i++) {
+        if (r < 0 && state.chunks[i].state == CHUNK_COMING) state.chunks[i].state = CHUNK_ABSENT;
+        if (r < 0 && state.chunks[i].state == CHUNK_MAPPED) chunk_give(i, ALL_UNITS);
+        if (r == 0) state.chunks[i].dirty = ALL_UNITS;
+    }
+    if (r < 0) return r;
+    if (rest) chunk_give(end - 1, unit_bits(UNITS_PER_CHUNK - rest, rest));
+    return (int64_t)first * UNITS_PER_CHUNK;
+}
+
+int64_t region_take(uint32_t count, uint32_t align, bool *zeroed) {
+    if (count <= UNITS_PER_CHUNK && align <= UNITS_PER_CHUNK) return take_units(count, align, zeroed);
+    return take_chunks(count, align, zeroed);
+}
+
+void region_give(uint32_t first, uint32_t count) {
+    while (count > 0) {
+        uint32_t at = first % UNITS_PER_CHUNK, n = UNITS_PER_CHUNK - at;
+        if (n > count) n = count;
+        chunk_give(first / UNITS_PER_CHUNK, unit_bits(at, n));
+        first += n;
+        count -= n;
+    }
+}
+
+uint32_t region_units_end(void) {
+    return state.chunk_end * UNITS_PER_CHUNK;
+}
+
+void region_stats(struct heap_stats *s) {
+    s->reserved_bytes = region.bytes;
+    s->mapped_bytes = state.mapped * CHUNK_BYTES;
+    s->huge_bytes = state.huge * CHUNK_BYTES;
+}
+
+/* ---- devices ---- */
+
+int heap_device_add(const struct heap_device *d) {
+    int r = 0;
+    region_lock();
+    if (state.device_count == DEVICES_MAX) r = -ENOSPC;
+    for (uint32_t i = 0; r == 0 && i < state.chunk_end; i++) {
+        if (state.chunks[i].state != CHUNK_MAPPED) continue;
+        r = d->map(d->ctx, chunk_at(i), CHUNK_BYTES);
+        if (r == 0) continue;
+        while (i-- > 0)
+            if (state.chunks[i].state == CHUNK_MAPPED) d->unmap(d->ctx, chunk_at(i), CHUNK_BYTES);
+        break;
+    }
+    if (r == 0) state.devices[state.device_count++] = *d;
+    region_unlock();
+    return r;
+}
+
+void heap_device_remove(const struct heap_device *d) {
+    region_lock();
+    for (uint32_t i = 0; i < state.device_count; i++) {
+        struct heap_device *known = &state.devices[i];
+        if (known->map != d->map || known->unmap != d->unmap || known->ctx != d->ctx) continue;
+        for (uint32_t chunk = 0; chunk < state.chunk_end; chunk++)
+            if (state.chunks[chunk].state == CHUNK_MAPPED) d->unmap(d->ctx, chunk_at(chunk), CHUNK_BYTES);
+        memmove(known, known + 1, (--state.device_count - i) * sizeof *known);
+        break;
+    }
+    region_unlock();
+}

@@ -1,0 +1,114 @@
+/*
+ * Slab: a run of units that holds blocks of one size. Free blocks are linked by their index in an array outside the
+ * region, so that neither a block's bytes nor its cache lines are touched by allocating and freeing it.
+ *
+ * A slab belongs to one thread heap for life. Others free into it over `remote`, a lock-free stack of block indices;
+ * who makes that stack non-empty tells the owner by putting the slab on the owner's list of notices. Only the owner
+ * empties it, and only after it has taken the slab off that list, so a slab is never on it twice.
+ */
+#ifndef MEM_SLAB_H
+#define MEM_SLAB_H
+
+#include "base/list.h"
+#include "mem/heap.h"
+#include "mem/region.h"
+#include "mem/size_class.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define BLOCKS_MAX    4096u
+#define BLOCKS_FEW    32u /* so many have their arrays inside the descriptor */
+#define BLOCK_NONE    0xffffu
+#define LISTS_STRIDE  (BLOCKS_MAX * sizeof(uint16_t) + 64) /* an odd number of cache lines: spreads over the sets */
+#define COUNTS_STRIDE (BLOCKS_MAX * sizeof(uint64_t) + 64)
+
+/*
+ * A block's references: owners - 1 in the upper half, holds in the lower, added up as one signed number. 0 is the
+ * usual block, with one owner and no hold.
+ */
+typedef _Atomic int64_t block_count;
+#define ONE_HOLD   ((int64_t)1)
+#define ONE_OWNER  ((int64_t)1 << 32)
+#define COUNT_DEAD (-ONE_OWNER) /* neither owner nor hold */
+
+struct thread_heap;
+
+struct slab {
+    /* what allocating and freeing touch */
+    _Alignas(64) char *base;
+    uint64_t reciprocal;       /* of block_bytes; 0: one block */
+    uint16_t *next;            /* [blocks] next free block */
+    struct thread_heap *owner; /* NULL: one large block, which belongs to no thread */
+    block_count *counts;       /* [blocks] zero for free blocks */
+    size_t block_bytes;
+    uint16_t free;          /* first free block */
+    uint16_t used;          /* blocks allocated, plus one while it is the one allocated from */
+    uint16_t blocks, fresh; /* blocks from `fresh` on were never allocated and are not linked */
+    _Atomic bool counted;   /* counts may hold something else than zeros */
+    bool kept;              /* empty, kept for reuse */
+    uint8_t class;
+    /* what is touched when the slab changes its state */
+    _Alignas(64) struct list link; /* in its owner's partial list, or alone */
+    struct slab *notice_next;
+    uint32_t first_unit, units;
+    _Atomic uint16_t remote; /* blocks freed by other threads */
+    _Alignas(64) uint16_t few_next[BLOCKS_FEW];
+    block_count few_counts[BLOCKS_FEW];
+#ifdef DMTR_DEBUG
+    _Atomic uint64_t allocated[BLOCKS_MAX / 64]; /* bit per block */
+#endif
+};
+
+/* Debug builds keep a bit per block. Each tells whether the block was in the other state before. */
+#ifdef DMTR_DEBUG
+static inline bool slab_mark_allocated(struct slab *s, uint32_t block) {
+    return !(atomic_fetch_or(&s->allocated[block / 64], 1ull << block % 64) >> block % 64 & 1);
+}
+static inline bool slab_mark_free(struct slab *s, uint32_t block) {
+    return atomic_fetch_and(&s->allocated[block / 64], ~(1ull << block % 64)) >> block % 64 & 1;
+}
+#else
+static inline bool slab_mark_allocated(struct slab *s, uint32_t block) {
+    return (void)s, (void)block, true;
+}
+static inline bool slab_mark_free(struct slab *s, uint32_t block) {
+    return (void)s, (void)block, true;
+}
+#endif
+
+/* A new slab for the class, or for one large block of `units` units. NULL: no memory. Takes the region's lock. */
+struct slab *slab_new_small(struct thread_heap *owner, unsigned class);
+struct slab *slab_new_large(size_t bytes, size_t alignment, bool *zeroed);
+void slab_delete(struct slab *s);
+
+/* Links some more of the fresh blocks; the slab has fresh blocks and no free one. */
+void slab_extend(struct slab *s);
+
+/* Takes back what other threads have freed. */
+void slab_collect(struct slab *s);
+
+/* The slab that p lies in; NULL: not the heap's. */
+static inline struct slab *slab_of(const void *p) {
+    size_t bytes = atomic_load_explicit(&region.bytes, memory_order_acquire);
+    size_t offset = (size_t)((uintptr_t)p - (uintptr_t)region_base());
+    if (offset >= bytes) return NULL;
+    return atomic_load_explicit(&region.slabs[offset / HEAP_UNIT_BYTES], memory_order_acquire);
+}
+
+/* The index of the block that p lies in; `blocks` or more: p lies behind the last one. */
+static inline uint32_t slab_block(const struct slab *s, const void *p) {
+    return (uint32_t)((uint64_t)((const char *)p - s->base) * s->reciprocal >> RECIPROCAL_SHIFT);
+}
+
+static inline void *slab_at(const struct slab *s, uint32_t block) {
+    return s->base + block * s->block_bytes;
+}
+
+static inline bool slab_has_room(const struct slab *s) {
+    return s->free != BLOCK_NONE || s->fresh < s->blocks;
+}
+
+#endif

@@ -1,0 +1,175 @@
+/* What a thread heap does when the fast path has no answer. */
+#include "mem/thread_heap.h"
+
+#include "base/sys.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <sys/mman.h>
+
+/* Both are never written: no_slab has no room, so no_heap is never allocated from, and nothing is freed into them. */
+static struct slab no_slab = {.free = BLOCK_NONE, .remote = BLOCK_NONE};
+static struct thread_heap no_heap = {.current = {[0 ... CLASS_COUNT - 1] = &no_slab}};
+
+_Thread_local struct thread_heap *thread_heap = &no_heap;
+
+/* Under the region's lock. */
+static struct {
+    struct thread_heap *all;
+    pthread_key_t exit_key;
+    bool have_key;
+} heaps;
+
+/* ---- slabs of a heap that the caller owns or tends ---- */
+
+/* Empty slabs are kept up to a bound, so that a load that swings around a slab's border takes no lock. */
+static void retire(struct thread_heap *h, struct slab *s) {
+    size_t bytes = (size_t)s->units * HEAP_UNIT_BYTES;
+    list_remove(&s->link);
+    if (atomic_load_explicit(&h->state, memory_order_relaxed) == HEAP_OWNED &&
+        h->kept_bytes + bytes <= KEPT_MAX_BYTES) {
+        s->kept = true;
+        h->kept_bytes += bytes;
+        list_push_back(&h->partial[s->class], &s->link);
+    } else {
+        slab_delete(s);
+    }
+}
+
+void thread_heap_settle(struct slab *s) {
+    struct thread_heap *h = s->owner;
+    if (s == h->current[s->class]) return;
+    if (s->used == 0)
+        retire(h, s);
+    else if (list_empty(&s->link) && slab_has_room(s))
+        list_push_front(&h->partial[s->class], &s->link);
+}
+
+void thread_heap_drain(struct thread_heap *h) {
+    struct slab *s = atomic_exchange(&h->notices, NULL);
+    while (s) {
+        struct slab *next = s->notice_next; /* from the collect on, others may put the slab on the list again */
+        slab_collect(s);
+        thread_heap_settle(s);
+        s = next;
+    }
+}
+
+/* Makes s the slab that the class is allocated from; it counts as used as long as it is. */
+static void set_current(struct thread_heap *h, unsigned class, struct slab *s) {
+    struct slab *old = h->current[class];
+    h->current[class] = s;
+    if (s != &no_slab) {
+        list_remove(&s->link);
+        s->used++;
+        if (s->kept) h->kept_bytes -= (size_t)s->units * HEAP_UNIT_BYTES;
+        s->kept = false;
+    }
+    if (old != &no_slab) {
+        old->used--;
+        thread_heap_settle(old);
+    }
+}
+
+/* ---- threads come and go ---- */
+
+/*
+ * Drains a heap that no thread owns. Whoever puts a notice on the list looks at the state after it, and whoever parks
+ * a heap looks at the list after it, both sequentially consistent: one of the two sees the other.
+ */
+static void tend(struct thread_heap *h) {
+    enum thread_heap_state parked = HEAP_PARKED;
+    while (atomic_load(&h->notices) && atomic_compare_exchange_strong(&h->state, &parked, HEAP_TENDED)) {
+        thread_heap_drain(h);
+        atomic_store(&h->state, HEAP_PARKED);
+    }
+}
+
+/* Runs when a thread exits. */
+static void park(void *arg) {
+    struct thread_heap *h = arg;
+    struct list *node, *next;
+    thread_heap = &no_heap;
+    atomic_store_explicit(&h->state, HEAP_TENDED, memory_order_relaxed);
+    for (unsigned class = 0; class < CLASS_COUNT; class ++) {
+        set_current(h, class, &no_slab);
+        list_for_each (&h->partial[class], node, next) {
+            struct slab *s = list_entry(node, struct slab, link);
+            if (s->kept) retire(h, s);
+        }
+    }
+    h->kept_bytes = 0;
+    thread_heap_drain(h);
+    atomic_store(&h->state, HEAP_PARKED);
+    tend(h);
+}
+
+static struct thread_heap *new_heap(void) {
+    int error;
+    struct thread_heap *h = sys_map(sizeof *h, PROT_READ | PROT_WRITE, 0, &error);
+    if (!h) return NULL;
+    for (unsigned class = 0; class < CLASS_COUNT; class ++) {
+        h->current[class] = &no_slab;
+        list_init(&h->partial[class]);
+    }
+    h->all_next = heaps.all;
+    heaps.all = h;
+    return h;
+}
+
+/* A heap for this thread: a parked one or a new one. NULL: no memory. */
+static struct thread_heap *adopt(void) {
+    region_lock();
+    if (!heaps.have_key) heaps.have_key = pthread_key_create(&heaps.exit_key, park) == 0;
+    struct thread_heap *h = heaps.all;
+    while (h) {
+        enum thread_heap_state parked = HEAP_PARKED;
+        if (atomic_compare_exchange_strong(&h->state, &parked, HEAP_OWNED)) break;
+        h = h->all_next;
+    }
+    if (!h) h = new_heap();
+    region_unlock();
+    if (!h) return NULL;
+    thread_heap = h;
+    if (heaps.have_key) pthread_setspecific(heaps.exit_key, h); /* may allocate, which works from here on */
+    return h;
+}
+
+/* ---- slow paths ---- */
+
+void *thread_heap_alloc_slow(unsigned class) {
+    struct thread_heap *h = thread_heap == &no_heap ? adopt() : thread_heap;
+    if (!h) return NULL;
+    thread_heap_drain(h);
+    struct slab *s = h->current[class];
+    if (!slab_has_room(s)) {
+        struct list *node = list_first(&h->partial[class]);
+        s = node ? list_entry(node, struct slab, link) : slab_new_small(h, class);
+        if (!s) return NULL;
+        set_current(h, class, s);
+    }
+    if (s->free == BLOCK_NONE) slab_extend(s);
+    return slab_pop(s);
+}
+
+static void give_notice(struct slab *s) {
+    struct thread_heap *h = s->owner;
+    struct slab *first = atomic_load_explicit(&h->notices, memory_order_relaxed);
+    do
+        s->notice_next = first;
+    while (!atomic_compare_exchange_weak(&h->notices, &first, s));
+    tend(h);
+}
+
+void thread_heap_free_foreign(struct slab *s, uint32_t block) {
+    if (!s->owner) {
+        slab_delete(s);
+        return;
+    }
+    uint16_t first = atomic_load_explicit(&s->remote, memory_order_relaxed);
+    do
+        s->next[block] = first;
+    while (!atomic_compare_exchange_weak_explicit(&s->remote, &first, (uint16_t)block, memory_order_release,
+                                                  memory_order_relaxed));
+    if (first == BLOCK_NONE) give_notice(s);
+}
