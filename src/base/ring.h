@@ -1,0 +1,103 @@
+/*
+ * Bounded lock-free rings of pointers. spsc: one producer, one consumer, with batches. mpsc: any number of producers,
+ * one consumer. A full ring refuses; nothing waits. Each side's words lie on cache lines of their own.
+ */
+#ifndef BASE_RING_H
+#define BASE_RING_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RING_LINE 64
+
+struct spsc {
+    /* the producer's: what it has pushed, and the last it saw of what was popped */
+    _Alignas(RING_LINE) _Atomic uint32_t tail;
+    uint32_t head_seen;
+    /* the consumer's */
+    _Alignas(RING_LINE) _Atomic uint32_t head;
+    uint32_t tail_seen;
+    /* never written after spsc_init */
+    _Alignas(RING_LINE) uint32_t mask;
+    void **slots;
+};
+
+struct mpsc_slot {
+    _Atomic uint64_t turn; /* the position whose turn it is to be pushed here; plus one: to be popped */
+    void *value;
+};
+
+struct mpsc {
+    _Alignas(RING_LINE) _Atomic uint64_t tail;
+    _Alignas(RING_LINE) uint64_t head;
+    _Alignas(RING_LINE) uint64_t mask;
+    struct mpsc_slot *slots;
+};
+
+/* Room for `capacity` pointers, a power of two up to 2^31. 0, -EINVAL, -ENOMEM. */
+int spsc_init(struct spsc *r, uint32_t capacity);
+int mpsc_init(struct mpsc *r, uint32_t capacity);
+/* What is still in the ring is the caller's. */
+void spsc_fini(struct spsc *r);
+void mpsc_fini(struct mpsc *r);
+
+/* Producer: pushes as many of the n values as there is room for, in order; how many. */
+static inline uint32_t spsc_push(struct spsc *r, void *const *values, uint32_t n) {
+    uint32_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed), room = r->mask + 1 - (tail - r->head_seen);
+    if (room < n) {
+        r->head_seen = atomic_load_explicit(&r->head, memory_order_acquire);
+        room = r->mask + 1 - (tail - r->head_seen);
+        if (room < n) n = room;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        r->slots[(tail + i) & r->mask] = values[i];
+    atomic_store_explicit(&r->tail, tail + n, memory_order_release);
+    return n;
+}
+
+/* Consumer: pops up to n values, oldest first; how many. */
+static inline uint32_t spsc_pop(struct spsc *r, void **values, uint32_t n) {
+    uint32_t head = atomic_load_explicit(&r->head, memory_order_relaxed), there = r->tail_seen - head;
+    if (there < n) {
+        r->tail_seen = atomic_load_explicit(&r->tail, memory_order_acquire);
+        there = r->tail_seen - head;
+        if (there < n) n = there;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        values[i] = r->slots[(head + i) & r->mask];
+    atomic_store_explicit(&r->head, head + n, memory_order_release);
+    return n;
+}
+
+/* Any thread. false: the ring is full. */
+static inline bool mpsc_push(struct mpsc *r, void *value) {
+    uint64_t at = atomic_load_explicit(&r->tail, memory_order_relaxed);
+    for (;;) {
+        struct mpsc_slot *slot = &r->slots[at & r->mask];
+        uint64_t turn = atomic_load_explicit(&slot->turn, memory_order_acquire);
+        if (turn < at) return false; /* still holds what was pushed a round ago */
+        if (turn > at) {             /* another producer was faster */
+            at = atomic_load_explicit(&r->tail, memory_order_relaxed);
+            continue;
+        }
+        if (!atomic_compare_exchange_weak_explicit(&r->tail, &at, at + 1, memory_order_relaxed, memory_order_relaxed))
+            continue;
+        slot->value = value;
+        atomic_store_explicit(&slot->turn, at + 1, memory_order_release);
+        return true;
+    }
+}
+
+/* Consumer: the oldest value; false: there is none, or its producer is still at it. */
+static inline bool mpsc_pop(struct mpsc *r, void **value) {
+    struct mpsc_slot *slot = &r->slots[r->head & r->mask];
+    if (atomic_load_explicit(&slot->turn, memory_order_acquire) != r->head + 1) return false;
+    *value = slot->value;
+    atomic_store_explicit(&slot->turn, r->head + r->mask + 1, memory_order_release);
+    r->head++;
+    return true;
+}
+
+#endif
