@@ -44,8 +44,8 @@ void wheel_cancel(struct wheel *w, struct timer *t);
 struct timer *wheel_expire(struct wheel *w, uint64_t now_ns);
 
 /*
- * When wheel_expire is next worth calling: never later than the nearest deadline plus one tick, earlier where a far
- * timer first has to move down a level. UINT64_MAX when empty.
+ * When wheel_expire is next worth calling: at most one tick after the nearest deadline, earlier where a far timer
+ * first has to move down a level; not after now where a deadline has passed. UINT64_MAX when empty.
  */
 uint64_t wheel_next_ns(const struct wheel *w);
 

@@ -1,0 +1,163 @@
+/* base/counters.h: the page as a process that knows only its header sees it. */
+#include "base/counters.h"
+#include "base/fault.h"
+
+#include "test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define RUNTIME 4242
+
+static const struct counters_page *map_page(const char *path, size_t *bytes) {
+    struct stat st;
+    int fd = open(path, O_RDONLY);
+    assert_true(fd >= 0);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0644);
+    *bytes = (size_t)st.st_size;
+    void *p = mmap(NULL, *bytes, PROT_READ, MAP_SHARED, fd, 0);
+    assert_true(p != MAP_FAILED);
+    close(fd);
+    return p;
+}
+
+static uint64_t read_value(const struct counters_page *page, const char *name) {
+    for (uint32_t i = 0; i < page->count; i++)
+        if (strcmp((const char *)page + page->names_offset + i * page->name_len, name) == 0)
+            return ((const uint64_t *)(const void *)((const char *)page + page->values_offset))[i];
+    fail_msg("no counter %s", name);
+    return 0;
+}
+
+static void reader_finds_every_counter_by_name(void **state) {
+    (void)state;
+    struct counters c;
+    int cause;
+    size_t bytes;
+    umask(077);
+    assert_int_equal(counters_init(&c, RUNTIME, 1, &cause), 0);
+    assert_int_equal(cause, 0);
+    counter_inc(&c, polls);
+    counter_add(&c, copied_bytes, 1000);
+    const struct counters_page *page = map_page(c.path, &bytes);
+    assert_int_equal(page->magic, COUNTERS_MAGIC);
+    assert_int_equal(page->pid, getpid());
+    assert_int_equal(page->runtime, RUNTIME);
+    assert_int_equal(page->count, COUNTER_COUNT);
+    assert_int_equal(read_value(page, "polls"), 1);
+    assert_int_equal(read_value(page, "copied_bytes"), 1000);
+    assert_int_equal(read_value(page, "ops_started"), 0);
+    assert_string_equal((const char *)page + page->texts_offset, "Operations begun");
+    char path[sizeof c.path];
+    memcpy(path, c.path, sizeof path);
+    counters_fini(&c);
+    assert_int_equal(access(path, F_OK), -1);
+    munmap((void *)(uintptr_t)page, bytes);
+}
+
+static void private_page_counts_and_has_no_path(void **state) {
+    (void)state;
+    struct counters c;
+    int cause;
+    assert_int_equal(counters_init(&c, RUNTIME, 0, &cause), 0);
+    assert_string_equal(c.path, "");
+    counter_inc(&c, polls);
+    assert_int_equal(c.values[COUNTER_polls], 1);
+    counters_fini(&c);
+}
+
+static void page_of_a_dead_process_is_replaced(void **state) {
+    (void)state;
+    struct counters c;
+    char path[64];
+    int cause;
+    snprintf(path, sizeof path, "/dev/shm/dmtr.%ld.%d", (long)getpid(), RUNTIME);
+    int fd = open(path, O_RDWR | O_CREAT, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(counters_init(&c, RUNTIME, 1, &cause), 0);
+    assert_string_equal(c.path, path);
+    counters_fini(&c);
+}
+
+static void page_of_a_living_process_is_left_alone(void **state) {
+    (void)state;
+    struct counters c, second;
+    int cause;
+    assert_int_equal(counters_init(&c, RUNTIME, 1, &cause), 0);
+    assert_int_equal(counters_init(&second, RUNTIME, 1, &cause), 1);
+    assert_int_equal(cause, EWOULDBLOCK);
+    counter_inc(&second, polls);
+    assert_int_equal(c.values[COUNTER_polls], 0);
+    counters_fini(&second);
+    assert_int_equal(access(c.path, F_OK), 0);
+    counters_fini(&c);
+}
+
+static void forked_child_does_not_remove_the_page(void **state) {
+    (void)state;
+    struct counters c;
+    int cause, status;
+    assert_int_equal(counters_init(&c, RUNTIME, 1, &cause), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        counters_fini(&c);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(access(c.path, F_OK), 0);
+    counters_fini(&c);
+}
+
+/* Whatever call fails: private counters or no memory, and no file is left behind. */
+static void failing_calls_end_in_a_private_page(void **state) {
+    (void)state;
+#ifdef DMTR_FAULT
+    for (int stale = 0; stale < 2; stale++) {
+        for (uint64_t n = 1;; n++) {
+            struct counters c;
+            char path[64];
+            int cause;
+            snprintf(path, sizeof path, "/dev/shm/dmtr.%ld.%d", (long)getpid(), RUNTIME);
+            if (stale) close(open(path, O_RDWR | O_CREAT, 0600));
+            fault_arm(n, NULL, EPERM);
+            int r = counters_init(&c, RUNTIME, 1, &cause);
+            uint64_t passed = fault_count();
+            fault_arm(0, NULL, 0);
+            assert_int_equal(r, passed < n ? 0 : 1);
+            assert_int_equal(cause, passed < n ? 0 : EPERM);
+            counter_inc(&c, polls);
+            counters_fini(&c);
+            if (!stale) assert_int_equal(access(path, F_OK), -1);
+            unlink(path);
+            if (passed < n) break;
+        }
+    }
+    struct counters c;
+    int cause;
+    fault_arm(1, "mmap", ENOMEM);
+    assert_int_equal(counters_init(&c, RUNTIME, 0, &cause), -ENOMEM);
+    fault_arm(0, NULL, 0);
+    counters_fini(&c);
+#else
+    skip();
+#endif
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reader_finds_every_counter_by_name),
+        cmocka_unit_test(private_page_counts_and_has_no_path),
+        cmocka_unit_test(page_of_a_dead_process_is_replaced),
+        cmocka_unit_test(page_of_a_living_process_is_left_alone),
+        cmocka_unit_test(forked_child_does_not_remove_the_page),
+        cmocka_unit_test(failing_calls_end_in_a_private_page),
+    };
+    return cmocka_run_group_tests_name("counters", tests, NULL, NULL);
+}

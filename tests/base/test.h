@@ -1,0 +1,29 @@
+/* What the unit tests of base/ and mem/ share: cmocka, and a seed that is printed so that a failure can be repeated. */
+#ifndef TESTS_BASE_TEST_H
+#define TESTS_BASE_TEST_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/rng.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* A generator seeded from TEST_SEED, else anew each time. */
+static inline struct rng test_rng(void) {
+    struct rng r;
+    const char *text = getenv("TEST_SEED");
+    uint64_t seed;
+    if (rng_init_random(&r) < 0) abort();
+    seed = text ? strtoull(text, NULL, 0) : rng_next(&r);
+    printf("# TEST_SEED=0x%llx\n", (unsigned long long)seed);
+    rng_init(&r, seed);
+    return r;
+}
+
+#endif
