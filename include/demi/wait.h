@@ -1,0 +1,36 @@
+/*
+ * Results of operations. Timeouts are relative; NULL waits without limit. The return value speaks of the wait alone,
+ * an operation's own failure is in the result (DEMI_OPC_FAILED, qr_ret):
+ *   EINVAL     a token is not outstanding, a timeout is malformed, an argument is NULL or a number not positive
+ *   ETIMEDOUT  the time ran out; the tokens stay outstanding
+ *   ENOSYS     demi_init was not called on this thread
+ */
+#ifndef DEMI_WAIT_H
+#define DEMI_WAIT_H
+
+#include <demi/types.h>
+#include <time.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The result of one operation; its token is used up. */
+ATTR_EXPORT int demi_wait(demi_qresult_t *qr_out, demi_qtoken_t qt, const struct timespec *timeout) ATTR_NONNULL(1);
+
+/* The result of the listed operation that completed first, whose place in qts is stored in *ready_offset. */
+ATTR_EXPORT int demi_wait_any(demi_qresult_t *qr_out, int *ready_offset, const demi_qtoken_t qts[], int num_qts,
+                              const struct timespec *timeout) ATTR_NONNULL(1, 2, 3);
+
+/*
+ * The results of the next num_qrs operations to complete, in that order. *num_qrs_out is their number: all of them
+ * after 0, unless no more operations were outstanding and timeout is NULL; as many as completed after ETIMEDOUT. EINVAL
+ * also: nothing is outstanding and timeout is NULL.
+ */
+ATTR_EXPORT int demi_wait_next_n(demi_qresult_t *qr_out, int num_qrs, int *num_qrs_out, const struct timespec *timeout)
+    ATTR_NONNULL(1, 3);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

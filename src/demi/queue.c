@@ -1,0 +1,115 @@
+/* Sockets and the operations on them. Arguments are checked here as Demikernel checks them; the rest is dmtr's. */
+#include "convert.h"
+#include "init.h"
+
+#include <demi/libos.h>
+#include <errno.h>
+#include <stdbool.h>
+
+/* 0, or what is wrong with a socket address. */
+static int address_error(const struct sockaddr *addr, socklen_t size) {
+    if (!addr || size < sizeof addr->sa_family) return EINVAL;
+    switch (addr->sa_family) {
+    case AF_INET:
+        return size == sizeof(struct sockaddr_in) ? 0 : EINVAL;
+    case AF_INET6:
+        return size == sizeof(struct sockaddr_in6) ? 0 : EINVAL;
+    default:
+        return ENOTSUP;
+    }
+}
+
+static bool level_known(int level) {
+    return level == SOL_SOCKET || level == IPPROTO_TCP || level == IPPROTO_IP || level == IPPROTO_IPV6;
+}
+
+static int pipe_unsupported(const int *memqd_out, const char *name) {
+    dmtr_runtime_t running;
+    if (!memqd_out || !name) return EINVAL;
+    int r = dmtr_runtime_current(&running);
+    return r ? r : ENOTSUP;
+}
+
+int demi_create_pipe(int *memqd_out, const char *name) {
+    return pipe_unsupported(memqd_out, name);
+}
+
+int demi_open_pipe(int *memqd_out, const char *name) {
+    return pipe_unsupported(memqd_out, name);
+}
+
+int demi_socket(int *sockqd_out, int domain, int type, int protocol) {
+    (void)protocol;
+    int qd;
+    if (!sockqd_out) return EINVAL;
+    int r = dmtr_socket(&qd, domain, type, 0);
+    if (r == EAFNOSUPPORT || r == ESOCKTNOSUPPORT) return ENOTSUP;
+    if (!r && type == SOCK_STREAM) {
+        r = settings_apply(&init_settings, qd);
+        if (r) dmtr_close(qd);
+    }
+    if (!r) *sockqd_out = qd;
+    return r;
+}
+
+int demi_bind(int sockqd, const struct sockaddr *addr, socklen_t size) {
+    int r = address_error(addr, size);
+    return r ? r : dmtr_bind(sockqd, addr, size);
+}
+
+int demi_listen(int sockqd, int backlog) {
+    return backlog < 1 ? EINVAL : dmtr_listen(sockqd, backlog);
+}
+
+int demi_getsockname(int qd, struct sockaddr *addr, socklen_t *addrlen) {
+    if (!addr || !addrlen || *addrlen < sizeof(struct sockaddr_in)) return EINVAL;
+    return dmtr_getsockname(qd, addr, addrlen);
+}
+
+int demi_getpeername(int qd, struct sockaddr *addr, socklen_t *addrlen) {
+    if (!addr || !addrlen || *addrlen < sizeof(struct sockaddr_in)) return EINVAL;
+    return dmtr_getpeername(qd, addr, addrlen);
+}
+
+int demi_setsockopt(int qd, int level, int optname, const void *optval, socklen_t optlen) {
+    if (!level_known(level)) return ENOTSUP;
+    if (level == SOL_SOCKET && optname == SO_LINGER && optlen != sizeof(struct linger)) return EINVAL;
+    return dmtr_setsockopt(qd, level, optname, optval, optlen);
+}
+
+int demi_getsockopt(int qd, int level, int optname, void *optval, socklen_t *optlen) {
+    if (!level_known(level)) return ENOTSUP;
+    return dmtr_getsockopt(qd, level, optname, optval, optlen);
+}
+
+int demi_accept(demi_qtoken_t *qt_out, int sockqd) {
+    return qt_out ? dmtr_accept(qt_out, sockqd) : EINVAL;
+}
+
+int demi_connect(demi_qtoken_t *qt_out, int sockqd, const struct sockaddr *addr, socklen_t size) {
+    if (!qt_out) return EINVAL;
+    int r = address_error(addr, size);
+    return r ? r : dmtr_connect(qt_out, sockqd, addr, size);
+}
+
+int demi_close(int qd) {
+    return dmtr_close(qd);
+}
+
+int demi_push(demi_qtoken_t *qt_out, int qd, const demi_sgarray_t *sga) {
+    dmtr_sgarray_t whole;
+    if (!qt_out || !sga || convert_sga_in(&whole, sga)) return EINVAL;
+    return dmtr_push(qt_out, qd, &whole);
+}
+
+int demi_pushto(demi_qtoken_t *qt_out, int sockqd, const demi_sgarray_t *sga, const struct sockaddr *dest_addr,
+                socklen_t size) {
+    dmtr_sgarray_t whole;
+    if (!qt_out || !sga || convert_sga_in(&whole, sga)) return EINVAL;
+    int r = address_error(dest_addr, size);
+    return r ? r : dmtr_pushto(qt_out, sockqd, &whole, dest_addr, size);
+}
+
+int demi_pop(demi_qtoken_t *qt_out, int qd) {
+    return qt_out ? dmtr_pop2(qt_out, qd, DEMI_SGASEG_MAXLEN) : EINVAL;
+}
