@@ -26,7 +26,7 @@ static int runtime_init(struct dmtr_runtime *rt) {
     int r = counters_init(&rt->counters, rt->id, rt->config.stats_share, &cause);
     if (r < 0) return r;
     if (r > 0) log_info(&rt->log, "counters are not shared with other processes: %s", strerror(cause));
-    r = rng_init(&rt->rng);
+    r = rng_init_random(&rt->rng);
     if (!r) r = array_init(&rt->ops, sizeof(struct op), (uint32_t)rt->config.max_operations);
     if (!r) r = queue_table_init(rt);
     if (!r) r = watch_table_init(rt);

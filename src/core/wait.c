@@ -167,15 +167,13 @@ static int any_find(struct any *a, struct op **op_out, uint32_t *offset) {
 
 static int any_idle(struct any *a, struct idle *idle, struct op **op_out, uint32_t *offset) {
     int r = any_find(a, op_out, offset);
+    /* What is parked may be listed by now: looked for before idling, because nothing would wake us for it. */
+    if (!r && !*op_out && !a->scanned && !list_empty(&a->rt->parked)) {
+        r = any_scan(a);
+        if (!r) *op_out = any_parked(a, offset);
+    }
     while (!r && !*op_out) {
-        bool sleeps = idle_may_sleep(idle);
-        r = any_validate(a, sleeps ? a->n : VALIDATE_STEP);
-        /* What is parked may be listed by now; sleeping on it would be for ever. */
-        if (!r && sleeps && !a->scanned && !list_empty(&a->rt->parked)) {
-            a->scanned = true;
-            *op_out = any_parked(a, offset);
-            if (*op_out) break;
-        }
+        r = any_validate(a, idle_may_sleep(idle) ? a->n : VALIDATE_STEP);
         if (r) break;
         r = idle_step(idle);
         int found = any_find(a, op_out, offset);

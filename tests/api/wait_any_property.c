@@ -1,0 +1,97 @@
+/*
+ * wait_any against a model: random lists that grow, shrink, shift and shuffle, random completions, tokens that are
+ * listed late or never. The model knows which listed operation completed first.
+ */
+#include "api_test.h"
+
+enum { QUEUES = 24, STEPS = 4000, SEEDS = 20 };
+
+struct model {
+    uint64_t rng;
+    int qd[QUEUES];
+    dmtr_qtoken_t pop[QUEUES];  /* one outstanding pop a queue; 0: none */
+    uint64_t completed[QUEUES]; /* when its pop completed; 0: pending */
+    uint64_t clock;
+};
+
+static uint32_t roll(struct model *m, uint32_t n) {
+    m->rng ^= m->rng << 13, m->rng ^= m->rng >> 7, m->rng ^= m->rng << 17;
+    return (uint32_t)(m->rng >> 33) % n;
+}
+
+static void complete_one(struct model *m) {
+    uint32_t i = roll(m, QUEUES);
+    if (!m->pop[i] || m->completed[i]) return;
+    dmtr_qtoken_t qt = push_text(m->qd[i], "m");
+    m->completed[i] = ++m->clock;
+    assert_ok(dmtr_drop(qt));
+}
+
+/* A list of a random subset in random order with zeros between. */
+static int make_list(struct model *m, dmtr_qtoken_t *qts, int *queue_at) {
+    int n = 0;
+    uint32_t start = roll(m, QUEUES), keep = 1 + roll(m, 4), step = roll(m, 2) ? 1 : 7;
+    for (uint32_t k = 0; k < QUEUES; k++) {
+        uint32_t i = (start + k * step) % QUEUES;
+        if (roll(m, keep) || !m->pop[i]) continue;
+        if (roll(m, 8) == 0) queue_at[n] = -1, qts[n++] = 0;
+        queue_at[n] = (int)i;
+        qts[n++] = m->pop[i];
+    }
+    return n;
+}
+
+static void check_wait(struct model *m) {
+    dmtr_qtoken_t qts[2 * QUEUES];
+    int queue_at[2 * QUEUES], offset = -1, best = -1;
+    int n = make_list(m, qts, queue_at);
+    bool listed = false;
+    for (int k = 0; k < n; k++) {
+        if (queue_at[k] < 0) continue;
+        listed = true;
+        int i = queue_at[k];
+        if (m->completed[i] && (best < 0 || m->completed[i] < m->completed[queue_at[best]])) best = k;
+    }
+    if (!listed) return;
+    dmtr_qresult_t qr;
+    int r = dmtr_wait_any_timed(&qr, &offset, qts, n, 0);
+    if (best < 0) {
+        assert_int_equal(r, ETIMEDOUT);
+        return;
+    }
+    assert_ok(r);
+    int i = queue_at[offset];
+    assert_true(qr.qr_qt == m->pop[i] && m->completed[i]);
+    expect_text(&qr, "m");
+    m->completed[i] = 0;
+    m->pop[i] = roll(m, 4) ? pop_begin(m->qd[i]) : 0;
+}
+
+static void any_list_gets_a_completed_listed_operation(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        struct model m = {.rng = seed * 0x9e3779b97f4a7c15ull};
+        print_message("# seed %d\n", (int)seed);
+        for (int i = 0; i < QUEUES; i++) {
+            m.qd[i] = new_queue();
+            m.pop[i] = pop_begin(m.qd[i]);
+        }
+        for (int step = 0; step < STEPS; step++) {
+            if (roll(&m, 2)) complete_one(&m);
+            if (roll(&m, 3) == 0) {
+                uint32_t i = roll(&m, QUEUES);
+                if (!m.pop[i]) m.pop[i] = pop_begin(m.qd[i]);
+            }
+            check_wait(&m);
+        }
+        for (int i = 0; i < QUEUES; i++)
+            assert_ok(dmtr_close(m.qd[i]));
+        for (int i = 0; i < QUEUES; i++)
+            if (m.pop[i]) assert_ok(dmtr_drop(m.pop[i]));
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {api_test(any_list_gets_a_completed_listed_operation)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
