@@ -102,6 +102,7 @@ void op_release_result(struct dmtr_runtime *rt, struct op *op) {
 /* The queue's books, and the memory that was held for the device. */
 static void op_settle(struct op *op) {
     struct queue *q = op->q;
+    if (op->flags & OP_INNER) return;
     if (op->opcode == DMTR_OPC_PUSH) {
         if (op->flags & OP_COUNTED) q->push_outstanding_bytes -= op->bytes;
         if (op->flags & OP_HELD) sga_release_held(&op->sga);

@@ -30,6 +30,7 @@ enum op_flag {
     OP_TO = 4,       /* push: sga.sga_addr is the destination */
     OP_LIMITED = 8,  /* pop: `bytes` is the most it may take */
     OP_COUNTED = 16, /* push: `bytes` counts against its queue's limit */
+    OP_INNER = 32,   /* framing's own: not in the queue's statistics, where the message is counted */
 };
 
 struct op {

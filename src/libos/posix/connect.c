@@ -1,0 +1,147 @@
+/* Connecting and accepting. */
+#include "libos/posix/posix.h"
+
+#include <unistd.h>
+
+/* Accepting pauses this long when the kernel refuses for want of descriptors or memory, doubling each time. */
+#define RETRY_FIRST_NS 10000000
+#define RETRY_MOST_NS  1000000000
+
+int sock_connect(struct queue *q, struct op *op, const struct sockaddr *addr, socklen_t len) {
+    struct sock *s = to_sock(q);
+    if (s->state == SOCK_CONNECTING) return -EALREADY;
+    if (s->stream && s->state == SOCK_CONNECTED) return -EISCONN;
+    if (s->state == SOCK_LISTENING) return -EOPNOTSUPP;
+    /* Not made again when interrupted: it goes on by itself. */
+    q->syscalls++;
+    counter_inc(&q->rt->counters, posix_syscalls);
+    int r = SYS(connect, s->fd, addr, len);
+    if (r == -EINPROGRESS || (r == -EINTR && s->stream)) {
+        r = s->px->engine->want(s, SOCK_WRITE);
+        if (r) return r;
+        s->state = SOCK_CONNECTING;
+        s->connect_op = op;
+        return 0;
+    }
+    if (!r) s->state = s->stream || addr->sa_family != AF_UNSPEC ? SOCK_CONNECTED : SOCK_NEW;
+    op_complete(q->rt, op, r);
+    return 0;
+}
+
+void sock_connect_ready(struct sock *s) {
+    int error = 0;
+    socklen_t len = sizeof error;
+    struct sockaddr_storage peer;
+    struct op *op = s->connect_op;
+    int r = POSIX_SYS(&s->q, getsockopt, s->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+    if (!r) r = -error;
+    if (!r) { /* woken although nothing is decided? */
+        len = sizeof peer;
+        r = POSIX_SYS(&s->q, getpeername, s->fd, (struct sockaddr *)&peer, &len);
+        if (r == -ENOTCONN) {
+            r = s->px->engine->want(s, SOCK_WRITE);
+            if (!r) return;
+        }
+    }
+    s->connect_op = NULL;
+    s->state = r ? SOCK_NEW : SOCK_CONNECTED;
+    op_complete(s->q.rt, op, r);
+}
+
+/* The kernel refused: tells who waits first, and tries again later, so that the listener neither dies nor spins. */
+static void accept_failed(struct sock *s, int error) {
+    struct op *op = first_op(&s->waiters);
+    counter_inc(&s->q.rt->counters, posix_accept_errors);
+    if (op) {
+        list_remove(&op->link);
+        op_complete(s->q.rt, op, error);
+    }
+    if (s->timer_ns)
+        sock_timer_next(s, RETRY_MOST_NS);
+    else
+        sock_timer_start(s, RETRY_FIRST_NS);
+}
+
+static void give_connection(struct sock *s, struct sock *fresh, const struct sockaddr *addr, socklen_t len) {
+    struct op *op = first_op(&s->waiters);
+    list_remove(&op->link);
+    queue_accepted(op, &fresh->q, addr, len);
+}
+
+static int sock_from_accept(struct sock *listener, int fd, struct sock **fresh) {
+    int r = sock_new(listener->px, fd, true, fresh);
+    if (r) return r;
+    counter_inc(&listener->q.rt->counters, posix_accepts);
+    (*fresh)->state = SOCK_CONNECTED;
+    (*fresh)->linger_on = listener->linger_on;
+    (*fresh)->linger_s = listener->linger_s;
+    return 0;
+}
+
+/* Connections that the engine accepted ahead. Their address is asked for here, where an operation wants it. */
+static void serve_backlog(struct sock *s) {
+    while (!list_empty(&s->waiters) && !list_empty(&s->backlog)) {
+        struct sock *fresh = list_entry(list_pop_front(&s->backlog), struct sock, backlog);
+        struct sockaddr_storage addr = {.ss_family = AF_UNSPEC};
+        socklen_t len = sizeof addr;
+        s->backlog_len--;
+        if (POSIX_SYS(&s->q, getpeername, fresh->fd, (struct sockaddr *)&addr, &len)) len = 0; /* gone already */
+        give_connection(s, fresh, (struct sockaddr *)&addr, len);
+    }
+}
+
+void sock_accepted(struct sock *s, int fd) {
+    struct sock *fresh;
+    int r = fd < 0 ? fd : sock_from_accept(s, fd, &fresh);
+    if (r < 0) {
+        accept_failed(s, r);
+        return;
+    }
+    list_push_back(&s->backlog, &fresh->backlog);
+    s->backlog_len++;
+    s->timer_ns = 0;
+    serve_backlog(s);
+}
+
+/* Connections that died in the kernel's queue before they were accepted are no failure of the listener. */
+static bool connection_gone(int error) {
+    return error == -ECONNABORTED || error == -EPROTO || error == -ENETDOWN || error == -ENETUNREACH ||
+           error == -EHOSTDOWN || error == -EHOSTUNREACH;
+}
+
+/* accept4 until the operations are served; false: nothing there. */
+static bool accept_one(struct sock *s) {
+    struct sockaddr_storage addr;
+    socklen_t len = sizeof addr;
+    struct sock *fresh;
+    int fd = POSIX_SYS(&s->q, accept4, s->fd, (struct sockaddr *)&addr, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd == -EAGAIN) return false;
+    if (connection_gone(fd)) return true;
+    int r = fd < 0 ? fd : sock_from_accept(s, fd, &fresh);
+    if (r < 0) {
+        accept_failed(s, r);
+        return false;
+    }
+    s->timer_ns = 0;
+    give_connection(s, fresh, (struct sockaddr *)&addr, len);
+    return true;
+}
+
+void sock_accept_ready(struct sock *s) {
+    const struct engine *e = s->px->engine;
+    if (s->timer.timer.armed) return; /* pausing after a failure */
+    serve_backlog(s);
+    while (!e->fetches && !list_empty(&s->waiters) && accept_one(s)) continue;
+    if (list_empty(&s->waiters) || s->timer.timer.armed) return;
+    int r = e->accept(s);
+    if (r) ops_complete(s->q.rt, &s->waiters, r);
+}
+
+int sock_accept(struct queue *q, struct op *op) {
+    struct sock *s = to_sock(q);
+    if (s->state != SOCK_LISTENING) return -EINVAL;
+    bool first = list_empty(&s->waiters);
+    list_push_back(&s->waiters, &op->link);
+    if (first) sock_accept_ready(s);
+    return 0;
+}

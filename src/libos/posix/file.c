@@ -1,0 +1,187 @@
+/*
+ * Files. The operations of a queue run one after another, at the kernel's own cursor, so that each begins where the one before
+ * it ended. Regular files, block devices and character devices without a terminal; directories are EISDIR, pipes,
+ * sockets and terminals EOPNOTSUPP. With the epoll engine an operation blocks while the device works.
+ */
+#include "libos/posix/posix.h"
+
+#include "mem/heap.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define POP_DEFAULT_BYTES 65536u
+#define POP_MOST_BYTES    1048576u /* a longer pop2 gives less than it asked for */
+
+static struct file *to_file(struct queue *q) {
+    return list_entry(q, struct file, q);
+}
+
+/* Which files are carried; regular ones lose O_NONBLOCK, which would make io_uring give up instead of waiting. */
+static int check_kind(int fd) {
+    struct stat st;
+    int r = SYS(fstat, fd, &st);
+    if (r) return r;
+    if (S_ISDIR(st.st_mode)) return -EISDIR;
+    if (S_ISCHR(st.st_mode)) return isatty(fd) ? -EOPNOTSUPP : 0;
+    if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) return -EOPNOTSUPP;
+    int flags = SYS(fcntl, fd, F_GETFL);
+    return flags < 0 ? flags : SYS(fcntl, fd, F_SETFL, flags & ~O_NONBLOCK);
+}
+
+int file_open(struct dmtr_runtime *rt, void *state, const char *path, int flags, mode_t mode, struct queue **q_out) {
+    struct posix *px = state;
+    int fd = SYS(open, path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, mode);
+    counter_add(&rt->counters, posix_syscalls, 4);
+    if (fd < 0) return fd;
+    int r = check_kind(fd);
+    struct file *f = r ? NULL : sys_calloc(1, sizeof *f);
+    if (!f) {
+        close(fd);
+        return r ? r : -ENOMEM;
+    }
+    queue_init(&f->q, rt, &px->file_ops);
+    f->px = px;
+    f->fd = fd;
+    f->slot = UINT32_MAX;
+    list_init(&f->ops);
+    list_push_back(&px->files, &f->link);
+    *q_out = &f->q;
+    return 0;
+}
+
+static void file_free(struct file *f) {
+    struct dmtr_runtime *rt = f->q.rt;
+    f->px->engine->file_release(f);
+    int r = SYS(close, f->fd);
+    if (f->close_op) op_complete(rt, f->close_op, r == -EINTR ? 0 : r);
+    rt->lingering--;
+    list_remove(&f->link);
+    sys_free(f);
+}
+
+/* Prepares the first operation; a pop needs memory. */
+static int file_prepare(struct file *f, struct op *op) {
+    if (op->opcode == DMTR_OPC_PUSH) {
+        f->iovcnt = push_iov(op, PUSH_SENT(op), f->iov);
+        return 0;
+    }
+    uint64_t want = op->flags & OP_LIMITED ? op->bytes : POP_DEFAULT_BYTES;
+    f->buf_len = want < POP_MOST_BYTES ? (uint32_t)want : POP_MOST_BYTES;
+    if (!f->buf) f->buf = heap_alloc(f->buf_len);
+    return f->buf ? 0 : -ENOMEM;
+}
+
+static void pop_finish(struct file *f, struct op *op, int64_t n) {
+    char *buf = f->buf;
+    f->buf = NULL;
+    list_remove(&op->link);
+    if (op->flags & OP_DROPPED || f->closed) { /* what it read is still to be read by the next one */
+        if (n > 0) POSIX_SYS(&f->q, lseek, f->fd, -(off_t)n, SEEK_CUR);
+        n = -ECANCELED;
+    }
+    if (n > 0) {
+        op->sga.sga_buf = buf;
+        op->sga.sga_numsegs = 1;
+        op->sga.sga_segs[0] = (dmtr_sgaseg_t){.sgaseg_buf = buf, .sgaseg_len = (uint32_t)n};
+    } else if (buf) {
+        heap_free(buf);
+    }
+    op_complete(f->q.rt, op, n < 0 ? (int)n : 0);
+}
+
+/* A write that ended early goes on; nothing written where something was asked is an error the kernel did not name. */
+static void push_finish(struct file *f, struct op *op, int64_t n) {
+    if (n > 0) PUSH_SENT(op) += (uint64_t)n;
+    if (n > 0 && PUSH_SENT(op) < op->bytes) return;
+    list_remove(&op->link);
+    if (n == 0 && PUSH_SENT(op) < op->bytes) n = -EIO;
+    op_complete(f->q.rt, op, n < 0 ? (int)n : 0);
+}
+
+/* The first operation's system call returned n. */
+static void op_finish(struct file *f, struct op *op, int64_t n) {
+    if (op->opcode == DMTR_OPC_POP)
+        pop_finish(f, op, n);
+    else
+        push_finish(f, op, n);
+}
+
+static void file_next(struct file *f) {
+    for (struct op *op; !f->busy && (op = first_op(&f->ops));) {
+        int64_t r = file_prepare(f, op);
+        if (!r) r = f->px->engine->file_run(f, op);
+        f->busy = r == -EINPROGRESS;
+        if (!f->busy) op_finish(f, op, r);
+    }
+    if (f->closed && list_empty(&f->ops)) file_free(f);
+}
+
+void file_done(struct file *f, int64_t result) {
+    f->busy = false;
+    if (result != -EINTR) op_finish(f, first_op(&f->ops), result);
+    file_next(f);
+}
+
+static int file_begin(struct queue *q, struct op *op) {
+    struct file *f = to_file(q);
+    if (op->flags & OP_TO) return -EOPNOTSUPP;
+    PUSH_SENT(op) = 0;
+    list_push_back(&f->ops, &op->link);
+    file_next(f);
+    return 0;
+}
+
+/* What has not begun can be taken back. */
+static bool file_cancel(struct queue *q, struct op *op) {
+    struct file *f = to_file(q);
+    if (op->opcode != DMTR_OPC_POP || (f->busy && op == first_op(&f->ops))) return false;
+    list_remove(&op->link);
+    return true;
+}
+
+static void file_close(struct queue *q, struct op *op) {
+    struct file *f = to_file(q);
+    struct op *first = f->busy ? first_op(&f->ops) : NULL;
+    struct list *l, *tmp;
+    f->closed = true;
+    f->close_op = op;
+    q->rt->lingering++;
+    list_for_each(&f->ops, l, tmp) {
+        struct op *pop = list_entry(l, struct op, link);
+        if (pop == first || pop->opcode != DMTR_OPC_POP) continue;
+        list_remove(&pop->link);
+        op_complete(q->rt, pop, -ECANCELED);
+    }
+    file_next(f);
+}
+
+static int file_lseek(struct queue *q, off_t offset, int whence, off_t *offset_out) {
+    struct file *f = to_file(q);
+    if (!list_empty(&f->ops)) return -EBUSY;
+    off_t r = POSIX_SYS(q, lseek, f->fd, offset, whence);
+    if (r < 0) return (int)r;
+    *offset_out = r;
+    return 0;
+}
+
+static int file_truncate(struct queue *q, off_t length) {
+    struct file *f = to_file(q);
+    return list_empty(&f->ops) ? POSIX_SYS(q, ftruncate, f->fd, length) : -EBUSY;
+}
+
+static int file_fsync(struct queue *q) {
+    struct file *f = to_file(q);
+    return list_empty(&f->ops) ? POSIX_SYS(q, fsync, f->fd) : -EBUSY;
+}
+
+const struct queue_ops file_ops = {
+    .push = file_begin,
+    .pop = file_begin,
+    .cancel = file_cancel,
+    .close = file_close,
+    .lseek = file_lseek,
+    .truncate = file_truncate,
+    .fsync = file_fsync,
+};

@@ -1,0 +1,62 @@
+/* The posix libos: chooses the engine by what the kernel offers, starts and stops it. */
+#include "libos/posix/libos.h"
+#include "libos/posix/posix.h"
+
+#include <string.h>
+
+static int start_engine(struct posix *px, const struct engine *engine) {
+    px->engine = engine;
+    px->stream_ops = stream_ops;
+    px->datagram_ops = datagram_ops;
+    px->file_ops = file_ops;
+    px->stream_ops.backend = px->datagram_ops.backend = px->file_ops.backend = engine->backend;
+    return engine->start(px);
+}
+
+static int choose_engine(struct posix *px) {
+    struct dmtr_runtime *rt = px->rt;
+    if (rt->config.posix_engine == POSIX_IO_URING) return -ENOSYS;
+    int r = start_engine(px, &engine_epoll);
+    if (r) log_error(&rt->log, "posix: cannot start: %s", strerror(-r));
+    return r;
+}
+
+static int posix_start(struct dmtr_runtime *rt, void **state_out) {
+    struct posix *px = sys_calloc(1, sizeof *px);
+    if (!px) return -ENOMEM;
+    px->rt = rt;
+    px->direct_allowed = rt->config.wait_policy == WAIT_SPIN;
+    list_init(&px->socks);
+    list_init(&px->files);
+    list_init(&px->direct);
+    list_init(&px->chunks_free);
+    int r = choose_engine(px);
+    if (r) {
+        sys_free(px);
+        return r;
+    }
+    *state_out = px;
+    return 0;
+}
+
+/* Sockets that still linger are given up; the engine ends and frees what is left. */
+static void posix_stop(struct dmtr_runtime *rt, void *state) {
+    struct posix *px = state;
+    struct list *l, *tmp;
+    (void)rt;
+    list_for_each(&px->socks, l, tmp) sock_destroy(list_entry(l, struct sock, link), -ETIMEDOUT);
+    px->engine->stop(px);
+    arena_fini(&px->arena);
+    posix_chunks_fini(px);
+    sys_free(px);
+}
+
+const struct libos libos_posix = {
+    .name = "posix",
+    .aliases = (const char *const[]){"catnap", "linux", NULL},
+    .text = "Sockets and files of the kernel, through io_uring or epoll",
+    .start = posix_start,
+    .stop = posix_stop,
+    .socket = sock_create,
+    .open = file_open,
+};

@@ -1,0 +1,225 @@
+/* Receiving: pops, the data kept for them, and receiving directly from the kernel. */
+#include "libos/posix/posix.h"
+
+#include "mem/heap.h"
+
+#include <string.h>
+
+/* Room for the largest datagram. */
+#define DATAGRAM_ROOM 65536u
+#define CHUNKS_FREE_MAX 1024u
+
+static struct chunk *chunk_new(struct posix *px) {
+    struct list *l = list_pop_front(&px->chunks_free);
+    if (!l) return sys_calloc(1, sizeof(struct chunk));
+    px->chunks_free_len--;
+    return list_entry(l, struct chunk, link);
+}
+
+static void chunk_free(struct sock *s, struct chunk *c) {
+    struct posix *px = s->px;
+    s->held_bytes -= c->charge;
+    list_remove(&c->link);
+    if (px->chunks_free_len == CHUNKS_FREE_MAX) {
+        sys_free(c);
+        return;
+    }
+    list_push_front(&px->chunks_free, &c->link);
+    px->chunks_free_len++;
+}
+
+void posix_chunks_fini(struct posix *px) {
+    for (struct list *l; (l = list_pop_front(&px->chunks_free));) sys_free(list_entry(l, struct chunk, link));
+}
+
+void sock_free_chunks(struct sock *s) {
+    for (struct list *l; (l = list_first(&s->chunks));) {
+        struct chunk *c = list_entry(l, struct chunk, link);
+        heap_free(c->data);
+        chunk_free(s, c);
+    }
+}
+
+static uint64_t pop_limit(const struct op *op, uint64_t most) {
+    return op->flags & OP_LIMITED && op->bytes < most ? op->bytes : most;
+}
+
+/* Completes a pop with `data`, whose owner the application becomes. */
+static void pop_complete(struct op *op, char *data, uint32_t len) {
+    op->sga.sga_buf = data;
+    op->sga.sga_numsegs = 1;
+    op->sga.sga_segs[0] = (dmtr_sgaseg_t){.sgaseg_buf = data, .sgaseg_len = len};
+    list_remove(&op->link);
+    op_complete(op->q->rt, op, 0);
+}
+
+static void pop_give_chunk(struct sock *s, struct op *op) {
+    struct chunk *c = list_entry(list_first(&s->chunks), struct chunk, link);
+    char *data = c->data;
+    uint32_t len = (uint32_t)pop_limit(op, c->len);
+    if (len < c->len) {
+        heap_share(data);
+        c->data += len;
+        c->len -= len;
+    } else {
+        chunk_free(s, c);
+    }
+    pop_complete(op, data, len);
+}
+
+bool sock_serve_pops(struct sock *s) {
+    for (struct op *op; (op = first_op(&s->waiters));) {
+        if (!list_empty(&s->chunks)) {
+            pop_give_chunk(s, op);
+            continue;
+        }
+        if (!s->error && !s->eof) return true;
+        list_remove(&op->link);
+        op_complete(s->q.rt, op, s->error);
+    }
+    return false;
+}
+
+/* Failures that say nothing about the connection. */
+static bool transient(int error) {
+    return error == -ENOMEM || error == -ENOBUFS;
+}
+
+void sock_receive_ended(struct sock *s, int error) {
+    struct op *op = first_op(&s->waiters);
+    if (error && (transient(error) || !s->stream)) {
+        if (!op) return;
+        list_remove(&op->link);
+        op_complete(s->q.rt, op, error);
+        return;
+    }
+    /* A reset that a send has reported already shows here as the end of the stream. */
+    if (!error && s->send_error == -ECONNRESET) error = -ECONNRESET;
+    s->eof = true;
+    s->error = error;
+    if (error) sock_fail_pushes(s, error);
+}
+
+/* One receive for the first pop. 1: done with that; 0: nothing there; a negative errno: nothing will come. */
+static int receive_stream(struct sock *s, struct op *op) {
+    uint32_t room = (uint32_t)pop_limit(op, s->q.rt->config.posix_recv_buffer_bytes);
+    char *buf = arena_room(&s->px->arena, room);
+    ssize_t n = buf ? POSIX_SYS(&s->q, recv, s->fd, buf, room, MSG_DONTWAIT) : -ENOMEM;
+    if (n == -EAGAIN) return 0;
+    if (n <= 0) {
+        sock_receive_ended(s, (int)n);
+        return 1;
+    }
+    s->more = (size_t)n == room;
+    pop_complete(op, arena_take(&s->px->arena, (uint32_t)n), (uint32_t)n);
+    return 1;
+}
+
+static int receive_datagram(struct sock *s, struct op *op) {
+    uint32_t room = (uint32_t)pop_limit(op, DATAGRAM_ROOM);
+    char *buf = arena_room(&s->px->arena, room);
+    struct iovec iov = {.iov_base = buf, .iov_len = room};
+    struct msghdr msg = {
+        .msg_name = &op->sga.sga_addr6, .msg_namelen = sizeof op->sga.sga_addr6, .msg_iov = &iov, .msg_iovlen = 1};
+    ssize_t n = buf ? POSIX_SYS(&s->q, recvmsg, s->fd, &msg, MSG_DONTWAIT) : -ENOMEM;
+    if (n == -EAGAIN) return 0;
+    if (n < 0) {
+        sock_receive_ended(s, (int)n);
+        return 1;
+    }
+    if (msg.msg_flags & MSG_TRUNC) counter_inc(&s->q.rt->counters, posix_datagrams_truncated);
+    op->sga.sga_addrlen = msg.msg_namelen;
+    pop_complete(op, arena_take(&s->px->arena, (uint32_t)n), (uint32_t)n);
+    return 1;
+}
+
+void sock_stop_waiting(struct sock *s) {
+    if (!s->waits) return;
+    s->waits = false;
+    s->px->waiting--;
+    list_remove(&s->direct);
+}
+
+static void engine_receive(struct sock *s) {
+    const struct engine *e = s->px->engine;
+    int r = s->stream ? e->receive(s) : e->want(s, SOCK_READ);
+    if (!r) return;
+    sock_stop_waiting(s);
+    ops_complete(s->q.rt, &s->waiters, r);
+}
+
+void posix_direct_end(struct posix *px) {
+    if (px->polling) return;
+    for (struct list *l; (l = list_pop_front(&px->direct));) engine_receive(list_entry(l, struct sock, direct));
+}
+
+static void start_waiting(struct sock *s) {
+    struct posix *px = s->px;
+    if (!s->waits) {
+        s->waits = true;
+        px->waiting++;
+    }
+    if (!list_empty(&s->direct)) return;
+    if (px->waiting > DIRECT_MAX) posix_direct_end(px);
+    if (px->direct_allowed && px->waiting <= DIRECT_MAX && !s->engine_reads)
+        list_push_back(&px->direct, &s->direct);
+    else
+        engine_receive(s);
+}
+
+void sock_receive(struct sock *s, bool try_first) {
+    if (s->stream && s->engine_reads && s->px->engine->fetches) try_first = false;
+    bool waiting = sock_serve_pops(s);
+    while (waiting && try_first) {
+        struct op *op = first_op(&s->waiters);
+        s->more = false;
+        if (!(s->stream ? receive_stream(s, op) : receive_datagram(s, op))) break;
+        if (s->stream && !s->eof && !s->more) try_first = false;
+        waiting = sock_serve_pops(s);
+    }
+    if (waiting)
+        start_waiting(s);
+    else
+        sock_stop_waiting(s);
+}
+
+uint32_t posix_direct_poll(struct posix *px) {
+    uint32_t got = 0;
+    struct list *l, *tmp;
+    px->polling = true;
+    list_for_each(&px->direct, l, tmp) {
+        struct sock *s = list_entry(l, struct sock, direct);
+        sock_receive(s, true);
+        got += !s->waits;
+    }
+    px->polling = false;
+    return got;
+}
+
+void sock_received(struct sock *s, char *data, uint32_t len, uint32_t charge) {
+    struct op *op = first_op(&s->waiters);
+    if (op && list_empty(&s->chunks) && pop_limit(op, len) == len) {
+        pop_complete(op, data, len);
+    } else {
+        struct chunk *c = chunk_new(s->px);
+        if (c) {
+            *c = (struct chunk){.data = data, .len = len, .charge = charge};
+            list_push_back(&s->chunks, &c->link);
+            s->held_bytes += charge;
+        } else { /* a hole in the stream ends it */
+            heap_free(data);
+            s->eof = true;
+            s->error = -ENOMEM;
+        }
+    }
+    sock_receive(s, false);
+}
+
+int sock_pop(struct queue *q, struct op *op) {
+    struct sock *s = to_sock(q);
+    if (s->stream && s->state != SOCK_CONNECTED) return -ENOTCONN;
+    bool first = list_empty(&s->waiters);
+    list_push_back(&s->waiters, &op->link);
+    if (first) sock_receive(s, s->more);
+    return 0;
+}

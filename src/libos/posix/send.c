@@ -1,0 +1,211 @@
+/*
+ * Sending: a push goes to the kernel at once where nothing is queued before it, else when the kernel has room again. A push
+ * in the kernel is complete, unless its memory is still in use (zero-copy) or an acknowledgement is asked for; pushes complete in
+ * order.
+ */
+#include "libos/posix/posix.h"
+
+#include <linux/sockios.h>
+#include <netinet/tcp.h>
+#include <sys/ioctl.h>
+
+#define ACK_POLL_FIRST_NS 20000
+#define ACK_POLL_MOST_NS  10000000
+/* After so many zero-copy sends in a row that were copies, a connection is not worth trying again. */
+#define ZEROCOPY_COPIED_MAX 8
+
+int push_iov(const struct op *op, uint64_t skip, struct iovec iov[SEGS_MAX]) {
+    int n = 0;
+    for (uint32_t i = 0; i < op->numsegs; i++) {
+        uint64_t len = op->segs[i].sgaseg_len;
+        if (skip >= len) {
+            skip -= len;
+            continue;
+        }
+        iov[n++] = (struct iovec){.iov_base = (char *)op->segs[i].sgaseg_buf + skip, .iov_len = len - skip};
+        skip = 0;
+    }
+    return n;
+}
+
+static int64_t send_some(struct sock *s, struct op *op) {
+    struct iovec iov[SEGS_MAX];
+    struct msghdr msg = {.msg_iov = iov};
+    int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
+    msg.msg_iovlen = (size_t)push_iov(op, PUSH_SENT(op), iov);
+    if (s->stream && msg.msg_iovlen == 0) return 0;
+    if (msg.msg_iovlen == 1 && !(op->flags & OP_TO))
+        return POSIX_SYS(&s->q, send, s->fd, iov[0].iov_base, iov[0].iov_len, flags);
+    if (op->flags & OP_TO) {
+        msg.msg_name = &op->sga.sga_addr6;
+        msg.msg_namelen = op->sga.sga_addrlen;
+    }
+    return POSIX_SYS(&s->q, sendmsg, s->fd, &msg, flags);
+}
+
+static void complete_sent(struct sock *s, uint64_t acked) {
+    for (struct op *op; (op = first_op(&s->sent));) {
+        if (PUSH_NOTIFIES(op) || PUSH_END(op) > acked) return;
+        list_remove(&op->link);
+        op_complete(s->q.rt, op, s->send_error);
+    }
+}
+
+/* The kernel has all of op. */
+static void push_sent(struct sock *s, struct op *op) {
+    bool acked = s->stream && s->q.push_acked;
+    list_remove(&op->link);
+    PUSH_END(op) = acked ? s->sent_bytes : 0;
+    if (!acked && !PUSH_NOTIFIES(op) && list_empty(&s->sent)) {
+        op_complete(s->q.rt, op, 0);
+        return;
+    }
+    list_push_back(&s->sent, &op->link);
+    if (acked) sock_check_acked(s);
+}
+
+/* The kernel has taken `bytes` more of the first push. True: all of it. */
+static bool push_advance(struct sock *s, struct op *op, uint64_t bytes) {
+    PUSH_SENT(op) += bytes;
+    s->sent_bytes += bytes;
+    if (s->stream && PUSH_SENT(op) < op->bytes) return false;
+    push_sent(s, op);
+    return true;
+}
+
+/* Memory that a zero-copy send still uses stays in `sent` until the kernel lets it go. */
+void sock_fail_pushes(struct sock *s, int error) {
+    if (!s->send_error) s->send_error = error;
+    if (s->sending) return; /* goes on in sock_sent_zerocopy */
+    for (struct op *op; (op = first_op(&s->pushes));) {
+        list_remove(&op->link);
+        PUSH_END(op) = 0;
+        list_push_back(&s->sent, &op->link);
+    }
+    complete_sent(s, UINT64_MAX);
+}
+
+/* A datagram, or a push of which nothing was sent for want of memory, fails alone; all else ends the stream. */
+static void push_failed(struct sock *s, struct op *op, int error) {
+    if (s->stream && !((error == -ENOMEM || error == -ENOBUFS) && PUSH_SENT(op) == 0)) {
+        sock_fail_pushes(s, error);
+        return;
+    }
+    list_remove(&op->link);
+    op_complete(s->q.rt, op, error);
+}
+
+static bool zerocopy_pays(const struct sock *s, const struct op *op) {
+    uint64_t min_bytes = s->q.rt->config.posix_zerocopy_min_bytes, skip = PUSH_SENT(op);
+    if (!s->px->engine->send_zerocopy || !s->stream || min_bytes == 0) return false;
+    if (s->zerocopy_copied >= ZEROCOPY_COPIED_MAX || op->bytes - skip < min_bytes) return false;
+    for (uint32_t i = 0; i < op->numsegs; i++) {
+        uint64_t len = op->segs[i].sgaseg_len;
+        if (skip < len) return len - skip >= min_bytes;
+        skip -= len;
+    }
+    return false;
+}
+
+/* The application will push no more, and all it pushed is in the kernel. */
+static void send_fin(struct sock *s) {
+    if (s->fin_sent || !s->stream) return;
+    s->fin_sent = true;
+    POSIX_SYS(&s->q, shutdown, s->fd, SHUT_WR); /* fails only where the connection is gone already */
+}
+
+void sock_send(struct sock *s) {
+    for (struct op *op; !s->sending && (op = first_op(&s->pushes));) {
+        if (zerocopy_pays(s, op) && s->px->engine->send_zerocopy(s, op)) {
+            s->sending = true;
+            return;
+        }
+        int64_t r = send_some(s, op);
+        if (r >= 0 && push_advance(s, op, (uint64_t)r)) continue;
+        if (r >= 0 || r == -EAGAIN) {
+            r = s->px->engine->want(s, SOCK_WRITE);
+            if (!r) return;
+        }
+        push_failed(s, op, (int)r);
+    }
+    if (s->sending) return;
+    if (s->shut_wr) send_fin(s);
+    if (s->closed) sock_linger(s);
+}
+
+void sock_sent_zerocopy(struct sock *s, struct op *op, int64_t result) {
+    s->sending = false;
+    if (result > 0) {
+        counter_inc(&s->q.rt->counters, posix_send_zerocopy);
+        push_advance(s, op, (uint64_t)result);
+    } else if (result != -EAGAIN && result != -EINTR) {
+        push_failed(s, op, result ? (int)result : -EIO);
+    }
+    if (s->send_error) sock_fail_pushes(s, s->send_error);
+    sock_send(s);
+}
+
+void sock_zerocopy_notified(struct sock *s, struct op *op) {
+    PUSH_NOTIFIES(op)--;
+    if (!list_empty(&s->sent)) sock_check_acked(s);
+    if (s->closed) sock_linger(s);
+}
+
+int64_t sock_outq(struct sock *s) {
+    int outq = 0;
+    int r = POSIX_SYS(&s->q, ioctl, s->fd, SIOCOUTQ, &outq);
+    return r ? r : outq;
+}
+
+int sock_connection_error(struct sock *s) {
+    struct tcp_info info;
+    socklen_t len = sizeof info;
+    int error = 0;
+    if (POSIX_SYS(&s->q, getsockopt, s->fd, IPPROTO_TCP, TCP_INFO, &info, &len) || info.tcpi_state != TCP_CLOSE) return 0;
+    len = sizeof error;
+    POSIX_SYS(&s->q, getsockopt, s->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+    return -error;
+}
+
+bool sock_poll_acked(struct sock *s, bool *progress) {
+    complete_sent(s, s->send_error ? UINT64_MAX : 0);
+    struct op *op = first_op(&s->sent);
+    *progress = false;
+    if (!op || PUSH_NOTIFIES(op)) return false; /* sock_zerocopy_notified goes on */
+    int64_t outq = sock_outq(s);
+    if (outq > 0 && s->fin_sent) outq--;
+    if (outq >= 0) complete_sent(s, s->sent_bytes - (uint64_t)outq);
+    *progress = op != first_op(&s->sent);
+    if (!*progress) {
+        int error = sock_connection_error(s);
+        if (error) sock_fail_pushes(s, error);
+    }
+    op = first_op(&s->sent);
+    return op && !PUSH_NOTIFIES(op);
+}
+
+void sock_check_acked(struct sock *s) {
+    bool progress;
+    if (!sock_poll_acked(s, &progress))
+        sock_timer_stop(s);
+    else if (progress || !s->timer_ns)
+        sock_timer_start(s, ACK_POLL_FIRST_NS);
+    else if (!s->timer.timer.armed)
+        sock_timer_next(s, ACK_POLL_MOST_NS);
+}
+
+int sock_push(struct queue *q, struct op *op) {
+    struct sock *s = to_sock(q);
+    if (s->shut_wr) return -EPIPE;
+    if (s->stream && s->state != SOCK_CONNECTED) return -ENOTCONN;
+    if (s->stream && op->flags & OP_TO) return -EISCONN;
+    if (!s->stream && !(op->flags & OP_TO) && s->state != SOCK_CONNECTED) return -EDESTADDRREQ;
+    PUSH_SENT(op) = PUSH_NOTIFIES(op) = PUSH_END(op) = 0;
+    if (s->send_error) {
+        op_complete(q->rt, op, s->send_error);
+        return 0;
+    }
+    list_push_back(&s->pushes, &op->link);
+    if (first_op(&s->pushes) == op) sock_send(s);
+    return 0;
+}

@@ -1,0 +1,28 @@
+/* The table of libOSes. */
+#include "libos/registry.h"
+
+#include "libos/posix/libos.h"
+
+#include <string.h>
+
+static const struct libos *const table[] = {
+    &libos_posix,
+};
+
+const struct libos *libos_at(size_t i) {
+    return i < sizeof table / sizeof *table ? table[i] : NULL;
+}
+
+static int has_name(const struct libos *libos, const char *name) {
+    if (strcmp(libos->name, name) == 0) return 1;
+    for (const char *const *alias = libos->aliases; *alias; alias++)
+        if (strcmp(*alias, name) == 0) return 1;
+    return 0;
+}
+
+const struct libos *libos_find(const char *name) {
+    const struct libos *libos;
+    for (size_t i = 0; (libos = libos_at(i)); i++)
+        if (has_name(libos, name)) return libos;
+    return NULL;
+}
