@@ -142,10 +142,19 @@ int dmtr_qconnect(int qd_in, int qd_out) {
     return -r;
 }
 
+/* Files are carried by the first libos in the table that can. */
+static const struct libos *libos_with_files(void) {
+    const struct libos *libos;
+    for (size_t i = 0; (libos = libos_at(i)); i++)
+        if (libos->open) return libos;
+    return NULL;
+}
+
 int dmtr_open2(int *qd_out, const char *pathname, int flags, mode_t mode) {
     API_RUNTIME(rt);
     if (!qd_out || !pathname) return EINVAL;
-    const struct libos *libos = libos_find(LIBOS_FILES);
+    const struct libos *libos = libos_with_files();
+    if (!libos) return ENODEV;
     void *state;
     int r = runtime_libos(rt, libos, &state);
     if (r) return -r;

@@ -1,0 +1,143 @@
+"""Style as a test: walls between rooms, self-contained headers, size, shape and wording of files. Speaks TAP."""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+# What each room may include besides itself: rooms on the floors below, the public headers where it implements them.
+WALLS = {
+    "base": [],
+    "mem": ["base"],
+    "core": ["base", "mem", "dmtr"],
+    "inet": ["base", "mem"],
+    "store": ["base", "mem"],
+    "netdev": ["base", "mem"],
+    "blockdev": ["base", "mem"],
+    "libos": ["base", "mem", "core", "inet", "store", "netdev", "blockdev", "dmtr"],
+    "api": ["base", "mem", "core", "libos", "dmtr"],
+    "demi": ["dmtr"],
+    "shim": ["dmtr"],
+    "preload": ["dmtr"],
+}
+MAX_LINES = 800
+MAX_COLUMNS = 120
+UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^">]+)[">]', re.M)
+ROOMS = set(WALLS) | {"dmtr"}
+
+
+def sources(root, folders, endings):
+    for folder in folders:
+        for path, _, names in os.walk(os.path.join(root, folder)):
+            for name in sorted(names):
+                if name.endswith(endings):
+                    yield os.path.relpath(os.path.join(path, name), root)
+
+
+def read(root, path):
+    with open(os.path.join(root, path), encoding="utf-8") as f:
+        return f.read()
+
+
+def walls(root):
+    for path in sources(root, ["src"], (".c", ".h")):
+        parts = path.split(os.sep)
+        room, kind = parts[1], parts[2] if len(parts) > 3 else None
+        for included in INCLUDE.findall(read(root, path)):
+            to = included.split("/")
+            if to[0] not in ROOMS or to[0] == room == "libos" and len(to) < 3:
+                continue
+            if to[0] == room:
+                crosses = room == "libos" and kind is not None and to[1] != kind
+            else:
+                crosses = to[0] not in WALLS.get(room, [])
+            if crosses:
+                yield f"{path}: includes {included}"
+
+
+def headers_stand_alone(root):
+    headers = list(sources(root, ["include", "src"], (".h",)))
+    for path in headers:
+        run = subprocess.run(
+            ["cc", "-std=gnu17", "-D_GNU_SOURCE", "-fsyntax-only", "-I", "include", "-I", "src", "-x", "c", path],
+            cwd=root, capture_output=True, text=True)
+        if run.returncode:
+            yield f"{path}: does not compile alone: {run.stderr.splitlines()[0]}"
+
+
+def guards_once(root):
+    seen = {}
+    for path in sources(root, ["include", "src"], (".h",)):
+        guard = re.search(r"^#ifndef (\w+)\n#define \1$", read(root, path), re.M)
+        if not guard:
+            yield f"{path}: no include guard"
+        elif guard.group(1) in seen:
+            yield f"{path}: include guard of {seen[guard.group(1)]}"
+        else:
+            seen[guard.group(1)] = path
+
+
+def shape(root):
+    for path in sources(root, ["src", "include", "apps", "bench", "tests"], (".c", ".h")):
+        text = read(root, path)
+        lines = text.split("\n")
+        if not text.startswith("/*"):
+            yield f"{path}: does not open with what it is for"
+        if len(lines) > MAX_LINES:
+            yield f"{path}: {len(lines)} lines"
+        if not text.endswith("\n") or text.endswith("\n\n"):
+            yield f"{path}: must end with one newline"
+        for number, line in enumerate(lines, 1):
+            if "\t" in line or line != line.rstrip():
+                yield f"{path}:{number}: tab or trailing space"
+            if len(line) > MAX_COLUMNS:
+                yield f"{path}:{number}: {len(line)} columns"
+            if UNFINISHED.search(line):
+                yield f"{path}:{number}: unfinished"
+
+
+def allocations_in_one_place(root):
+    """malloc and its kin are called by base/sys.c alone, so that tests can make any of them fail."""
+    call = re.compile(r"(?<![\w.>])(malloc|calloc|realloc|strdup|free)\s*\(")
+    for path in sources(root, ["src"], (".c", ".h")):
+        if path in ("src/base/sys.c",) or path.startswith(("src/preload", "src/demi")):
+            continue
+        code = re.sub(r"/\*.*?\*/", lambda m: "\n" * m.group().count("\n"), read(root, path), flags=re.S)
+        for number, line in enumerate(code.split("\n"), 1):
+            if call.search(line) and not line.lstrip().startswith("*"):
+                yield f"{path}:{number}: {line.strip()}"
+
+
+CHECKS = [walls, headers_stand_alone, guards_once, shape, allocations_in_one_place]
+
+# For each check a file that must be found wrong, so that a check which finds nothing is known to look.
+VIOLATIONS = {
+    walls: ("src/base/bad.h", '#include "core/op.h"\n'),
+    headers_stand_alone: ("src/base/bad.h", "struct no_such_type x;\n"),
+    guards_once: ("src/base/bad.h", "int x;\n"),
+    shape: ("src/base/bad.c", "int x; \n"),
+    allocations_in_one_place: ("src/base/bad.c", "void f(void) { malloc(1); }\n"),
+}
+
+
+def finds_violation(check):
+    path, text = VIOLATIONS[check]
+    with tempfile.TemporaryDirectory() as root:
+        os.makedirs(os.path.join(root, os.path.dirname(path)))
+        with open(os.path.join(root, path), "w", encoding="utf-8") as f:
+            f.write(text)
+        return any(True for _ in check(root))
+
+
+def main(root):
+    print(f"1..{2 * len(CHECKS)}")
+    for i, check in enumerate(CHECKS):
+        name = check.__name__.replace("_", " ")
+        found = list(check(root))
+        print("\n".join(f"# {line}" for line in found[:20]), end="\n" if found else "")
+        print(f"{'not ok' if found else 'ok'} {2 * i + 1} - {name}")
+        print(f"{'ok' if finds_violation(check) else 'not ok'} {2 * i + 2} - {name}: a violation is found")
+
+
+main(sys.argv[1])
