@@ -14,20 +14,24 @@ static void *alloc_large(size_t alignment, size_t size, bool *zeroed) {
     return s->base;
 }
 
-static void *alloc_small(unsigned class) {
+static void *alloc_class(unsigned class) {
     struct slab *s = thread_heap->current[class];
-    if (__builtin_expect(s->free == BLOCK_NONE, 0)) return thread_heap_alloc_slow(class);
-    return slab_pop(s);
+    return s->free == BLOCK_NONE ? thread_heap_alloc_slow(class) : slab_pop(s);
 }
 
-static __attribute__((noinline)) void *alloc_unusual(size_t size) {
+/* Not inlined, so that heap_alloc needs no frame. */
+static __attribute__((noinline)) void *alloc_any(size_t size) {
     bool zeroed;
-    return size == 0 ? heap_alloc(1) : alloc_large(1, size, &zeroed);
+    if (size > SMALL_MAX) return alloc_large(1, size, &zeroed);
+    return alloc_class(class_of(size ? size : 1));
 }
 
 void *heap_alloc(size_t size) {
-    if (__builtin_expect(size - 1 >= SMALL_MAX, 0)) return alloc_unusual(size);
-    return alloc_small(class_of(size));
+    if (size <= DIRECT_MAX) {
+        struct slab *s = thread_heap->direct[(size + GRANULE - 1) / GRANULE];
+        if (__builtin_expect(s->free != BLOCK_NONE, 1)) return slab_pop(s);
+    }
+    return alloc_any(size);
 }
 
 void *heap_alloc_zeroed(size_t size) {
@@ -45,13 +49,15 @@ void *heap_alloc_aligned(size_t alignment, size_t size) {
         unsigned class = class_of(size > alignment ? size : alignment);
         while (class_size(class) % alignment != 0)
             class ++;
-        return alloc_small(class);
+        return alloc_class(class);
     }
     return alloc_large(alignment, size ? size : 1, &zeroed);
 }
 
-/* Gives up one owner of a block that may have more of them, or holds. */
+/* Gives up one owner of a block that may have more of them, or holds. Also answers for blocks that are none. */
 static __attribute__((noinline)) int free_counted(struct slab *s, uint32_t block) {
+    if (block >= s->blocks) return -EINVAL;
+    if (atomic_load_explicit(&s->counts[block], memory_order_acquire) == 0) return block_free(s, block);
     int64_t old = atomic_fetch_sub_explicit(&s->counts[block], ONE_OWNER, memory_order_acq_rel);
     if (old >> 32 < 0) { /* it has no owner, only holds */
         atomic_fetch_add_explicit(&s->counts[block], ONE_OWNER, memory_order_relaxed);
@@ -64,12 +70,9 @@ static __attribute__((noinline)) int free_counted(struct slab *s, uint32_t block
 
 int heap_free(void *p) {
     struct slab *s = slab_of(p);
-    if (!s) return -EINVAL;
+    if (__builtin_expect(!s, 0)) return -EINVAL;
     uint32_t block = slab_block(s, p);
-    if (block >= s->blocks) return -EINVAL;
-    if (atomic_load_explicit(&s->counted, memory_order_relaxed) &&
-        atomic_load_explicit(&s->counts[block], memory_order_acquire) != 0)
-        return free_counted(s, block);
+    if (block >= atomic_load_explicit(&s->plain, memory_order_relaxed)) return free_counted(s, block);
     return block_free(s, block);
 }
 

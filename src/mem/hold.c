@@ -22,8 +22,8 @@ static inline void add(const void *p, int64_t n) {
     struct slab *s;
     uint32_t block;
     block_count *count = count_of(p, &s, &block);
-    if (!atomic_load_explicit(&s->counted, memory_order_relaxed))
-        atomic_store_explicit(&s->counted, true, memory_order_relaxed);
+    if (atomic_load_explicit(&s->plain, memory_order_relaxed) != 0)
+        atomic_store_explicit(&s->plain, 0, memory_order_relaxed);
     atomic_fetch_add_explicit(count, n, memory_order_relaxed);
 }
 

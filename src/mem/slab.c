@@ -4,12 +4,13 @@
 #include "mem/poison.h"
 
 #include <assert.h>
+#include <errno.h>
 
 #define BLOCKS_MIN   4u                     /* fewer would make a slab no better than a run for each block */
 #define TAIL_MAX     16u                    /* at most 1/16 of a slab lies behind its last block */
 #define EXTEND_BYTES (HEAP_UNIT_BYTES / 16) /* fresh blocks linked in a step, so that pages are touched one by one */
 
-_Static_assert(offsetof(struct slab, link) == 64, "one line for allocating and freeing");
+_Static_assert(offsetof(struct slab, counts) == 64, "one line for allocating and freeing");
 #ifndef DMTR_DEBUG
 _Static_assert(sizeof(struct slab) / 64 % 2 == 1, "an odd number of lines: descriptors spread over the cache's sets");
 #endif
@@ -58,6 +59,7 @@ struct slab *slab_new_small(struct thread_heap *owner, unsigned class) {
         s->block_bytes = block_bytes;
         s->reciprocal = reciprocal(block_bytes);
         s->blocks = (uint16_t)((size_t)units * HEAP_UNIT_BYTES / block_bytes);
+        s->plain = s->blocks;
         if (s->blocks > BLOCKS_FEW) {
             s->next = (uint16_t *)(void *)(region.lists + s->first_unit * LISTS_STRIDE);
             s->counts = (block_count *)(void *)(region.counts + s->first_unit * COUNTS_STRIDE);
@@ -75,7 +77,8 @@ struct slab *slab_new_large(size_t bytes, size_t alignment, bool *zeroed) {
     region_lock();
     struct slab *s = take((uint32_t)units, (uint32_t)align, zeroed);
     if (s) {
-        s->blocks = s->fresh = s->used = 1;
+        s->blocks = s->fresh = 1;
+        s->plain = s->used = 1;
         s->block_bytes = units * HEAP_UNIT_BYTES;
         slab_publish(s);
     }
@@ -84,11 +87,13 @@ struct slab *slab_new_large(size_t bytes, size_t alignment, bool *zeroed) {
 }
 
 void slab_delete(struct slab *s) {
+    int saved_errno = errno; /* free does not change it (POSIX.1-2024) */
     region_lock();
     for (uint32_t i = 0; i < s->units; i++)
         atomic_store_explicit(&region.slabs[s->first_unit + i], NULL, memory_order_release);
     region_give(s->first_unit, s->units);
     region_unlock();
+    errno = saved_errno;
 }
 
 void slab_extend(struct slab *s) {
@@ -98,7 +103,7 @@ void slab_extend(struct slab *s) {
     for (uint32_t i = first; i < end; i++)
         s->next[i] = (uint16_t)(i + 1);
     s->next[end - 1] = BLOCK_NONE;
-    s->free = (uint16_t)first;
+    s->free = first;
     s->fresh = (uint16_t)end;
 }
 
@@ -106,10 +111,8 @@ void slab_collect(struct slab *s) {
     uint16_t first = atomic_exchange_explicit(&s->remote, BLOCK_NONE, memory_order_acq_rel), last = first;
     if (first == BLOCK_NONE) return;
     s->used--;
-    while (s->next[last] != BLOCK_NONE) {
-        last = s->next[last];
+    for (; s->next[last] != BLOCK_NONE; last = s->next[last])
         s->used--;
-    }
-    s->next[last] = s->free;
+    s->next[last] = (uint16_t)s->free;
     s->free = first;
 }

@@ -37,21 +37,21 @@ typedef _Atomic int64_t block_count;
 struct thread_heap;
 
 struct slab {
-    /* what allocating and freeing touch */
+    /* what allocating and freeing touch: one line */
     _Alignas(64) char *base;
+    size_t block_bytes;
     uint64_t reciprocal;       /* of block_bytes; 0: one block */
     uint16_t *next;            /* [blocks] next free block */
     struct thread_heap *owner; /* NULL: one large block, which belongs to no thread */
-    block_count *counts;       /* [blocks] zero for free blocks */
-    size_t block_bytes;
-    uint16_t free;          /* first free block */
-    uint16_t used;          /* blocks allocated, plus one while it is the one allocated from */
-    uint16_t blocks, fresh; /* blocks from `fresh` on were never allocated and are not linked */
-    _Atomic bool counted;   /* counts may hold something else than zeros */
-    bool kept;              /* empty, kept for reuse */
+    uint32_t free;             /* first free block, or BLOCK_NONE */
+    uint32_t used;             /* blocks allocated, plus one while it is the one allocated from */
+    _Atomic uint32_t plain;    /* blocks whose counts are known to be zero: all, until one is counted, then none */
+    uint16_t blocks, fresh;    /* blocks from `fresh` on were never allocated and are not linked */
     uint8_t class;
-    /* what is touched when the slab changes its state */
-    _Alignas(64) struct list link; /* in its owner's partial list, or alone */
+    bool kept; /* empty, kept for reuse */
+    /* the rest */
+    _Alignas(64) block_count *counts; /* [blocks] zero for free blocks */
+    struct list link;                 /* in its owner's partial list, or alone */
     struct slab *notice_next;
     uint32_t first_unit, units;
     _Atomic uint16_t remote; /* blocks freed by other threads */

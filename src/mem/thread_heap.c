@@ -9,7 +9,8 @@
 
 /* Both are never written: no_slab has no room, so no_heap is never allocated from, and nothing is freed into them. */
 static struct slab no_slab = {.free = BLOCK_NONE, .remote = BLOCK_NONE};
-static struct thread_heap no_heap = {.current = {[0 ... CLASS_COUNT - 1] = &no_slab}};
+static struct thread_heap no_heap = {.direct = {[0 ... DIRECT_MAX / GRANULE] = &no_slab},
+                                     .current = {[0 ... CLASS_COUNT - 1] = &no_slab}};
 
 _Thread_local struct thread_heap *thread_heap = &no_heap;
 
@@ -36,13 +37,14 @@ static void retire(struct thread_heap *h, struct slab *s) {
     }
 }
 
-void thread_heap_settle(struct slab *s) {
+int thread_heap_settle(struct slab *s) {
     struct thread_heap *h = s->owner;
-    if (s == h->current[s->class]) return;
+    if (s == h->current[s->class]) return 0;
     if (s->used == 0)
         retire(h, s);
     else if (list_empty(&s->link) && slab_has_room(s))
         list_push_front(&h->partial[s->class], &s->link);
+    return 0;
 }
 
 void thread_heap_drain(struct thread_heap *h) {
@@ -55,10 +57,17 @@ void thread_heap_drain(struct thread_heap *h) {
     }
 }
 
+static void point_to(struct thread_heap *h, unsigned class, struct slab *s) {
+    uint32_t from = class == 0 ? 0 : class_size(class - 1) / GRANULE + 1, to = class_size(class) / GRANULE;
+    h->current[class] = s;
+    for (uint32_t i = from; i <= to && i <= DIRECT_MAX / GRANULE; i++)
+        h->direct[i] = s;
+}
+
 /* Makes s the slab that the class is allocated from; it counts as used as long as it is. */
 static void set_current(struct thread_heap *h, unsigned class, struct slab *s) {
     struct slab *old = h->current[class];
-    h->current[class] = s;
+    point_to(h, class, s);
     if (s != &no_slab) {
         list_remove(&s->link);
         s->used++;
@@ -109,7 +118,7 @@ static struct thread_heap *new_heap(void) {
     struct thread_heap *h = sys_map(sizeof *h, PROT_READ | PROT_WRITE, 0, &error);
     if (!h) return NULL;
     for (unsigned class = 0; class < CLASS_COUNT; class ++) {
-        h->current[class] = &no_slab;
+        point_to(h, class, &no_slab);
         list_init(&h->partial[class]);
     }
     h->all_next = heaps.all;
@@ -161,10 +170,10 @@ static void give_notice(struct slab *s) {
     tend(h);
 }
 
-void thread_heap_free_foreign(struct slab *s, uint32_t block) {
+int thread_heap_free_foreign(struct slab *s, uint32_t block) {
     if (!s->owner) {
         slab_delete(s);
-        return;
+        return 0;
     }
     uint16_t first = atomic_load_explicit(&s->remote, memory_order_relaxed);
     do
@@ -172,4 +181,5 @@ void thread_heap_free_foreign(struct slab *s, uint32_t block) {
     while (!atomic_compare_exchange_weak_explicit(&s->remote, &first, (uint16_t)block, memory_order_release,
                                                   memory_order_relaxed));
     if (first == BLOCK_NONE) give_notice(s);
+    return 0;
 }

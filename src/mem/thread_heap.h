@@ -11,13 +11,16 @@
 
 #include <errno.h>
 
+#define GRANULE        16u
+#define DIRECT_MAX     1024u
 #define KEPT_MAX_BYTES ((size_t)512 << 10) /* empty slabs a heap keeps before it gives units back */
 
 enum thread_heap_state { HEAP_OWNED, HEAP_PARKED, HEAP_TENDED };
 
 struct thread_heap {
-    struct slab *current[CLASS_COUNT]; /* allocated from; never NULL */
-    struct list partial[CLASS_COUNT];  /* others with room */
+    struct slab *direct[DIRECT_MAX / GRANULE + 1]; /* current slab by size in granules, for sizes to DIRECT_MAX */
+    struct slab *current[CLASS_COUNT];             /* allocated from; never NULL */
+    struct list partial[CLASS_COUNT];              /* others with room */
     size_t kept_bytes;
     struct thread_heap *all_next;                /* every heap there is, under the region's lock */
     _Alignas(64) _Atomic(struct slab *) notices; /* slabs into which others have freed */
@@ -30,11 +33,14 @@ extern _Thread_local struct thread_heap *thread_heap;
 /* A block of the class, where the current slab has none free. NULL: no memory. */
 void *thread_heap_alloc_slow(unsigned class);
 
-/* Frees a block of another thread's slab, or a large one. */
-void thread_heap_free_foreign(struct slab *s, uint32_t block);
+/* Frees a block of another thread's slab, or a large one. Gives 0, for the benefit of block_free. */
+int thread_heap_free_foreign(struct slab *s, uint32_t block);
 
-/* Files the slab where it belongs now that blocks of it were freed: partial, kept, or back to the region. */
-void thread_heap_settle(struct slab *s);
+/*
+ * Files the slab where it belongs now that blocks of it were freed: partial, kept, or back to the region. Gives 0,
+ * likewise.
+ */
+int thread_heap_settle(struct slab *s);
 
 /* Takes back what other threads have freed. */
 void thread_heap_drain(struct thread_heap *h);
@@ -54,14 +60,12 @@ static inline void *slab_pop(struct slab *s) {
 static inline int block_free(struct slab *s, uint32_t block) {
     if (!slab_mark_free(s, block)) return -EINVAL;
     poison(slab_at(s, block), s->block_bytes);
-    if (__builtin_expect(s->owner != thread_heap, 0)) {
-        thread_heap_free_foreign(s, block);
-        return 0;
-    }
-    uint16_t first = s->free;
-    s->next[block] = first;
-    s->free = (uint16_t)block;
-    if (__builtin_expect(--s->used == 0 || first == BLOCK_NONE, 0)) thread_heap_settle(s);
+    if (__builtin_expect(s->owner != thread_heap, 0)) return thread_heap_free_foreign(s, block);
+    uint32_t first = s->free;
+    s->next[block] = (uint16_t)first;
+    s->free = block;
+    s->used--;
+    if (__builtin_expect(s->used == 0 || first == BLOCK_NONE, 0)) return thread_heap_settle(s);
     return 0;
 }
 

@@ -11,10 +11,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Gives the result of a dmtr call as POSIX wants it: NULL and errno, or the pointer and errno untouched. */
-static void *result(int error, int errno_before, void *p) {
-    errno = error ? error : errno_before;
-    return error ? NULL : p;
+/* Ends a call as POSIX wants it: with the pointer, or with NULL and errno. */
+static inline void *result(int error, void *p) {
+    if (!error) return p;
+    errno = error;
+    return NULL;
 }
 
 static int is_power_of_two(size_t n) {
@@ -23,21 +24,22 @@ static int is_power_of_two(size_t n) {
 
 DMTR_EXPORT void *malloc(size_t size) {
     void *p = NULL;
-    int before = errno, error = dmtr_malloc(&p, size);
-    return result(error, before, p);
+    int error = dmtr_malloc(&p, size);
+    return result(error, p);
 }
 
 DMTR_EXPORT void *calloc(size_t count, size_t size) {
     void *p = NULL;
-    int before = errno, error = dmtr_calloc(&p, count, size);
-    return result(error, before, p);
+    int error = dmtr_calloc(&p, count, size);
+    return result(error, p);
 }
 
-/* What is not the heap's came from the dynamic linker's own allocator, which does not free either. */
+/*
+ * Leaves errno alone, as the heap does. What is not the heap's came from the dynamic linker's own allocator, which
+ * does not free either.
+ */
 DMTR_EXPORT void free(void *p) {
-    int before = errno;
     (void)dmtr_free(p);
-    errno = before;
 }
 
 /* Size 0 frees, as in the C library that these programs were written against. */
@@ -46,25 +48,25 @@ DMTR_EXPORT void *realloc(void *p, size_t size) {
         free(p);
         return NULL;
     }
-    int before = errno, error = dmtr_realloc(&p, size);
-    return result(error, before, p);
+    int error = dmtr_realloc(&p, size);
+    return result(error, p);
 }
 
 DMTR_EXPORT void *reallocarray(void *p, size_t count, size_t size) {
     size_t bytes;
-    if (__builtin_mul_overflow(count, size, &bytes)) return result(ENOMEM, 0, NULL);
+    if (__builtin_mul_overflow(count, size, &bytes)) return result(ENOMEM, NULL);
     return realloc(p, bytes);
 }
 
 DMTR_EXPORT void *aligned_alloc(size_t alignment, size_t size) {
     void *p = NULL;
-    int before = errno, error = dmtr_memalign(&p, alignment, size);
-    return result(error, before, p);
+    int error = dmtr_memalign(&p, alignment, size);
+    return result(error, p);
 }
 
 /* Any alignment; one that is not a power of two counts as the next one that is. */
 DMTR_EXPORT void *memalign(size_t alignment, size_t size) {
-    if (alignment > SIZE_MAX / 2 + 1) return result(EINVAL, 0, NULL);
+    if (alignment > SIZE_MAX / 2 + 1) return result(EINVAL, NULL);
     size_t power = sizeof(void *);
     while (power < alignment)
         power *= 2;
@@ -73,9 +75,7 @@ DMTR_EXPORT void *memalign(size_t alignment, size_t size) {
 
 DMTR_EXPORT int posix_memalign(void **p, size_t alignment, size_t size) {
     if (!is_power_of_two(alignment) || alignment % sizeof(void *) != 0) return EINVAL;
-    int before = errno, error = dmtr_memalign(p, alignment, size);
-    errno = before;
-    return error;
+    return dmtr_memalign(p, alignment, size);
 }
 
 DMTR_EXPORT void *valloc(size_t size) {
@@ -84,7 +84,7 @@ DMTR_EXPORT void *valloc(size_t size) {
 
 DMTR_EXPORT void *pvalloc(size_t size) {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    if (size > SIZE_MAX - page) return result(ENOMEM, 0, NULL);
+    if (size > SIZE_MAX - page) return result(ENOMEM, NULL);
     return aligned_alloc(page, (size + page - 1) / page * page);
 }
 
