@@ -8,6 +8,7 @@
 /* A block in units of its own. */
 static void *alloc_large(size_t alignment, size_t size, bool *zeroed) {
     struct slab *s = slab_new_large(size, alignment, zeroed);
+    if (!s && thread_heap_trim()) s = slab_new_large(size, alignment, zeroed);
     if (!s) return NULL;
     slab_mark_allocated(s, 0);
     unpoison(s->base, s->block_bytes);

@@ -293,15 +293,21 @@ static bool chunk_is_whole(uint32_t chunk) {
     return c->state == CHUNK_ABSENT || (c->state == CHUNK_MAPPED && c->free == ALL_UNITS);
 }
 
+/* The first chunk from `at` on whose address is a multiple of `align` chunks. */
+static uint32_t align_chunk(uint32_t at, uint32_t align) {
+    size_t number = (uintptr_t)region_base() / CHUNK_BYTES + at;
+    return at + (uint32_t)(-number & (align - 1));
+}
+
 /* The lowest run of chunks that are free or not mapped yet; chunk_count: none. */
 static uint32_t find_chunks(uint32_t count, uint32_t align) {
-    uint32_t at = 0;
+    uint32_t at = align_chunk(0, align);
     while (count <= state.chunk_count && at <= state.chunk_count - count) {
         uint32_t n = count;
         while (n > 0 && chunk_is_whole(at + n - 1))
             n--;
         if (n == 0) return at;
-        at = (at + n + align - 1) / align * align; /* beyond the last chunk that is in the way */
+        at = align_chunk(at + n, align); /* beyond the last chunk that is in the way */
     }
     return state.chunk_count;
 }

@@ -80,6 +80,26 @@ static void set_current(struct thread_heap *h, unsigned class, struct slab *s) {
     }
 }
 
+/* Gives the kept slabs back; whether there were any. */
+static bool release_kept(struct thread_heap *h) {
+    struct list *node, *next;
+    bool any = h->kept_bytes > 0;
+    for (unsigned class = 0; any && class < CLASS_COUNT; class ++) {
+        list_for_each (&h->partial[class], node, next) {
+            struct slab *s = list_entry(node, struct slab, link);
+            if (!s->kept) continue;
+            list_remove(&s->link);
+            slab_delete(s);
+        }
+    }
+    h->kept_bytes = 0;
+    return any;
+}
+
+bool thread_heap_trim(void) {
+    return release_kept(thread_heap);
+}
+
 /* ---- threads come and go ---- */
 
 /*
@@ -97,17 +117,11 @@ static void tend(struct thread_heap *h) {
 /* Runs when a thread exits. */
 static void park(void *arg) {
     struct thread_heap *h = arg;
-    struct list *node, *next;
     thread_heap = &no_heap;
     atomic_store_explicit(&h->state, HEAP_TENDED, memory_order_relaxed);
-    for (unsigned class = 0; class < CLASS_COUNT; class ++) {
+    for (unsigned class = 0; class < CLASS_COUNT; class ++)
         set_current(h, class, &no_slab);
-        list_for_each (&h->partial[class], node, next) {
-            struct slab *s = list_entry(node, struct slab, link);
-            if (s->kept) retire(h, s);
-        }
-    }
-    h->kept_bytes = 0;
+    release_kept(h);
     thread_heap_drain(h);
     atomic_store(&h->state, HEAP_PARKED);
     tend(h);
@@ -154,6 +168,7 @@ void *thread_heap_alloc_slow(unsigned class) {
     if (!slab_has_room(s)) {
         struct list *node = list_first(&h->partial[class]);
         s = node ? list_entry(node, struct slab, link) : slab_new_small(h, class);
+        if (!s && release_kept(h)) s = slab_new_small(h, class);
         if (!s) return NULL;
         set_current(h, class, s);
     }
@@ -178,7 +193,7 @@ int thread_heap_free_foreign(struct slab *s, uint32_t block) {
     uint16_t first = atomic_load_explicit(&s->remote, memory_order_relaxed);
     do
         s->next[block] = first;
-    while (!atomic_compare_exchange_weak_explicit(&s->remote, &first, (uint16_t)block, memory_order_release,
+    while (!atomic_compare_exchange_weak_explicit(&s->remote, &first, (uint16_t)block, memory_order_acq_rel,
                                                   memory_order_relaxed));
     if (first == BLOCK_NONE) give_notice(s);
     return 0;

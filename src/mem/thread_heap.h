@@ -42,6 +42,9 @@ int thread_heap_free_foreign(struct slab *s, uint32_t block);
  */
 int thread_heap_settle(struct slab *s);
 
+/* Gives back what this thread keeps for reuse; whether there was any. */
+bool thread_heap_trim(void);
+
 /* Takes back what other threads have freed. */
 void thread_heap_drain(struct thread_heap *h);
 

@@ -52,7 +52,7 @@ static void reader_finds_every_counter_by_name(void **state) {
     assert_int_equal(page->count, COUNTER_COUNT);
     assert_int_equal(read_value(page, "polls"), 1);
     assert_int_equal(read_value(page, "copied_bytes"), 1000);
-    assert_int_equal(read_value(page, "ops_started"), 0);
+    assert_int_equal(read_value(page, "ops_completed"), 0);
     assert_string_equal((const char *)page + page->texts_offset, "Operations begun");
     char path[sizeof c.path];
     memcpy(path, c.path, sizeof path);

@@ -14,6 +14,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Sanitizers want more memory and time than a plain program. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define TEST_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define TEST_SANITIZED 1
+#endif
+#endif
+
 /* A generator seeded from TEST_SEED, else anew each time. */
 static inline struct rng test_rng(void) {
     struct rng r;

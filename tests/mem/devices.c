@@ -1,0 +1,149 @@
+/* Devices: each knows exactly the memory that is mapped. */
+#include "mem/heap.h"
+#include "mem/region.h"
+
+#include "../base/test.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define RUNS 1024
+
+/* A device that keeps book of what it was told. */
+struct device {
+    struct heap_device face;
+    uintptr_t runs[RUNS];
+    size_t known;
+    size_t refuse_at; /* the call of map to refuse, counted from 1; 0: none */
+    size_t maps;
+    bool allocates;
+};
+
+static int map(void *ctx, void *run, size_t bytes) {
+    struct device *d = ctx;
+    assert_int_equal(bytes % CHUNK_BYTES, 0);
+    assert_int_equal((uintptr_t)run % CHUNK_BYTES, 0);
+    if (++d->maps == d->refuse_at) return -ENOMEM;
+    if (d->allocates) heap_free(heap_alloc(300000));
+    for (size_t at = 0; at < bytes; at += CHUNK_BYTES) {
+        assert_true(d->known < RUNS);
+        d->runs[d->known++] = (uintptr_t)run + at;
+    }
+    return 0;
+}
+
+static void unmap(void *ctx, void *run, size_t bytes) {
+    struct device *d = ctx;
+    for (size_t at = 0; at < bytes; at += CHUNK_BYTES) {
+        size_t i = 0;
+        while (i < d->known && d->runs[i] != (uintptr_t)run + at)
+            i++;
+        assert_true(i < d->known);
+        d->runs[i] = d->runs[--d->known];
+    }
+}
+
+static void device_init(struct device *d) {
+    memset(d, 0, sizeof *d);
+    d->face = (struct heap_device){.map = map, .unmap = unmap, .ctx = d};
+}
+
+static bool knows(const struct device *d, const void *p) {
+    for (size_t i = 0; i < d->known; i++)
+        if ((uintptr_t)p - d->runs[i] < CHUNK_BYTES) return true;
+    return false;
+}
+
+static size_t mapped_chunks(void) {
+    struct heap_stats st;
+    heap_get_stats(&st);
+    return st.mapped_bytes / CHUNK_BYTES;
+}
+
+static struct device a, b;
+
+static void device_learns_of_memory_present_and_to_come(void **state) {
+    (void)state;
+    char *before = heap_alloc(100);
+    device_init(&a);
+    assert_int_equal(heap_device_add(&a.face), 0);
+    assert_true(knows(&a, before));
+    char *after = heap_alloc(100u << 20);
+    assert_true(knows(&a, after) && knows(&a, after + (100u << 20) - 1));
+    assert_int_equal(a.known, mapped_chunks());
+    heap_free(after);
+    assert_int_equal(a.known, mapped_chunks());
+    heap_device_remove(&a.face);
+    assert_int_equal(a.known, 0);
+    heap_device_remove(&a.face); /* not there any more: nothing happens */
+    heap_free(before);
+}
+
+static void device_that_refuses_what_is_there_is_not_added(void **state) {
+    (void)state;
+    void *p = heap_alloc(50u << 20);
+    device_init(&a);
+    a.refuse_at = 7;
+    assert_int_equal(heap_device_add(&a.face), -ENOMEM);
+    assert_int_equal(a.known, 0);
+    heap_free(p);
+    assert_int_equal(a.maps, 7);
+}
+
+static void memory_that_a_device_refuses_is_not_handed_out(void **state) {
+    (void)state;
+    device_init(&a);
+    device_init(&b);
+    assert_int_equal(heap_device_add(&a.face), 0);
+    assert_int_equal(heap_device_add(&b.face), 0);
+    size_t chunks = mapped_chunks();
+    b.refuse_at = b.maps + 20;
+    assert_null(heap_alloc(100u << 20));
+    assert_int_equal(a.known, mapped_chunks());
+    assert_int_equal(b.known, mapped_chunks());
+    assert_true(mapped_chunks() <= chunks + 16);
+    void *p = heap_alloc(100u << 20);
+    assert_non_null(p);
+    assert_true(knows(&a, p) && knows(&b, p));
+    heap_free(p);
+    heap_device_remove(&a.face);
+    assert_int_equal(b.known, mapped_chunks());
+    heap_device_remove(&b.face);
+}
+
+static void map_may_allocate(void **state) {
+    (void)state;
+    device_init(&a);
+    a.allocates = true;
+    assert_int_equal(heap_device_add(&a.face), 0);
+    void *p = heap_alloc(64u << 20);
+    assert_non_null(p);
+    assert_true(knows(&a, p));
+    heap_free(p);
+    heap_device_remove(&a.face);
+}
+
+static void too_many_devices_are_refused(void **state) {
+    (void)state;
+    static struct device many[17];
+    int added = 0;
+    for (int i = 0; i < 17; i++) {
+        device_init(&many[i]);
+        int r = heap_device_add(&many[i].face);
+        assert_int_equal(r, i < 16 ? 0 : -ENOSPC);
+        added += r == 0;
+    }
+    while (added-- > 0)
+        heap_device_remove(&many[added].face);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(device_learns_of_memory_present_and_to_come),
+        cmocka_unit_test(device_that_refuses_what_is_there_is_not_added),
+        cmocka_unit_test(memory_that_a_device_refuses_is_not_handed_out),
+        cmocka_unit_test(map_may_allocate),
+        cmocka_unit_test(too_many_devices_are_refused),
+    };
+    return cmocka_run_group_tests_name("devices", tests, NULL, NULL);
+}

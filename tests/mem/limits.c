@@ -1,0 +1,189 @@
+/* The heap's bounds, and system calls that fail. Each case is a process of its own: the heap is set up once. */
+#include "base/fault.h"
+#include "mem/heap.h"
+
+#include "../base/test.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MIB ((size_t)1 << 20)
+
+/* Runs the case in a child whose heap was never used; it ends with 0 if all is well. */
+static void in_child(int (*test)(void)) {
+    int status;
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) _exit(test());
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+#define CHECK(condition)                                                                                               \
+    do {                                                                                                               \
+        if (!(condition)) {                                                                                            \
+            printf("# %s:%d: %s\n", __FILE__, __LINE__, #condition);                                                   \
+            fflush(stdout);                                                                                            \
+            return 1;                                                                                                  \
+        }                                                                                                              \
+    } while (0)
+
+/* Fills the heap with blocks of one size; how many there were. Each is freed again. */
+static size_t fill(size_t size) {
+    void **last = NULL, **p;
+    size_t n = 0;
+    for (; (p = heap_alloc(size)); last = p, n++)
+        *p = last;
+    while (last) {
+        p = *last;
+        if (heap_free(last) != 0) abort();
+        last = p;
+    }
+    return n;
+}
+
+static int limit_child(void) {
+    struct heap_stats st;
+    setenv("DMTR_HEAP_MAX_BYTES", "33554432", 1);
+    for (int round = 0; round < 3; round++) {
+        size_t n = fill(1000);
+        CHECK(n > 32 * MIB / 1100 && n <= 32 * MIB / 1000);
+        n = fill(3 * MIB);
+        CHECK(n >= 6 && n <= 8); /* two chunks of sixteen each; what other sizes allocate from stands in some */
+        n = fill(100000);
+        CHECK(n > 200);
+        CHECK(!heap_alloc(40 * MIB));
+    }
+    heap_get_stats(&st);
+    CHECK(st.reserved_bytes == 32 * MIB);
+    CHECK(st.used_bytes == 0);
+    CHECK(!heap_alloc_aligned(64 * MIB, 1));
+    return 0;
+}
+
+static void full_heap_gives_null_and_recovers(void **state) {
+    (void)state;
+    in_child(limit_child);
+}
+
+static int senseless_limit_child(void) {
+    struct heap_stats st;
+    setenv("DMTR_HEAP_MAX_BYTES", "12 elephants", 1);
+    CHECK(heap_alloc(1));
+    heap_get_stats(&st);
+    CHECK(st.reserved_bytes >= 64 * MIB);
+    return 0;
+}
+
+static void senseless_limit_is_ignored(void **state) {
+    (void)state;
+    in_child(senseless_limit_child);
+}
+
+#ifndef TEST_SANITIZED
+static int address_space_child(void) {
+    struct rlimit limit = {512 * MIB, 512 * MIB};
+    CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
+    CHECK(heap_alloc(10 * MIB));
+    CHECK(malloc(100 * MIB));
+    return 0;
+}
+
+#endif
+
+/* Sanitizers take more address space than that themselves. */
+static void little_address_space_is_enough(void **state) {
+    (void)state;
+#ifdef TEST_SANITIZED
+    skip();
+#else
+    in_child(address_space_child);
+#endif
+}
+
+static int never_huge_child(void) {
+    struct heap_stats st;
+    setenv("DMTR_HEAP_HUGEPAGES", "never", 1);
+    CHECK(heap_alloc(1));
+    heap_get_stats(&st);
+    CHECK(st.huge_bytes == 0 && st.mapped_bytes > 0);
+    return 0;
+}
+
+/* Where the pool has no pages, this must fail rather than take others; where it has some, they are used. */
+static int always_huge_child(void) {
+    struct heap_stats st;
+    setenv("DMTR_HEAP_HUGEPAGES", "always", 1);
+    char *p = heap_alloc(1);
+    if (p) *p = 1;
+    heap_get_stats(&st);
+    CHECK(st.huge_bytes == st.mapped_bytes);
+    CHECK(!p || st.huge_bytes > 0);
+    return 0;
+}
+
+static void page_policy_is_kept(void **state) {
+    (void)state;
+    in_child(never_huge_child);
+    in_child(always_huge_child);
+}
+
+#ifdef DMTR_FAULT
+static void *thread_allocates(void *arg) {
+    (void)arg;
+    fault_arm(1, "mmap", ENOMEM);
+    void *p = heap_alloc(10), *q = heap_alloc(10);
+    fault_arm(0, NULL, 0);
+    heap_free(q);
+    return p; /* NULL: the first allocation failed, the second did not */
+}
+
+/* Every call on the way to memory fails once: NULL then, and success when it does not. */
+static int faults_child(void) {
+    for (uint64_t n = 1;; n++) {
+        fault_arm(n, NULL, ENOMEM);
+        void *small = heap_alloc(100), *large = heap_alloc(5 * MIB), *huge = heap_alloc(70 * MIB);
+        uint64_t passed = fault_count();
+        fault_arm(0, NULL, 0);
+        if (small) memset(small, 1, 100);
+        if (large) memset(large, 1, 5 * MIB);
+        CHECK((small && large && huge) || passed >= n);
+        CHECK(heap_free(small) == (small ? 0 : -EINVAL));
+        CHECK(heap_free(large) == (large ? 0 : -EINVAL));
+        CHECK(heap_free(huge) == (huge ? 0 : -EINVAL));
+        if (passed < n) break;
+    }
+    pthread_t thread;
+    void *result = &thread;
+    CHECK(pthread_create(&thread, NULL, thread_allocates, NULL) == 0);
+    pthread_join(thread, &result);
+    CHECK(result == NULL);
+    return 0;
+}
+#endif
+
+static void any_failing_call_gives_null_and_nothing_worse(void **state) {
+    (void)state;
+#ifdef DMTR_FAULT
+    in_child(faults_child);
+#else
+    skip();
+#endif
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(full_heap_gives_null_and_recovers),
+        cmocka_unit_test(senseless_limit_is_ignored),
+        cmocka_unit_test(little_address_space_is_enough),
+        cmocka_unit_test(page_policy_is_kept),
+        cmocka_unit_test(any_failing_call_gives_null_and_nothing_worse),
+    };
+    return cmocka_run_group_tests_name("limits", tests, NULL, NULL);
+}
