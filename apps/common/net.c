@@ -1,0 +1,49 @@
+/* Addresses as text and processors to run on. */
+#include "net.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+
+int address_parse(struct address *a, const char *host, uint64_t port, int type) {
+    struct addrinfo hints = {.ai_socktype = type, .ai_flags = AI_NUMERICSERV}, *found;
+    char service[24];
+    snprintf(service, sizeof service, "%llu", (unsigned long long)port);
+    int r = getaddrinfo(host, service, &hints, &found);
+    if (r != 0) {
+        fprintf(stderr, "%s: %s\n", host, r == EAI_SYSTEM ? strerror(errno) : gai_strerror(r));
+        return -1;
+    }
+    memset(a, 0, sizeof *a);
+    a->len = found->ai_addrlen;
+    memcpy(&a->sa, found->ai_addr, a->len <= sizeof a->in6 ? a->len : sizeof a->in6);
+    freeaddrinfo(found);
+    return 0;
+}
+
+const char *address_format(const struct sockaddr *sa, char text[ADDRESS_TEXT]) {
+    const struct sockaddr_in *in = (const void *)sa;
+    const struct sockaddr_in6 *in6 = (const void *)sa;
+    char host[INET6_ADDRSTRLEN] = "?";
+    if (sa->sa_family == AF_INET6) {
+        inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof host);
+        snprintf(text, ADDRESS_TEXT, "[%s]:%u", host, ntohs(in6->sin6_port));
+    } else {
+        inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
+        snprintf(text, ADDRESS_TEXT, "%s:%u", host, ntohs(in->sin_port));
+    }
+    return text;
+}
+
+int cpu_pin(uint64_t cpu) {
+    cpu_set_t set;
+    if (cpu == CPU_ANY) return 0;
+    CPU_ZERO(&set);
+    if (cpu < CPU_SETSIZE) CPU_SET(cpu, &set);
+    if (sched_setaffinity(0, sizeof set, &set) == 0) return 0;
+    fprintf(stderr, "cpu %llu: %s\n", (unsigned long long)cpu, strerror(errno));
+    return -1;
+}

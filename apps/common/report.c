@@ -1,0 +1,104 @@
+/* What a workload has measured: a table, JSON, a percentile curve. */
+#include "workload.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct {
+    const char *name;
+    double percentile;
+} rows[] = {{"p50", 50}, {"p90", 90}, {"p99", 99}, {"p99.9", 99.9}, {"p99.99", 99.99}};
+
+#define ROWS (sizeof rows / sizeof *rows)
+
+static uint64_t at(const struct workload *w, double percentile) {
+    uint64_t ns = 0;
+    dmtr_latency_percentile(&ns, w->latency, percentile);
+    return ns < w->max_ns ? ns : w->max_ns;
+}
+
+struct totals {
+    uint64_t messages, min_ns, mean_ns;
+    double seconds, rate, mbit;
+};
+
+static struct totals totals(const struct workload *w) {
+    struct totals t = {.messages = w->replies > w->o.warmup ? w->replies - w->o.warmup : 0};
+    t.seconds = (double)(w->last_reply_ns - w->measure_ns) / 1e9;
+    if (t.seconds > 0) t.rate = (double)t.messages / t.seconds;
+    t.mbit = t.rate * (double)w->o.size * 8 / 1e6;
+    if (t.messages) t.min_ns = w->min_ns, t.mean_ns = w->sum_ns / t.messages;
+    return t;
+}
+
+static void print_table(const struct workload *w, const char *const what[]) {
+    struct totals t = totals(w);
+    for (size_t i = 0; what[i]; i += 2)
+        printf("%s%s", i ? " " : "", what[i + 1]);
+    printf(", %llu bytes, %llu connection%s, %llu outstanding\n", (unsigned long long)w->o.size,
+           (unsigned long long)w->o.connections, w->o.connections == 1 ? "" : "s",
+           (unsigned long long)w->o.outstanding);
+    printf("%llu messages in %.3f s: %.0f/s, %.1f Mbit/s each way%s\n", (unsigned long long)t.messages, t.seconds,
+           t.rate, t.mbit, w->o.no_verify ? "" : ", every byte verified");
+    if (w->lost || w->late)
+        printf("%llu lost, %llu late or duplicate\n", (unsigned long long)w->lost, (unsigned long long)w->late);
+    printf("round trip, us\n  %-8s %10.2f\n  %-8s %10.2f\n", "min", (double)t.min_ns / 1e3, "mean",
+           (double)t.mean_ns / 1e3);
+    for (size_t i = 0; i < ROWS; i++)
+        printf("  %-8s %10.2f\n", rows[i].name, (double)at(w, rows[i].percentile) / 1e3);
+    printf("  %-8s %10.2f\n", "max", (double)w->max_ns / 1e3);
+}
+
+static void write_json(FILE *f, const struct workload *w, const char *const what[]) {
+    struct totals t = totals(w);
+    fputc('{', f);
+    for (size_t i = 0; what[i]; i += 2)
+        fprintf(f, "\"%s\":\"%s\",", what[i], what[i + 1]);
+    fprintf(f,
+            "\"size\":%llu,\"connections\":%llu,\"outstanding\":%llu,\"rate_limit\":%llu,\"messages\":%llu,"
+            "\"lost\":%llu,\"late\":%llu,\"verified\":%s,\"seconds\":%.9f,\"messages_per_second\":%.3f,"
+            "\"latency_ns\":{\"min\":%llu,\"mean\":%llu",
+            (unsigned long long)w->o.size, (unsigned long long)w->o.connections, (unsigned long long)w->o.outstanding,
+            (unsigned long long)w->o.rate, (unsigned long long)t.messages, (unsigned long long)w->lost,
+            (unsigned long long)w->late, w->o.no_verify ? "false" : "true", t.seconds, t.rate,
+            (unsigned long long)t.min_ns, (unsigned long long)t.mean_ns);
+    for (size_t i = 0; i < ROWS; i++)
+        fprintf(f, ",\"%s\":%llu", rows[i].name, (unsigned long long)at(w, rows[i].percentile));
+    fprintf(f, ",\"max\":%llu}}\n", (unsigned long long)w->max_ns);
+}
+
+/* Ever finer towards 100: a percentile plot has its interesting end there. */
+static void write_hist(FILE *f, const struct workload *w, const char *const what[]) {
+    (void)what;
+    fprintf(f, "percentile,ns\n");
+    double done = 0;
+    for (double step = 1; step > 0.0005; step /= 10, done = 100 - 10 * step)
+        for (int i = step < 1; i < (step < 1 ? 10 : 99); i++)
+            fprintf(f, "%.4g,%llu\n", done + i * step, (unsigned long long)at(w, done + i * step));
+    fprintf(f, "100,%llu\n", (unsigned long long)w->max_ns);
+}
+
+static int write_file(const struct workload *w, const char *const what[], const char *path,
+                      void (*write)(FILE *, const struct workload *, const char *const[])) {
+    bool to_stdout = strcmp(path, "-") == 0;
+    FILE *f = to_stdout ? stdout : fopen(path, "w");
+    bool failed = !f;
+    if (f) {
+        write(f, w, what);
+        failed = fflush(f) != 0 || ferror(f);
+        if (!to_stdout && fclose(f) != 0) failed = true;
+    }
+    if (failed) fprintf(stderr, "%s: %s\n", path, strerror(errno));
+    return failed ? -1 : 0;
+}
+
+int workload_report(const struct workload *w, const char *const what[]) {
+    int r = 0;
+    if (isatty(STDERR_FILENO)) fputc('\n', stderr);
+    if (!w->o.quiet) print_table(w, what);
+    if (w->o.json && write_file(w, what, w->o.json, write_json) != 0) r = -1;
+    if (w->o.hist && write_file(w, what, w->o.hist, write_hist) != 0) r = -1;
+    return r;
+}

@@ -1,0 +1,51 @@
+/* The echo server's parts: the listener and loop (server.c) and what happens to one client (session.c). */
+#ifndef ECHO_SERVER_H
+#define ECHO_SERVER_H
+
+#include "qdmap.h"
+
+#include <dmtr/dmtr.h>
+#include <stdbool.h>
+
+/*
+ * Pushes outstanding to one client; while there are so many, or the push limit is reached, nothing more is popped from
+ * it, so that a client that does not read costs a bounded amount of memory and nobody else's time.
+ */
+#define SESSION_MAX_PUSHES 64
+/* Pops outstanding on the datagram socket. */
+#define SESSION_MAX_POPS 32
+
+struct server {
+    bool udp;
+    size_t push_limit;
+    int file_qd; /* -1: none */
+    struct qdmap sessions;
+    struct write *writes, **writes_end; /* messages on their way to the file, in order */
+    struct server_stats {
+        uint64_t accepted, accept_errors, messages, bytes, held, resets, bad, dropped, file_errors;
+    } stats;
+};
+
+/* A connection, or the datagram socket with all its clients. */
+struct session {
+    int qd;
+    bool ended; /* closed; freed when nothing is on its way to the file */
+    unsigned pops, pushes, writes;
+    dmtr_qtoken_t pop_qts[SESSION_MAX_POPS], push_qts[SESSION_MAX_PUSHES];
+    dmtr_sgarray_t held; /* popped, to be pushed when earlier pushes are done; no segments: none */
+};
+
+/* Takes over a connected or bound queue and begins to serve it. On failure the queue is closed. */
+int session_new(struct server *sv, int qd);
+
+/* Gives up all tokens and the queue; data that was pushed is still delivered. */
+void session_end(struct server *sv, struct session *s);
+
+/* A pop or push of the session is complete. */
+void session_popped(struct server *sv, struct session *s, dmtr_qresult_t *qr);
+void session_pushed(struct server *sv, struct session *s, const dmtr_qresult_t *qr);
+
+/* The file has (or could not take) the oldest message. */
+void session_written(struct server *sv, const dmtr_qresult_t *qr);
+
+#endif

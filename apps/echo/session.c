@@ -1,0 +1,181 @@
+/* One client of the echo server: pop, optionally append to the file, push, pop again. */
+#include "server.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct write {
+    struct write *next;
+    struct session *session;
+    dmtr_qtoken_t qt;
+    dmtr_sgarray_t sga;
+};
+
+/* Takes a token out of a list of outstanding ones. Completions mostly come in order, so it is near the front. */
+static bool take_token(dmtr_qtoken_t *qts, unsigned *count, dmtr_qtoken_t qt) {
+    for (unsigned i = 0; i < *count; i++) {
+        if (qts[i] != qt) continue;
+        memmove(&qts[i], &qts[i + 1], (--*count - i) * sizeof *qts);
+        return true;
+    }
+    return false;
+}
+
+static void release(struct session *s) {
+    if (s->ended && s->writes == 0) free(s);
+}
+
+void session_end(struct server *sv, struct session *s) {
+    if (s->ended) return;
+    s->ended = true;
+    while (s->pops > 0)
+        dmtr_drop(s->pop_qts[--s->pops]);
+    while (s->pushes > 0)
+        dmtr_drop(s->push_qts[--s->pushes]);
+    dmtr_sgafree(&s->held);
+    qdmap_remove(&sv->sessions, s->qd);
+    dmtr_close(s->qd);
+    release(s);
+}
+
+/* Begins as many pops as the session may have. False: it could not and the session has ended. */
+static bool pop_more(struct server *sv, struct session *s) {
+    unsigned most = sv->udp ? SESSION_MAX_POPS : 1;
+    if (!sv->udp && (s->held.sga_numsegs > 0 || s->writes > 0 || s->pushes == SESSION_MAX_PUSHES)) return true;
+    while (s->pops + s->writes < most) {
+        if (dmtr_pop(&s->pop_qts[s->pops], s->qd) != 0) {
+            session_end(sv, s);
+            return false;
+        }
+        s->pops++;
+    }
+    return true;
+}
+
+/* Sends a message back, and takes it over whatever comes of it. False: the session has ended. */
+static bool echo(struct server *sv, struct session *s, dmtr_sgarray_t *sga) {
+    int r = ENOBUFS;
+    if (s->pushes < SESSION_MAX_PUSHES) {
+        dmtr_qtoken_t *qt = &s->push_qts[s->pushes];
+        r = sv->udp ? dmtr_pushto(qt, s->qd, sga, (const struct sockaddr *)&sga->sga_addr, sga->sga_addrlen)
+                    : dmtr_push(qt, s->qd, sga);
+    }
+    if (r == ENOBUFS && !sv->udp && s->pushes > 0) {
+        s->held = *sga;
+        sv->stats.held++;
+        return true;
+    }
+    dmtr_sgafree(sga); /* a push holds what it still needs */
+    if (r == 0) {
+        s->pushes++;
+        return true;
+    }
+    sv->stats.dropped++;
+    if (sv->udp) return true;
+    session_end(sv, s);
+    return false;
+}
+
+/* Appends a message to the file; session_written goes on with it. */
+static bool append(struct server *sv, struct session *s, const dmtr_sgarray_t *sga) {
+    struct write *w = calloc(1, sizeof *w);
+    if (!w || dmtr_push(&w->qt, sv->file_qd, sga) != 0) {
+        free(w);
+        return false;
+    }
+    w->session = s;
+    w->sga = *sga;
+    *sv->writes_end = w;
+    sv->writes_end = &w->next;
+    s->writes++;
+    return true;
+}
+
+void session_written(struct server *sv, const dmtr_qresult_t *qr) {
+    struct write **at = &sv->writes;
+    while (*at && (*at)->qt != qr->qr_qt)
+        at = &(*at)->next;
+    struct write *w = *at;
+    if (!w) return;
+    *at = w->next;
+    if (!w->next) sv->writes_end = at;
+    struct session *s = w->session;
+    dmtr_sgarray_t sga = w->sga;
+    free(w);
+    s->writes--;
+    if (qr->qr_error || s->ended) {
+        sv->stats.file_errors += qr->qr_error != 0;
+        dmtr_sgafree(&sga);
+        if (s->ended)
+            release(s);
+        else if (!sv->udp) /* what is not in the file may not be echoed */
+            session_end(sv, s);
+        else
+            pop_more(sv, s);
+        return;
+    }
+    if (echo(sv, s, &sga)) pop_more(sv, s);
+}
+
+void session_popped(struct server *sv, struct session *s, dmtr_qresult_t *qr) {
+    dmtr_sgarray_t *sga = &qr->qr_value.sga;
+    size_t len = 0;
+    if (!take_token(s->pop_qts, &s->pops, qr->qr_qt)) return;
+    if (qr->qr_error) {
+        sv->stats.bad += qr->qr_error == EILSEQ;
+        sv->stats.resets += qr->qr_error != EILSEQ;
+    }
+    if (!sv->udp && (qr->qr_error || sga->sga_numsegs == 0)) {
+        session_end(sv, s);
+        return;
+    }
+    if (qr->qr_error || sga->sga_numsegs == 0) {
+        pop_more(sv, s);
+        return;
+    }
+    dmtr_sgalen(&len, sga);
+    sv->stats.messages++;
+    sv->stats.bytes += len;
+    if (sv->file_qd < 0) {
+        if (echo(sv, s, sga)) pop_more(sv, s);
+    } else if (append(sv, s, sga)) {
+        pop_more(sv, s);
+    } else {
+        sv->stats.file_errors++;
+        dmtr_sgafree(sga);
+        session_end(sv, s);
+    }
+}
+
+void session_pushed(struct server *sv, struct session *s, const dmtr_qresult_t *qr) {
+    if (!take_token(s->push_qts, &s->pushes, qr->qr_qt)) return;
+    if (qr->qr_error && !sv->udp) {
+        sv->stats.resets++;
+        session_end(sv, s);
+        return;
+    }
+    sv->stats.dropped += qr->qr_error != 0;
+    if (s->held.sga_numsegs > 0) {
+        dmtr_sgarray_t sga = s->held;
+        s->held.sga_numsegs = 0;
+        if (!echo(sv, s, &sga)) return;
+    }
+    pop_more(sv, s);
+}
+
+int session_new(struct server *sv, int qd) {
+    struct session *s = calloc(1, sizeof *s);
+    int one = 1;
+    if (!s) {
+        dmtr_close(qd);
+        return ENOMEM;
+    }
+    s->qd = qd;
+    if (!sv->udp) dmtr_setsockopt(qd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    dmtr_setsockopt(qd, DMTR_SOL_QUEUE, DMTR_SO_PUSH_LIMIT, &sv->push_limit, sizeof sv->push_limit);
+    qdmap_put(&sv->sessions, qd, s);
+    return pop_more(sv, s) ? 0 : ENOBUFS;
+}
