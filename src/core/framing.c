@@ -18,10 +18,10 @@ struct framing {
     struct queue *q;
     struct dmtr_runtime *rt;
     bool closed, eof;
-    int error;               /* final; negative */
-    struct list pops;        /* the application's, waiting */
-    struct list pushes;      /* the application's, each with an inner push under way */
-    struct op *inner_pop;    /* under way; NULL: none */
+    int error;            /* final; negative */
+    struct list pops;     /* the application's, waiting */
+    struct list pushes;   /* the application's, each with an inner push under way */
+    struct op *inner_pop; /* under way; NULL: none */
 
     dmtr_sgarray_t in; /* received, being parsed */
     uint32_t in_seg;   /* next segment of it */
@@ -353,9 +353,10 @@ bool framing_cancel(struct framing *f, struct op *op) {
 
 void framing_close(struct framing *f) {
     struct list *l, *tmp;
-    while (!list_empty(&f->pops)) complete_pop(f, -ECANCELED);
+    while (!list_empty(&f->pops))
+        complete_pop(f, -ECANCELED);
     /* The queue may be freed before their results are passed on. */
-    list_for_each(&f->pushes, l, tmp) {
+    list_for_each (&f->pushes, l, tmp) {
         struct op *op = list_entry(l, struct op, link);
         op->q = NULL;
         op->flags &= (uint16_t)~OP_COUNTED;

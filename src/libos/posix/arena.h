@@ -1,6 +1,7 @@
 /*
  * Memory to receive into when the length is not known before: data is packed one after another into blocks of the
- * heap, and each piece is a further owner of its block. Small messages thus keep little memory and stay near each other.
+ * heap, and each piece is a further owner of its block. Small messages thus keep little memory and stay near each
+ * other.
  */
 #ifndef POSIX_ARENA_H
 #define POSIX_ARENA_H

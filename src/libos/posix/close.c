@@ -1,7 +1,7 @@
 /*
- * Closing. What was pushed is still delivered: the descriptor is kept until the peer has acknowledged everything, because a
- * close with unread data would make the kernel reset the connection and lose what is under way. A peer that takes nothing for
- * STALL_NS is given up; SO_LINGER sets another time, and 0 gives up at once.
+ * Closing. What was pushed is still delivered: the descriptor is kept until the peer has acknowledged everything,
+ * because a close with unread data would make the kernel reset the connection and lose what is under way. A peer that
+ * takes nothing for STALL_NS is given up; SO_LINGER sets another time, and 0 gives up at once.
  */
 #include "libos/posix/posix.h"
 

@@ -103,8 +103,7 @@ void sock_accepted(struct sock *s, int fd) {
     serve_backlog(s);
 }
 
-/* Connections that died in the kernel's queue before they were accepted are no failure of the listener. */
-static bool connection_gone(int error) {
+bool sock_connection_gone(int error) {
     return error == -ECONNABORTED || error == -EPROTO || error == -ENETDOWN || error == -ENETUNREACH ||
            error == -EHOSTDOWN || error == -EHOSTUNREACH;
 }
@@ -116,7 +115,7 @@ static bool accept_one(struct sock *s) {
     struct sock *fresh;
     int fd = POSIX_SYS(&s->q, accept4, s->fd, (struct sockaddr *)&addr, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd == -EAGAIN) return false;
-    if (connection_gone(fd)) return true;
+    if (sock_connection_gone(fd)) return true;
     int r = fd < 0 ? fd : sock_from_accept(s, fd, &fresh);
     if (r < 0) {
         accept_failed(s, r);
@@ -131,7 +130,8 @@ void sock_accept_ready(struct sock *s) {
     const struct engine *e = s->px->engine;
     if (s->timer.timer.armed) return; /* pausing after a failure */
     serve_backlog(s);
-    while (!e->fetches && !list_empty(&s->waiters) && accept_one(s)) continue;
+    while (!e->fetches && !list_empty(&s->waiters) && accept_one(s))
+        continue;
     if (list_empty(&s->waiters) || s->timer.timer.armed) return;
     int r = e->accept(s);
     if (r) ops_complete(s->q.rt, &s->waiters, r);

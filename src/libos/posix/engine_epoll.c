@@ -52,11 +52,6 @@ static void epoll_release(struct sock *s) {
     sock_free(s);
 }
 
-static int64_t epoll_file_run(struct file *f, struct op *op) {
-    return op->opcode == DMTR_OPC_POP ? POSIX_SYS(&f->q, read, f->fd, f->buf, f->buf_len)
-                                      : POSIX_SYS(&f->q, writev, f->fd, f->iov, f->iovcnt);
-}
-
 static void epoll_file_release(struct file *f) {
     (void)f;
 }
@@ -96,6 +91,6 @@ const struct engine engine_epoll = {
     .receive = epoll_want_read,
     .accept = epoll_want_read,
     .release = epoll_release,
-    .file_run = epoll_file_run,
+    .file_run = file_run_blocking,
     .file_release = epoll_file_release,
 };

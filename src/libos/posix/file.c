@@ -1,7 +1,7 @@
 /*
- * Files. The operations of a queue run one after another, at the kernel's own cursor, so that each begins where the one before
- * it ended. Regular files, block devices and character devices without a terminal; directories are EISDIR, pipes,
- * sockets and terminals EOPNOTSUPP. With the epoll engine an operation blocks while the device works.
+ * Files. The operations of a queue run one after another, at the kernel's own cursor, so that each begins where the one
+ * before it ended. Regular files, block devices and character devices without a terminal; directories are EISDIR,
+ * pipes, sockets and terminals EOPNOTSUPP. With the epoll engine an operation blocks while the device works.
  */
 #include "libos/posix/posix.h"
 
@@ -71,6 +71,11 @@ static int file_prepare(struct file *f, struct op *op) {
     f->buf_len = want < POP_MOST_BYTES ? (uint32_t)want : POP_MOST_BYTES;
     if (!f->buf) f->buf = heap_alloc(f->buf_len);
     return f->buf ? 0 : -ENOMEM;
+}
+
+int64_t file_run_blocking(struct file *f, struct op *op) {
+    return op->opcode == DMTR_OPC_POP ? POSIX_SYS(&f->q, read, f->fd, f->buf, f->buf_len)
+                                      : POSIX_SYS(&f->q, writev, f->fd, f->iov, f->iovcnt);
 }
 
 static void pop_finish(struct file *f, struct op *op, int64_t n) {
@@ -148,7 +153,7 @@ static void file_close(struct queue *q, struct op *op) {
     f->closed = true;
     f->close_op = op;
     q->rt->lingering++;
-    list_for_each(&f->ops, l, tmp) {
+    list_for_each (&f->ops, l, tmp) {
         struct op *pop = list_entry(l, struct op, link);
         if (pop == first || pop->opcode != DMTR_OPC_POP) continue;
         list_remove(&pop->link);

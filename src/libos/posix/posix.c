@@ -1,6 +1,6 @@
 /* The posix libos: chooses the engine by what the kernel offers, starts and stops it. */
-#include "libos/posix/libos.h"
 #include "libos/posix/posix.h"
+#include "libos/posix/libos.h"
 
 #include <string.h>
 
@@ -13,9 +13,14 @@ static int start_engine(struct posix *px, const struct engine *engine) {
     return engine->start(px);
 }
 
+/* io_uring where the kernel has what is needed; engine_uring has logged what it misses. */
 static int choose_engine(struct posix *px) {
     struct dmtr_runtime *rt = px->rt;
-    if (rt->config.posix_engine == POSIX_IO_URING) return -ENOSYS;
+    if (rt->config.posix_engine != POSIX_EPOLL) {
+        int r = start_engine(px, &engine_uring);
+        if (!r || rt->config.posix_engine == POSIX_IO_URING) return r;
+        log_info(&rt->log, "posix.engine: using epoll, because io_uring cannot be used: %s", strerror(-r));
+    }
     int r = start_engine(px, &engine_epoll);
     if (r) log_error(&rt->log, "posix: cannot start: %s", strerror(-r));
     return r;
@@ -44,7 +49,9 @@ static void posix_stop(struct dmtr_runtime *rt, void *state) {
     struct posix *px = state;
     struct list *l, *tmp;
     (void)rt;
-    list_for_each(&px->socks, l, tmp) sock_destroy(list_entry(l, struct sock, link), -ETIMEDOUT);
+    px->stopping = true;
+    list_for_each (&px->socks, l, tmp)
+        sock_destroy(list_entry(l, struct sock, link), -ETIMEDOUT);
     px->engine->stop(px);
     arena_fini(&px->arena);
     posix_chunks_fini(px);

@@ -63,14 +63,15 @@ extern const struct engine engine_epoll, engine_uring;
 struct posix {
     struct dmtr_runtime *rt;
     const struct engine *engine;
-    struct uring *uring; /* engine_uring's */
+    struct uring *uring;                                 /* engine_uring's */
     struct queue_ops stream_ops, datagram_ops, file_ops; /* the tables with the engine's name in them */
     struct recv_arena arena;
     struct list socks, files; /* all, so that stop finds those that linger */
-    struct list direct;  /* waiting for data, received from directly */
-    bool direct_allowed; /* policy spin */
-    bool polling;        /* `direct` is being walked */
-    uint32_t waiting;    /* sockets with pops that wait */
+    struct list direct;       /* waiting for data, received from directly */
+    bool direct_allowed;      /* policy spin */
+    bool stopping;
+    bool polling;            /* `direct` is being walked */
+    uint32_t waiting;        /* sockets with pops that wait */
     struct list chunks_free; /* recv.c */
     uint32_t chunks_free_len;
     struct poller poller; /* the engine's */
@@ -93,14 +94,14 @@ struct sock {
     int fd;
     uint8_t state;
     bool stream;
-    bool closed;     /* by the application */
-    bool eof;        /* the peer has finished sending, or we do not listen any more */
-    bool more;       /* the last receive filled its buffer: try again before waiting */
-    bool waits;      /* counted in px->waiting */
-    bool engine_reads; /* the engine looks out for data */
-    bool shut_wr;    /* the application will push no more */
-    bool fin_sent;   /* ... and the kernel was told */
-    bool linger_on;  /* SO_LINGER */
+    bool closed;              /* by the application */
+    bool eof;                 /* the peer has finished sending, or we do not listen any more */
+    bool more;                /* the last receive filled its buffer: try again before waiting */
+    bool waits;               /* counted in px->waiting */
+    bool engine_reads;        /* the engine looks out for data */
+    bool shut_wr;             /* the application will push no more */
+    bool fin_sent;            /* ... and the kernel was told */
+    bool linger_on;           /* SO_LINGER */
     uint16_t zerocopy_copied; /* zero-copy sends in a row that were copies */
     int linger_s;
     int error, send_error; /* why receiving and sending ended, negative; 0: they go on */
@@ -132,7 +133,8 @@ struct sock {
             struct list todo;
             uint16_t wanted, armed; /* enum uring_request bits */
             uint32_t inflight;      /* requests whose last completion is to come */
-            uint32_t slot;          /* of the registered descriptors, UINT32_MAX: none */
+            bool pausing;           /* the receive is being cancelled */
+            bool released;
         } uring;
     };
 };
@@ -176,7 +178,8 @@ int sock_create(struct dmtr_runtime *rt, void *state, int domain, int type, int 
 int sock_new(struct posix *px, int fd, bool stream, struct sock **s_out);
 /* What `want` asked for holds. May free s. */
 void sock_ready(struct sock *s, unsigned events);
-/* Ends what is left of s with s->close_error, closes the descriptor and frees s, which the engine does not refer to any more. */
+/* Ends what is left of s with s->close_error, closes the descriptor and frees s, which the engine does not refer to any
+ * more. */
 void sock_free(struct sock *s);
 /* Arms the socket's timer, from first_ns on doubling up to most_ns. */
 void sock_timer_start(struct sock *s, uint64_t first_ns);
@@ -222,6 +225,8 @@ void sock_connect_ready(struct sock *s);
 int sock_accept(struct queue *q, struct op *op);
 /* Accepts for the waiting operations; asks the engine for the rest. */
 void sock_accept_ready(struct sock *s);
+/* Whether an accept's error is that of a connection which died in the kernel's queue, not the listener's. */
+bool sock_connection_gone(int error);
 /* A connection, or a negative errno, from the engine. */
 void sock_accepted(struct sock *s, int fd);
 
@@ -252,5 +257,6 @@ struct file {
 extern const struct queue_ops file_ops;
 int file_open(struct dmtr_runtime *rt, void *state, const char *path, int flags, mode_t mode, struct queue **q_out);
 void file_done(struct file *f, int64_t result);
+int64_t file_run_blocking(struct file *f, struct op *op);
 
 #endif

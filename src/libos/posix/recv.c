@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* Room for the largest datagram. */
-#define DATAGRAM_ROOM 65536u
+#define DATAGRAM_ROOM   65536u
 #define CHUNKS_FREE_MAX 1024u
 
 static struct chunk *chunk_new(struct posix *px) {
@@ -29,7 +29,8 @@ static void chunk_free(struct sock *s, struct chunk *c) {
 }
 
 void posix_chunks_fini(struct posix *px) {
-    for (struct list *l; (l = list_pop_front(&px->chunks_free));) sys_free(list_entry(l, struct chunk, link));
+    for (struct list *l; (l = list_pop_front(&px->chunks_free));)
+        sys_free(list_entry(l, struct chunk, link));
 }
 
 void sock_free_chunks(struct sock *s) {
@@ -150,7 +151,8 @@ static void engine_receive(struct sock *s) {
 
 void posix_direct_end(struct posix *px) {
     if (px->polling) return;
-    for (struct list *l; (l = list_pop_front(&px->direct));) engine_receive(list_entry(l, struct sock, direct));
+    for (struct list *l; (l = list_pop_front(&px->direct));)
+        engine_receive(list_entry(l, struct sock, direct));
 }
 
 static void start_waiting(struct sock *s) {
@@ -187,7 +189,7 @@ uint32_t posix_direct_poll(struct posix *px) {
     uint32_t got = 0;
     struct list *l, *tmp;
     px->polling = true;
-    list_for_each(&px->direct, l, tmp) {
+    list_for_each (&px->direct, l, tmp) {
         struct sock *s = list_entry(l, struct sock, direct);
         sock_receive(s, true);
         got += !s->waits;

@@ -1,7 +1,7 @@
 /*
- * Sending: a push goes to the kernel at once where nothing is queued before it, else when the kernel has room again. A push
- * in the kernel is complete, unless its memory is still in use (zero-copy) or an acknowledgement is asked for; pushes complete in
- * order.
+ * Sending: a push goes to the kernel at once where nothing is queued before it, else when the kernel has room again. A
+ * push in the kernel is complete, unless its memory is still in use (zero-copy) or an acknowledgement is asked for;
+ * pushes complete in order.
  */
 #include "libos/posix/posix.h"
 
@@ -161,7 +161,8 @@ int sock_connection_error(struct sock *s) {
     struct tcp_info info;
     socklen_t len = sizeof info;
     int error = 0;
-    if (POSIX_SYS(&s->q, getsockopt, s->fd, IPPROTO_TCP, TCP_INFO, &info, &len) || info.tcpi_state != TCP_CLOSE) return 0;
+    if (POSIX_SYS(&s->q, getsockopt, s->fd, IPPROTO_TCP, TCP_INFO, &info, &len) || info.tcpi_state != TCP_CLOSE)
+        return 0;
     len = sizeof error;
     POSIX_SYS(&s->q, getsockopt, s->fd, SOL_SOCKET, SO_ERROR, &error, &len);
     return -error;

@@ -1,0 +1,188 @@
+/* The io_uring engine: the ring as a poller of the runtime, and the way of completions to what they belong to. */
+#include "libos/posix/uring.h"
+
+#include <poll.h>
+#include <string.h>
+
+#define REAP_BATCH 256
+/* Tries to see the last requests end when the runtime stops, and the length of one. */
+#define STOP_TRIES  100
+#define STOP_TRY_NS 10000000
+
+static unsigned unsubmitted(const struct uring *u) {
+    return u->ring.sq.sqe_tail - *u->ring.sq.khead;
+}
+
+int uring_enter(struct uring *u, uint64_t timeout_ns) {
+    struct io_uring *ring = &u->ring;
+    struct __kernel_timespec ts = {.tv_sec = (int64_t)(timeout_ns / 1000000000),
+                                   .tv_nsec = (int64_t)(timeout_ns % 1000000000)};
+    struct io_uring_getevents_arg arg = {.ts = timeout_ns == UINT64_MAX ? 0 : (uintptr_t)&ts};
+    unsigned flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
+    if (ring->enter_ring_fd != ring->ring_fd) flags |= IORING_ENTER_REGISTERED_RING;
+    counter_inc(&u->px->rt->counters, posix_syscalls);
+    int r = -FAULT_POINT("io_uring_enter");
+    if (!r) {
+        io_uring_smp_store_release(ring->sq.ktail, ring->sq.sqe_tail);
+        r = io_uring_enter2((unsigned)ring->enter_ring_fd, unsubmitted(u), timeout_ns != 0, flags, (sigset_t *)&arg,
+                            sizeof arg);
+    }
+    /* Time ran out, a signal, or the kernel wants completions taken first: all are tried again by the callers. */
+    return r >= 0 || r == -ETIME || r == -EINTR || r == -EAGAIN || r == -EBUSY ? 0 : r;
+}
+
+struct io_uring_sqe *uring_sqe(struct uring *u) {
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
+    if (!sqe) {
+        uring_enter(u, 0);
+        sqe = io_uring_get_sqe(&u->ring);
+    }
+    if (sqe) memset(sqe, 0, sizeof *sqe);
+    return sqe;
+}
+
+static void complete(struct uring *u, const struct io_uring_cqe *cqe) {
+    enum uring_tag tag = (enum uring_tag)(cqe->user_data & TAG_MASK);
+    void *p = (void *)(uintptr_t)(cqe->user_data & ~(uint64_t)TAG_MASK);
+    switch (tag) {
+    case TAG_RECV:
+    case TAG_ACCEPT:
+    case TAG_READ:
+    case TAG_WRITE:
+        uring_sock_complete(u, p, tag, cqe->res, cqe->flags);
+        break;
+    case TAG_SEND:
+        uring_send_complete(u, p, cqe->res, cqe->flags);
+        break;
+    case TAG_FILE:
+        u->inflight--;
+        file_done(p, cqe->res);
+        break;
+    case TAG_EVLOOP:
+        u->evloop_armed = false;
+        u->evloop_ready = true;
+        break;
+    default:
+        break;
+    }
+}
+
+uint32_t uring_reap(struct uring *u) {
+    struct io_uring *ring = &u->ring;
+    uint32_t n = 0;
+    u->busy = true;
+    for (unsigned head = *ring->cq.khead; n < REAP_BATCH && head != io_uring_smp_load_acquire(ring->cq.ktail); n++) {
+        struct io_uring_cqe cqe = ring->cq.cqes[head & ring->cq.ring_mask];
+        io_uring_smp_store_release(ring->cq.khead, ++head);
+        complete(u, &cqe);
+    }
+    u->busy = false;
+    if (u->buffers.missing_len) uring_buffers_refill(u);
+    return n;
+}
+
+static struct posix *posix_of(struct poller *p) {
+    return list_entry(p, struct posix, poller);
+}
+
+static uint32_t uring_poll(struct poller *p) {
+    struct posix *px = posix_of(p);
+    struct uring *u = px->uring;
+    uint32_t n = list_empty(&px->direct) ? 0 : posix_direct_poll(px);
+    if (!list_empty(&u->todo)) uring_flush(u);
+    unsigned kernel_work = IO_URING_READ_ONCE(*u->ring.sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
+    if (unsubmitted(u) || kernel_work) uring_enter(u, 0);
+    return n + uring_reap(u);
+}
+
+/* The sleep below submits by itself; somebody else's event loop needs it done before. */
+static bool uring_prepare(struct poller *p) {
+    struct posix *px = posix_of(p);
+    struct uring *u = px->uring;
+    posix_direct_end(px);
+    if (px->rt->event.epoll_fd < 0 || u->busy) return false;
+    uring_flush(u);
+    if (unsubmitted(u)) uring_enter(u, 0);
+    return false;
+}
+
+/* Asked for anew at each sleep, because it tells of a change and the evloop may have been ready before. */
+static void watch_evloop(struct uring *u, int epoll_fd) {
+    struct io_uring_sqe *sqe = u->evloop_armed ? NULL : uring_sqe(u);
+    if (!sqe) return;
+    io_uring_prep_poll_add(sqe, epoll_fd, POLLIN);
+    uring_tag(sqe, NULL, TAG_EVLOOP);
+    u->evloop_armed = true;
+}
+
+static int uring_sleep(struct poller *p, int epoll_fd, uint64_t timeout_ns) {
+    struct uring *u = posix_of(p)->uring;
+    u->evloop_ready = false;
+    uring_flush(u);
+    watch_evloop(u, epoll_fd);
+    /* What could not be put into the ring would not be heard of: then do not sleep. */
+    bool complete_set = list_empty(&u->todo) && u->evloop_armed;
+    int r = uring_enter(u, complete_set ? timeout_ns : 0);
+    uring_reap(u);
+    return r < 0 ? r : u->evloop_ready;
+}
+
+static void uring_free(struct uring *u) {
+    io_uring_queue_exit(&u->ring);
+    uring_buffers_fini(u);
+    uring_files_fini(u);
+    sys_free(u);
+}
+
+static int uring_start(struct posix *px) {
+    struct dmtr_runtime *rt = px->rt;
+    enum log_level level = rt->config.posix_engine == POSIX_IO_URING ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO;
+    struct uring *u = sys_calloc(1, sizeof *u);
+    if (!u) return -ENOMEM;
+    u->px = px;
+    list_init(&u->todo);
+    int r = uring_setup(u, level);
+    if (r) {
+        sys_free(u);
+        return r;
+    }
+    r = uring_buffers_init(u);
+    if (!r) r = uring_files_init(u);
+    px->uring = u;
+    px->poller =
+        (struct poller){.poll = uring_poll, .prepare = uring_prepare, .sleep = uring_sleep, .fd = u->ring.ring_fd};
+    if (!r) r = runtime_poller_add(rt, &px->poller);
+    if (!r) return 0;
+    log_at(&rt->log, level, "io_uring: cannot be used: %s", strerror(-r));
+    uring_free(u);
+    px->uring = NULL;
+    return r;
+}
+
+/* Everything was given up; the kernel lets go of memory and descriptors with the last completions. */
+static void uring_stop(struct posix *px) {
+    struct uring *u = px->uring;
+    for (int i = 0; i < STOP_TRIES && u->inflight; i++) {
+        uring_flush(u);
+        uring_enter(u, STOP_TRY_NS);
+        uring_reap(u);
+    }
+    if (u->inflight) log_warn(&px->rt->log, "io_uring: %u requests did not end", u->inflight);
+    runtime_poller_remove(px->rt, &px->poller);
+    uring_free(u);
+}
+
+const struct engine engine_uring = {
+    .backend = "posix/io_uring",
+    .fetches = true,
+    .start = uring_start,
+    .stop = uring_stop,
+    .sock_init = uring_sock_init,
+    .want = uring_want,
+    .receive = uring_receive,
+    .accept = uring_accept,
+    .send_zerocopy = uring_send_zerocopy,
+    .release = uring_release,
+    .file_run = uring_file_run,
+    .file_release = uring_file_release,
+};

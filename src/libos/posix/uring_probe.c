@@ -1,0 +1,91 @@
+/* Makes the ring: what the kernel must offer, and the set-up flags from the best down to the plainest. */
+#include "libos/posix/uring.h"
+
+#include <string.h>
+
+/* Completions per submission entry: a multishot request has many. */
+#define CQ_PER_SQ 4
+
+/* The kernel runs completions only when this thread enters it, and says in shared memory when that is worth it. */
+static const unsigned flag_ladder[] = {
+    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG, /* Linux 6.1 */
+    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,  /* Linux 6.0 */
+};
+
+static int setup(unsigned entries, struct io_uring *ring, unsigned flags) {
+    struct io_uring_params p = {.flags = flags | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_SUBMIT_ALL,
+                                .cq_entries = entries * CQ_PER_SQ};
+    int error = FAULT_POINT("io_uring_setup");
+    return error ? -error : io_uring_queue_init_params(entries, ring, &p);
+}
+
+static const char *setup_hint(int error) {
+    switch (error) {
+    case -ENOSYS:
+        return "the kernel has no io_uring";
+    case -EPERM:
+        return "it is switched off (kernel.io_uring_disabled, or a seccomp filter)";
+    case -ENOMEM:
+        return "no memory, or RLIMIT_MEMLOCK is too low (ulimit -l)";
+    case -EINVAL:
+        return "the kernel is older than Linux 6.0";
+    default:
+        return strerror(-error);
+    }
+}
+
+static int check_features(const struct uring *u, enum log_level level) {
+    static const struct {
+        unsigned bit;
+        const char *name;
+    } needed[] = {
+        {IORING_FEAT_NODROP, "NODROP"},       {IORING_FEAT_EXT_ARG, "EXT_ARG"},
+        {IORING_FEAT_FAST_POLL, "FAST_POLL"}, {IORING_FEAT_RW_CUR_POS, "RW_CUR_POS"},
+        {IORING_FEAT_CQE_SKIP, "CQE_SKIP"},
+    };
+    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
+        if (u->ring.features & needed[i].bit) continue;
+        log_at(&u->px->rt->log, level, "io_uring: the kernel lacks the feature %s", needed[i].name);
+        return -EOPNOTSUPP;
+    }
+    return 0;
+}
+
+/* Multishot receive has no bit of its own; it came with SEND_ZC in Linux 6.0. */
+static int check_operations(struct uring *u, enum log_level level) {
+    struct io_uring_probe *probe = FAULT_POINT("io_uring_probe") ? NULL : io_uring_get_probe_ring(&u->ring);
+    if (!probe) return -ENOMEM;
+    u->zerocopy = u->zerocopy_reports = io_uring_opcode_supported(probe, IORING_OP_SEND_ZC) != 0;
+    io_uring_free_probe(probe);
+    if (u->zerocopy) return 0;
+    log_at(&u->px->rt->log, level, "io_uring: the kernel has no multishot receive (Linux 6.0)");
+    return -EOPNOTSUPP;
+}
+
+/* Entries are used in ring order, so the indirection is filled in once. */
+static void fill_identity(struct io_uring *ring) {
+    for (unsigned i = 0; i < ring->sq.ring_entries; i++)
+        ring->sq.array[i] = i;
+}
+
+int uring_setup(struct uring *u, enum log_level level) {
+    struct dmtr_runtime *rt = u->px->rt;
+    int r = -EINVAL;
+    for (size_t i = 0; i < sizeof flag_ladder / sizeof *flag_ladder && r == -EINVAL; i++)
+        r = setup((unsigned)rt->config.posix_ring_entries, &u->ring, flag_ladder[i]);
+    if (r) {
+        log_at(&rt->log, level, "io_uring: no ring: %s", setup_hint(r));
+        return r;
+    }
+    r = check_features(u, level);
+    if (!r) r = check_operations(u, level);
+    if (r) {
+        io_uring_queue_exit(&u->ring);
+        return r;
+    }
+    fill_identity(&u->ring);
+    r = FAULT_POINT("io_uring_register");
+    r = r ? -r : io_uring_register_ring_fd(&u->ring);
+    if (r < 0) log_info(&rt->log, "io_uring: the ring's descriptor is not registered: %s", strerror(-r));
+    return 0;
+}
