@@ -27,12 +27,16 @@ static const struct counters_page *map_page(const char *path, size_t *bytes) {
     return p;
 }
 
+static uint32_t find(const struct counters_page *page, const char *name) {
+    uint32_t i = 0;
+    while (i < page->count && strcmp((const char *)page + page->names_offset + i * page->name_len, name) != 0)
+        i++;
+    assert_true(i < page->count);
+    return i;
+}
+
 static uint64_t read_value(const struct counters_page *page, const char *name) {
-    for (uint32_t i = 0; i < page->count; i++)
-        if (strcmp((const char *)page + page->names_offset + i * page->name_len, name) == 0)
-            return ((const uint64_t *)(const void *)((const char *)page + page->values_offset))[i];
-    fail_msg("no counter %s", name);
-    return 0;
+    return ((const uint64_t *)(const void *)((const char *)page + page->values_offset))[find(page, name)];
 }
 
 static void reader_finds_every_counter_by_name(void **state) {
@@ -53,7 +57,8 @@ static void reader_finds_every_counter_by_name(void **state) {
     assert_int_equal(read_value(page, "polls"), 1);
     assert_int_equal(read_value(page, "copied_bytes"), 1000);
     assert_int_equal(read_value(page, "ops_completed"), 0);
-    assert_string_equal((const char *)page + page->texts_offset, "Operations begun");
+    assert_string_equal((const char *)page + page->texts_offset + find(page, "timers_fired") * page->text_len,
+                        "Timers that expired");
     char path[sizeof c.path];
     memcpy(path, c.path, sizeof path);
     counters_fini(&c);
@@ -115,10 +120,10 @@ static void forked_child_does_not_remove_the_page(void **state) {
     counters_fini(&c);
 }
 
+#ifdef DMTR_FAULT
 /* Whatever call fails: private counters or no memory, and no file is left behind. */
 static void failing_calls_end_in_a_private_page(void **state) {
     (void)state;
-#ifdef DMTR_FAULT
     for (int stale = 0; stale < 2; stale++) {
         for (uint64_t n = 1;; n++) {
             struct counters c;
@@ -145,10 +150,8 @@ static void failing_calls_end_in_a_private_page(void **state) {
     assert_int_equal(counters_init(&c, RUNTIME, 0, &cause), -ENOMEM);
     fault_arm(0, NULL, 0);
     counters_fini(&c);
-#else
-    skip();
-#endif
 }
+#endif
 
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -157,7 +160,9 @@ int main(void) {
         cmocka_unit_test(page_of_a_dead_process_is_replaced),
         cmocka_unit_test(page_of_a_living_process_is_left_alone),
         cmocka_unit_test(forked_child_does_not_remove_the_page),
+#ifdef DMTR_FAULT
         cmocka_unit_test(failing_calls_end_in_a_private_page),
+#endif
     };
     return cmocka_run_group_tests_name("counters", tests, NULL, NULL);
 }

@@ -129,9 +129,9 @@ static void crowded_table_keeps_every_key(void **state) {
     hash_fini(&h);
 }
 
+#ifdef DMTR_FAULT
 static void failing_allocations_leave_it_whole(void **state) {
     (void)state;
-#ifdef DMTR_FAULT
     for (uint64_t n = 1;; n++) {
         struct hash h;
         int done = 0;
@@ -147,10 +147,8 @@ static void failing_allocations_leave_it_whole(void **state) {
         hash_fini(&h);
         if (passed < n) break;
     }
-#else
-    skip();
-#endif
 }
+#endif
 
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -159,7 +157,9 @@ int main(void) {
         cmocka_unit_test(inserting_beyond_max_is_refused),
         cmocka_unit_test(random_changes_behave_as_the_model),
         cmocka_unit_test(crowded_table_keeps_every_key),
+#ifdef DMTR_FAULT
         cmocka_unit_test(failing_allocations_leave_it_whole),
+#endif
     };
     return cmocka_run_group_tests_name("hash", tests, NULL, NULL);
 }

@@ -54,9 +54,9 @@ static void capacity_must_be_a_power_of_two(void **state) {
     }
 }
 
+#ifdef DMTR_FAULT
 static void failing_allocation_is_reported(void **state) {
     (void)state;
-#ifdef DMTR_FAULT
     struct spsc s;
     struct mpsc m;
     fault_arm(1, "calloc", ENOMEM);
@@ -64,10 +64,8 @@ static void failing_allocation_is_reported(void **state) {
     fault_arm(1, "calloc", ENOMEM);
     assert_int_equal(mpsc_init(&m, 4), -ENOMEM);
     fault_arm(0, NULL, 0);
-#else
-    skip();
-#endif
 }
+#endif
 
 static void *produce_batches(void *arg) {
     struct spsc *s = arg;
@@ -147,7 +145,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(full_ring_refuses_and_empty_ring_gives_nothing),
         cmocka_unit_test(capacity_must_be_a_power_of_two),
+#ifdef DMTR_FAULT
         cmocka_unit_test(failing_allocation_is_reported),
+#endif
         cmocka_unit_test(batches_arrive_once_and_in_order),
         cmocka_unit_test(every_producers_messages_arrive_once_and_in_order),
     };
