@@ -124,8 +124,6 @@ struct dmtr_queue_info {
     char backend[32];    /* e.g. "posix/io_uring", "memory" */
     uint64_t pushes;     /* operations begun */
     uint64_t pops;       /* operations begun */
-    uint64_t push_bytes; /* bytes taken by completed pushes */
-    uint64_t pop_bytes;  /* bytes given by completed pops */
     uint64_t copies;     /* payload bytes copied by the library, not by the kernel */
     uint64_t syscalls;   /* system calls made for this queue alone */
 };

@@ -5,7 +5,7 @@
 #ifndef API_API_H
 #define API_API_H
 
-#include "core/runtime.h"
+#include "core/fast.h"
 
 #include <errno.h>
 
@@ -20,7 +20,7 @@ extern _Thread_local struct dmtr_runtime *api_runtime;
 /* In a call: declares the open queue q, or returns ENOSYS or EBADF. */
 #define API_QUEUE(rt, q, qd)                                                                                           \
     API_RUNTIME(rt);                                                                                                   \
-    struct queue *q = queue_find(rt, qd);                                                                              \
+    struct queue *q = queue_lookup(rt, qd);                                                                            \
     if (!q) return EBADF
 
 #endif

@@ -1,5 +1,6 @@
 /* Data path: operations begun, each with its token. */
 #include "api/api.h"
+#include "core/fast.h"
 #include "core/sga.h"
 #include "core/watch.h"
 #include "dmtr/libos.h"
@@ -8,12 +9,12 @@
 #include <string.h>
 
 /* After the kind was asked to begin op: its token, or the slot given back. */
-static int begun(struct dmtr_runtime *rt, struct op *op, int r, dmtr_qtoken_t *qt_out) {
+static inline int begun(struct dmtr_runtime *rt, struct op *op, int r, dmtr_qtoken_t *qt_out) {
     if (r) {
         op_free(rt, op);
         return -r;
     }
-    *qt_out = op_token(rt, op);
+    *qt_out = op->token;
     runtime_event_sync(rt);
     return 0;
 }
@@ -24,7 +25,7 @@ int dmtr_accept(dmtr_qtoken_t *qt_out, int qd) {
     if (!q->ops->socket) return ENOTSOCK;
     if (!q->ops->accept) return EOPNOTSUPP;
     struct op *op;
-    int r = op_new(rt, q, DMTR_OPC_ACCEPT, &op);
+    int r = op_begin(rt, q, DMTR_OPC_ACCEPT, &op);
     return r ? -r : begun(rt, op, q->ops->accept(q, op), qt_out);
 }
 
@@ -34,7 +35,7 @@ int dmtr_connect(dmtr_qtoken_t *qt_out, int qd, const struct sockaddr *saddr, so
     if (!q->ops->socket) return ENOTSOCK;
     if (!q->ops->connect) return EOPNOTSUPP;
     struct op *op;
-    int r = op_new(rt, q, DMTR_OPC_CONNECT, &op);
+    int r = op_begin(rt, q, DMTR_OPC_CONNECT, &op);
     return r ? -r : begun(rt, op, q->ops->connect(q, op, saddr, size), qt_out);
 }
 
@@ -42,11 +43,11 @@ int dmtr_push(dmtr_qtoken_t *qt_out, int qd, const dmtr_sgarray_t *sga) {
     API_QUEUE(rt, q, qd);
     if (!qt_out || !sga || !sga_valid(sga)) return EINVAL;
     struct op *op;
-    int r = op_new(rt, q, DMTR_OPC_PUSH, &op);
+    int r = op_begin(rt, q, DMTR_OPC_PUSH, &op);
     if (r) return -r;
-    sga_copy(&op->sga, sga);
+    sga_copy_segments(&op->sga, sga);
     op->sga.sga_addrlen = 0;
-    return begun(rt, op, queue_push(q, op), qt_out);
+    return begun(rt, op, queue_begin_push(q, op), qt_out);
 }
 
 int dmtr_pushto(dmtr_qtoken_t *qt_out, int qd, const dmtr_sgarray_t *sga, const struct sockaddr *saddr,
@@ -59,24 +60,25 @@ int dmtr_pushto(dmtr_qtoken_t *qt_out, int qd, const dmtr_sgarray_t *sga, const 
     bool v6 = size >= sizeof(struct sockaddr_in6) && saddr->sa_family == AF_INET6;
     if (!v4 && !v6) return EINVAL;
     struct op *op;
-    int r = op_new(rt, q, DMTR_OPC_PUSH, &op);
+    int r = op_begin(rt, q, DMTR_OPC_PUSH, &op);
     if (r) return -r;
-    sga_copy(&op->sga, sga);
+    sga_copy_segments(&op->sga, sga);
     op->sga.sga_addrlen = v4 ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
     memcpy(&op->sga.sga_addr6, saddr, op->sga.sga_addrlen);
     op->flags |= OP_TO;
     return begun(rt, op, queue_push(q, op), qt_out);
 }
 
-static int pop(dmtr_qtoken_t *qt_out, int qd, size_t count, uint16_t flags) {
+static inline int pop(dmtr_qtoken_t *qt_out, int qd, size_t count, uint16_t flags) {
     API_QUEUE(rt, q, qd);
     if (!qt_out) return EINVAL;
     struct op *op;
-    int r = op_new(rt, q, DMTR_OPC_POP, &op);
+    int r = op_begin(rt, q, DMTR_OPC_POP, &op);
     if (r) return -r;
     op->bytes = count;
     op->flags = flags;
-    return begun(rt, op, queue_pop(q, op), qt_out);
+    sga_clear(&op->sga);
+    return begun(rt, op, queue_begin_pop(q, op), qt_out);
 }
 
 int dmtr_pop(dmtr_qtoken_t *qt_out, int qd) {
@@ -91,7 +93,7 @@ int dmtr_async_close(dmtr_qtoken_t *qt_out, int qd) {
     API_QUEUE(rt, q, qd);
     if (!qt_out) return EINVAL;
     struct op *op;
-    int r = op_new(rt, q, DMTR_OPC_CLOSE, &op);
+    int r = op_begin(rt, q, DMTR_OPC_CLOSE, &op);
     if (r) return -r;
     queue_close(q, op);
     return begun(rt, op, 0, qt_out);

@@ -19,14 +19,23 @@ int dmtr_drop(dmtr_qtoken_t qt) {
     return -wait_drop(rt, qt);
 }
 
-int dmtr_wait_timed(dmtr_qresult_t *qr_out, dmtr_qtoken_t qt, uint64_t timeout_ns) {
+/* The usual case, a result that is there, without a call. */
+static inline int wait_for(dmtr_qresult_t *qr_out, dmtr_qtoken_t qt, uint64_t timeout_ns) {
     API_RUNTIME(rt);
     if (!qr_out) return EINVAL;
-    return outcome(wait_one(rt, qt, timeout_ns, qr_out), qr_out);
+    struct op *op = op_find(rt, qt);
+    if (unlikely(!op || op->state != OP_READY || rt->event.epoll_fd >= 0))
+        return outcome(wait_one(rt, qt, timeout_ns, qr_out), qr_out);
+    result_take(rt, op, qr_out);
+    return qr_out->qr_error;
+}
+
+int dmtr_wait_timed(dmtr_qresult_t *qr_out, dmtr_qtoken_t qt, uint64_t timeout_ns) {
+    return wait_for(qr_out, qt, timeout_ns);
 }
 
 int dmtr_wait(dmtr_qresult_t *qr_out, dmtr_qtoken_t qt) {
-    return dmtr_wait_timed(qr_out, qt, WAIT_FOREVER);
+    return wait_for(qr_out, qt, WAIT_FOREVER);
 }
 
 int dmtr_wait_any_timed(dmtr_qresult_t *qr_out, int *offset_out, const dmtr_qtoken_t qts[], int num_qts,

@@ -9,7 +9,6 @@
 #include <stdint.h>
 
 #define DMTR_COUNTERS(X)                                                                                               \
-    X(ops_started, "Operations begun")                                                                                 \
     X(ops_completed, "Operations completed, with or without error")                                                    \
     X(ops_failed, "Operations completed with an error")                                                                \
     X(ops_dropped, "Operations given up with dmtr_drop")                                                               \
@@ -18,7 +17,7 @@
     X(queues_closed, "Queues closed")                                                                                  \
     X(queues_limit, "Queues refused because core.max_queues was reached")                                              \
     X(push_bytes_limit, "Pushes refused because a queue's push limit was reached")                                     \
-    X(wait_calls, "Waits of any kind")                                                                                 \
+    X(wait_idles, "Waits that found nothing complete")                                                                                \
     X(wait_sleeps, "Times a wait slept in the kernel")                                                                 \
     X(wait_scans, "Times wait_any had to walk its whole list")                                                         \
     X(wakes, "Waits ended by dmtr_wake")                                                                               \

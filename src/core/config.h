@@ -29,7 +29,7 @@ enum posix_engine { POSIX_AUTO, POSIX_IO_URING, POSIX_EPOLL };
     ENUM("wait.policy", wait_policy, WAIT_ADAPTIVE, config_wait_policies,                                              \
          "How a wait idles: spin (never sleep), adaptive (spin, then sleep), block (sleep at once)")                   \
     UINT("wait.spin_us", wait_spin_us, 50, 0, 1000000, "us", "Longest time the adaptive policy spins before it sleeps") \
-    UINT("core.max_operations", max_operations, 1048576, 16, 4194304, "operations",                                    \
+    UINT("core.max_operations", max_operations, 1048576, 16, 4194303, "operations",                                    \
          "Most operations outstanding at a time in a runtime")                                                         \
     UINT("core.max_queues", max_queues, 1048576, 4, 2097151, "queues", "Most queues open at a time in a runtime")      \
     UINT("core.linger_ms", linger_ms, 1000, 0, 600000, "ms",                                                           \

@@ -117,7 +117,6 @@ int framing_push(struct framing *f, struct op *op) {
     }
     frame->f = f;
     frame->op = op;
-    inner->flags |= OP_INNER;
     inner->bytes = sizeof frame->header + frame_fill(frame, &op->sga);
     inner->segs = frame->segs;
     inner->numsegs = 2 * op->sga.sga_numsegs + 1;
@@ -329,7 +328,6 @@ static int read_more(struct framing *f) {
     struct op *inner;
     int r = op_new_internal(f->rt, f->q, DMTR_OPC_POP, inner_popped, f, &inner);
     if (r) return r;
-    inner->flags |= OP_INNER;
     f->inner_pop = inner;
     r = f->q->ops->pop(f->q, inner);
     if (!r) return 0;

@@ -10,6 +10,7 @@
 #define SPIN_MIN_FRACTION 16
 
 static void idle_start(struct idle *i) {
+    counter_inc(&i->rt->counters, wait_idles);
     uint64_t now_ns = clock_now_ns();
     i->deadline_ns = i->timeout_ns < UINT64_MAX - now_ns ? now_ns + i->timeout_ns : UINT64_MAX;
     i->spin_until_ns = now_ns + i->rt->spin_budget_ns;

@@ -30,24 +30,31 @@ enum op_flag {
     OP_TO = 4,       /* push: sga.sga_addr is the destination */
     OP_LIMITED = 8,  /* pop: `bytes` is the most it may take */
     OP_COUNTED = 16, /* push: `bytes` counts against its queue's limit */
-    OP_INNER = 32,   /* framing's own: not in the queue's statistics, where the message is counted */
 };
 
 struct op {
-    struct list link; /* PENDING: the backend's, self-linked if unused. READY: a list of the runtime. */
-    uint32_t index, generation;
-    uint32_t hint; /* where wait_any last saw the token */
-    uint8_t state, opcode;
-    uint16_t flags;
-    struct queue *q; /* NULL: none (timer, watch). Valid while PENDING. */
-    int qd;
-    int error;       /* READY: 0 or a positive errno */
-    op_done_fn done; /* internal operations; else NULL */
-    void *ctx;       /* for done */
+    union {
+        struct list link; /* PENDING: the backend's. READY: a list of the runtime. */
+        struct op *next_free;
+    };
 
+    /* As in dmtr_qresult_t, so that a result is handed out in two moves. */
+    uint32_t opcode;
+    int qd;
+    dmtr_qtoken_t token; /* FREE: the next one's */
+    int error;           /* READY: 0 or a positive errno */
+
+    uint32_t hint; /* where wait_any last saw the token */
+    uint8_t state;
+    bool named; /* somebody holds the token: not FREE, not internal, not dropped */
+    uint16_t flags;
+    uint32_t numsegs; /* push: see segs */
+    struct queue *q;  /* NULL: none (timer, watch). Valid while PENDING. */
+    op_done_fn done;  /* internal operations; else NULL */
+
+    void *ctx; /* for done */
     /* Push: what to send; points to sga.sga_segs unless a layer put its own list there. */
     dmtr_sgaseg_t *segs;
-    uint32_t numsegs;
     uint64_t bytes;      /* push: total; pop with OP_LIMITED: most to take */
     uint64_t backend[3]; /* the backend's while PENDING */
 
@@ -60,8 +67,14 @@ struct op {
 };
 
 _Static_assert(sizeof(struct op) == 320, "an operation is five cache lines");
+_Static_assert(offsetof(struct op, ctx) == 64, "what every operation touches is the first line");
+_Static_assert(offsetof(struct op, error) - offsetof(struct op, opcode) == offsetof(dmtr_qresult_t, qr_error),
+               "the head of a result");
 
-/* A fresh PENDING operation. 0, -ENOBUFS (core.max_operations), -ENOMEM. */
+/*
+ * A fresh PENDING operation with its token, or an internal one. 0, -ENOBUFS (core.max_operations), -ENOMEM. Its sga is
+ * not initialised; a pop is completed without error only after the kind has filled it in.
+ */
 int op_new(struct dmtr_runtime *rt, struct queue *q, enum dmtr_opcode opcode, struct op **op_out);
 int op_new_internal(struct dmtr_runtime *rt, struct queue *q, enum dmtr_opcode opcode, op_done_fn done, void *ctx,
                     struct op **op_out);
@@ -77,10 +90,5 @@ void op_drop(struct dmtr_runtime *rt, struct op *op);
 
 /* Releases what a READY operation's result holds: popped memory, an accepted queue. */
 void op_release_result(struct dmtr_runtime *rt, struct op *op);
-
-/* The operation a token names; NULL if it is not outstanding in this runtime. */
-struct op *op_find(const struct dmtr_runtime *rt, dmtr_qtoken_t qt);
-
-dmtr_qtoken_t op_token(const struct dmtr_runtime *rt, const struct op *op);
 
 #endif

@@ -2,8 +2,8 @@
 #include "core/queue.h"
 
 #include "base/sys.h"
+#include "core/fast.h"
 #include "core/framing.h"
-#include "core/runtime.h"
 #include "core/sga.h"
 
 #include <assert.h>
@@ -12,12 +12,6 @@
 
 #define QD_RUNTIME_SHIFT 21
 #define QUEUES_GROW      64u
-
-/* A slot of the table: the queue, or the next free slot. Slot 0 stays unused, so that 0 ends the chain. */
-struct queue_slot {
-    struct queue *q;
-    uint32_t next_free;
-};
 
 int queue_table_init(struct dmtr_runtime *rt) {
     return array_init(&rt->queues, sizeof(struct queue_slot), (uint32_t)rt->config.max_queues + 1);
@@ -45,6 +39,7 @@ void queue_init(struct queue *q, struct dmtr_runtime *rt, const struct queue_ops
     q->qd = -1;
     q->serial = ++rt->queue_serial;
     q->push_limit_bytes = rt->config.push_limit_bytes;
+    q->message_limit_bytes = UINT64_MAX;
 }
 
 int queue_open(struct queue *q) {
@@ -62,15 +57,8 @@ int queue_open(struct queue *q) {
     return 0;
 }
 
-static struct queue_slot *queue_slot(const struct dmtr_runtime *rt, int qd) {
-    uint32_t index = (uint32_t)qd & (RUNTIME_MAX_QDS - 1);
-    bool mine = qd >= 0 && (uint32_t)qd >> QD_RUNTIME_SHIFT == rt->id && index < rt->queues.len;
-    return mine ? array_at(&rt->queues, index) : NULL;
-}
-
 struct queue *queue_find(const struct dmtr_runtime *rt, int qd) {
-    struct queue_slot *slot = queue_slot(rt, qd);
-    return slot ? slot->q : NULL;
+    return queue_lookup(rt, qd);
 }
 
 struct queue *queue_next(const struct dmtr_runtime *rt, uint32_t *cursor) {
@@ -81,42 +69,32 @@ struct queue *queue_next(const struct dmtr_runtime *rt, uint32_t *cursor) {
     return NULL;
 }
 
-static int queue_admit_push(struct queue *q, struct op *op) {
-    op->bytes = sga_bytes(&op->sga);
-    uint64_t limit = q->push_limit_bytes;
-    if ((q->message_limit_bytes && op->bytes > q->message_limit_bytes) || op->bytes > limit) return -EMSGSIZE;
-    /* Internal pushes are bounded by their layer, and their data was admitted there. */
-    if (!op->done && op->bytes > limit - q->push_outstanding_bytes) {
-        counter_inc(&q->rt->counters, push_bytes_limit);
-        return -ENOBUFS;
-    }
-    return 0;
+void queue_count_push(struct queue *q, struct op *op) {
+    op->flags |= OP_COUNTED;
+    q->push_outstanding_bytes += op->bytes;
 }
 
 int queue_push(struct queue *q, struct op *op) {
     if (!q->ops->push) return -EOPNOTSUPP;
-    int r = queue_admit_push(q, op);
+    op->bytes = sga_bytes(&op->sga);
+    int r = queue_admit(q, op);
     if (r) return r;
     op->segs = op->sga.sga_segs;
     op->numsegs = op->sga.sga_numsegs;
-    op->flags |= OP_COUNTED | (sga_hold(&op->sga) ? OP_HELD : 0);
-    q->push_outstanding_bytes += op->bytes;
+    if (!q->ops->owns_pushed && sga_hold(&op->sga)) op->flags |= OP_HELD;
     r = q->framing ? framing_push(q->framing, op) : q->ops->push(q, op);
     if (r) {
-        q->push_outstanding_bytes -= op->bytes;
         if (op->flags & OP_HELD) sga_release_held(&op->sga);
-        op->flags &= (uint16_t) ~(OP_COUNTED | OP_HELD);
+        op->flags &= (uint16_t)~OP_HELD;
         return r;
     }
     q->pushes++;
+    if (op->state == OP_PENDING) queue_count_push(q, op);
     return 0;
 }
 
 int queue_pop(struct queue *q, struct op *op) {
-    if (!q->ops->pop) return -EOPNOTSUPP;
-    int r = q->framing ? framing_pop(q->framing, op) : q->ops->pop(q, op);
-    if (!r) q->pops++;
-    return r;
+    return queue_begin_pop(q, op);
 }
 
 void queue_cancel(struct queue *q, struct op *op) {
@@ -133,11 +111,12 @@ void queue_cancel(struct queue *q, struct op *op) {
 
 void queue_close(struct queue *q, struct op *op) {
     struct dmtr_runtime *rt = q->rt;
-    struct queue_slot *slot = queue_slot(rt, q->qd);
-    if (slot) {
+    if (q->qd >= 0) {
+        uint32_t index = (uint32_t)q->qd & (RUNTIME_MAX_QDS - 1);
+        struct queue_slot *slot = array_at(&rt->queues, index);
         slot->q = NULL;
         slot->next_free = rt->queue_free;
-        rt->queue_free = (uint32_t)q->qd & (RUNTIME_MAX_QDS - 1);
+        rt->queue_free = index;
         q->qd = -1;
         counter_inc(&rt->counters, queues_closed);
     }

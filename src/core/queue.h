@@ -23,7 +23,8 @@ struct framing;
 struct queue_ops {
     const char *backend; /* for DMTR_SO_INFO, e.g. "posix/io_uring" */
     bool socket;
-    bool stream; /* bytes without borders: framing may be put on top */
+    bool stream;      /* bytes without borders: framing may be put on top */
+    bool owns_pushed; /* push takes references to the memory itself and reads op->sga; not for streams */
 
     /*
      * Begin an operation that core has made PENDING. Either keep it (link op->link into a list of the kind's) and
@@ -72,8 +73,8 @@ struct queue {
     uint64_t serial;         /* unique in the runtime: tells a queue from a later one with its descriptor */
     struct framing *framing; /* NULL: none */
     uint64_t push_outstanding_bytes, push_limit_bytes;
-    uint64_t message_limit_bytes;                                   /* a larger push is EMSGSIZE; 0: none */
-    uint64_t pushes, pops, push_bytes, pop_bytes, copies, syscalls; /* for DMTR_SO_INFO */
+    uint64_t message_limit_bytes;            /* a larger push is EMSGSIZE; 0: none */
+    uint64_t pushes, pops, copies, syscalls; /* for DMTR_SO_INFO */
 };
 
 /* Fills in what core needs; push_limit_bytes from the configuration. */
@@ -96,6 +97,8 @@ struct queue *queue_next(const struct dmtr_runtime *rt, uint32_t *cursor);
  */
 int queue_push(struct queue *q, struct op *op);
 int queue_pop(struct queue *q, struct op *op);
+/* Counts a push that stays outstanding against the queue's limit. */
+void queue_count_push(struct queue *q, struct op *op);
 void queue_cancel(struct queue *q, struct op *op);
 void queue_close(struct queue *q, struct op *op);
 int queue_setsockopt(struct queue *q, int level, int name, const void *value, socklen_t len);

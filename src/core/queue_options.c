@@ -48,12 +48,7 @@ static int give(void *value, socklen_t *len, const void *from, size_t size) {
 }
 
 static int get_own(struct queue *q, int name, void *value, socklen_t *len) {
-    struct dmtr_queue_info info = {.pushes = q->pushes,
-                                   .pops = q->pops,
-                                   .push_bytes = q->push_bytes,
-                                   .pop_bytes = q->pop_bytes,
-                                   .copies = q->copies,
-                                   .syscalls = q->syscalls};
+    struct dmtr_queue_info info = {.pushes = q->pushes, .pops = q->pops, .copies = q->copies, .syscalls = q->syscalls};
     int framed = q->framing || q->frame_accepted, acked = q->push_acked;
     switch (name) {
     case DMTR_SO_FRAMED:

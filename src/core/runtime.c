@@ -27,7 +27,7 @@ static int runtime_init(struct dmtr_runtime *rt) {
     if (r < 0) return r;
     if (r > 0) log_info(&rt->log, "counters are not shared with other processes: %s", strerror(cause));
     r = rng_init_random(&rt->rng);
-    if (!r) r = array_init(&rt->ops, sizeof(struct op), (uint32_t)rt->config.max_operations);
+    if (!r) r = array_init(&rt->ops, sizeof(struct op), (uint32_t)rt->config.max_operations + 1);
     if (!r) r = queue_table_init(rt);
     if (!r) r = watch_table_init(rt);
     if (!r) r = evloop_init(&rt->ev);
@@ -52,7 +52,6 @@ int runtime_new(struct dmtr_runtime **rt_out, const struct config *config) {
     rt->spin_budget_ns = config->wait_spin_us * 1000;
     rt->event = (struct event_fd){.epoll_fd = -1, .ready_fd = -1, .timer_fd = -1};
     rt->ev.epoll_fd = -1;
-    list_init(&rt->ops_free);
     list_init(&rt->ready);
     list_init(&rt->parked);
     list_init(&rt->internal);

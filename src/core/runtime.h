@@ -48,20 +48,26 @@ struct libos_slot {
 
 #define RUNTIME_LIBOS_MAX 8
 
+/* A slot of the table of queues: the queue, or the next free slot. Slot 0 stays unused, so that 0 ends the chain. */
+struct queue_slot {
+    struct queue *q;
+    uint32_t next_free;
+};
+
 struct dmtr_runtime {
     uint32_t id;
     uint64_t now_ns; /* as of the last poll */
 
     struct array ops;
-    struct list ops_free;
-    uint32_t ops_outstanding;     /* PENDING or READY, with a token */
+    struct op *ops_free;
+    uint32_t ops_outstanding;     /* named ones */
     struct list ready;            /* complete, in order */
     struct list parked;           /* complete before those, and not in the lists of recent wait_any calls */
     struct list internal;         /* complete internal operations, to be run */
     uint32_t parked_skips;        /* wait_any calls since the parked ones were last looked through */
     uint32_t last_offset, last_n; /* of the last wait_any */
 
-    struct array queues; /* struct queue_slot by index */
+    struct array queues; /* struct queue_slot */
     uint32_t queue_free; /* index of the first free slot; 0: none */
     uint64_t queue_serial;
     uint32_t lingering; /* closed queues that still deliver; kept by their kinds */

@@ -4,49 +4,38 @@
 #include "mem/heap.h"
 
 #include <errno.h>
-#include <string.h>
 
-bool sga_valid(const dmtr_sgarray_t *sga) {
-    if (sga->sga_numsegs == 0 || sga->sga_numsegs > DMTR_SGARRAY_MAXSIZE) return false;
-    for (uint32_t i = 0; i < sga->sga_numsegs; i++)
+bool sga_valid_many(const dmtr_sgarray_t *sga) {
+    uint32_t n = sga->sga_numsegs;
+    if (n - 1 >= DMTR_SGARRAY_MAXSIZE) return false;
+    for (uint32_t i = 0; i < n; i++)
         if (sga->sga_segs[i].sgaseg_len && !sga->sga_segs[i].sgaseg_buf) return false;
     return true;
 }
 
-void sga_copy(dmtr_sgarray_t *to, const dmtr_sgarray_t *from) {
-    to->sga_buf = from->sga_buf;
-    to->sga_numsegs = from->sga_numsegs;
-    to->sga_addrlen = from->sga_addrlen;
-    for (uint32_t i = 0; i < from->sga_numsegs; i++)
+void sga_copy_further(dmtr_sgarray_t *to, const dmtr_sgarray_t *from) {
+    for (uint32_t i = 1; i < from->sga_numsegs; i++)
         to->sga_segs[i] = from->sga_segs[i];
-    if (from->sga_addrlen) to->sga_addr6 = from->sga_addr6;
 }
 
-uint64_t sga_bytes(const dmtr_sgarray_t *sga) {
+uint64_t sga_bytes_many(const dmtr_sgarray_t *sga) {
     uint64_t sum = 0;
     for (uint32_t i = 0; i < sga->sga_numsegs; i++)
         sum += sga->sga_segs[i].sgaseg_len;
     return sum;
 }
 
-/* A segment without bytes may point past its block's end, so it is never held. */
-static bool holds(const dmtr_sgaseg_t *seg) {
-    return seg->sgaseg_len && heap_owns(seg->sgaseg_buf);
-}
-
 bool sga_hold(const dmtr_sgarray_t *sga) {
     bool any = false;
-    for (uint32_t i = 0; i < sga->sga_numsegs; i++) {
-        if (!holds(&sga->sga_segs[i])) continue;
-        heap_hold(sga->sga_segs[i].sgaseg_buf);
-        any = true;
-    }
+    for (uint32_t i = 0; i < sga->sga_numsegs; i++)
+        if (sga->sga_segs[i].sgaseg_len) any |= heap_hold(sga->sga_segs[i].sgaseg_buf);
     return any;
 }
 
 void sga_release_held(const dmtr_sgarray_t *sga) {
     for (uint32_t i = 0; i < sga->sga_numsegs; i++)
-        if (holds(&sga->sga_segs[i])) heap_release(sga->sga_segs[i].sgaseg_buf);
+        if (sga->sga_segs[i].sgaseg_len && heap_owns(sga->sga_segs[i].sgaseg_buf))
+            heap_release(sga->sga_segs[i].sgaseg_buf);
 }
 
 int sga_release(dmtr_sgarray_t *sga) {

@@ -5,16 +5,40 @@
 #include "dmtr/types.h"
 
 #include <stdbool.h>
+#include <string.h>
+
+/* The general cases of the inline functions below, where one segment is the usual. */
+bool sga_valid_many(const dmtr_sgarray_t *sga);
+void sga_copy_further(dmtr_sgarray_t *to, const dmtr_sgarray_t *from);
+uint64_t sga_bytes_many(const dmtr_sgarray_t *sga);
 
 /* Whether sga may be pushed: 1 ... DMTR_SGARRAY_MAXSIZE segments, each with a buffer where it has bytes. */
-bool sga_valid(const dmtr_sgarray_t *sga);
+static inline bool sga_valid(const dmtr_sgarray_t *sga) {
+    if (__builtin_expect(sga->sga_numsegs != 1, 0)) return sga_valid_many(sga);
+    return sga->sga_segs[0].sgaseg_buf || !sga->sga_segs[0].sgaseg_len;
+}
+
+/* Copies what is in use of `from`, but not the address. */
+static inline void sga_copy_segments(dmtr_sgarray_t *to, const dmtr_sgarray_t *from) {
+    memcpy(to, from, offsetof(dmtr_sgarray_t, sga_segs) + sizeof to->sga_segs[0]);
+    if (__builtin_expect(from->sga_numsegs > 1, 0)) sga_copy_further(to, from);
+}
 
 /* Copies what is in use of `from`. */
-void sga_copy(dmtr_sgarray_t *to, const dmtr_sgarray_t *from);
+static inline void sga_copy(dmtr_sgarray_t *to, const dmtr_sgarray_t *from) {
+    sga_copy_segments(to, from);
+    if (__builtin_expect(from->sga_addrlen != 0, 0)) to->sga_addr6 = from->sga_addr6;
+}
 
-uint64_t sga_bytes(const dmtr_sgarray_t *sga);
+static inline uint64_t sga_bytes(const dmtr_sgarray_t *sga) {
+    if (__builtin_expect(sga->sga_numsegs != 1, 0)) return sga_bytes_many(sga);
+    return sga->sga_segs[0].sgaseg_len;
+}
 
-/* Takes a hold on each segment that is the heap's; false if none was. */
+/*
+ * Takes a hold on each segment that is the heap's; false if none was. A segment without bytes may point past its
+ * block's end and is left out.
+ */
 bool sga_hold(const dmtr_sgarray_t *sga);
 /* Gives those holds up. */
 void sga_release_held(const dmtr_sgarray_t *sga);

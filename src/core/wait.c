@@ -8,8 +8,8 @@
  */
 #include "core/wait.h"
 
+#include "core/fast.h"
 #include "core/idle.h"
-#include "core/runtime.h"
 #include "core/sga.h"
 #include "core/watch.h"
 
@@ -28,20 +28,8 @@ static void result_none(dmtr_qresult_t *qr) {
     qr->qr_error = 0;
 }
 
-/* Hands the result out; the token is used up. */
-static void result_take(struct dmtr_runtime *rt, struct op *op, dmtr_qresult_t *qr) {
-    qr->qr_opcode = (dmtr_opcode_t)op->opcode;
-    qr->qr_qd = op->qd;
-    qr->qr_qt = op_token(rt, op);
-    qr->qr_error = op->error;
-    if (op->opcode == DMTR_OPC_POP)
-        sga_copy(&qr->qr_value.sga, &op->sga);
-    else if (op->opcode == DMTR_OPC_ACCEPT)
-        qr->qr_value.ares = op->ares;
-    else if (op->opcode == DMTR_OPC_WATCH)
-        qr->qr_value.events = op->events;
-    list_remove(&op->link);
-    op_free(rt, op);
+static void result_fetch(struct dmtr_runtime *rt, struct op *op, dmtr_qresult_t *qr) {
+    result_take(rt, op, qr);
     runtime_event_sync(rt);
 }
 
@@ -51,7 +39,7 @@ int wait_poll(struct dmtr_runtime *rt, dmtr_qtoken_t qt, dmtr_qresult_t *qr) {
     if (!op) return -EINVAL;
     if (op->state != OP_READY) runtime_poll(rt);
     if (op->state != OP_READY) return -EAGAIN;
-    result_take(rt, op, qr);
+    result_fetch(rt, op, qr);
     return 0;
 }
 
@@ -64,20 +52,15 @@ static int await(struct idle *idle, const struct op *op) {
 }
 
 int wait_one(struct dmtr_runtime *rt, dmtr_qtoken_t qt, uint64_t timeout_ns, dmtr_qresult_t *qr) {
-    counter_inc(&rt->counters, wait_calls);
-    struct op *op = op_find(rt, qt);
-    if (op && op->state == OP_READY) {
-        result_take(rt, op, qr);
-        return 0;
-    }
     result_none(qr);
+    struct op *op = op_find(rt, qt);
     if (!op) return -EINVAL;
     struct idle idle;
     idle_begin(&idle, rt, timeout_ns);
     int r = await(&idle, op);
     if (r) return r;
     idle_end(&idle);
-    result_take(rt, op, qr);
+    result_fetch(rt, op, qr);
     return 0;
 }
 
@@ -96,7 +79,7 @@ static void learn(struct any *a, uint32_t i) {
 }
 
 static uint32_t any_offset(const struct any *a, const struct op *op) {
-    dmtr_qtoken_t qt = op_token(a->rt, op);
+    dmtr_qtoken_t qt = op->token;
     for (uint32_t down = 0; down <= HINT_REACH && down <= op->hint; down++) {
         uint32_t i = op->hint - down;
         if (i < a->n && a->qts[i] == qt) return i;
@@ -184,7 +167,6 @@ static int any_idle(struct any *a, struct idle *idle, struct op **op_out, uint32
 
 int wait_any(struct dmtr_runtime *rt, const dmtr_qtoken_t *qts, uint32_t n, uint64_t timeout_ns, dmtr_qresult_t *qr,
              int *offset_out) {
-    counter_inc(&rt->counters, wait_calls);
     struct any a = {.rt = rt, .qts = qts, .n = n};
     if (rt->last_offset < n) learn(&a, rt->last_offset);
     for (uint32_t i = rt->last_n; i < n && i < rt->last_n + HINT_APPENDED; i++)
@@ -202,7 +184,7 @@ int wait_any(struct dmtr_runtime *rt, const dmtr_qtoken_t *qts, uint32_t n, uint
     idle_end(&idle);
     rt->last_offset = offset;
     *offset_out = (int)offset;
-    result_take(rt, op, qr);
+    result_fetch(rt, op, qr);
     return 0;
 }
 
@@ -216,7 +198,6 @@ static int all_check(struct dmtr_runtime *rt, const dmtr_qtoken_t *qts, uint32_t
 }
 
 int wait_all(struct dmtr_runtime *rt, const dmtr_qtoken_t *qts, uint32_t n, uint64_t timeout_ns, dmtr_qresult_t *qrs) {
-    counter_inc(&rt->counters, wait_calls);
     for (uint32_t i = 0; i < n; i++)
         result_none(&qrs[i]);
     int r = all_check(rt, qts, n);
@@ -228,12 +209,11 @@ int wait_all(struct dmtr_runtime *rt, const dmtr_qtoken_t *qts, uint32_t n, uint
     if (r) return r;
     idle_end(&idle);
     for (uint32_t i = 0; i < n; i++)
-        if (qts[i]) result_take(rt, op_find(rt, qts[i]), &qrs[i]);
+        if (qts[i]) result_fetch(rt, op_find(rt, qts[i]), &qrs[i]);
     return 0;
 }
 
 int wait_next_n(struct dmtr_runtime *rt, dmtr_qresult_t *qrs, uint32_t n, uint64_t timeout_ns, uint32_t *got) {
-    counter_inc(&rt->counters, wait_calls);
     *got = 0;
     struct idle idle;
     idle_begin(&idle, rt, timeout_ns);
@@ -250,7 +230,7 @@ int wait_next_n(struct dmtr_runtime *rt, dmtr_qresult_t *qrs, uint32_t n, uint64
             oldest = &rt->ready;
             continue;
         }
-        result_take(rt, list_entry(list_first(oldest), struct op, link), &qrs[(*got)++]);
+        result_fetch(rt, list_entry(list_first(oldest), struct op, link), &qrs[(*got)++]);
     }
     if (*got == 0) return r;
     idle_end(&idle);

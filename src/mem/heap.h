@@ -48,11 +48,11 @@ size_t heap_usable_size(const void *p);
 void *heap_block(const void *p);
 
 /* A device or protocol takes and gives up a hold on the block that `p` lies in. p must be the heap's. */
-void heap_hold(const void *p);
+bool heap_hold(const void *p);
 void heap_release(const void *p);
 
 /* A further owner: the block needs one more heap_free (several popped slices of one receive buffer). */
-void heap_share(const void *p);
+bool heap_share(const void *p);
 
 /* A hold becomes an owner (a pushed buffer that comes out of a pop), in one step. */
 void heap_hold_to_owner(const void *p);

@@ -17,22 +17,24 @@ static inline block_count *count_of(const void *p, struct slab **slab_out, uint3
     return &s->counts[block];
 }
 
-/* The caller refers to the block already, so nobody frees it at this moment. */
-static inline void add(const void *p, int64_t n) {
-    struct slab *s;
-    uint32_t block;
-    block_count *count = count_of(p, &s, &block);
+/* The caller refers to the block already, so nobody frees it at this moment. False: not the heap's. */
+static inline bool add(const void *p, int64_t n) {
+    struct slab *s = slab_of(p);
+    if (!s) return false;
+    uint32_t block = slab_block(s, p);
+    assert(block < s->blocks);
     if (atomic_load_explicit(&s->plain, memory_order_relaxed) != 0)
         atomic_store_explicit(&s->plain, 0, memory_order_relaxed);
-    atomic_fetch_add_explicit(count, n, memory_order_relaxed);
+    atomic_fetch_add_explicit(&s->counts[block], n, memory_order_relaxed);
+    return true;
 }
 
-void heap_hold(const void *p) {
-    add(p, ONE_HOLD);
+bool heap_hold(const void *p) {
+    return add(p, ONE_HOLD);
 }
 
-void heap_share(const void *p) {
-    add(p, ONE_OWNER);
+bool heap_share(const void *p) {
+    return add(p, ONE_OWNER);
 }
 
 void heap_hold_to_owner(const void *p) {

@@ -1,9 +1,9 @@
 /*
- * The FIFO. An element owns its memory: what is the heap's is taken over by the hold the push has on it, what is not is
- * copied. A push meets a waiting pop without being stored.
+ * The FIFO. An element owns its memory: it becomes a further owner of what is the heap's, and copies what is not. A
+ * push meets a waiting pop without being stored.
  */
 #include "base/sys.h"
-#include "core/runtime.h"
+#include "core/fast.h"
 #include "core/sga.h"
 #include "libos/memory/memory.h"
 #include "mem/heap.h"
@@ -26,27 +26,34 @@ static struct memory_queue *self(struct queue *q) {
     return list_entry(q, struct memory_queue, q);
 }
 
-/* Copies the segments that are not the heap's, so that every segment of op->sga is memory op holds. */
-static int own_segments(struct queue *q, struct op *op) {
-    dmtr_sgarray_t *sga = &op->sga;
-    for (uint32_t i = 0; i < sga->sga_numsegs; i++) {
-        dmtr_sgaseg_t *seg = &sga->sga_segs[i];
-        if (seg->sgaseg_len == 0) {
-            seg->sgaseg_buf = NULL;
-            continue;
-        }
-        if (heap_owns(seg->sgaseg_buf)) continue;
-        void *copy = heap_alloc(seg->sgaseg_len);
-        if (!copy) return -ENOMEM;
-        memcpy(copy, seg->sgaseg_buf, seg->sgaseg_len);
-        heap_hold(copy);
-        heap_free(copy);
-        seg->sgaseg_buf = copy;
-        op->flags |= OP_HELD;
-        q->copies += seg->sgaseg_len;
-        counter_add(&q->rt->counters, copied_bytes, seg->sgaseg_len);
-    }
+/* Makes foreign memory ours. */
+static int copy_foreign(struct queue *q, dmtr_sgaseg_t *seg) {
+    void *copy = heap_alloc(seg->sgaseg_len);
+    if (!copy) return -ENOMEM;
+    memcpy(copy, seg->sgaseg_buf, seg->sgaseg_len);
+    seg->sgaseg_buf = copy;
+    q->copies += seg->sgaseg_len;
+    counter_add(&q->rt->counters, copied_bytes, seg->sgaseg_len);
+    return 0;
+}
+
+static int own_segment(struct queue *q, dmtr_sgaseg_t *seg) {
+    if (likely(seg->sgaseg_len && heap_share(seg->sgaseg_buf))) return 0;
+    if (seg->sgaseg_len) return copy_foreign(q, seg);
+    seg->sgaseg_buf = NULL;
+    return 0;
+}
+
+/* Makes `sga` an owner of the memory of each of its segments. */
+static int own_segments(struct queue *q, dmtr_sgarray_t *sga) {
     sga->sga_buf = NULL;
+    for (uint32_t i = 0; i < sga->sga_numsegs; i++) {
+        int r = own_segment(q, &sga->sga_segs[i]);
+        if (likely(!r)) continue;
+        sga->sga_numsegs = i;
+        sga_release(sga);
+        return r;
+    }
     return 0;
 }
 
@@ -63,44 +70,60 @@ static int elements_grow(struct memory_queue *m) {
     return 0;
 }
 
-/* The push's data becomes the newest element, its holds with it. There is room. */
-static void store(struct memory_queue *m, struct op *push) {
-    sga_copy(&m->elements[(m->head + m->count++) & (m->capacity - 1)], &push->sga);
-    push->flags &= (uint16_t)~OP_HELD;
-    op_complete(m->q.rt, push, 0);
+/* The newest element; there is room. */
+static inline void store(struct memory_queue *m, const dmtr_sgarray_t *sga) {
+    sga_copy_segments(&m->elements[(m->head + m->count++) & (m->capacity - 1)], sga);
 }
 
-/* Gives `sga`, whose holds become the pop's ownership. False: larger than the pop asked for. */
-static bool give(struct memory_queue *m, struct op *pop, const dmtr_sgarray_t *sga) {
-    if (pop->flags & OP_LIMITED && sga_bytes(sga) > pop->bytes) {
+static bool fits(const struct op *pop, const dmtr_sgarray_t *sga) {
+    return likely(!(pop->flags & OP_LIMITED)) || sga_bytes(sga) <= pop->bytes;
+}
+
+/* The first waiting pop that takes so much; those that asked for less end with EMSGSIZE. */
+static struct op *waiting_pop(struct memory_queue *m, const dmtr_sgarray_t *sga) {
+    for (struct list *l; (l = list_pop_front(&m->pops));) {
+        struct op *pop = list_entry(l, struct op, link);
+        if (fits(pop, sga)) return pop;
         op_complete(m->q.rt, pop, -EMSGSIZE);
-        return false;
     }
-    sga_copy(&pop->sga, sga);
-    for (uint32_t i = 0; i < sga->sga_numsegs; i++)
-        if (sga->sga_segs[i].sgaseg_buf) heap_hold_to_owner(sga->sga_segs[i].sgaseg_buf);
-    op_complete(m->q.rt, pop, 0);
-    return true;
+    return NULL;
+}
+
+/* A push that finds pops waiting, or the queue full. */
+static __attribute__((noinline)) int push_slow(struct memory_queue *m, struct op *op) {
+    struct op *pop = waiting_pop(m, &op->sga);
+    if (pop) {
+        sga_copy_segments(&pop->sga, &op->sga);
+        op_complete(m->q.rt, pop, 0);
+        op_finish(m->q.rt, op, 0);
+    } else if (m->count == m->max) {
+        list_push_back(&m->pushes, &op->link);
+    } else {
+        store(m, &op->sga);
+        op_finish(m->q.rt, op, 0);
+    }
+    return 0;
 }
 
 static int memory_push(struct queue *q, struct op *op) {
     struct memory_queue *m = self(q);
-    int r = own_segments(q, op);
-    if (r) return r;
-    while (!list_empty(&m->pops)) {
-        struct op *pop = list_entry(list_pop_front(&m->pops), struct op, link);
-        if (!give(m, pop, &op->sga)) continue;
-        op->flags &= (uint16_t)~OP_HELD;
-        op_complete(q->rt, op, 0);
-        return 0;
-    }
-    if (m->count == m->max) {
-        list_push_back(&m->pushes, &op->link);
-        return 0;
-    }
-    if (m->count == m->capacity) r = elements_grow(m);
-    if (!r) store(m, op);
-    return r;
+    int r = 0;
+    if (unlikely(m->count == m->capacity && m->count < m->max)) r = elements_grow(m);
+    if (likely(!r)) r = own_segments(q, &op->sga);
+    if (unlikely(r)) return r;
+    if (unlikely(m->count == m->max || !list_empty(&m->pops))) return push_slow(m, op);
+    store(m, &op->sga);
+    op_finish(q->rt, op, 0);
+    return 0;
+}
+
+/* A push that waited for room gets it. */
+static void admit_waiting(struct memory_queue *m) {
+    struct list *l = list_pop_front(&m->pushes);
+    if (!l) return;
+    struct op *push = list_entry(l, struct op, link);
+    store(m, &push->sga);
+    op_complete(m->q.rt, push, 0);
 }
 
 static int memory_pop(struct queue *q, struct op *op) {
@@ -109,11 +132,16 @@ static int memory_pop(struct queue *q, struct op *op) {
         list_push_back(&m->pops, &op->link);
         return 0;
     }
-    if (!give(m, op, &m->elements[m->head & (m->capacity - 1)])) return 0;
+    const dmtr_sgarray_t *oldest = &m->elements[m->head & (m->capacity - 1)];
+    if (unlikely(!fits(op, oldest))) {
+        op_complete(q->rt, op, -EMSGSIZE);
+        return 0;
+    }
+    sga_copy_segments(&op->sga, oldest);
     m->head++;
     m->count--;
-    struct list *waiting = list_pop_front(&m->pushes);
-    if (waiting) store(m, list_entry(waiting, struct op, link));
+    op_finish(q->rt, op, 0);
+    if (unlikely(!list_empty(&m->pushes))) admit_waiting(m);
     return 0;
 }
 
@@ -123,17 +151,18 @@ static bool memory_cancel(struct queue *q, struct op *op) {
     return true;
 }
 
-static void cancel_all(struct dmtr_runtime *rt, struct list *ops) {
-    for (struct list *l; (l = list_pop_front(ops));)
-        op_complete(rt, list_entry(l, struct op, link), -ECANCELED);
-}
-
 static void memory_close(struct queue *q, struct op *op) {
     struct memory_queue *m = self(q);
-    cancel_all(q->rt, &m->pops);
-    cancel_all(q->rt, &m->pushes);
+    struct list *l;
+    while ((l = list_pop_front(&m->pops)))
+        op_complete(q->rt, list_entry(l, struct op, link), -ECANCELED);
+    while ((l = list_pop_front(&m->pushes))) {
+        struct op *push = list_entry(l, struct op, link);
+        sga_release(&push->sga);
+        op_complete(q->rt, push, -ECANCELED);
+    }
     for (; m->count; m->count--, m->head++)
-        sga_release_held(&m->elements[m->head & (m->capacity - 1)]);
+        sga_release(&m->elements[m->head & (m->capacity - 1)]);
     if (op) op_complete(q->rt, op, 0);
     sys_free(m->elements);
     sys_free(m);
@@ -141,6 +170,7 @@ static void memory_close(struct queue *q, struct op *op) {
 
 static const struct queue_ops memory_ops = {
     .backend = "memory",
+    .owns_pushed = true,
     .push = memory_push,
     .pop = memory_pop,
     .cancel = memory_cancel,
