@@ -148,7 +148,7 @@ DMTR_EXPORT int dmtr_is_qd_valid(int *flag_out, int qd);
 /*
  * Each begins an operation and gives its token; none blocks. Any number may be outstanding;
  * accepts and pops of one queue are served in the order they were begun.
- * EOPNOTSUPP: not with this kind of queue. ENOTCONN: a stream that is not connected.
+ * EOPNOTSUPP: not with this kind of queue.
  */
 DMTR_EXPORT int dmtr_accept(dmtr_qtoken_t *qt_out, int qd);
 DMTR_EXPORT int dmtr_connect(dmtr_qtoken_t *qt_out, int qd, const struct sockaddr *saddr, socklen_t size);
@@ -160,6 +160,7 @@ DMTR_EXPORT int dmtr_connect(dmtr_qtoken_t *qt_out, int qd, const struct sockadd
  * dmtr_pushto gives a datagram its destination.
  * EINVAL    sga is NULL, has no segment or too many, or a segment with bytes and no buffer
  * EMSGSIZE  too large for one message of this queue
+ * ENOTCONN  a stream that is not connected
  * EPIPE     the sending side was shut down
  * ENOBUFS   DMTR_SO_PUSH_LIMIT is reached; wait for earlier pushes and try again
  */
@@ -173,6 +174,7 @@ DMTR_EXPORT int dmtr_pushto(dmtr_qtoken_t *qt_out, int qd, const dmtr_sgarray_t 
  * a message queue exactly one message.
  * dmtr_pop2 limits a stream or file to count bytes (EINVAL: 0); the rest of a longer datagram is lost, of
  * a message it is EMSGSIZE and the message stays.
+ * ENOTCONN: a stream that is not connected.
  */
 DMTR_EXPORT int dmtr_pop(dmtr_qtoken_t *qt_out, int qd);
 DMTR_EXPORT int dmtr_pop2(dmtr_qtoken_t *qt_out, int qd, size_t count);
