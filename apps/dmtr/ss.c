@@ -1,0 +1,94 @@
+/* dmtr ss: the counters of all running programs, from the pages they share. */
+#include "dmtr.h"
+#include "options.h"
+#include "page.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static bool json, clean, all;
+static uint64_t only_pid;
+static unsigned shown;
+
+static double age_seconds(const struct page *p) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    double s = (double)now.tv_sec + (double)now.tv_nsec / 1e9 - (double)p->header.start_unix_ns / 1e9;
+    return s > 0 ? s : 0;
+}
+
+static void print_json(const struct page *p) {
+    char text[COUNTERS_NAME_LEN];
+    page_comm(p, text);
+    printf("%s\n{\"pid\":%d,\"runtime\":%u,\"command\":\"%s\",\"age_seconds\":%.3f,\"counters\":{", shown ? "," : "",
+           (int)p->pid, p->runtime, text, age_seconds(p));
+    for (unsigned i = 0; i < p->header.count; i++) {
+        page_counter_name(p, i, text);
+        printf("%s\"%s\":%llu", i ? "," : "", text, (unsigned long long)page_value(p, i));
+    }
+    printf("}}");
+}
+
+static void print_table(const struct page *p) {
+    char text[COUNTERS_NAME_LEN];
+    page_comm(p, text);
+    printf("%s%s  pid %d  runtime %u  %.0f s\n", shown ? "\n" : "", text, (int)p->pid, p->runtime, age_seconds(p));
+    for (unsigned i = 0; i < p->header.count; i++) {
+        uint64_t v = page_value(p, i);
+        if (v == 0 && !all) continue;
+        page_counter_name(p, i, text);
+        printf("  %-36s %llu\n", text, (unsigned long long)v);
+    }
+}
+
+static void show(struct page *p, int folder) {
+    switch (page_read(p, folder)) {
+    case PAGE_GOOD:
+        (json ? print_json : print_table)(p);
+        shown++;
+        break;
+    case PAGE_STALE:
+        if (clean && unlinkat(folder, p->name, 0) != 0)
+            fprintf(stderr, "dmtr ss: %s: %s\n", p->name, strerror(errno));
+        else
+            fprintf(stderr, "dmtr ss: %s: its owner is gone%s\n", p->name,
+                    clean ? "; removed" : "; --clean removes it");
+        break;
+    case PAGE_BAD:
+        fprintf(stderr, "dmtr ss: %s: not a valid page, ignored\n", p->name);
+        break;
+    case PAGE_UNREADABLE:
+        if (errno != ENOENT) fprintf(stderr, "dmtr ss: %s: %s\n", p->name, strerror(errno));
+        break;
+    }
+}
+
+int command_ss(int argc, char *argv[]) {
+    static const struct option_spec specs[] = {
+        {"json", OPTION_FLAG, &json, NULL, "as JSON, all counters", 0, 0},
+        {"all", OPTION_FLAG, &all, NULL, "counters that are zero, too", 0, 0},
+        {"pid", OPTION_UINT, &only_pid, "PID", "only this process", 1, 1u << 30},
+        {"clean", OPTION_FLAG, &clean, NULL, "remove what processes that are gone have left", 0, 0},
+        {0}};
+    static struct page page;
+    enum options_result o = options_parse(argc, argv, "Shows the counters of all running programs.", specs, NULL);
+    if (o != OPTIONS_RUN) return o == OPTIONS_HELP ? 0 : EXIT_USAGE;
+    DIR *folder = opendir(PAGE_FOLDER);
+    if (!folder) {
+        fprintf(stderr, "dmtr ss: %s: %s\n", PAGE_FOLDER, strerror(errno));
+        return 1;
+    }
+    if (json) printf("[");
+    for (struct dirent *e; (e = readdir(folder));) {
+        if (!page_parse_name(&page, e->d_name)) continue;
+        if (!only_pid || (uint64_t)page.pid == only_pid) show(&page, dirfd(folder));
+    }
+    closedir(folder);
+    if (json) printf("]\n");
+    return fflush(stdout) == 0 ? 0 : 1;
+}

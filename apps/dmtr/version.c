@@ -1,0 +1,12 @@
+/* dmtr version. */
+#include "dmtr.h"
+#include "options.h"
+
+#include <stdio.h>
+
+int command_version(int argc, char *argv[]) {
+    static const struct option_spec none[] = {{0}};
+    enum options_result o = options_parse(argc, argv, "Prints the version.", none, NULL);
+    if (o != OPTIONS_RUN) return o == OPTIONS_HELP ? 0 : EXIT_USAGE;
+    return printf("dmtr %s\n", DMTR_VERSION) < 0;
+}

@@ -1,0 +1,230 @@
+/*
+ * dmtr-relay: forwards datagrams from any number of clients to one target, and the target's replies back, each client
+ * over a queue of its own so that replies find their way.
+ */
+#include "flow.h"
+#include "options.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#define BATCH    64
+#define POPS     32 /* outstanding on the clients' side */
+#define SWEEP_NS 250000000u
+
+static struct {
+    const char *address, *target, *network;
+    uint64_t port, target_port, max_flows, cpu;
+    double idle;
+    bool quiet;
+} options = {.address = "127.0.0.1", .max_flows = 4096, .cpu = CPU_ANY, .idle = 60};
+
+static const struct option_spec specs[] = {
+    {"address", OPTION_STRING, &options.address, "HOST", "address to listen on, IPv4 or IPv6", 0, 0},
+    {"port", OPTION_UINT, &options.port, "PORT", "port to listen on; 0 takes any and says which", 0, 65535},
+    {"target", OPTION_STRING, &options.target, "HOST", "where to forward to", 0, 0},
+    {"target-port", OPTION_UINT, &options.target_port, "PORT", "its port", 1, 65535},
+    {"network", OPTION_STRING, &options.network, "NAME", "network instead of the configured one", 0, 0},
+    {"max-flows", OPTION_UINT, &options.max_flows, "N", "clients at a time; datagrams of more are dropped", 1, 1000000},
+    {"idle", OPTION_REAL, &options.idle, "SECONDS", "forget a client that was silent for so long", 0, 86400},
+    {"cpu", OPTION_UINT, &options.cpu, "N", "processor to run on", 0, 1023},
+    {"quiet", OPTION_FLAG, &options.quiet, NULL, "no statistics at the end", 0, 0},
+    {0}};
+
+struct relay {
+    int qd; /* the clients' side */
+    unsigned pops;
+    struct address target;
+    struct flow_table table;
+    uint64_t to_target, to_client, bytes, flows, expired, table_full, dropped, errors;
+};
+
+static volatile sig_atomic_t stopped;
+static dmtr_runtime_t runtime;
+
+static void stop(int signal) {
+    (void)signal;
+    stopped = 1;
+    dmtr_wake(runtime);
+}
+
+static int fail(const char *what, int error) {
+    fprintf(stderr, "dmtr-relay: %s: %s\n", what, strerror(error));
+    return -1;
+}
+
+static int open_socket(int *qd, int family) {
+    return options.network ? dmtr_socket_on(qd, options.network, family, SOCK_DGRAM, 0)
+                           : dmtr_socket(qd, family, SOCK_DGRAM, 0);
+}
+
+static void end_flow(struct relay *r, struct relay_flow *f) {
+    dmtr_drop(f->pop_qt);
+    dmtr_close(f->qd);
+    flow_remove(&r->table, f);
+}
+
+/* A queue to the target for a new client. NULL: none can be had, and the counters say why. */
+static struct relay_flow *begin_flow(struct relay *r, const struct address *client, uint64_t now) {
+    dmtr_qtoken_t qt;
+    dmtr_qresult_t qr;
+    int qd;
+    if (r->table.count == r->table.max) {
+        r->table_full++;
+        return NULL;
+    }
+    int error = open_socket(&qd, r->target.sa.sa_family);
+    if (error != 0) {
+        r->errors++;
+        return NULL;
+    }
+    error = dmtr_connect(&qt, qd, &r->target.sa, r->target.len); /* no packet is sent: at once */
+    if (error == 0) error = dmtr_wait(&qr, qt);
+    if (error == 0) error = dmtr_pop(&qt, qd);
+    if (error != 0) {
+        r->errors++;
+        dmtr_close(qd);
+        return NULL;
+    }
+    struct relay_flow *f = flow_add(&r->table, client, qd, now);
+    f->pop_qt = qt;
+    r->flows++;
+    return f;
+}
+
+/* Counts what was sent on; its token's result brings only an error, if at all. */
+static void forwarded(struct relay *r, uint64_t *count, const dmtr_sgarray_t *sga, int error) {
+    size_t len = 0;
+    if (error != 0) {
+        r->dropped++;
+        return;
+    }
+    dmtr_sgalen(&len, sga);
+    r->bytes += len;
+    ++*count;
+}
+
+static void from_client(struct relay *r, dmtr_sgarray_t *sga, uint64_t now) {
+    struct address client = {.len = sga->sga_addrlen};
+    dmtr_qtoken_t qt;
+    if (client.len < sizeof client.in || client.len > sizeof client.in6) return;
+    memcpy(&client.in6, &sga->sga_addr6, client.len);
+    struct relay_flow *f = flow_find(&r->table, &client);
+    if (!f) f = begin_flow(r, &client, now);
+    if (!f) return;
+    flow_touch(&r->table, f, now);
+    forwarded(r, &r->to_target, sga, dmtr_push(&qt, f->qd, sga));
+}
+
+static void from_target(struct relay *r, struct relay_flow *f, const dmtr_qresult_t *qr, uint64_t now) {
+    dmtr_qtoken_t qt;
+    if (qr->qr_error) { /* such as refused: the target's port is closed for the moment */
+        r->errors++;
+    } else if (qr->qr_value.sga.sga_numsegs > 0) {
+        flow_touch(&r->table, f, now);
+        forwarded(r, &r->to_client, &qr->qr_value.sga,
+                  dmtr_pushto(&qt, r->qd, &qr->qr_value.sga, &f->client.sa, f->client.len));
+    }
+    if (dmtr_pop(&f->pop_qt, f->qd) == 0) return;
+    f->pop_qt = 0;
+    end_flow(r, f);
+}
+
+static void popped(struct relay *r, dmtr_qresult_t *qr, uint64_t now) {
+    struct relay_flow *f = qr->qr_qd == r->qd ? NULL : qdmap_get(&r->table.by_qd, qr->qr_qd);
+    if (qr->qr_qd == r->qd) {
+        r->pops--;
+        if (qr->qr_error)
+            r->errors++;
+        else if (qr->qr_value.sga.sga_numsegs > 0)
+            from_client(r, &qr->qr_value.sga, now);
+    } else if (f && f->pop_qt == qr->qr_qt) {
+        from_target(r, f, qr, now);
+    }
+    if (!qr->qr_error) dmtr_sgafree(&qr->qr_value.sga);
+}
+
+static void expire(struct relay *r, uint64_t now) {
+    uint64_t idle_ns = (uint64_t)(options.idle * 1e9);
+    while (r->table.oldest && now - r->table.oldest->used_ns >= idle_ns) {
+        end_flow(r, r->table.oldest);
+        r->expired++;
+    }
+}
+
+static int relay(struct relay *r) {
+    static dmtr_qresult_t results[BATCH];
+    dmtr_qtoken_t qt;
+    uint64_t now = dmtr_now_ns(), sweep = now + SWEEP_NS;
+    while (!stopped) {
+        int got = 0, error;
+        for (; r->pops < POPS; r->pops++)
+            if ((error = dmtr_pop(&qt, r->qd)) != 0) return fail("pop", error);
+        bool idle = r->table.count == 0; /* nobody to forget: sleep for as long as it takes */
+        error = dmtr_wait_next_n(results, BATCH, &got, idle ? UINT64_MAX : sweep > now ? sweep - now : 0);
+        now = dmtr_now_ns();
+        if (error != 0 && error != EINTR && error != ETIMEDOUT) return fail("wait", error);
+        for (int i = 0; error == 0 && i < got; i++) {
+            if (results[i].qr_opcode == DMTR_OPC_POP)
+                popped(r, &results[i], now);
+            else if (results[i].qr_error)
+                r->dropped++;
+        }
+        if (now < sweep) continue;
+        expire(r, now);
+        sweep = now + SWEEP_NS;
+    }
+    return 0;
+}
+
+static int run(struct relay *r) {
+    struct address a;
+    char here[ADDRESS_TEXT], there[ADDRESS_TEXT];
+    int error;
+    if (address_parse(&a, options.address, options.port, SOCK_DGRAM) != 0 ||
+        address_parse(&r->target, options.target, options.target_port, SOCK_DGRAM) != 0)
+        return -1;
+    if (flow_table_init(&r->table, (uint32_t)options.max_flows) != 0) return fail("flows", ENOMEM);
+    if ((error = open_socket(&r->qd, a.sa.sa_family)) != 0) return fail("socket", error);
+    if ((error = dmtr_bind(r->qd, &a.sa, a.len)) != 0) return fail(address_format(&a.sa, here), error);
+    if ((error = dmtr_getsockname(r->qd, &a.sa, &a.len)) != 0) return fail("getsockname", error);
+    printf("relaying to udp %s\nlistening on udp %s\n", address_format(&r->target.sa, there),
+           address_format(&a.sa, here));
+    fflush(stdout);
+    return relay(r);
+}
+
+static void print_stats(const struct relay *r) {
+    printf("%llu to the target, %llu back, %llu bytes; %llu flows, %llu expired\n", (unsigned long long)r->to_target,
+           (unsigned long long)r->to_client, (unsigned long long)r->bytes, (unsigned long long)r->flows,
+           (unsigned long long)r->expired);
+    printf("%llu dropped, %llu for want of a flow, %llu errors\n", (unsigned long long)r->dropped,
+           (unsigned long long)r->table_full, (unsigned long long)r->errors);
+}
+
+int main(int argc, char *argv[]) {
+    struct relay r = {.qd = -1};
+    struct sigaction action = {.sa_handler = stop};
+    enum options_result o = options_parse(
+        argc, argv, "Forwards datagrams to a target and its replies back, until SIGINT or SIGTERM.", specs, NULL);
+    if (o != OPTIONS_RUN) return o == OPTIONS_HELP ? 0 : EXIT_USAGE;
+    if (!options.target || !options.target_port) {
+        fprintf(stderr, "dmtr-relay: --target and --target-port are needed\n");
+        return EXIT_USAGE;
+    }
+    int error = cpu_pin(options.cpu) == 0 ? dmtr_init(argc, argv) : EINVAL;
+    if (error != 0) {
+        fail("init", error);
+        return 1;
+    }
+    dmtr_runtime_current(&runtime);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    error = run(&r);
+    if (error == 0 && !options.quiet) print_stats(&r);
+    dmtr_fini();
+    flow_table_fini(&r.table);
+    return error == 0 ? 0 : 1;
+}
