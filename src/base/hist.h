@@ -2,6 +2,7 @@
 #ifndef BASE_HIST_H
 #define BASE_HIST_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define HIST_SUB_BITS 7 /* 128 sub-buckets an octave: error below 1% */
@@ -20,9 +21,9 @@ void hist_init(struct hist *h);
  * The bucket of a value up to HIST_MAX_NS: the value itself while it has at most HIST_SUB_BITS + 1 bits, beyond that
  * its leading HIST_SUB_BITS + 1 bits, octave after octave.
  */
-static inline uint32_t hist_bucket(uint64_t ns) {
-    unsigned shift = 63u - HIST_SUB_BITS - (unsigned)__builtin_clzll(ns | (1u << HIST_SUB_BITS));
-    return (shift << HIST_SUB_BITS) + (uint32_t)(ns >> shift);
+static inline size_t hist_bucket(uint64_t ns) {
+    size_t top_bit = 63u - (size_t)__builtin_clzll(ns | (1u << HIST_SUB_BITS));
+    return (top_bit << HIST_SUB_BITS) + (ns >> (top_bit - HIST_SUB_BITS)) - (HIST_SUB_BITS << HIST_SUB_BITS);
 }
 
 /* Adds a sample; above HIST_MAX_NS counts as HIST_MAX_NS. At most 15 instructions where inlined. */

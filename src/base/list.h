@@ -38,9 +38,14 @@ static inline void list_push_front(struct list *head, struct list *node) {
     list_insert_before(head->next, node);
 }
 
-static inline void list_remove(struct list *node) {
+/* Takes the node out and leaves its own links as they were: for owners that know whether it is linked. */
+static inline void list_unlink(struct list *node) {
     node->prev->next = node->next;
     node->next->prev = node->prev;
+}
+
+static inline void list_remove(struct list *node) {
+    list_unlink(node);
     list_init(node);
 }
 

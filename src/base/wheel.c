@@ -2,14 +2,14 @@
  * Hierarchical timer wheel. A timer stands in the level of the highest digit (base 64) in which its tick differs
  * from now, in the slot of that digit. So all of a level is nearer than all of the next one, and within a level
  * slots to the right are later: the nearest timer is found by two bit scans. When time reaches a slot of a higher
- * level, its timers are spread over the levels below.
+ * level, its timers are spread over the levels below. Cancelling only unlinks; a slot that it leaves empty is
+ * noticed, once, by whoever looks for the nearest.
  */
 #include "base/wheel.h"
 
 #include <stddef.h>
 
-#define SLOTS    (1u << WHEEL_LEVEL_BITS)
-#define MAX_TICK (UINT64_MAX >> WHEEL_TICK_SHIFT)
+#define SLOTS (1u << WHEEL_LEVEL_BITS)
 
 _Static_assert(WHEEL_LEVEL_BITS == 6, "a level is a bitmap of 64 bits");
 _Static_assert(WHEEL_LEVELS *WHEEL_LEVEL_BITS + WHEEL_TICK_SHIFT == 64, "the levels cover every deadline");
@@ -28,40 +28,32 @@ void wheel_init(struct wheel *w, uint64_t now_ns) {
 void timer_init(struct timer *t) {
     list_init(&t->link);
     t->deadline_ns = 0;
-    t->slot = 0;
     t->armed = false;
 }
 
-/* The first tick that is not before the deadline. */
+/* The first tick that is not before the deadline; the last one there is for deadlines behind that. */
 static inline uint64_t deadline_tick(uint64_t deadline_ns) {
-    uint64_t tick = (deadline_ns >> WHEEL_TICK_SHIFT) + ((deadline_ns & ((1u << WHEEL_TICK_SHIFT) - 1)) != 0);
-    return tick < MAX_TICK ? tick : MAX_TICK;
+    uint64_t rounded;
+    if (__builtin_add_overflow(deadline_ns, (1u << WHEEL_TICK_SHIFT) - 1, &rounded)) rounded = UINT64_MAX;
+    return rounded >> WHEEL_TICK_SHIFT;
 }
 
 static inline void wheel_insert(struct wheel *w, struct timer *t) {
     uint64_t tick = deadline_tick(t->deadline_ns);
-    if (tick <= w->now_tick) {
-        t->slot = 0;
-        list_push_back(&w->due, &t->link);
-        return;
+    struct list *at = &w->due;
+    if (tick > w->now_tick) {
+        unsigned bit = 63u - (unsigned)__builtin_clzll(tick ^ w->now_tick);
+        unsigned level = bit * 43 >> 8; /* bit / 6, exact below 64 */
+        unsigned slot = (unsigned)(tick >> (level * WHEEL_LEVEL_BITS)) & (SLOTS - 1);
+        w->occupied[level] |= 1ull << slot;
+        at = &w->slots[level][slot];
     }
-    unsigned level = (63u - (unsigned)__builtin_clzll(tick ^ w->now_tick)) / WHEEL_LEVEL_BITS;
-    unsigned slot = (unsigned)(tick >> (level * WHEEL_LEVEL_BITS)) & (SLOTS - 1);
-    t->slot = level * SLOTS + slot;
-    w->occupied[level] |= 1ull << slot;
-    list_push_back(&w->slots[level][slot], &t->link);
-}
-
-/* A due timer's slot names a place it has left or was never in; to clear the bit of an empty slot is no harm. */
-static inline void wheel_unlink(struct wheel *w, struct timer *t) {
-    unsigned level = t->slot / SLOTS, slot = t->slot % SLOTS;
-    list_remove(&t->link);
-    if (list_empty(&w->slots[level][slot])) w->occupied[level] &= ~(1ull << slot);
+    list_push_back(at, &t->link);
 }
 
 void wheel_arm(struct wheel *w, struct timer *t, uint64_t deadline_ns) {
     if (t->armed)
-        wheel_unlink(w, t);
+        list_unlink(&t->link);
     else
         w->count++;
     t->armed = true;
@@ -71,21 +63,23 @@ void wheel_arm(struct wheel *w, struct timer *t, uint64_t deadline_ns) {
 
 void wheel_cancel(struct wheel *w, struct timer *t) {
     if (!t->armed) return;
-    wheel_unlink(w, t);
+    list_unlink(&t->link);
     t->armed = false;
     w->count--;
 }
 
-/* The occupied slot that time reaches first and the tick at which it does; false: no timer waits. */
-static bool wheel_nearest(const struct wheel *w, unsigned *level_out, unsigned *slot_out, uint64_t *tick_out) {
+/* The slot with timers that time reaches first and the tick at which it does; false: no timer waits. */
+static bool wheel_nearest(struct wheel *w, unsigned *level_out, unsigned *slot_out, uint64_t *tick_out) {
     for (unsigned level = 0; level < WHEEL_LEVELS; level++) {
-        if (!w->occupied[level]) continue;
-        unsigned slot = (unsigned)__builtin_ctzll(w->occupied[level]), shift = level * WHEEL_LEVEL_BITS;
-        uint64_t above = w->now_tick >> shift >> WHEEL_LEVEL_BITS << WHEEL_LEVEL_BITS;
-        *level_out = level;
-        *slot_out = slot;
-        *tick_out = (above | slot) << shift;
-        return true;
+        for (; w->occupied[level]; w->occupied[level] &= w->occupied[level] - 1) {
+            unsigned slot = (unsigned)__builtin_ctzll(w->occupied[level]), shift = level * WHEEL_LEVEL_BITS;
+            if (list_empty(&w->slots[level][slot])) continue;
+            uint64_t above = w->now_tick >> shift >> WHEEL_LEVEL_BITS << WHEEL_LEVEL_BITS;
+            *level_out = level;
+            *slot_out = slot;
+            *tick_out = (above | slot) << shift;
+            return true;
+        }
     }
     return false;
 }
@@ -119,7 +113,7 @@ struct timer *wheel_expire(struct wheel *w, uint64_t now_ns) {
     return t;
 }
 
-uint64_t wheel_next_ns(const struct wheel *w) {
+uint64_t wheel_next_ns(struct wheel *w) {
     unsigned level, slot;
     uint64_t tick;
     if (!list_empty(&w->due)) return w->now_tick << WHEEL_TICK_SHIFT;

@@ -17,13 +17,12 @@
 struct timer {
     struct list link;
     uint64_t deadline_ns;
-    uint32_t slot; /* level * 64 + slot while armed */
     bool armed;
 };
 
 struct wheel {
     uint64_t now_tick;
-    uint64_t occupied[WHEEL_LEVELS]; /* a bit per slot that has timers */
+    uint64_t occupied[WHEEL_LEVELS]; /* a bit per slot that has timers, or had some that were cancelled */
     struct list slots[WHEEL_LEVELS][1u << WHEEL_LEVEL_BITS];
     struct list due; /* expired, not yet handed out */
     uint32_t count;
@@ -47,6 +46,6 @@ struct timer *wheel_expire(struct wheel *w, uint64_t now_ns);
  * When wheel_expire is next worth calling: at most one tick after the nearest deadline, earlier where a far timer
  * first has to move down a level; not after now where a deadline has passed. UINT64_MAX when empty.
  */
-uint64_t wheel_next_ns(const struct wheel *w);
+uint64_t wheel_next_ns(struct wheel *w);
 
 #endif

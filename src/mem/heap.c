@@ -78,7 +78,7 @@ int heap_free(void *p) {
 }
 
 bool heap_owns(const void *p) {
-    return slab_of(p) != NULL;
+    return heap_block(p) != NULL;
 }
 
 void *heap_block(const void *p) {

@@ -38,7 +38,7 @@ void *heap_alloc_aligned(size_t alignment, size_t size);
 /* Gives up one owner of the block that `p` lies in. 0; -EINVAL: not the heap's, or (debug) freed already. */
 int heap_free(void *p);
 
-/* O(1), for any address. */
+/* Whether p lies in a block, allocated or free. O(1), for any address. */
 bool heap_owns(const void *p);
 
 /* Bytes from p to the end of its block; 0: not the heap's. */

@@ -12,7 +12,7 @@
 #include <errno.h>
 
 #define GRANULE        16u
-#define DIRECT_MAX     1024u
+#define DIRECT_MAX     4096u
 #define KEPT_MAX_BYTES ((size_t)512 << 10) /* empty slabs a heap keeps before it gives units back */
 
 enum thread_heap_state { HEAP_OWNED, HEAP_PARKED, HEAP_TENDED };
