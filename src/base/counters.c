@@ -97,21 +97,15 @@ static int create_page_file(const struct counters *c) {
 
 static int map_shared(struct counters *c, uint32_t runtime) {
     snprintf(c->path, sizeof c->path, "/dev/shm/dmtr.%ld.%u", (long)getpid(), runtime);
-    int fd = create_page_file(c);
+    int fd = create_page_file(c), error = 0;
     if (fd >= 0) {
-        int error = FAULT_POINT("mmap");
-        void *p = error ? MAP_FAILED : mmap(NULL, c->page_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        if (!error) error = errno;
+        c->page = sys_mmap(NULL, c->page_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, &error);
         close(fd);
-        if (p != MAP_FAILED) {
-            c->page = p;
-            return 0;
-        }
+        if (c->page) return 0;
         unlink(c->path);
-        fd = -error;
     }
     c->path[0] = '\0';
-    return fd;
+    return fd < 0 ? fd : -error;
 }
 
 int counters_init(struct counters *c, uint32_t runtime, int shared, int *cause) {

@@ -13,10 +13,14 @@ void sys_free(void *p) {
 }
 
 void *sys_map(size_t bytes, int prot, int flags, int *error) {
+    return sys_mmap(NULL, bytes, prot, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, error);
+}
+
+void *sys_mmap(void *at, size_t bytes, int prot, int flags, int fd, int *error) {
     void *p;
     *error = FAULT_POINT("mmap");
     if (*error) return NULL;
-    p = mmap(NULL, bytes, prot, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+    p = mmap(at, bytes, prot, flags, fd, 0);
     if (p != MAP_FAILED) return p;
     *error = errno;
     return NULL;

@@ -33,7 +33,10 @@ int fault_point(const char *name);
 void *sys_calloc(size_t count, size_t size);
 void sys_free(void *p);
 
-/* mmap with MAP_PRIVATE | MAP_ANONYMOUS and flags; NULL and *error on failure. */
+/* mmap of anonymous private memory, anywhere; NULL and *error on failure. */
 void *sys_map(size_t bytes, int prot, int flags, int *error);
+
+/* mmap; NULL and *error on failure. */
+void *sys_mmap(void *at, size_t bytes, int prot, int flags, int fd, int *error);
 
 #endif

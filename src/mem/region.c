@@ -15,17 +15,18 @@
 
 #define REGION_DEFAULT_BYTES ((size_t)64 << 30)
 #define REGION_MIN_BYTES     (CHUNK_BYTES * 8)
-#define CHUNKS_KEPT          8u /* free chunks that stay mapped */
-#define DEVICES_MAX          16u
+#define CHUNKS_KEPT          8u  /* free chunks that stay mapped */
+#define DEVICES_MAX          16u /* at most 32: a word of bits */
 #define ALL_UNITS            0xffffffffu
 
-_Static_assert(UNITS_PER_CHUNK *HEAP_UNIT_BYTES == CHUNK_BYTES, "units fill a chunk");
+_Static_assert(CHUNK_BYTES / HEAP_UNIT_BYTES == UNITS_PER_CHUNK, "units fill a chunk");
 
 enum huge_policy { HUGE_AUTO, HUGE_ALWAYS, HUGE_NEVER };
 
 struct chunk {
-    uint32_t free;  /* bit per unit */
-    uint32_t dirty; /* bit per unit that may hold something else than zeros */
+    uint32_t free;    /* bit per unit */
+    uint32_t dirty;   /* bit per unit that may hold something else than zeros */
+    uint32_t devices; /* bit per device that knows the chunk */
     enum { CHUNK_ABSENT, CHUNK_COMING, CHUNK_MAPPED } state;
     bool huge;
 };
@@ -40,8 +41,7 @@ static struct {
     uint32_t free_first; /* no chunk below has a free unit */
     uint32_t mapped, huge, wholly_free;
     enum huge_policy huge_policy;
-    struct heap_device devices[DEVICES_MAX];
-    uint32_t device_count;
+    struct heap_device devices[DEVICES_MAX]; /* map is NULL: free */
 } state = {.lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP};
 
 void region_lock(void) {
@@ -165,35 +165,39 @@ static char *chunk_at(uint32_t chunk) {
     return region_base() + chunk * CHUNK_BYTES;
 }
 
-static void devices_unmap(uint32_t chunk, uint32_t devices) {
-    while (devices-- > 0)
-        state.devices[devices].unmap(state.devices[devices].ctx, chunk_at(chunk), CHUNK_BYTES);
+/* ---- devices, told of one chunk ---- */
+
+static void device_unmap(uint32_t device, uint32_t chunk) {
+    struct heap_device *d = &state.devices[device];
+    if (!(state.chunks[chunk].devices & 1u << device)) return;
+    d->unmap(d->ctx, chunk_at(chunk), CHUNK_BYTES);
+    state.chunks[chunk].devices &= ~(1u << device);
 }
 
-static int devices_map(uint32_t chunk) {
-    for (uint32_t i = 0; i < state.device_count; i++) {
-        int r = state.devices[i].map(state.devices[i].ctx, chunk_at(chunk), CHUNK_BYTES);
-        if (r == 0) continue;
-        devices_unmap(chunk, i);
-        return r;
-    }
-    return 0;
+/* A device that is being added may know the chunk already: its map allocated, and the heap grew meanwhile. */
+static int device_map(uint32_t device, uint32_t chunk) {
+    struct heap_device *d = &state.devices[device];
+    if (!d->map || state.chunks[chunk].devices & 1u << device) return 0;
+    int r = d->map(d->ctx, chunk_at(chunk), CHUNK_BYTES);
+    if (r == 0) state.chunks[chunk].devices |= 1u << device;
+    return r;
 }
 
-/* Back to bare address space; the devices no longer know the chunk. */
-static void chunk_unback(uint32_t chunk) {
-    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
-    void *p = mmap(chunk_at(chunk), CHUNK_BYTES, PROT_NONE, flags, -1, 0);
-    assert(p == chunk_at(chunk)); /* replacing pages by none needs no memory */
-    (void)p;
-    state.mapped--;
-    if (state.chunks[chunk].huge) state.huge--;
-    state.chunks[chunk] = (struct chunk){0};
-}
+/* ---- mapping and unmapping chunks ---- */
 
 static void chunk_unmap(uint32_t chunk) {
-    devices_unmap(chunk, state.device_count);
-    chunk_unback(chunk);
+    struct chunk *c = &state.chunks[chunk];
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+    int error;
+    for (uint32_t i = 0; i < DEVICES_MAX; i++)
+        device_unmap(i, chunk);
+    state.mapped--;
+    if (c->huge) state.huge--;
+    *c = (struct chunk){.state = CHUNK_ABSENT};
+    if (sys_mmap(chunk_at(chunk), CHUNK_BYTES, PROT_NONE, flags, -1, &error)) return;
+    /* The process has as many mappings as it may have. */
+    (void)SYS(madvise, chunk_at(chunk), CHUNK_BYTES, MADV_DONTNEED);
+    c->dirty = ALL_UNITS;
 }
 
 /*
@@ -202,29 +206,27 @@ static void chunk_unmap(uint32_t chunk) {
  */
 static int chunks_map(uint32_t first, uint32_t end) {
     bool huge = false;
-    uint32_t i;
     int r = commit_descriptors(first * UNITS_PER_CHUNK, (end - first) * UNITS_PER_CHUNK);
     if (r == 0) r = back(chunk_at(first), (end - first) * CHUNK_BYTES, &huge);
     if (r < 0) {
-        for (i = first; i < end; i++)
+        for (uint32_t i = first; i < end; i++)
             state.chunks[i].state = CHUNK_ABSENT;
         return -ENOMEM;
     }
     poison(chunk_at(first), (end - first) * CHUNK_BYTES);
-    for (i = first; i < end; i++) {
-        state.chunks[i] = (struct chunk){.state = CHUNK_MAPPED, .huge = huge};
+    for (uint32_t i = first; i < end; i++) {
+        state.chunks[i].state = CHUNK_MAPPED;
+        state.chunks[i].huge = huge;
         state.mapped++;
         if (huge) state.huge++;
     }
     if (end > state.chunk_end) state.chunk_end = end;
-    for (i = first; i < end; i++)
-        if (devices_map(i) < 0) break;
-    if (i == end) return 0;
-    for (uint32_t undo = first; undo < i; undo++)
-        chunk_unmap(undo);
-    for (; i < end; i++)
-        chunk_unback(i);
-    return -ENOMEM;
+    for (uint32_t i = first; r == 0 && i < end; i++)
+        for (uint32_t device = 0; r == 0 && device < DEVICES_MAX; device++)
+            r = device_map(device, i);
+    for (uint32_t i = first; r < 0 && i < end; i++)
+        chunk_unmap(i);
+    return r < 0 ? -ENOMEM : 0;
 }
 
 /* ---- units ---- */
@@ -373,34 +375,36 @@ void region_stats(struct heap_stats *s) {
     s->huge_bytes = state.huge * CHUNK_BYTES;
 }
 
-/* ---- devices ---- */
+/* ---- devices come and go ---- */
+
+static void device_forget(uint32_t device) {
+    for (uint32_t i = 0; i < state.chunk_end; i++)
+        device_unmap(device, i);
+    state.devices[device] = (struct heap_device){0};
+}
 
 int heap_device_add(const struct heap_device *d) {
+    uint32_t device = 0;
     int r = 0;
     region_lock();
-    if (state.device_count == DEVICES_MAX) r = -ENOSPC;
-    for (uint32_t i = 0; r == 0 && i < state.chunk_end; i++) {
-        if (state.chunks[i].state != CHUNK_MAPPED) continue;
-        r = d->map(d->ctx, chunk_at(i), CHUNK_BYTES);
-        if (r == 0) continue;
-        while (i-- > 0)
-            if (state.chunks[i].state == CHUNK_MAPPED) d->unmap(d->ctx, chunk_at(i), CHUNK_BYTES);
-        break;
-    }
-    if (r == 0) state.devices[state.device_count++] = *d;
+    while (device < DEVICES_MAX && state.devices[device].map)
+        device++;
+    if (device < DEVICES_MAX)
+        state.devices[device] = *d;
+    else
+        r = -ENOSPC;
+    for (uint32_t i = 0; r == 0 && i < state.chunk_end; i++)
+        if (state.chunks[i].state == CHUNK_MAPPED) r = device_map(device, i);
+    if (r < 0 && device < DEVICES_MAX) device_forget(device);
     region_unlock();
     return r;
 }
 
 void heap_device_remove(const struct heap_device *d) {
     region_lock();
-    for (uint32_t i = 0; i < state.device_count; i++) {
-        struct heap_device *known = &state.devices[i];
-        if (known->map != d->map || known->unmap != d->unmap || known->ctx != d->ctx) continue;
-        for (uint32_t chunk = 0; chunk < state.chunk_end; chunk++)
-            if (state.chunks[chunk].state == CHUNK_MAPPED) d->unmap(d->ctx, chunk_at(chunk), CHUNK_BYTES);
-        memmove(known, known + 1, (--state.device_count - i) * sizeof *known);
-        break;
+    for (uint32_t i = 0; i < DEVICES_MAX; i++) {
+        const struct heap_device *known = &state.devices[i];
+        if (known->map == d->map && known->unmap == d->unmap && known->ctx == d->ctx) device_forget(i);
     }
     region_unlock();
 }

@@ -48,6 +48,7 @@ int thread_heap_settle(struct slab *s) {
 }
 
 void thread_heap_drain(struct thread_heap *h) {
+    if (!atomic_load_explicit(&h->notices, memory_order_relaxed)) return;
     struct slab *s = atomic_exchange(&h->notices, NULL);
     while (s) {
         struct slab *next = s->notice_next; /* from the collect on, others may put the slab on the list again */
@@ -83,8 +84,8 @@ static void set_current(struct thread_heap *h, unsigned class, struct slab *s) {
 /* Gives the kept slabs back; whether there were any. */
 static bool release_kept(struct thread_heap *h) {
     struct list *node, *next;
-    bool any = h->kept_bytes > 0;
-    for (unsigned class = 0; any && class < CLASS_COUNT; class ++) {
+    if (h->kept_bytes == 0) return false;
+    for (unsigned class = 0; class < CLASS_COUNT; class ++) {
         list_for_each (&h->partial[class], node, next) {
             struct slab *s = list_entry(node, struct slab, link);
             if (!s->kept) continue;
@@ -93,7 +94,7 @@ static bool release_kept(struct thread_heap *h) {
         }
     }
     h->kept_bytes = 0;
-    return any;
+    return true;
 }
 
 bool thread_heap_trim(void) {

@@ -17,6 +17,7 @@ struct device {
     size_t refuse_at; /* the call of map to refuse, counted from 1; 0: none */
     size_t maps;
     bool allocates;
+    void *kept[30];
 };
 
 static int map(void *ctx, void *run, size_t bytes) {
@@ -24,7 +25,7 @@ static int map(void *ctx, void *run, size_t bytes) {
     assert_int_equal(bytes % CHUNK_BYTES, 0);
     assert_int_equal((uintptr_t)run % CHUNK_BYTES, 0);
     if (++d->maps == d->refuse_at) return -ENOMEM;
-    if (d->allocates) heap_free(heap_alloc(300000));
+    if (d->allocates && d->maps < 30) d->kept[d->maps] = heap_alloc(1u << 20); /* so the heap grows meanwhile */
     for (size_t at = 0; at < bytes; at += CHUNK_BYTES) {
         assert_true(d->known < RUNS);
         d->runs[d->known++] = (uintptr_t)run + at;
@@ -113,14 +114,21 @@ static void memory_that_a_device_refuses_is_not_handed_out(void **state) {
 
 static void map_may_allocate(void **state) {
     (void)state;
+    void *before = heap_alloc(300000);
     device_init(&a);
     a.allocates = true;
     assert_int_equal(heap_device_add(&a.face), 0);
+    assert_true(knows(&a, before));
     void *p = heap_alloc(64u << 20);
     assert_non_null(p);
     assert_true(knows(&a, p));
+    assert_int_equal(a.known, mapped_chunks());
+    heap_free(before);
     heap_free(p);
+    for (size_t i = 0; i < 30; i++)
+        heap_free(a.kept[i]);
     heap_device_remove(&a.face);
+    assert_int_equal(a.known, 0);
 }
 
 static void too_many_devices_are_refused(void **state) {

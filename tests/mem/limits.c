@@ -161,6 +161,29 @@ static int faults_child(void) {
     return 0;
 }
 
+/* What could not be given back to the kernel is not taken for fresh zeros later. */
+static int unmap_faults_child(void) {
+    for (uint64_t n = 1;; n++) {
+        char *p = heap_alloc(40 * MIB);
+        CHECK(p);
+        memset(p, 1, 40 * MIB);
+        fault_arm(n, NULL, ENOMEM);
+        CHECK(heap_free(p) == 0);
+        uint64_t passed = fault_count();
+        fault_arm(0, NULL, 0);
+        CHECK((p = heap_alloc_zeroed(40 * MIB)));
+        for (size_t i = 0; i < 40 * MIB; i += 512)
+            CHECK(p[i] == 0);
+        CHECK(heap_free(p) == 0);
+        if (passed < n) return 0;
+    }
+}
+
+static void memory_that_cannot_be_unmapped_is_cleared_before_use(void **state) {
+    (void)state;
+    in_child(unmap_faults_child);
+}
+
 static void any_failing_call_gives_null_and_nothing_worse(void **state) {
     (void)state;
     in_child(faults_child);
@@ -177,6 +200,7 @@ int main(void) {
         cmocka_unit_test(page_policy_is_kept),
 #ifdef DMTR_FAULT
         cmocka_unit_test(any_failing_call_gives_null_and_nothing_worse),
+        cmocka_unit_test(memory_that_cannot_be_unmapped_is_cleared_before_use),
 #endif
     };
     return cmocka_run_group_tests_name("limits", tests, NULL, NULL);
