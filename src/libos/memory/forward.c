@@ -1,58 +1,92 @@
 /* qconnect: one element at a time is popped from one queue and pushed to another. */
 #include "base/sys.h"
 #include "core/sga.h"
+#include "core/watch.h"
 #include "libos/memory/memory.h"
 #include "libos/memory/operator.h"
 
 #include <errno.h>
 #include <string.h>
 
+#define RETRY_NS 1000000
+
 struct forward {
     struct dmtr_runtime *rt;
     struct source in, out;
+    bool holding; /* element was popped and is not pushed yet */
+    dmtr_sgarray_t element;
 };
+
+static void popped(struct dmtr_runtime *rt, struct op *op);
+static void go_on(struct forward *f);
 
 static void end(struct forward *f, int error) {
     if (error && error != -ECANCELED)
-        log_info(&f->rt->log, "forwarding to queue %d ended: %s", f->out.qd, strerror(-error));
+        log_warn(&f->rt->log, "forwarding to queue %d ended: %s", f->out.qd, strerror(-error));
+    if (f->holding) sga_release(&f->element);
     sys_free(f);
 }
 
-static void popped(struct dmtr_runtime *rt, struct op *op);
+static void retry(struct dmtr_runtime *rt, struct op *op) {
+    struct forward *f = op->ctx;
+    int r = -op->error;
+    op_free(rt, op);
+    if (r)
+        end(f, r);
+    else
+        go_on(f);
+}
+
+/* Want of memory passes: nothing is lost, so it is tried again. All else ends the forwarding. */
+static void trouble(struct forward *f, int error) {
+    if (error == -ENOMEM || error == -ENOBUFS) error = timer_begin_internal(f->rt, RETRY_NS, retry, f);
+    if (error) end(f, error);
+}
 
 static void pushed(struct dmtr_runtime *rt, struct op *op) {
     struct forward *f = op->ctx;
     int r = -op->error;
     op_free(rt, op);
-    if (!r) r = source_pop(rt, &f->in, 0, popped, f);
-    if (r) end(f, r);
+    if (r) {
+        trouble(f, r);
+        return;
+    }
+    f->holding = false;
+    sga_release(&f->element);
+    go_on(f);
 }
 
-static int forward_push(struct forward *f, dmtr_sgarray_t *sga) {
+static int forward_push(struct forward *f) {
     struct queue *out = source_queue(f->rt, &f->out);
     if (!out) return -ECANCELED;
     struct op *op;
     int r = op_new_internal(f->rt, out, DMTR_OPC_PUSH, pushed, f, &op);
     if (r) return r;
-    sga_copy(&op->sga, sga);
+    sga_copy_segments(&op->sga, &f->element);
     op->sga.sga_addrlen = 0;
     r = queue_push(out, op);
     if (r) op_free(f->rt, op);
     return r;
 }
 
+static void go_on(struct forward *f) {
+    int r = f->holding ? forward_push(f) : source_pop(f->rt, &f->in, 0, popped, f);
+    if (r) trouble(f, r);
+}
+
 static void popped(struct dmtr_runtime *rt, struct op *op) {
     struct forward *f = op->ctx;
     f->in.pop = NULL;
     int r = -op->error;
-    bool over = !r && op->sga.sga_numsegs == 0;
-    if (!r && !over) {
-        r = forward_push(f, &op->sga);
-        /* The push holds the memory for as long as it needs it. */
-        sga_release(&op->sga);
-    }
+    f->holding = !r && op->sga.sga_numsegs;
+    if (f->holding) sga_copy_segments(&f->element, &op->sga);
     op_free(rt, op);
-    if (r || over) end(f, r);
+    if (f->holding)
+        go_on(f);
+    else if (r)
+        trouble(f, r);
+    else
+        end(f, 0);
 }
 
 int forward_new(struct queue *in, struct queue *out) {

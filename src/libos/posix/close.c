@@ -13,8 +13,7 @@
 /* Received data thrown away in one step. */
 #define DRAIN_BYTES 1048576
 
-/* Makes the kernel forget the connection, so that zero-copy sends let their memory go. */
-static void abort_connection(struct sock *s) {
+void sock_disconnect(struct sock *s) {
     struct sockaddr none = {.sa_family = AF_UNSPEC};
     POSIX_SYS(&s->q, connect, s->fd, &none, sizeof none);
 }
@@ -24,7 +23,7 @@ void sock_destroy(struct sock *s, int error) {
     s->close_error = error;
     sock_timer_stop(s);
     if (s->stream && (s->sending || !list_empty(&s->pushes) || !list_empty(&s->sent)))
-        abort_connection(s);
+        sock_disconnect(s); /* so that zero-copy sends let their memory go */
     else if (s->linger_on && s->linger_s > 0) /* or close(2) would block */
         POSIX_SYS(&s->q, setsockopt, s->fd, SOL_SOCKET, SO_LINGER, &off, sizeof off);
     s->px->engine->release(s);

@@ -43,6 +43,7 @@ void sock_connect_ready(struct sock *s) {
             if (!r) return;
         }
     }
+    if (r) sock_disconnect(s); /* or the next connect would fail with ECONNABORTED */
     s->connect_op = NULL;
     s->state = r ? SOCK_NEW : SOCK_CONNECTED;
     op_complete(s->q.rt, op, r);

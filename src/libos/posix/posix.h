@@ -214,6 +214,8 @@ void sock_fail_pushes(struct sock *s, int error);
 void sock_check_acked(struct sock *s);
 /* The same without a timer. True: acknowledgements are outstanding. */
 bool sock_poll_acked(struct sock *s, bool *progress);
+/* The connection was reset, timed out, or both sides have closed it. */
+bool sock_is_dead(struct sock *s);
 /* Why the connection is gone; 0: it is not, or it ended well. */
 int sock_connection_error(struct sock *s);
 /* Bytes the peer has not acknowledged, FIN included, or a negative errno. */
@@ -234,6 +236,8 @@ void sock_accepted(struct sock *s, int fd);
 void sock_close(struct queue *q, struct op *op);
 /* Goes on with closing: called when something was sent, acknowledged or received. */
 void sock_linger(struct sock *s);
+/* Makes the kernel forget the connection, resetting it if it lives. */
+void sock_disconnect(struct sock *s);
 /* Gives s up at once, whatever is left. */
 void sock_destroy(struct sock *s, int error);
 

@@ -94,8 +94,8 @@ void sock_receive_ended(struct sock *s, int error) {
         op_complete(s->q.rt, op, error);
         return;
     }
-    /* A reset that a send has reported already shows here as the end of the stream. */
-    if (!error && s->send_error == -ECONNRESET) error = -ECONNRESET;
+    /* A reset of which a send was told shows here as the end of the stream. */
+    if (!error && !s->fin_sent && sock_is_dead(s)) error = -ECONNRESET;
     s->eof = true;
     s->error = error;
     if (error) sock_fail_pushes(s, error);

@@ -157,13 +157,16 @@ int64_t sock_outq(struct sock *s) {
     return r ? r : outq;
 }
 
-int sock_connection_error(struct sock *s) {
+bool sock_is_dead(struct sock *s) {
     struct tcp_info info;
     socklen_t len = sizeof info;
+    return POSIX_SYS(&s->q, getsockopt, s->fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_state == TCP_CLOSE;
+}
+
+int sock_connection_error(struct sock *s) {
     int error = 0;
-    if (POSIX_SYS(&s->q, getsockopt, s->fd, IPPROTO_TCP, TCP_INFO, &info, &len) || info.tcpi_state != TCP_CLOSE)
-        return 0;
-    len = sizeof error;
+    socklen_t len = sizeof error;
+    if (!sock_is_dead(s)) return 0;
     POSIX_SYS(&s->q, getsockopt, s->fd, SOL_SOCKET, SO_ERROR, &error, &len);
     return -error;
 }
