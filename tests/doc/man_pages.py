@@ -115,7 +115,9 @@ class Manual:
         return missing
 
     def references_lead_somewhere(self):
-        own = {tuple(file.rsplit(".", 1)) for file in self.pages} | {(name, "3") for name in self.args.link}
+        folders = {os.path.dirname(path) for path in self.args.page}  # also pages that this build leaves out
+        files = set(self.pages).union(*(os.listdir(folder) for folder in folders))
+        own = {tuple(file.rsplit(".", 1)) for file in files} | {(name, "3") for name in self.args.link}
         found = {(file, ref) for file, page in self.pages.items() for ref in re.findall(r"\bXr (\S+) (\d)", page)}
         return sorted(f"{file}: {name}({section})" for file, (name, section) in found
                       if re.match(r"dmtr|demi|echo-", name) and (name, section) not in own)
