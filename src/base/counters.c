@@ -56,7 +56,7 @@ static void describe(struct counters *c, uint32_t runtime) {
     page->names_offset = page->values_offset + COUNTER_COUNT * (uint32_t)sizeof(uint64_t);
     page->texts_offset = page->names_offset + COUNTER_COUNT * COUNTERS_NAME_LEN;
     c->values = (uint64_t *)(void *)((char *)page + page->values_offset);
-    for (uint32_t i = 0; i < COUNTER_COUNT; i++) {
+    for (size_t i = 0; i < COUNTER_COUNT; i++) {
         memcpy((char *)page + page->names_offset + i * COUNTERS_NAME_LEN, table[i].name, COUNTERS_NAME_LEN);
         memcpy((char *)page + page->texts_offset + i * COUNTERS_TEXT_LEN, table[i].text, COUNTERS_TEXT_LEN);
     }

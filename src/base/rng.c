@@ -16,7 +16,7 @@ void rng_init(struct rng *r, uint64_t seed) {
 }
 
 int rng_init_random(struct rng *r) {
-    uint64_t seed;
+    uint64_t seed = 0;
     ssize_t n = SYS(getrandom, &seed, sizeof seed, 0);
     if (n < 0) return (int)n;
     if (n != sizeof seed) return -EIO;

@@ -98,10 +98,12 @@ void heap_get_stats(struct heap_stats *st) {
     thread_heap_drain(thread_heap);
     region_lock();
     region_stats(st);
-    st->used_bytes = 0;
+    st->used_bytes = st->large_bytes = 0;
     for (uint32_t unit = 0; unit < region_units_end(); unit++) {
         const struct slab *s = region.slabs[unit];
-        if (!s || s->first_unit != unit || s->owner != thread_heap) continue;
+        if (!s || s->first_unit != unit) continue;
+        if (!s->owner) st->large_bytes += s->block_bytes;
+        if (s->owner != thread_heap) continue;
         st->used_bytes += (size_t)(s->used - (s == thread_heap->current[s->class])) * s->block_bytes;
     }
     region_unlock();

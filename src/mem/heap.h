@@ -7,8 +7,11 @@
  *
  * Each thread allocates from slabs of its own; a free on another thread goes to the slab's owner over a lock-free
  * list. A block is held by its owners (the application) and by holds (devices and protocols). It returns to its
- * slab when both are gone. Blocks with one owner and no hold, the usual case, cost nothing for that: a slab
- * counts what it has beyond it, and keeps per-block counts only while there are any.
+ * slab when both are gone. Blocks with one owner and no hold, the usual case, cost nothing for that: a slab's counts
+ * are not looked at until the first of its blocks is held or shared.
+ *
+ * Any thread may call anything here, and so may the child after a fork; what other threads of the parent had is not
+ * used again there. Nothing here is safe in a signal handler.
  */
 #ifndef MEM_HEAP_H
 #define MEM_HEAP_H
@@ -73,7 +76,8 @@ struct heap_stats {
     size_t reserved_bytes; /* address space */
     size_t mapped_bytes;   /* backed by memory */
     size_t huge_bytes;     /* of those, on hugepages */
-    size_t used_bytes;     /* in blocks, of this thread's slabs */
+    size_t used_bytes;     /* in blocks of this thread's slabs */
+    size_t large_bytes;    /* in blocks larger than slabs hold, of all threads */
 };
 void heap_get_stats(struct heap_stats *s);
 

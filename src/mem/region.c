@@ -67,15 +67,15 @@ __attribute__((constructor)) static void survive_fork(void) {
 static size_t wanted_bytes(void) {
     size_t bytes = REGION_DEFAULT_BYTES;
     const char *text = secure_getenv("DMTR_HEAP_MAX_BYTES");
-    struct rlimit limit;
+    struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
     if (text) {
         char *end;
         unsigned long long value = strtoull(text, &end, 10);
         if (end != text && *end == '\0' && value >= REGION_MIN_BYTES) bytes = (size_t)value;
     }
     /* A third: the counts take half as much again, and the rest of the program wants its part. */
-    if (SYS(getrlimit, RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur / 3 < bytes)
-        bytes = limit.rlim_cur / 3;
+    (void)SYS(getrlimit, RLIMIT_AS, &limit); /* failing, it leaves no limit */
+    if (limit.rlim_cur / 3 < bytes) bytes = limit.rlim_cur / 3;
     return bytes / CHUNK_BYTES * CHUNK_BYTES;
 }
 

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): the C library has reserved names for them */
+
 /* Ends a call as POSIX wants it: with the pointer, or with NULL and errno. */
 static inline void *result(int error, void *p) {
     if (!error) return p;
@@ -91,3 +93,5 @@ DMTR_EXPORT void *pvalloc(size_t size) {
 DMTR_EXPORT size_t malloc_usable_size(void *p) {
     return dmtr_usable_size(p);
 }
+
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */

@@ -27,8 +27,8 @@ static const struct counters_page *map_page(const char *path, size_t *bytes) {
     return p;
 }
 
-static uint32_t find(const struct counters_page *page, const char *name) {
-    uint32_t i = 0;
+static size_t find(const struct counters_page *page, const char *name) {
+    size_t i = 0;
     while (i < page->count && strcmp((const char *)page + page->names_offset + i * page->name_len, name) != 0)
         i++;
     assert_true(i < page->count);

@@ -124,13 +124,26 @@ static void impossible_sizes_give_null(void **state) {
     assert_null(heap_alloc_aligned(4096, SIZE_MAX));
 }
 
+static void large_blocks_are_counted_apart(void **state) {
+    (void)state;
+    struct heap_stats before, with, after;
+    heap_get_stats(&before);
+    void *p = heap_alloc(LARGE);
+    heap_get_stats(&with);
+    heap_free(p);
+    heap_get_stats(&after);
+    assert_int_equal(with.large_bytes - before.large_bytes, LARGE);
+    assert_int_equal(with.used_bytes, before.used_bytes);
+    assert_int_equal(after.large_bytes, before.large_bytes);
+}
+
 static void used_bytes_return_to_where_they_were(void **state) {
     (void)state;
     static void *p[3000];
     size_t before = used_bytes();
     for (size_t i = 0; i < 3000; i++)
         p[i] = heap_alloc(i * 7);
-    assert_true(used_bytes() - before >= 3000u * 2999 / 2 * 7);
+    assert_true(used_bytes() - before >= (size_t)3000 * 2999 / 2 * 7);
     for (size_t i = 0; i < 3000; i++)
         assert_int_equal(heap_free(p[i]), 0);
     assert_int_equal(used_bytes(), before);
@@ -227,6 +240,7 @@ int main(void) {
         cmocka_unit_test(zeroed_memory_is_zero_also_when_used_before),
         cmocka_unit_test(alignment_is_kept_for_every_size),
         cmocka_unit_test(impossible_sizes_give_null),
+        cmocka_unit_test(large_blocks_are_counted_apart),
         cmocka_unit_test(used_bytes_return_to_where_they_were),
         cmocka_unit_test(memory_goes_back_to_the_kernel),
         cmocka_unit_test(random_blocks_do_not_overlap),
