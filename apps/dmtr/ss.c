@@ -13,7 +13,7 @@
 
 static bool json, clean, all;
 static uint64_t only_pid;
-static unsigned shown;
+static unsigned shown, stale;
 
 static double age_seconds(const struct page *p) {
     struct timespec now;
@@ -53,11 +53,8 @@ static void show(struct page *p, int folder) {
         shown++;
         break;
     case PAGE_STALE:
-        if (clean && unlinkat(folder, p->name, 0) != 0)
-            fprintf(stderr, "dmtr ss: %s: %s\n", p->name, strerror(errno));
-        else
-            fprintf(stderr, "dmtr ss: %s: its owner is gone%s\n", p->name,
-                    clean ? "; removed" : "; --clean removes it");
+        stale++;
+        if (clean && unlinkat(folder, p->name, 0) != 0) fprintf(stderr, "dmtr ss: %s: %s\n", p->name, strerror(errno));
         break;
     case PAGE_BAD:
         fprintf(stderr, "dmtr ss: %s: not a valid page, ignored\n", p->name);
@@ -90,5 +87,8 @@ int command_ss(int argc, char *argv[]) {
     }
     closedir(folder);
     if (json) printf("]\n");
+    if (stale > 0)
+        fprintf(stderr, "dmtr ss: %u left by programs that are gone%s\n", stale,
+                clean ? ", removed" : "; --clean removes them");
     return fflush(stdout) == 0 ? 0 : 1;
 }

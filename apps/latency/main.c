@@ -52,7 +52,8 @@ static uint64_t calibrate(const struct component *c) {
     }
 }
 
-static int measure(const struct component *c, struct result *r) {
+/* Not inlined, so that a profiler can be told to count from here on. */
+__attribute__((noinline)) static int measure(const struct component *c, struct result *r) {
     double rounds[ROUNDS];
     int count = options.iterations ? 1 : ROUNDS;
     r->component = c;

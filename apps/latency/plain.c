@@ -20,6 +20,14 @@ static struct wheel wheel;
 static dmtr_latency_t *latency;
 static char *bytes;
 
+static uint64_t run_nothing(uint64_t n, uint64_t unused) {
+    uint64_t begin = dmtr_now_ns();
+    (void)unused;
+    for (uint64_t i = 0; i < n; i++)
+        KEEP(i);
+    return dmtr_now_ns() - begin;
+}
+
 static uint64_t run_now(uint64_t n, uint64_t unused) {
     uint64_t begin = dmtr_now_ns();
     (void)unused;
@@ -146,6 +154,7 @@ static uint64_t run_timer(uint64_t n, uint64_t unused) {
 }
 
 const struct component plain_components[] = {
+    {"nothing", "an empty loop, which is in all the others", 0, NULL, run_nothing, NULL},
     {"now", "dmtr_now_ns", 0, NULL, run_now, NULL},
     {"clock-gettime", "clock_gettime, for comparison", 0, NULL, run_clock_gettime, NULL},
     {"system-call", "a system call that does nothing, for comparison", 0, NULL, run_syscall, NULL},

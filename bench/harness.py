@@ -1,0 +1,165 @@
+"""Running things to be measured: pinned servers and clients, counted instructions, interleaved rounds."""
+
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+TIMEOUT_S = 120
+LIBRARY_VARIABLES = ("DMTR_WAIT_POLICY", "DMTR_POSIX_ENGINE")
+
+
+class Failed(Exception):
+    """Something to be measured did not run; the text says what and why."""
+
+
+def pick_cpus():
+    """The processors for client and server: two if there are two."""
+    cpus = sorted(os.sched_getaffinity(0))
+    return (cpus[1], cpus[0]) if len(cpus) > 1 else (cpus[0], cpus[0])
+
+
+def run(command, env=None):
+    """Output of a command that must succeed."""
+    try:
+        done = subprocess.run(command, env={**os.environ, **(env or {})}, capture_output=True, text=True,
+                              timeout=TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired as e:
+        raise Failed(f"{' '.join(command)}: no end after {TIMEOUT_S} s") from e
+    if done.returncode != 0:
+        raise Failed(f"{' '.join(command)}: {done.stderr.strip() or done.returncode}")
+    return done.stdout
+
+
+class Server:
+    """A server process; gone when the block ends."""
+
+    def __init__(self, command, env=None):
+        self.command = command
+        self.env = {**os.environ, **(env or {})}
+
+    def __enter__(self):
+        self.errors = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(self.command, env=self.env, stdout=subprocess.PIPE, stderr=self.errors,
+                                        text=True)
+        for line in self.process.stdout:
+            found = re.match(r"listening on .*:(\d+)$", line)
+            if found:
+                self.port = found.group(1)
+                return self
+        self.process.wait()
+        self.errors.seek(0)
+        raise Failed(f"{' '.join(self.command)}: {self.errors.read().strip()}")
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+        self.errors.close()
+
+    def cpu_ns(self):
+        """Processor time the server has used so far."""
+        with open(f"/proc/{self.process.pid}/schedstat", encoding="ascii") as f:
+            return int(f.read().split()[0])
+
+
+class WakeLatency:
+    """Keeps idle processors from sleeping deeply while it is open (root only)."""
+
+    def __enter__(self):
+        try:
+            self.file = open("/dev/cpu_dma_latency", "wb", buffering=0)
+            self.file.write(b"\0\0\0\0")
+        except OSError:
+            self.file = None
+        return self.file is not None
+
+    def __exit__(self, *_):
+        if self.file:
+            self.file.close()
+
+
+def interleave(rounds, contestants, measure, between=None):
+    """{name: [a result a round]}: every contestant in every round, so that what drifts drifts for all."""
+    results = {name: [] for name in contestants}
+    for number in range(rounds):
+        if between:
+            between(number)
+        for name, contestant in contestants.items():
+            results[name].append(measure(contestant))
+    return results
+
+
+def summary(values, reference=None):
+    """Median and spread; with a reference, the median of the rounds' ratios to it."""
+    out = {"median": statistics.median(values), "min": min(values), "max": max(values), "rounds": values}
+    if reference is not None:
+        out["ratio"] = statistics.median(v / r for v, r in zip(values, reference) if r)
+    return out
+
+
+class Callgrind:
+    """Counts of instructions and calls of a component of dmtr-latency, which repeat exactly."""
+
+    def __init__(self, program):
+        self.program = program
+
+    @staticmethod
+    def available():
+        return shutil.which("valgrind") is not None
+
+    def once(self, component, iterations, within):
+        """(instructions, {function: calls}) inside the functions `within`."""
+        with tempfile.TemporaryDirectory() as folder:
+            out = os.path.join(folder, "out")
+            run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "--collect-atstart=no",
+                 *(f"--toggle-collect={f}" for f in within), self.program, "--component", component,
+                 "--iterations", str(iterations)], {"DMTR_STATS_SHARE": "false"})
+            with open(out, encoding="utf-8", errors="replace") as f:
+                return self.parse(f)
+
+    @staticmethod
+    def parse(lines):
+        total, names, calls, callee = 0, {}, {}, None
+        for line in lines:
+            if line.startswith(("summary:", "totals:")):
+                total = int(line.split()[1])
+            elif line.startswith(("fn=", "cfn=")):
+                found = re.match(r"c?fn=\((\d+)\)(?: (.*))?", line)
+                if found.group(2):
+                    names[found.group(1)] = found.group(2).strip()
+                if line.startswith("cfn="):
+                    callee = names.get(found.group(1), "?")
+            elif line.startswith("calls=") and callee:
+                calls[callee] = calls.get(callee, 0) + int(line[6:].split()[0])
+        return total, calls
+
+    def per_iteration(self, component, iterations, within=("measure",)):
+        """The same for one iteration: the difference of two runs, so that start and end cancel."""
+        few_total, few = self.once(component, iterations, within)
+        many_total, many = self.once(component, 3 * iterations, within)
+        per = 2 * iterations
+        calls = {name: (n - few.get(name, 0)) / per for name, n in many.items() if n != few.get(name, 0)}
+        return (many_total - few_total) / per, calls
+
+
+def percentile_curve(text):
+    """[(percentile, ns)] of a --hist file."""
+    return [tuple(float(x) for x in line.split(",")) for line in text.splitlines()[1:]]
+
+
+def progress(text):
+    print(f"[{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)
+
+
+def read_json(text):
+    return json.loads(text)
