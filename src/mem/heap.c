@@ -15,9 +15,9 @@ static void *alloc_large(size_t alignment, size_t size, bool *zeroed) {
     return s->base;
 }
 
-static void *alloc_class(unsigned class) {
-    struct slab *s = thread_heap->current[class];
-    return s->free == BLOCK_NONE ? thread_heap_alloc_slow(class) : slab_pop(s);
+static void *alloc_class(unsigned cls) {
+    struct slab *s = thread_heap->current[cls];
+    return s->free == BLOCK_NONE ? thread_heap_alloc_slow(cls) : slab_pop(s);
 }
 
 /* Not inlined, so that heap_alloc needs no frame. */
@@ -47,10 +47,10 @@ void *heap_alloc_aligned(size_t alignment, size_t size) {
     if (alignment <= HEAP_MIN_ALIGN) return heap_alloc(size);
     /* A slab begins at a unit, so blocks whose size is a multiple of the alignment are aligned. */
     if (alignment <= HEAP_UNIT_BYTES && size <= SMALL_MAX) {
-        unsigned class = class_of(size > alignment ? size : alignment);
-        while (class_size(class) % alignment != 0)
-            class ++;
-        return alloc_class(class);
+        unsigned cls = class_of(size > alignment ? size : alignment);
+        while (class_size(cls) % alignment != 0)
+            cls++;
+        return alloc_class(cls);
     }
     return alloc_large(alignment, size ? size : 1, &zeroed);
 }
@@ -104,7 +104,7 @@ void heap_get_stats(struct heap_stats *st) {
         if (!s || s->first_unit != unit) continue;
         if (!s->owner) st->large_bytes += s->block_bytes;
         if (s->owner != thread_heap) continue;
-        st->used_bytes += (size_t)(s->used - (s == thread_heap->current[s->class])) * s->block_bytes;
+        st->used_bytes += (size_t)(s->used - (s == thread_heap->current[s->cls])) * s->block_bytes;
     }
     region_unlock();
 }

@@ -38,7 +38,10 @@ void *heap_alloc_zeroed(size_t size);
 /* alignment: a power of two. */
 void *heap_alloc_aligned(size_t alignment, size_t size);
 
-/* Gives up one owner of the block that `p` lies in. 0; -EINVAL: not the heap's, or (debug) freed already. */
+/*
+ * Gives up one owner of the block that `p` lies in; errno stays as it is. 0; -EINVAL: not the heap's, or it has only
+ * holds left, or (debug builds) it is free already.
+ */
 int heap_free(void *p);
 
 /* Whether p lies in a block, allocated or free. O(1), for any address. */
@@ -50,14 +53,19 @@ size_t heap_usable_size(const void *p);
 /* First byte of the block that p lies in; NULL: not the heap's. */
 void *heap_block(const void *p);
 
-/* A device or protocol takes and gives up a hold on the block that `p` lies in. p must be the heap's. */
+/*
+ * A device or protocol takes a hold on the block that `p` lies in; false, and nothing done: p is not the heap's. The
+ * caller sees to it that the block is not freed meanwhile: it is, or acts for, an owner or holder.
+ */
 bool heap_hold(const void *p);
+
+/* Gives up a hold that was taken, on any thread; the last one frees a block that has no owner any more. */
 void heap_release(const void *p);
 
-/* A further owner: the block needs one more heap_free (several popped slices of one receive buffer). */
+/* A further owner, as heap_hold: the block needs one more heap_free (several popped slices of one receive buffer). */
 bool heap_share(const void *p);
 
-/* A hold becomes an owner (a pushed buffer that comes out of a pop), in one step. */
+/* A hold that was taken becomes an owner (a pushed buffer that comes out of a pop), in one step. */
 void heap_hold_to_owner(const void *p);
 
 /*

@@ -7,22 +7,12 @@
 
 #include <assert.h>
 
-static inline block_count *count_of(const void *p, struct slab **slab_out, uint32_t *block_out) {
-    struct slab *s = slab_of(p);
-    assert(s);
-    uint32_t block = slab_block(s, p);
-    assert(block < s->blocks);
-    *slab_out = s;
-    *block_out = block;
-    return &s->counts[block];
-}
-
 /* The caller refers to the block already, so nobody frees it at this moment. False: not the heap's. */
 static inline bool add(const void *p, int64_t n) {
     struct slab *s = slab_of(p);
     if (!s) return false;
     uint32_t block = slab_block(s, p);
-    assert(block < s->blocks);
+    if (block >= s->blocks) return false;
     if (atomic_load_explicit(&s->plain, memory_order_relaxed) != 0)
         atomic_store_explicit(&s->plain, 0, memory_order_relaxed);
     atomic_fetch_add_explicit(&s->counts[block], n, memory_order_relaxed);
@@ -38,17 +28,20 @@ bool heap_share(const void *p) {
 }
 
 void heap_hold_to_owner(const void *p) {
-    add(p, ONE_OWNER - ONE_HOLD);
+    bool held = add(p, ONE_OWNER - ONE_HOLD);
+    assert(held);
+    (void)held;
 }
 
 void heap_release(const void *p) {
-    struct slab *s;
-    uint32_t block;
-    block_count *count = count_of(p, &s, &block);
-    int64_t old = atomic_fetch_sub_explicit(count, ONE_HOLD, memory_order_acq_rel);
+    struct slab *s = slab_of(p);
+    assert(s);
+    uint32_t block = slab_block(s, p);
+    assert(block < s->blocks);
+    int64_t old = atomic_fetch_sub_explicit(&s->counts[block], ONE_HOLD, memory_order_acq_rel);
     assert((uint32_t)old != 0);
     if (old - ONE_HOLD != COUNT_DEAD) return;
-    atomic_store_explicit(count, 0, memory_order_relaxed);
+    atomic_store_explicit(&s->counts[block], 0, memory_order_relaxed);
     int r = block_free(s, block);
     assert(r == 0);
     (void)r;

@@ -18,9 +18,9 @@ static inline unsigned class_of(size_t size) {
     return (shift << 2) + (granules >> shift);
 }
 
-static inline uint32_t class_size(unsigned class) {
-    unsigned shift = class < 8 ? 0 : class / 4 - 1;
-    return (class - shift * 4 + 1) << shift << 4;
+static inline uint32_t class_size(unsigned cls) {
+    unsigned shift = cls < 8 ? 0 : cls / 4 - 1;
+    return (cls - shift * 4 + 1) << shift << 4;
 }
 
 /*

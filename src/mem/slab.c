@@ -48,14 +48,14 @@ static struct slab *take(uint32_t units, uint32_t align, bool *zeroed) {
     return first < 0 ? NULL : slab_begin((uint32_t)first, units);
 }
 
-struct slab *slab_new_small(struct thread_heap *owner, unsigned class) {
-    uint32_t block_bytes = class_size(class), units = slab_units(block_bytes);
+struct slab *slab_new_small(struct thread_heap *owner, unsigned cls) {
+    uint32_t block_bytes = class_size(cls), units = slab_units(block_bytes);
     bool zeroed;
     region_lock();
     struct slab *s = take(units, 1, &zeroed);
     if (s) {
         s->owner = owner;
-        s->class = (uint8_t) class;
+        s->cls = (uint8_t)cls;
         s->block_bytes = block_bytes;
         s->reciprocal = reciprocal(block_bytes);
         s->blocks = (uint16_t)((size_t)units * HEAP_UNIT_BYTES / block_bytes);

@@ -47,7 +47,7 @@ struct slab {
     uint32_t used;             /* blocks allocated, plus one while it is the one allocated from */
     _Atomic uint32_t plain;    /* blocks whose counts are known to be zero: all, until one is counted, then none */
     uint16_t blocks, fresh;    /* blocks from `fresh` on were never allocated and are not linked */
-    uint8_t class;
+    uint8_t cls;
     bool kept; /* empty, kept for reuse */
     /* the rest */
     _Alignas(64) block_count *counts; /* [blocks] zero for free blocks */
@@ -80,7 +80,7 @@ static inline bool slab_mark_free(struct slab *s, uint32_t block) {
 #endif
 
 /* A new slab for the class, or for one large block of `units` units. NULL: no memory. Takes the region's lock. */
-struct slab *slab_new_small(struct thread_heap *owner, unsigned class);
+struct slab *slab_new_small(struct thread_heap *owner, unsigned cls);
 struct slab *slab_new_large(size_t bytes, size_t alignment, bool *zeroed);
 void slab_delete(struct slab *s);
 

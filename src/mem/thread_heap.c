@@ -31,7 +31,7 @@ static void retire(struct thread_heap *h, struct slab *s) {
         h->kept_bytes + bytes <= KEPT_MAX_BYTES) {
         s->kept = true;
         h->kept_bytes += bytes;
-        list_push_back(&h->partial[s->class], &s->link);
+        list_push_back(&h->partial[s->cls], &s->link);
     } else {
         slab_delete(s);
     }
@@ -39,11 +39,11 @@ static void retire(struct thread_heap *h, struct slab *s) {
 
 int thread_heap_settle(struct slab *s) {
     struct thread_heap *h = s->owner;
-    if (s == h->current[s->class]) return 0;
+    if (s == h->current[s->cls]) return 0;
     if (s->used == 0)
         retire(h, s);
     else if (list_empty(&s->link) && slab_has_room(s))
-        list_push_front(&h->partial[s->class], &s->link);
+        list_push_front(&h->partial[s->cls], &s->link);
     return 0;
 }
 
@@ -58,17 +58,17 @@ void thread_heap_drain(struct thread_heap *h) {
     }
 }
 
-static void point_to(struct thread_heap *h, unsigned class, struct slab *s) {
-    uint32_t from = class == 0 ? 0 : class_size(class - 1) / GRANULE + 1, to = class_size(class) / GRANULE;
-    h->current[class] = s;
+static void point_to(struct thread_heap *h, unsigned cls, struct slab *s) {
+    uint32_t from = cls == 0 ? 0 : class_size(cls - 1) / GRANULE + 1, to = class_size(cls) / GRANULE;
+    h->current[cls] = s;
     for (uint32_t i = from; i <= to && i <= DIRECT_MAX / GRANULE; i++)
         h->direct[i] = s;
 }
 
 /* Makes s the slab that the class is allocated from; it counts as used as long as it is. */
-static void set_current(struct thread_heap *h, unsigned class, struct slab *s) {
-    struct slab *old = h->current[class];
-    point_to(h, class, s);
+static void set_current(struct thread_heap *h, unsigned cls, struct slab *s) {
+    struct slab *old = h->current[cls];
+    point_to(h, cls, s);
     if (s != &no_slab) {
         list_remove(&s->link);
         s->used++;
@@ -85,8 +85,8 @@ static void set_current(struct thread_heap *h, unsigned class, struct slab *s) {
 static bool release_kept(struct thread_heap *h) {
     struct list *node, *next;
     if (h->kept_bytes == 0) return false;
-    for (unsigned class = 0; class < CLASS_COUNT; class ++) {
-        list_for_each (&h->partial[class], node, next) {
+    for (unsigned cls = 0; cls < CLASS_COUNT; cls++) {
+        list_for_each (&h->partial[cls], node, next) {
             struct slab *s = list_entry(node, struct slab, link);
             if (!s->kept) continue;
             list_remove(&s->link);
@@ -120,8 +120,8 @@ static void park(void *arg) {
     struct thread_heap *h = arg;
     thread_heap = &no_heap;
     atomic_store_explicit(&h->state, HEAP_TENDED, memory_order_relaxed);
-    for (unsigned class = 0; class < CLASS_COUNT; class ++)
-        set_current(h, class, &no_slab);
+    for (unsigned cls = 0; cls < CLASS_COUNT; cls++)
+        set_current(h, cls, &no_slab);
     release_kept(h);
     thread_heap_drain(h);
     atomic_store(&h->state, HEAP_PARKED);
@@ -132,9 +132,9 @@ static struct thread_heap *new_heap(void) {
     int error;
     struct thread_heap *h = sys_map(sizeof *h, PROT_READ | PROT_WRITE, 0, &error);
     if (!h) return NULL;
-    for (unsigned class = 0; class < CLASS_COUNT; class ++) {
-        point_to(h, class, &no_slab);
-        list_init(&h->partial[class]);
+    for (unsigned cls = 0; cls < CLASS_COUNT; cls++) {
+        point_to(h, cls, &no_slab);
+        list_init(&h->partial[cls]);
     }
     h->all_next = heaps.all;
     heaps.all = h;
@@ -161,17 +161,17 @@ static struct thread_heap *adopt(void) {
 
 /* ---- slow paths ---- */
 
-void *thread_heap_alloc_slow(unsigned class) {
+void *thread_heap_alloc_slow(unsigned cls) {
     struct thread_heap *h = thread_heap == &no_heap ? adopt() : thread_heap;
     if (!h) return NULL;
     thread_heap_drain(h);
-    struct slab *s = h->current[class];
+    struct slab *s = h->current[cls];
     if (!slab_has_room(s)) {
-        struct list *node = list_first(&h->partial[class]);
-        s = node ? list_entry(node, struct slab, link) : slab_new_small(h, class);
-        if (!s && release_kept(h)) s = slab_new_small(h, class);
+        struct list *node = list_first(&h->partial[cls]);
+        s = node ? list_entry(node, struct slab, link) : slab_new_small(h, cls);
+        if (!s && release_kept(h)) s = slab_new_small(h, cls);
         if (!s) return NULL;
-        set_current(h, class, s);
+        set_current(h, cls, s);
     }
     if (s->free == BLOCK_NONE) slab_extend(s);
     return slab_pop(s);

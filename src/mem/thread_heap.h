@@ -31,7 +31,7 @@ struct thread_heap {
 extern _Thread_local struct thread_heap *thread_heap;
 
 /* A block of the class, where the current slab has none free. NULL: no memory. */
-void *thread_heap_alloc_slow(unsigned class);
+void *thread_heap_alloc_slow(unsigned cls);
 
 /* Frees a block of another thread's slab, or a large one. Gives 0, for the benefit of block_free. */
 int thread_heap_free_foreign(struct slab *s, uint32_t block);

@@ -105,6 +105,22 @@ static void neighbours_of_held_blocks_are_freed_as_ever(void **state) {
     heap_free(held);
 }
 
+static void only_the_heaps_blocks_can_be_held(void **state) {
+    (void)state;
+    int local;
+    char *p = heap_alloc(48), *unit = (char *)((uintptr_t)p & ~(uintptr_t)(HEAP_UNIT_BYTES - 1));
+    char *foreign[] = {NULL, (char *)&local, unit + HEAP_UNIT_BYTES - 1 /* behind the last block */};
+    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
+        assert_false(heap_hold(foreign[i]));
+        assert_false(heap_share(foreign[i]));
+    }
+    assert_true(heap_hold(p));
+    heap_release(p);
+    assert_true(heap_share(p));
+    assert_int_equal(heap_free(p), 0);
+    assert_int_equal(heap_free(p), 0);
+}
+
 /* Random references to random blocks, against counts of our own. */
 static void random_references_behave_as_the_model(void **state) {
     (void)state;
@@ -167,6 +183,7 @@ int main(void) {
         cmocka_unit_test(shared_block_needs_as_many_frees),
         cmocka_unit_test(hold_becomes_an_owner),
         cmocka_unit_test(neighbours_of_held_blocks_are_freed_as_ever),
+        cmocka_unit_test(only_the_heaps_blocks_can_be_held),
         cmocka_unit_test(random_references_behave_as_the_model),
     };
     return cmocka_run_group_tests_name("hold", tests, NULL, NULL);
