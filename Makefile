@@ -1,0 +1,40 @@
+# A small front for meson and ninja; everything is built into build/.
+
+BUILD = build
+SOURCES = $(shell find include src apps bench tests -name '*.[ch]')
+
+all: $(BUILD)/build.ninja
+	ninja -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	meson setup $(BUILD)
+
+test:
+	scripts/run/tests
+
+bench:
+	scripts/run/bench
+
+install: all
+	meson install -C $(BUILD)
+
+format:
+	clang-format -i $(SOURCES)
+
+lint: $(BUILD)/build.ninja
+	clang-format --dry-run -Werror $(SOURCES)
+	ninja -C $(BUILD) clang-tidy
+
+asan:
+	[ -d build-asan ] || meson setup build-asan -Db_sanitize=address,undefined -Dbuildtype=debugoptimized -Dchecks=true -Dfault=true
+	meson test -C build-asan
+
+coverage:
+	[ -d build-coverage ] || meson setup build-coverage -Db_coverage=true -Dbuildtype=debug -Dfault=true
+	meson test -C build-coverage
+	gcovr -r . build-coverage --filter 'src/' --print-summary
+
+clean:
+	rm -rf $(BUILD) build-*
+
+.PHONY: all test bench install format lint asan coverage clean
