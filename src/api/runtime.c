@@ -18,15 +18,20 @@ static int start(const struct config *config, struct dmtr_runtime **rt_out) {
                   config->libos);
         return -EINVAL;
     }
-    int r = runtime_new(rt_out, config);
+    struct dmtr_runtime *rt;
+    int r = runtime_new(&rt, config);
     if (r) {
         log_error(&log, "no runtime can be made: %s", strerror(-r));
         return r;
     }
     void *state;
-    r = runtime_libos(*rt_out, libos, &state);
-    if (r) runtime_delete(*rt_out);
-    return r;
+    r = runtime_libos(rt, libos, &state);
+    if (r) {
+        runtime_delete(rt);
+        return r;
+    }
+    *rt_out = rt;
+    return 0;
 }
 
 int dmtr_init(int argc, char *argv[]) {

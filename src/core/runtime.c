@@ -92,6 +92,7 @@ static void release_operations(struct dmtr_runtime *rt) {
 
 void runtime_delete(struct dmtr_runtime *rt) {
     close_queues(rt);
+    timer_cancel_internal(rt);
     release_operations(rt);
     while (rt->libos_count) {
         struct libos_slot *slot = &rt->libos[--rt->libos_count];
@@ -218,12 +219,16 @@ static struct poller *choose_sleeper(const struct dmtr_runtime *rt, bool *cannot
 int runtime_sleep(struct dmtr_runtime *rt, uint64_t deadline_ns) {
     bool cannot_sleep = false;
     struct poller *sleeper = choose_sleeper(rt, &cannot_sleep);
-    struct list *l, *tmp;
+    struct list *l, *tmp, *last = rt->ready.prev;
     list_for_each (&rt->pollers, l, tmp) {
         struct poller *p = list_entry(l, struct poller, link);
         if (p->prepare && p->prepare(p)) cannot_sleep = true;
     }
-    if (cannot_sleep || runtime_has_work(rt)) return 0;
+    /* Results that were there before are not what this wait is for. */
+    if (cannot_sleep || !list_empty(&rt->internal) || rt->ready.prev != last) {
+        runtime_poll(rt);
+        return 0;
+    }
     if (rt->next_timer_ns < deadline_ns) deadline_ns = rt->next_timer_ns;
     uint64_t timeout_ns = UINT64_MAX;
     if (deadline_ns != UINT64_MAX) {

@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 #include "base/sys.h"
-#include "core/runtime.h"
+#include "core/fast.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -113,14 +113,33 @@ static void timer_fire(struct dmtr_runtime *rt, struct runtime_timer *t) {
     op_complete(rt, list_entry(t, struct op, timer), 0);
 }
 
+static void timer_start(struct dmtr_runtime *rt, struct op *op, uint64_t ns) {
+    uint64_t now_ns = clock_now_ns();
+    timer_init(&op->timer.timer);
+    op->timer.fire = timer_fire;
+    runtime_timer_arm(rt, &op->timer, ns < UINT64_MAX - now_ns ? now_ns + ns : UINT64_MAX - 1);
+}
+
 int timer_begin(struct dmtr_runtime *rt, uint64_t ns, struct op **op_out) {
     int r = op_new(rt, NULL, DMTR_OPC_TIMER, op_out);
-    if (r) return r;
-    uint64_t now_ns = clock_now_ns();
-    timer_init(&(*op_out)->timer.timer);
-    (*op_out)->timer.fire = timer_fire;
-    runtime_timer_arm(rt, &(*op_out)->timer, ns < UINT64_MAX - now_ns ? now_ns + ns : UINT64_MAX - 1);
-    return 0;
+    if (!r) timer_start(rt, *op_out, ns);
+    return r;
+}
+
+int timer_begin_internal(struct dmtr_runtime *rt, uint64_t ns, op_done_fn done, void *ctx) {
+    struct op *op;
+    int r = op_new_internal(rt, NULL, DMTR_OPC_TIMER, done, ctx, &op);
+    if (!r) timer_start(rt, op, ns);
+    return r;
+}
+
+void timer_cancel_internal(struct dmtr_runtime *rt) {
+    for (uint32_t i = 1; i < rt->ops.len; i++) {
+        struct op *op = op_at(rt, i);
+        if (op->state != OP_PENDING || op->opcode != DMTR_OPC_TIMER || !op->done) continue;
+        runtime_timer_cancel(rt, &op->timer);
+        op_complete(rt, op, -ECANCELED);
+    }
 }
 
 void watch_cancel(struct dmtr_runtime *rt, struct op *op) {

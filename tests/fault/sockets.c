@@ -1,0 +1,138 @@
+/* Every system call and allocation failing once under kernel sockets, on both engines. */
+#include "fault_test.h"
+
+#include <arpa/inet.h>
+
+enum { MESSAGES = 6, BYTES = 3000 };
+
+static int wait_done(dmtr_qtoken_t qt, dmtr_qresult_t *qr) {
+    int r = dmtr_wait_timed(qr, qt, STEP_TIME);
+    if (r == ETIMEDOUT) assert_ok(dmtr_drop(qt));
+    return r;
+}
+
+static int push_pattern(int qd, int from, dmtr_qtoken_t *qt, const struct sockaddr_in *to) {
+    dmtr_sgarray_t sga = dmtr_sgaalloc(BYTES);
+    if (sga.sga_numsegs == 0) return ENOMEM;
+    unsigned char *p = sga.sga_segs[0].sgaseg_buf;
+    for (int i = 0; i < BYTES; i++)
+        p[i] = (unsigned char)((from + i) % 251);
+    int r = to ? dmtr_pushto(qt, qd, &sga, (const struct sockaddr *)to, sizeof *to) : dmtr_push(qt, qd, &sga);
+    assert_ok(dmtr_sgafree(&sga));
+    return r;
+}
+
+/* The bytes of one pop continue the pattern at *at. */
+static int pop_pattern(int qd, int *at) {
+    dmtr_qtoken_t qt;
+    dmtr_qresult_t qr;
+    int r = dmtr_pop(&qt, qd);
+    if (!r) r = wait_done(qt, &qr);
+    if (r) return r;
+    for (uint32_t s = 0; s < qr.qr_value.sga.sga_numsegs; s++) {
+        const unsigned char *p = qr.qr_value.sga.sga_segs[s].sgaseg_buf;
+        for (uint32_t i = 0; i < qr.qr_value.sga.sga_segs[s].sgaseg_len; i++, (*at)++)
+            assert_int_equal(p[i], *at % 251);
+    }
+    if (qr.qr_value.sga.sga_numsegs == 0) r = EPIPE;
+    assert_ok(dmtr_sgafree(&qr.qr_value.sga));
+    return r;
+}
+
+static int bound(int *qd, int type, struct sockaddr_in *addr) {
+    *addr = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof *addr;
+    int r = dmtr_socket(qd, AF_INET, type, 0);
+    if (!r) r = dmtr_bind(*qd, (struct sockaddr *)addr, len);
+    if (!r) r = dmtr_getsockname(*qd, (struct sockaddr *)addr, &len);
+    return r;
+}
+
+static int framed;
+
+static int run_tcp(void) {
+    int failed = 0, listener, client, server, sent = 0, at = 0;
+    struct sockaddr_in addr;
+    dmtr_qtoken_t accept, connect, push, close;
+    dmtr_qresult_t qr;
+    TRY(bound(&listener, SOCK_STREAM, &addr));
+    if (framed) TRY(dmtr_setsockopt(listener, DMTR_SOL_QUEUE, DMTR_SO_FRAMED, &framed, sizeof framed));
+    TRY(dmtr_listen(listener, 8));
+    TRY(dmtr_accept(&accept, listener));
+    TRY(dmtr_socket(&client, AF_INET, SOCK_STREAM, 0));
+    if (framed) TRY(dmtr_setsockopt(client, DMTR_SOL_QUEUE, DMTR_SO_FRAMED, &framed, sizeof framed));
+    TRY(dmtr_connect(&connect, client, (struct sockaddr *)&addr, sizeof addr));
+    TRY(wait_done(connect, &qr));
+    TRY(wait_done(accept, &qr));
+    server = qr.qr_value.ares.qd;
+    for (int i = 0; i < MESSAGES; i++) {
+        TRY(push_pattern(client, sent, &push, NULL));
+        sent += BYTES;
+        while (at < sent)
+            TRY(pop_pattern(server, &at));
+        TRY(wait_done(push, &qr));
+    }
+    TRY(dmtr_async_close(&close, client));
+    TRY(wait_done(close, &qr));
+    assert_int_equal(pop_pattern(server, &at), EPIPE);
+out:
+    return failed;
+}
+
+static int run_udp(void) {
+    int failed = 0, a, b;
+    struct sockaddr_in to, from;
+    dmtr_qtoken_t push;
+    dmtr_qresult_t qr;
+    TRY(bound(&a, SOCK_DGRAM, &to));
+    TRY(bound(&b, SOCK_DGRAM, &from));
+    for (int i = 0; i < MESSAGES; i++) {
+        int at = 7 * i;
+        TRY(push_pattern(b, at, &push, &to));
+        TRY(wait_done(push, &qr));
+        TRY(pop_pattern(a, &at));
+        assert_int_equal(at, 7 * i + BYTES);
+    }
+out:
+    return failed;
+}
+
+static void sweep_engines(const char *name, int (*run)(void)) {
+    static char *const engines[] = {"posix.engine=io_uring", "posix.engine=epoll"};
+    for (int i = 0; i < 2; i++) {
+        struct scenario s = {name, 5, {"test", "--dmtr-set", "log.sink=none", "--dmtr-set", engines[i]}, run};
+        print_message("# %s\n", engines[i]);
+        if (dmtr_init(5, s.argv)) {
+            print_message("# this kernel does not have it\n");
+            continue;
+        }
+        assert_ok(dmtr_fini());
+        scenario_all_errors(&s);
+    }
+}
+
+static void tcp(void **state) {
+    (void)state;
+    framed = 0;
+    sweep_engines("tcp", run_tcp);
+}
+
+static void tcp_framed(void **state) {
+    (void)state;
+    framed = 1;
+    sweep_engines("tcp framed", run_tcp);
+}
+
+static void udp(void **state) {
+    (void)state;
+    sweep_engines("udp", run_udp);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tcp),
+        cmocka_unit_test(tcp_framed),
+        cmocka_unit_test(udp),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
