@@ -23,7 +23,7 @@ void sock_destroy(struct sock *s, int error) {
     s->close_error = error;
     sock_timer_stop(s);
     if (s->stream && (s->sending || !list_empty(&s->pushes) || !list_empty(&s->sent)))
-        sock_disconnect(s); /* so that zero-copy sends let their memory go */
+        sock_disconnect(s);                   /* so that zero-copy sends let their memory go */
     else if (s->linger_on && s->linger_s > 0) /* or close(2) would block */
         POSIX_SYS(&s->q, setsockopt, s->fd, SOL_SOCKET, SO_LINGER, &off, sizeof off);
     s->px->engine->release(s);

@@ -1,7 +1,9 @@
 /*
- * Files. The operations of a queue run one after another, at the kernel's own cursor, so that each begins where the one
- * before it ended. Regular files, block devices and character devices without a terminal; directories are EISDIR,
- * pipes, sockets and terminals EOPNOTSUPP. With the epoll engine an operation blocks while the device works.
+ * Files. The operations of a queue run one after another at the queue's own cursor, so that each begins where the one
+ * before it ended; with O_APPEND pushes go to the end and leave the cursor to the pops. Regular files, block devices
+ * and seekable character devices; directories are EISDIR, all else EOPNOTSUPP. With the epoll engine an operation
+ * blocks while the device works. A push that fails has written what the kernel took before, and has moved the cursor as
+ * far.
  */
 #include "libos/posix/posix.h"
 
@@ -18,14 +20,15 @@ static struct file *to_file(struct queue *q) {
     return list_entry(q, struct file, q);
 }
 
-/* Which files are carried; regular ones lose O_NONBLOCK, which would make io_uring give up instead of waiting. */
+/* Which files are carried. Regular ones lose O_NONBLOCK, which would make io_uring give up instead of waiting. */
 static int check_kind(int fd) {
     struct stat st;
     int r = SYS(fstat, fd, &st);
     if (r) return r;
     if (S_ISDIR(st.st_mode)) return -EISDIR;
-    if (S_ISCHR(st.st_mode)) return isatty(fd) ? -EOPNOTSUPP : 0;
-    if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) return -EOPNOTSUPP;
+    if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode) && !S_ISCHR(st.st_mode)) return -EOPNOTSUPP;
+    if (SYS(lseek, fd, 0, SEEK_CUR) < 0) return -EOPNOTSUPP;
+    if (S_ISCHR(st.st_mode)) return 0;
     int flags = SYS(fcntl, fd, F_GETFL);
     return flags < 0 ? flags : SYS(fcntl, fd, F_SETFL, flags & ~O_NONBLOCK);
 }
@@ -33,7 +36,7 @@ static int check_kind(int fd) {
 int file_open(struct dmtr_runtime *rt, void *state, const char *path, int flags, mode_t mode, struct queue **q_out) {
     struct posix *px = state;
     int fd = SYS(open, path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, mode);
-    counter_add(&rt->counters, posix_syscalls, 4);
+    counter_add(&rt->counters, posix_syscalls, 5);
     if (fd < 0) return fd;
     int r = check_kind(fd);
     struct file *f = r ? NULL : sys_calloc(1, sizeof *f);
@@ -44,6 +47,7 @@ int file_open(struct dmtr_runtime *rt, void *state, const char *path, int flags,
     queue_init(&f->q, rt, &px->file_ops);
     f->px = px;
     f->fd = fd;
+    f->append = (flags & O_APPEND) != 0;
     f->slot = UINT32_MAX;
     list_init(&f->ops);
     list_push_back(&px->files, &f->link);
@@ -74,19 +78,17 @@ static int file_prepare(struct file *f, struct op *op) {
 }
 
 int64_t file_run_blocking(struct file *f, struct op *op) {
-    return op->opcode == DMTR_OPC_POP ? POSIX_SYS(&f->q, read, f->fd, f->buf, f->buf_len)
-                                      : POSIX_SYS(&f->q, writev, f->fd, f->iov, f->iovcnt);
+    return op->opcode == DMTR_OPC_POP ? POSIX_SYS(&f->q, pread, f->fd, f->buf, f->buf_len, f->cursor)
+                                      : POSIX_SYS(&f->q, pwritev, f->fd, f->iov, f->iovcnt, f->cursor);
 }
 
 static void pop_finish(struct file *f, struct op *op, int64_t n) {
     char *buf = f->buf;
     f->buf = NULL;
     list_remove(&op->link);
-    if (op->flags & OP_DROPPED || f->closed) { /* what it read is still to be read by the next one */
-        if (n > 0) POSIX_SYS(&f->q, lseek, f->fd, -(off_t)n, SEEK_CUR);
-        n = -ECANCELED;
-    }
+    if (op->flags & OP_DROPPED || f->closed) n = -ECANCELED; /* what it read is still to be read by the next one */
     if (n > 0) {
+        f->cursor += n;
         op->sga.sga_buf = buf;
         op->sga.sga_numsegs = 1;
         op->sga.sga_segs[0] = (dmtr_sgaseg_t){.sgaseg_buf = buf, .sgaseg_len = (uint32_t)n};
@@ -98,7 +100,10 @@ static void pop_finish(struct file *f, struct op *op, int64_t n) {
 
 /* A write that ended early goes on; nothing written where something was asked is an error the kernel did not name. */
 static void push_finish(struct file *f, struct op *op, int64_t n) {
-    if (n > 0) PUSH_SENT(op) += (uint64_t)n;
+    if (n > 0) {
+        PUSH_SENT(op) += (uint64_t)n;
+        if (!f->append) f->cursor += n;
+    }
     if (n > 0 && PUSH_SENT(op) < op->bytes) return;
     list_remove(&op->link);
     if (n == 0 && PUSH_SENT(op) < op->bytes) n = -EIO;
@@ -165,9 +170,13 @@ static void file_close(struct queue *q, struct op *op) {
 static int file_lseek(struct queue *q, off_t offset, int whence, off_t *offset_out) {
     struct file *f = to_file(q);
     if (!list_empty(&f->ops)) return -EBUSY;
+    if (whence == SEEK_CUR) {
+        if (__builtin_add_overflow(offset, f->cursor, &offset)) return -EOVERFLOW;
+        whence = SEEK_SET;
+    }
     off_t r = POSIX_SYS(q, lseek, f->fd, offset, whence);
     if (r < 0) return (int)r;
-    *offset_out = r;
+    *offset_out = f->cursor = r;
     return 0;
 }
 

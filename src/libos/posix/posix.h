@@ -248,6 +248,8 @@ struct file {
     struct list link; /* px->files */
     int fd;
     bool busy; /* the first operation is with the engine */
+    bool append;
+    off_t cursor;
     bool closed;
     struct list ops; /* in order; they run one after another */
     struct op *close_op;

@@ -1,10 +1,8 @@
-/* Files in the ring: reads and writes at the kernel's cursor, on registered descriptors as far as there are. */
+/* Files in the ring: reads and writes at the queue's cursor, on registered descriptors as far as there are. */
 #include "libos/posix/uring.h"
 
 #include <string.h>
 #include <sys/resource.h>
-
-#define AT_CURSOR ((uint64_t)-1)
 
 /* Sockets need none: their requests are few and last. A file has a request per operation. */
 int uring_files_init(struct uring *u) {
@@ -56,9 +54,9 @@ int64_t uring_file_run(struct file *f, struct op *op) {
     if (f->slot == UINT32_MAX && u->slots_free_len) take_slot(u, f);
     int fd = f->slot == UINT32_MAX ? f->fd : (int)f->slot;
     if (op->opcode == DMTR_OPC_POP)
-        io_uring_prep_read(sqe, fd, f->buf, f->buf_len, AT_CURSOR);
+        io_uring_prep_read(sqe, fd, f->buf, f->buf_len, (uint64_t)f->cursor);
     else
-        io_uring_prep_writev(sqe, fd, f->iov, (unsigned)f->iovcnt, AT_CURSOR);
+        io_uring_prep_writev(sqe, fd, f->iov, (unsigned)f->iovcnt, (uint64_t)f->cursor);
     if (f->slot != UINT32_MAX) sqe->flags |= IOSQE_FIXED_FILE;
     uring_tag(sqe, f, TAG_FILE);
     u->inflight++;
