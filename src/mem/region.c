@@ -146,7 +146,7 @@ static int back_with_pool(char *at, size_t bytes) {
     int error;
     char *p = sys_map(bytes, PROT_READ | PROT_WRITE, MAP_HUGETLB, &error);
     if (!p) return -error;
-    if (mremap(p, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, at) == at) return 0;
+    if (!FAULT_POINT("mremap") && mremap(p, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, at) == at) return 0;
     munmap(p, bytes);
     return -ENOMEM;
 }
