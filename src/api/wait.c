@@ -26,8 +26,7 @@ static inline int wait_for(dmtr_qresult_t *qr_out, dmtr_qtoken_t qt, uint64_t ti
     struct op *op = op_find(rt, qt);
     if (unlikely(!op || op->state != OP_READY || rt->event.epoll_fd >= 0))
         return outcome(wait_one(rt, qt, timeout_ns, qr_out), qr_out);
-    result_take(rt, op, qr_out);
-    return qr_out->qr_error;
+    return result_take(rt, op, qr_out);
 }
 
 int dmtr_wait_timed(dmtr_qresult_t *qr_out, dmtr_qtoken_t qt, uint64_t timeout_ns) {

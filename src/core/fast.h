@@ -77,23 +77,25 @@ static inline void op_finish(struct dmtr_runtime *rt, struct op *op, int error) 
     list_push_back(&rt->ready, &op->link);
 }
 
-static inline void result_take_other(const struct op *op, dmtr_qresult_t *qr) {
-    if (op->opcode == DMTR_OPC_ACCEPT) qr->qr_value.ares = op->ares;
-    if (op->opcode == DMTR_OPC_WATCH) qr->qr_value.events = op->events;
-}
+/* The rest of a result: of an accept, a watch, or a pop of more than one segment. */
+int result_rest(const struct op *op, dmtr_qresult_t *qr);
 
-/* Hands the result of a READY operation out; the token is used up. runtime_event_sync is to follow. */
-static inline void result_take(struct dmtr_runtime *rt, struct op *op, dmtr_qresult_t *qr) {
+/*
+ * Hands the result of a READY operation out; the token is used up. The operation's error. runtime_event_sync is to
+ * follow. The order is such that nothing is left to do after the rare call at its end.
+ */
+static inline int result_take(struct dmtr_runtime *rt, struct op *op, dmtr_qresult_t *qr) {
     memcpy(qr, &op->opcode, offsetof(dmtr_qresult_t, qr_error) + sizeof qr->qr_error);
-    if (op->opcode == DMTR_OPC_POP)
-        sga_copy(&qr->qr_value.sga, &op->sga);
-    else if (op->opcode > DMTR_OPC_POP)
-        result_take_other(op, qr);
     /* Not list_remove: the link is not looked at again. */
     op->link.prev->next = op->link.next;
     op->link.next->prev = op->link.prev;
     rt->ops_outstanding--;
     op_give_back(rt, op);
+    if (qr->qr_opcode == DMTR_OPC_PUSH) return qr->qr_error;
+    memcpy(&qr->qr_value.sga, &op->sga, offsetof(dmtr_sgarray_t, sga_segs) + sizeof op->sga.sga_segs[0]);
+    if (likely(qr->qr_opcode == DMTR_OPC_POP && op->sga.sga_numsegs == 1 && op->sga.sga_addrlen == 0))
+        return qr->qr_error;
+    return result_rest(op, qr);
 }
 
 static inline struct queue *queue_lookup(const struct dmtr_runtime *rt, int qd) {
@@ -119,16 +121,9 @@ static inline int queue_admit(struct queue *q, const struct op *op) {
     return -ENOBUFS;
 }
 
-/* queue_push for a kind that needs nothing done around it. */
+/* queue_push; a kind that owns what is pushed does all of it itself. */
 static inline int queue_begin_push(struct queue *q, struct op *op) {
-    if (unlikely(!q->ops->owns_pushed)) return queue_push(q, op);
-    op->bytes = sga_bytes(&op->sga);
-    int r = queue_admit(q, op);
-    if (likely(!r)) r = q->ops->push(q, op);
-    if (unlikely(r)) return r;
-    q->pushes++;
-    if (unlikely(op->state == OP_PENDING)) queue_count_push(q, op);
-    return 0;
+    return likely(q->ops->owns_pushed) ? q->ops->push(q, op) : queue_push(q, op);
 }
 
 /* queue_pop */

@@ -75,13 +75,14 @@ void queue_count_push(struct queue *q, struct op *op) {
 }
 
 int queue_push(struct queue *q, struct op *op) {
+    if (q->ops->owns_pushed) return q->ops->push(q, op);
     if (!q->ops->push) return -EOPNOTSUPP;
     op->bytes = sga_bytes(&op->sga);
     int r = queue_admit(q, op);
     if (r) return r;
     op->segs = op->sga.sga_segs;
     op->numsegs = op->sga.sga_numsegs;
-    if (!q->ops->owns_pushed && sga_hold(&op->sga)) op->flags |= OP_HELD;
+    if (sga_hold(&op->sga)) op->flags |= OP_HELD;
     r = q->framing ? framing_push(q->framing, op) : q->ops->push(q, op);
     if (r) {
         if (op->flags & OP_HELD) sga_release_held(&op->sga);

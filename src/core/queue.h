@@ -24,7 +24,7 @@ struct queue_ops {
     const char *backend; /* for DMTR_SO_INFO, e.g. "posix/io_uring" */
     bool socket;
     bool stream;      /* bytes without borders: framing may be put on top */
-    bool owns_pushed; /* push takes references to the memory itself and reads op->sga; not for streams */
+    bool owns_pushed; /* push reads op->sga, takes references to its memory, and sees to limits itself; no streams */
 
     /*
      * Begin an operation that core has made PENDING. Either keep it (link op->link into a list of the kind's) and

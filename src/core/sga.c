@@ -38,17 +38,21 @@ void sga_release_held(const dmtr_sgarray_t *sga) {
             heap_release(sga->sga_segs[i].sgaseg_buf);
 }
 
+/* Nothing is freed unless all can be. */
+static int release_segments(dmtr_sgarray_t *sga) {
+    int r = 0;
+    for (uint32_t i = 0; i < sga->sga_numsegs; i++)
+        if (sga->sga_segs[i].sgaseg_buf && !heap_owns(sga->sga_segs[i].sgaseg_buf)) return -EINVAL;
+    for (uint32_t i = 0; i < sga->sga_numsegs && !r; i++)
+        if (sga->sga_segs[i].sgaseg_buf) r = heap_free(sga->sga_segs[i].sgaseg_buf);
+    return r;
+}
+
 int sga_release(dmtr_sgarray_t *sga) {
     if (sga->sga_numsegs > DMTR_SGARRAY_MAXSIZE) return -EINVAL;
-    int r = 0;
-    if (sga->sga_buf) {
-        r = heap_free(sga->sga_buf);
-    } else {
-        for (uint32_t i = 0; i < sga->sga_numsegs; i++)
-            if (sga->sga_segs[i].sgaseg_buf && !heap_owns(sga->sga_segs[i].sgaseg_buf)) return -EINVAL;
-        for (uint32_t i = 0; i < sga->sga_numsegs && !r; i++)
-            if (sga->sga_segs[i].sgaseg_buf) r = heap_free(sga->sga_segs[i].sgaseg_buf);
-    }
+    void *whole = sga->sga_buf;
+    if (!whole && sga->sga_numsegs == 1) whole = sga->sga_segs[0].sgaseg_buf;
+    int r = whole ? heap_free(whole) : release_segments(sga);
     if (r) return r;
     sga->sga_buf = NULL;
     sga->sga_numsegs = 0;

@@ -28,6 +28,13 @@ static void result_none(dmtr_qresult_t *qr) {
     qr->qr_error = 0;
 }
 
+int result_rest(const struct op *op, dmtr_qresult_t *qr) {
+    if (op->opcode == DMTR_OPC_POP && !op->error) sga_copy(&qr->qr_value.sga, &op->sga);
+    if (op->opcode == DMTR_OPC_ACCEPT) qr->qr_value.ares = op->ares;
+    if (op->opcode == DMTR_OPC_WATCH) qr->qr_value.events = op->events;
+    return qr->qr_error;
+}
+
 static void result_fetch(struct dmtr_runtime *rt, struct op *op, dmtr_qresult_t *qr) {
     result_take(rt, op, qr);
     runtime_event_sync(rt);

@@ -20,6 +20,7 @@ struct memory_queue {
     dmtr_sgarray_t *elements;
     uint32_t capacity; /* a power of two, or 0 */
     uint32_t head, count, max;
+    uint32_t room; /* elements that fit now: the lesser of capacity and max */
 };
 
 static struct memory_queue *self(struct queue *q) {
@@ -66,6 +67,7 @@ static int elements_grow(struct memory_queue *m) {
     sys_free(m->elements);
     m->elements = fresh;
     m->capacity = capacity;
+    m->room = capacity < m->max ? capacity : m->max;
     m->head = 0;
     return 0;
 }
@@ -89,29 +91,46 @@ static struct op *waiting_pop(struct memory_queue *m, const dmtr_sgarray_t *sga)
     return NULL;
 }
 
-/* A push that finds pops waiting, or the queue full. */
-static __attribute__((noinline)) int push_slow(struct memory_queue *m, struct op *op) {
+/* The queue is full: the push waits for room, as far as its limit lets it. */
+static int push_wait(struct memory_queue *m, struct op *op) {
+    op->bytes = sga_bytes(&op->sga);
+    int r = queue_admit(&m->q, op);
+    if (r) {
+        sga_release(&op->sga);
+        return r;
+    }
+    m->q.pushes++;
+    queue_count_push(&m->q, op);
+    list_push_back(&m->pushes, &op->link);
+    return 0;
+}
+
+/* Whatever is not the usual case of one segment of the heap's, room, and nobody waiting. */
+static __attribute__((noinline)) int push_any(struct memory_queue *m, struct op *op) {
+    int r = m->count == m->room && m->count < m->max ? elements_grow(m) : 0;
+    if (!r) r = own_segments(&m->q, &op->sga);
+    if (r) return r;
     struct op *pop = waiting_pop(m, &op->sga);
+    if (!pop && m->count == m->max) return push_wait(m, op);
     if (pop) {
         sga_copy_segments(&pop->sga, &op->sga);
         op_complete(m->q.rt, pop, 0);
-        op_finish(m->q.rt, op, 0);
-    } else if (m->count == m->max) {
-        list_push_back(&m->pushes, &op->link);
     } else {
         store(m, &op->sga);
-        op_finish(m->q.rt, op, 0);
     }
+    m->q.pushes++;
+    op_finish(m->q.rt, op, 0);
     return 0;
 }
 
 static int memory_push(struct queue *q, struct op *op) {
     struct memory_queue *m = self(q);
-    int r = 0;
-    if (unlikely(m->count == m->capacity && m->count < m->max)) r = elements_grow(m);
-    if (likely(!r)) r = own_segments(q, &op->sga);
-    if (unlikely(r)) return r;
-    if (unlikely(m->count == m->max || !list_empty(&m->pops))) return push_slow(m, op);
+    const dmtr_sgaseg_t *seg = &op->sga.sga_segs[0];
+    bool room = m->count < m->room && list_empty(&m->pops);
+    if (unlikely(!room || op->sga.sga_numsegs != 1 || !seg->sgaseg_len || !heap_share(seg->sgaseg_buf)))
+        return push_any(m, op);
+    q->pushes++;
+    op->sga.sga_buf = NULL;
     store(m, &op->sga);
     op_finish(q->rt, op, 0);
     return 0;
