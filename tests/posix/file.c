@@ -242,7 +242,8 @@ static void a_file_at_its_size_limit_takes_what_fits_and_reports_the_rest(void *
         dmtr_qresult_t qr;
         signal(SIGXFSZ, SIG_IGN);
         /* The page of counters is a file too. */
-        char *argv[] = {"test", "--dmtr-set", "stats.share=false", "--dmtr-set", (char *)(on_io_uring() ? "posix.engine=io_uring" : "posix.engine=epoll")};
+        char *argv[] = {"test", "--dmtr-set", "stats.share=false", "--dmtr-set",
+                        (char *)(on_io_uring() ? "posix.engine=io_uring" : "posix.engine=epoll")};
         if (dmtr_init(5, argv)) _exit(1);
         int qd = new_file(O_RDWR);
         if (setrlimit(RLIMIT_FSIZE, &limit)) _exit(2);

@@ -1,4 +1,5 @@
-/* What the tests of kernel sockets and files share: every test runs on both engines, with the library or plain sockets as peer. */
+/* What the tests of kernel sockets and files share: every test runs on both engines, with the library or plain sockets
+ * as peer. */
 #ifndef TESTS_POSIX_TEST_H
 #define TESTS_POSIX_TEST_H
 
@@ -17,7 +18,8 @@ static const char *engine; /* of the test that runs */
 static inline int start_with(const char *option) {
     char engine_option[64];
     snprintf(engine_option, sizeof engine_option, "posix.engine=%s", engine);
-    char *argv[] = {"test", "--dmtr-set", "log.sink=none", "--dmtr-set", engine_option, "--dmtr-set", (char *)option, NULL};
+    char *argv[] = {"test",        "--dmtr-set", "log.sink=none", "--dmtr-set",
+                    engine_option, "--dmtr-set", (char *)option,  NULL};
     return dmtr_init(option ? 7 : 5, argv);
 }
 
@@ -55,7 +57,9 @@ static inline void skip_without_engine(void) {
 }
 
 #define both_engines(fn)                                                                                               \
-    {"epoll: " #fn, fn, setup_epoll, test_teardown, NULL}, {"io_uring: " #fn, fn, setup_io_uring, test_teardown, NULL}
+    {"epoll: " #fn, fn, setup_epoll, test_teardown, NULL}, {                                                           \
+        "io_uring: " #fn, fn, setup_io_uring, test_teardown, NULL                                                      \
+    }
 
 static inline bool on_io_uring(void) {
     return strcmp(engine, "io_uring") == 0;

@@ -87,6 +87,7 @@ void sock_fail_pushes(struct sock *s, int error) {
 
 /* A datagram, or a push of which nothing was sent for want of memory, fails alone; all else ends the stream. */
 static void push_failed(struct sock *s, struct op *op, int error) {
+    if (error == -EPIPE) error = -ECONNRESET; /* it was reset, and somebody has been told */
     if (s->stream && !((error == -ENOMEM || error == -ENOBUFS) && PUSH_SENT(op) == 0)) {
         sock_fail_pushes(s, error);
         return;

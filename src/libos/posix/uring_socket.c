@@ -248,6 +248,10 @@ static void on_notification(struct uring *u, struct sock *s, struct op *op, uint
 void uring_send_complete(struct uring *u, struct op *op, int res, uint32_t flags) {
     struct sock *s = to_sock(op->q);
     bool last = !(flags & IORING_CQE_F_MORE);
+    if (s->uring.released) { /* sock_free completes op */
+        if (last) request_over(u, s);
+        return;
+    }
     if (flags & IORING_CQE_F_NOTIF) {
         on_notification(u, s, op, (uint32_t)res);
         request_over(u, s);
