@@ -174,10 +174,10 @@ static void addresses_must_be_whole(void **state) {
 
 static void arrays_must_be_one_segment(void **state) {
     (void)state;
-    demi_sgarray_t *const bad[] = {&empty, &wide, &many, &none, &nowhere};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        expect(EINVAL, demi_push(&qt, tcp, bad[i]));
-        expect(EINVAL, demi_pushto(&qt, udp, bad[i], V4, sizeof v4));
+    const demi_sgarray_t bad[] = {empty, wide, many, none, nowhere};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        expect(EINVAL, demi_push(&qt, tcp, &bad[i]));
+        expect(EINVAL, demi_pushto(&qt, udp, &bad[i], V4, sizeof v4));
     }
     expect(EINVAL, demi_sgafree(&many));
     expect(EINVAL, demi_sgafree(&foreign));
