@@ -164,6 +164,8 @@ static void errors_name_file_line_and_key(void **state) {
     } cases[] = {
         {"demikernel:\n  local_ipv4_address: 1.2.3.4\n", ":2: unknown key \"demikernel.local_ipv4_address\""},
         {"catnip: {my_ipv4_addr: 1.2.3.4}\n", ":1: unknown key \"catnip\""},
+        {"a_key_longer_than_any_that_there_is_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa: 1\n",
+         ":1: unknown key \"a_key_longer"},
         {"tcp_socket_options:\n  nodelay: maybe\n", ":2: expected true or false for"},
         {"tcp_socket_options:\n  nodelay:\n", "expected true or false for \"tcp_socket_options.nodelay\""},
         {"tcp_socket_options:\n\n  linger:\n    time_seconds: -1\n", ":4: expected a number in its range for"},
