@@ -88,7 +88,7 @@ int watch_begin(struct dmtr_runtime *rt, int fd, uint32_t events, struct op **op
     if (fd < 0) return -EBADF;
     int r = SYS(fcntl, fd, F_GETFD);
     if (r < 0) return r;
-    struct watch *w;
+    struct watch *w = NULL;
     r = watch_of(rt, fd, &w);
     if (r) return r;
     struct op *op;
