@@ -100,7 +100,7 @@ void workload_begin(struct workload *w, struct flow *f, uint64_t now, void *buf)
         slot->begun_ns = w->due_ns;
         w->due_ns += SECOND / w->o.rate;
     }
-    if (w->inflight++ == 0) w->last_reply_ns = now;
+    if (w->inflight++ == 0 && !w->unanswered) w->quiet_since_ns = now;
     f->inflight++;
     w->sent++;
     pattern_fill(buf, w->o.size, slot->id);
@@ -115,7 +115,8 @@ static void free_slot(struct workload *w, struct flow *f, struct flow_slot *slot
 static void reply(struct workload *w, struct flow *f, struct flow_slot *slot, uint64_t now) {
     uint64_t ns = now > slot->begun_ns ? now - slot->begun_ns : 0;
     free_slot(w, f, slot);
-    w->last_reply_ns = now;
+    w->last_reply_ns = w->quiet_since_ns = now;
+    w->unanswered = false;
     if (w->replies++ < w->o.warmup) {
         w->measure_ns = now;
         return;
@@ -198,6 +199,7 @@ static int give_up_lost(struct workload *w, uint64_t now) {
             if (!f->slots[j].id || (double)(now - f->slots[j].begun_ns) < limit * (double)SECOND) continue;
             free_slot(w, f, &f->slots[j]);
             w->lost++;
+            w->unanswered = true;
             some = 1;
         }
     }
@@ -211,8 +213,8 @@ int workload_check(struct workload *w, uint64_t now) {
         w->next_line_ns += SECOND;
         progress_line(w, now);
     }
-    bool waiting = w->inflight > 0 || w->lost > 0;
-    if (waiting && (double)(now - w->last_reply_ns) >= w->o.timeout * (double)SECOND) {
+    bool waiting = w->inflight > 0 || w->unanswered;
+    if (waiting && (double)(now - w->quiet_since_ns) >= w->o.timeout * (double)SECOND) {
         fprintf(stderr, "no reply for %g s; is the server still there?\n", w->o.timeout);
         return -1;
     }

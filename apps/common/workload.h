@@ -47,6 +47,8 @@ struct workload {
     dmtr_latency_t *latency;
     uint64_t start_ns, measure_ns, last_reply_ns; /* measuring begins when the warm-up is over */
     uint64_t due_ns, next_flow;                   /* open loop: when and where the next request is due */
+    uint64_t quiet_since_ns;                      /* no reply since then to what was asked */
+    bool unanswered;                              /* datagrams were given up since the last reply */
     uint64_t next_check_ns, next_line_ns, line_replies;
     uint64_t sent, replies, inflight, lost, late;
     uint64_t sum_ns, min_ns, max_ns;

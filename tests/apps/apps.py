@@ -1,0 +1,149 @@
+"""What the tests of the programs share: where the programs are, running them, and results as TAP."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import traceback
+
+BUILD = os.environ["APPS_BUILD"]
+TIMEOUT_S = 120  # only guards against hanging
+
+
+class Skip(Exception):
+    """This machine lacks something; the text says what."""
+
+
+def program(name):
+    folders = {"echo-server": "apps/echo", "echo-client": "apps/echo", "baseline-echo": "apps/baseline",
+               "dmtr-relay": "apps/relay", "dmtr-latency": "apps/latency", "dmtr": "apps/dmtr"}
+    return os.path.join(BUILD, folders[name], name)
+
+
+def run(name, *args, env=None, status=0):
+    """(stdout, stderr) of a program that ends with this status."""
+    done = subprocess.run([program(name), *map(str, args)], env={**os.environ, **(env or {})}, capture_output=True,
+                          text=True, timeout=TIMEOUT_S, check=False)
+    assert done.returncode == status, f"{name} {args}: status {done.returncode}, {done.stdout}{done.stderr}"
+    return done.stdout, done.stderr
+
+
+class Server:
+    """A server while the block runs; after it, .output holds all it printed to stdout."""
+
+    def __init__(self, name, *args, env=None, ends_with=0):
+        self.command = [program(name), *map(str, args)]
+        self.env = {**os.environ, **(env or {})}
+        self.ends_with = ends_with
+
+    def __enter__(self):
+        self.errors = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(self.command, env=self.env, stdout=subprocess.PIPE, stderr=self.errors,
+                                        text=True)
+        self.output = ""
+        for line in self.process.stdout:
+            self.output += line
+            found = re.match(r"listening on \w+ \[?(.*?)\]?:(\d+)$", line)
+            if found:
+                self.address, self.port = found.group(1), int(found.group(2))
+                return self
+        self.process.wait(TIMEOUT_S)
+        raise AssertionError(f"{self.command}: {self.stderr()}")
+
+    def stderr(self):
+        self.errors.seek(0)
+        return self.errors.read()
+
+    def stop(self, how=signal.SIGTERM):
+        self.process.send_signal(how)
+        self.output += self.process.stdout.read()
+        return self.process.wait(TIMEOUT_S)
+
+    def __exit__(self, kind, *_):
+        status = self.process.returncode
+        if status is None:
+            status = self.stop()
+        self.process.stdout.close()
+        errors = self.stderr()
+        self.errors.close()
+        if kind is None:
+            assert status == self.ends_with, f"{self.command}: status {status}, {errors}"
+
+    def connect(self, timeout=30):
+        return socket.create_connection((self.address, self.port), timeout=timeout)
+
+
+def receive(sock, size):
+    """Exactly so many bytes, or what came before the end."""
+    data = b""
+    while len(data) < size:
+        part = sock.recv(size - len(data))
+        if not part:
+            break
+        data += part
+    return data
+
+
+def has_ipv6():
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6) as s:
+        s.bind(("::1", 0))
+        return True
+    return False
+
+
+def need_ipv6():
+    if not has_ipv6():
+        raise Skip("no IPv6 here")
+
+
+def engines():
+    """The library's kernel interfaces that work here, as environments by name; io_uring may be forbidden."""
+    out = {"epoll": {"DMTR_POSIX_ENGINE": "epoll"}}
+    env = {"DMTR_POSIX_ENGINE": "io_uring"}
+    try:
+        with Server("echo-server", env=env):
+            out["io_uring"] = env
+    except AssertionError as e:
+        if "io_uring" not in str(e):
+            raise
+    return out
+
+
+def no_io_uring():
+    raise Skip("io_uring is not to be had here")
+
+
+def main(tests):
+    """Runs [(name, function)] and prints TAP."""
+    failed = False
+    print(f"1..{len(tests)}")
+    for number, (name, test) in enumerate(tests, 1):
+        try:
+            test()
+            print(f"ok {number} - {name}")
+        except Skip as e:
+            print(f"ok {number} - {name} # SKIP {e}")
+        except Exception:  # whatever it is, the test has failed
+            failed = True
+            print(f"not ok {number} - {name}")
+            for line in traceback.format_exc().splitlines():
+                print(f"# {line}")
+        sys.stdout.flush()
+    sys.exit(failed)
+
+
+def collect(namespace):
+    """The functions of a test file, by their names: test_what_it_shows."""
+    return [(name[5:].replace("_", " "), value) for name, value in namespace.items() if name.startswith("test_")]
+
+
+def over_engines(tests):
+    """Each test once with each engine, which it gets as an environment."""
+    found = engines()
+    missing = [] if "io_uring" in found else [("io_uring", no_io_uring)]
+    return [(f"{engine}: {name}", lambda test=test, env=env: test(env))
+            for engine, env in found.items() for name, test in tests] + missing

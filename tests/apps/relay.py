@@ -1,0 +1,100 @@
+"""dmtr-relay: forwards both ways, keeps clients apart, stays within its bounds."""
+
+import contextlib
+import json
+import socket
+import time
+
+import apps
+from apps import Server, run
+
+
+def client(port, timeout=30):
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.settimeout(timeout)
+    sock.connect(("127.0.0.1", port))
+    return sock
+
+
+def nothing_comes(sock):
+    sock.settimeout(0.3)
+    with contextlib.suppress(socket.timeout):
+        raise AssertionError(sock.recv(100))
+
+
+def relay(env, target, *args):
+    return Server("dmtr-relay", "--target", target.address, "--target-port", target.port, *args, env=env)
+
+
+def test_an_echo_passes_through_both_ways(env):
+    with Server("echo-server", "--udp", env=env) as target, relay(env, target) as server:
+        out, _ = run("echo-client", "--udp", "--port", server.port, "--count", 200, "--connections", 5, "--warmup", 0,
+                     "--json", "-", "--quiet", env=env)
+        assert json.loads(out)["messages"] == 200, out
+        server.stop()
+        assert "200 to the target, 200 back, 25600 bytes; 5 flows" in server.output, server.output
+
+
+def test_an_echo_passes_from_v6_to_v4(env):
+    apps.need_ipv6()
+    with Server("echo-server", "--udp", env=env) as target, relay(env, target, "--address", "::1") as server:
+        run("echo-client", "--udp", "--address", "::1", "--port", server.port, "--count", 50, env=env)
+
+
+def test_each_client_gets_its_own_replies(env):
+    with Server("echo-server", "--udp", env=env) as target, relay(env, target) as server:
+        with client(server.port) as a, client(server.port) as b:
+            for i in range(20):
+                a.send(b"a%d" % i)
+                b.send(b"b%d" % i)
+                assert a.recv(100) == b"a%d" % i and b.recv(100) == b"b%d" % i
+
+
+def test_a_full_table_refuses_further_clients_until_one_is_idle(env):
+    with Server("echo-server", "--udp", env=env) as target, \
+            relay(env, target, "--max-flows", 1, "--idle", 1) as server, \
+            client(server.port) as a, client(server.port) as b:
+        a.send(b"a")
+        assert a.recv(10) == b"a"
+        b.send(b"refused")
+        nothing_comes(b)
+        time.sleep(1.5)
+        for _ in range(50):  # the first may be forgotten a moment later
+            b.send(b"b")
+            with contextlib.suppress(socket.timeout):
+                assert b.recv(10) == b"b"
+                break
+        else:
+            raise AssertionError("the idle flow was not given up")
+        server.stop()
+        assert "1 expired" in server.output and " 0 for want of a flow" not in server.output, server.output
+
+
+def test_a_target_that_is_away_is_no_harm(env):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        port = reserved.getsockname()[1]
+    with Server("dmtr-relay", "--target", "127.0.0.1", "--target-port", port, env=env) as server, \
+            client(server.port) as a:
+        for _ in range(5):
+            a.send(b"lost")
+        nothing_comes(a)
+        a.settimeout(30)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as target:
+            target.bind(("127.0.0.1", port))
+            target.settimeout(30)
+            a.send(b"found")
+            data, peer = target.recvfrom(100)
+            assert data == b"found"
+            target.sendto(b"back", peer)
+            assert a.recv(100) == b"back"
+
+
+def wrong_command_lines_are_refused():
+    run("dmtr-relay", status=2)
+    run("dmtr-relay", "--target", "127.0.0.1", status=2)
+    run("dmtr-relay", "--target", "127.0.0.1", "--target-port", 1, "--max-flows", 0, status=2)
+
+
+apps.main(apps.over_engines(apps.collect(globals())) + [
+    ("wrong command lines are refused", wrong_command_lines_are_refused)])
