@@ -1,7 +1,7 @@
 /* Kernel sockets inside somebody else's event loop, beside watches, and many at a time. */
 #include "posix_test.h"
 
-#include <sys/epoll.h>
+#include <pthread.h>
 
 /* Sleeps in poll(2) on the library's descriptor until qt is complete. */
 static void await_outside(int event_fd, dmtr_qtoken_t qt, dmtr_qresult_t *qr) {
@@ -43,6 +43,31 @@ static void the_event_descriptor_tells_of_everything(void **state) {
         assert_ok(dmtr_close(qd));
         assert_ok(dmtr_close(l));
     }
+}
+
+static void *send_later(void *arg) {
+    poll(NULL, 0, 30);
+    raw_send(*(int *)arg, "late", 4);
+    return NULL;
+}
+
+static void a_foreign_loop_that_sleeps_is_woken(void **state) {
+    (void)state;
+    skip_without_engine();
+    struct raw_ends e = raw_connected();
+    int event_fd;
+    assert_ok(dmtr_event_fd(&event_fd));
+    for (int i = 0; i < 3; i++) {
+        pthread_t thread;
+        dmtr_qresult_t qr;
+        dmtr_qtoken_t qt = pop_begin(e.server);
+        assert_int_equal(dmtr_poll(&qr, qt), EAGAIN);
+        assert_int_equal(pthread_create(&thread, NULL, send_later, &e.fd), 0);
+        await_outside(event_fd, qt, &qr);
+        expect_text(&qr, "late");
+        pthread_join(thread, NULL);
+    }
+    raw_close(&e);
 }
 
 static void files_complete_in_a_foreign_loop(void **state) {
@@ -121,6 +146,7 @@ static void many_connections_share_a_small_ring(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         both_engines(the_event_descriptor_tells_of_everything),
+        both_engines(a_foreign_loop_that_sleeps_is_woken),
         both_engines(files_complete_in_a_foreign_loop),
         both_engines(a_watch_and_a_socket_are_waited_for_together),
         both_engines(many_connections_share_a_small_ring),

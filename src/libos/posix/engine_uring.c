@@ -3,6 +3,8 @@
 
 #include <poll.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #define REAP_BATCH 256
 /* Tries to see the last requests end when the runtime stops, and the length of one. */
@@ -88,11 +90,25 @@ static struct posix *posix_of(struct poller *p) {
 static uint32_t uring_poll(struct poller *p) {
     struct posix *px = posix_of(p);
     struct uring *u = px->uring;
+    uint64_t signals;
+    if (u->event_wired) (void)SYS(read, u->event_fd, &signals, sizeof signals);
     uint32_t n = list_empty(&px->direct) ? 0 : posix_direct_poll(px);
     if (!list_empty(&u->todo)) uring_flush(u);
     unsigned kernel_work = IO_URING_READ_ONCE(*u->ring.sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
     if (unsubmitted(u) || kernel_work) uring_enter(u, 0);
     return n + uring_reap(u);
+}
+
+/*
+ * The ring's own descriptor does not wake those who poll it before completions are fetched, a registered eventfd does.
+ * What it does not tell of any more is what the ring holds already.
+ */
+static bool wire_event_fd(struct uring *u) {
+    int error = FAULT_POINT("io_uring_register");
+    int r = error ? -error : io_uring_register_eventfd(&u->ring, u->event_fd);
+    u->event_wired = r == 0;
+    if (r) log_error(&u->px->rt->log, "io_uring: foreign event loops are not told: %s", strerror(-r));
+    return io_uring_cq_ready(&u->ring) || (IO_URING_READ_ONCE(*u->ring.sq.kflags) & IORING_SQ_TASKRUN);
 }
 
 /* The sleep below submits by itself; somebody else's event loop needs it done before. */
@@ -101,9 +117,10 @@ static bool uring_prepare(struct poller *p) {
     struct uring *u = px->uring;
     posix_direct_end(px);
     if (px->rt->event.epoll_fd < 0 || u->busy) return false;
+    bool work = !u->event_wired && wire_event_fd(u);
     uring_flush(u);
     if (unsubmitted(u)) uring_enter(u, 0);
-    return false;
+    return work;
 }
 
 /* Asked for anew at each sleep, because it tells of a change and the evloop may have been ready before. */
@@ -129,6 +146,7 @@ static int uring_sleep(struct poller *p, int epoll_fd, uint64_t timeout_ns) {
 
 static void uring_free(struct uring *u) {
     io_uring_queue_exit(&u->ring);
+    if (u->event_fd >= 0) close(u->event_fd);
     uring_buffers_fini(u);
     uring_files_fini(u);
     sys_free(u);
@@ -146,11 +164,12 @@ static int uring_start(struct posix *px) {
         sys_free(u);
         return r;
     }
-    r = uring_buffers_init(u);
-    if (!r) r = uring_files_init(u);
     px->uring = u;
+    r = u->event_fd = SYS(eventfd, 0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (r >= 0) r = uring_buffers_init(u);
+    if (!r) r = uring_files_init(u);
     px->poller =
-        (struct poller){.poll = uring_poll, .prepare = uring_prepare, .sleep = uring_sleep, .fd = u->ring.ring_fd};
+        (struct poller){.poll = uring_poll, .prepare = uring_prepare, .sleep = uring_sleep, .fd = u->event_fd};
     if (!r) r = runtime_poller_add(rt, &px->poller);
     if (!r) return 0;
     log_at(&rt->log, level, "io_uring: cannot be used: %s", strerror(-r));

@@ -39,6 +39,8 @@ struct uring {
     struct io_uring ring;
     bool busy; /* completions are being handled */
     bool evloop_armed, evloop_ready;
+    int event_fd;     /* signalled by the kernel for somebody else's event loop */
+    bool event_wired; /* ... which costs something, so only once there is one */
     bool zerocopy, zerocopy_reports;
     struct list todo;  /* sockets with wanted requests */
     uint32_t inflight; /* requests of sockets and files */
