@@ -17,7 +17,7 @@
     X(queues_closed, "Queues closed")                                                                                  \
     X(queues_limit, "Queues refused because core.max_queues was reached")                                              \
     X(push_bytes_limit, "Pushes refused because a queue's push limit was reached")                                     \
-    X(wait_idles, "Waits that found nothing complete")                                                                                \
+    X(wait_idles, "Waits that found nothing complete")                                                                 \
     X(wait_sleeps, "Times a wait slept in the kernel")                                                                 \
     X(wait_scans, "Times wait_any had to walk its whole list")                                                         \
     X(wakes, "Waits ended by dmtr_wake")                                                                               \
@@ -43,7 +43,7 @@ enum counter {
         COUNTER_COUNT
 };
 
-#define COUNTERS_MAGIC 0x646d747263747231ull /* "dmtrctr1" */
+#define COUNTERS_MAGIC    0x646d747263747231ull /* "dmtrctr1" */
 #define COUNTERS_NAME_LEN 40
 #define COUNTERS_TEXT_LEN 104
 
@@ -74,6 +74,6 @@ int counters_init(struct counters *c, uint32_t runtime, int shared, int *cause);
 void counters_fini(struct counters *c); /* unmaps and unlinks */
 
 #define counter_add(c, name, n) ((c)->values[COUNTER_##name] += (uint64_t)(n))
-#define counter_inc(c, name) counter_add(c, name, 1)
+#define counter_inc(c, name)    counter_add(c, name, 1)
 
 #endif

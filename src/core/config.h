@@ -28,7 +28,8 @@ enum posix_engine { POSIX_AUTO, POSIX_IO_URING, POSIX_EPOLL };
     STRING("libos", libos, "posix", "Network for dmtr_socket: posix, or an alias of it")                               \
     ENUM("wait.policy", wait_policy, WAIT_ADAPTIVE, config_wait_policies,                                              \
          "How a wait idles: spin (never sleep), adaptive (spin, then sleep), block (sleep at once)")                   \
-    UINT("wait.spin_us", wait_spin_us, 50, 0, 1000000, "us", "Longest time the adaptive policy spins before it sleeps") \
+    UINT("wait.spin_us", wait_spin_us, 50, 0, 1000000, "us",                                                           \
+         "Longest time the adaptive policy spins before it sleeps")                                                    \
     UINT("core.max_operations", max_operations, 1048576, 16, 4194303, "operations",                                    \
          "Most operations outstanding at a time in a runtime")                                                         \
     UINT("core.max_queues", max_queues, 1048576, 4, 2097151, "queues", "Most queues open at a time in a runtime")      \
@@ -37,14 +38,14 @@ enum posix_engine { POSIX_AUTO, POSIX_IO_URING, POSIX_EPOLL };
     UINT("queue.push_limit_bytes", push_limit_bytes, 67108864, 1, 1099511627776, "bytes",                              \
          "Most bytes of pushes outstanding on a queue (DMTR_SO_PUSH_LIMIT)")                                           \
     UINT("memory.max_elements", memory_max_elements, 1048576, 1, 16777216, "elements",                                 \
-         "Most elements an in-memory queue or sort operator holds; a further push waits")                                                   \
+         "Most elements an in-memory queue or sort operator holds; a further push waits")                              \
     UINT("frame.max_bytes", frame_max_bytes, 16777216, 1, 67108864, "bytes",                                           \
          "Largest message accepted on a framed stream")                                                                \
     ENUM("posix.engine", posix_engine, POSIX_AUTO, config_posix_engines,                                               \
          "Kernel interface of libos posix: auto (io_uring where the kernel has what is needed), io_uring, epoll")      \
     UINT("posix.ring_entries", posix_ring_entries, 1024, 16, 32768, "entries", "Size of the io_uring submission ring") \
     UINT("posix.recv_buffer_bytes", posix_recv_buffer_bytes, 16384, 512, 65536, "bytes",                               \
-         "Size of one receive buffer; a larger datagram is cut")                                                       \
+         "Size of one receive buffer of a stream; datagrams have room for the largest")                                \
     UINT("posix.recv_buffers", posix_recv_buffers, 1024, 8, 32768, "buffers",                                          \
          "Receive buffers given to the kernel in advance (io_uring)")                                                  \
     UINT("posix.recv_ahead_bytes", posix_recv_ahead_bytes, 262144, 0, 1073741824, "bytes",                             \
@@ -66,9 +67,9 @@ extern const char *const config_log_sinks[];
 
 struct config {
 #define CONFIG_UINT(key, field, def, min, max, unit, text) uint64_t field;
-#define CONFIG_ENUM(key, field, def, choices, text) int field;
-#define CONFIG_BOOL(key, field, def, text) bool field;
-#define CONFIG_STRING(key, field, def, text) char field[CONFIG_STRING_MAX];
+#define CONFIG_ENUM(key, field, def, choices, text)        int field;
+#define CONFIG_BOOL(key, field, def, text)                 bool field;
+#define CONFIG_STRING(key, field, def, text)               char field[CONFIG_STRING_MAX];
     DMTR_OPTIONS(CONFIG_UINT, CONFIG_ENUM, CONFIG_BOOL, CONFIG_STRING)
 #undef CONFIG_UINT
 #undef CONFIG_ENUM
