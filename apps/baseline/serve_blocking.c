@@ -47,7 +47,7 @@ int serve_blocking(int fd, bool udp) {
     if (udp) serve_datagrams(fd);
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attr, 4 * BUFFER_BYTES);
+    pthread_attr_setstacksize(&attr, (size_t)4 * BUFFER_BYTES);
     for (;;) {
         int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
         if (peer < 0 && errno == EINTR) continue;

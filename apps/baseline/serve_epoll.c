@@ -11,21 +11,19 @@
 
 static char buf[BUFFER_BYTES];
 
-static void watch(int ep, int op, int fd, uint32_t events, struct peer *p) {
+static bool watch(int ep, int op, int fd, uint32_t events, struct peer *p) {
     struct epoll_event ev = {.events = events, .data.ptr = p};
-    epoll_ctl(ep, op, fd, &ev);
+    return epoll_ctl(ep, op, fd, &ev) == 0;
 }
 
 static void accept_all(int ep, int listener) {
     int fd;
-    while ((fd = peer_accept(listener)) >= 0) {
+    while ((fd = peer_accept(listener)) >= 0) { /* NOLINT(clang-analyzer-unix.Malloc): epoll keeps the peer */
         struct peer *p = calloc(1, sizeof *p);
-        if (!p) {
-            close(fd);
-            continue;
-        }
-        p->fd = fd;
-        watch(ep, EPOLL_CTL_ADD, fd, EPOLLIN, p);
+        if (p) p->fd = fd;
+        if (p && watch(ep, EPOLL_CTL_ADD, fd, EPOLLIN, p)) continue;
+        free(p);
+        close(fd);
     }
 }
 
@@ -44,7 +42,7 @@ int serve_epoll(int fd, bool udp) {
     struct epoll_event events[EVENTS];
     int ep = epoll_create1(EPOLL_CLOEXEC);
     if (ep < 0) return baseline_fail("epoll_create1");
-    watch(ep, EPOLL_CTL_ADD, fd, EPOLLIN, NULL);
+    if (!watch(ep, EPOLL_CTL_ADD, fd, EPOLLIN, NULL)) return baseline_fail("epoll_ctl");
     for (;;) {
         int n = epoll_wait(ep, events, EVENTS, -1);
         for (int i = 0; i < n; i++) {

@@ -70,13 +70,20 @@ static void write_json(FILE *f, const struct workload *w, const char *const what
 }
 
 /* Ever finer towards 100: a percentile plot has its interesting end there. */
+static const struct {
+    double from, step;
+    int count;
+} curve[] = {{0, 1, 99}, {99, 0.1, 9}, {99.9, 0.01, 9}, {99.99, 0.001, 10}};
+
 static void write_hist(FILE *f, const struct workload *w, const char *const what[]) {
     (void)what;
     fprintf(f, "percentile,ns\n");
-    double done = 0;
-    for (double step = 1; step > 0.0005; step /= 10, done = 100 - 10 * step)
-        for (int i = step < 1; i < (step < 1 ? 10 : 99); i++)
-            fprintf(f, "%.4g,%llu\n", done + i * step, (unsigned long long)at(w, done + i * step));
+    for (size_t i = 0; i < sizeof curve / sizeof *curve; i++) {
+        for (int j = 0; j < curve[i].count; j++) {
+            double percentile = curve[i].from + j * curve[i].step;
+            fprintf(f, "%.6g,%llu\n", percentile, (unsigned long long)at(w, percentile));
+        }
+    }
     fprintf(f, "100,%llu\n", (unsigned long long)w->max_ns);
 }
 

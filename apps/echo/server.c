@@ -184,6 +184,7 @@ int main(int argc, char *argv[]) {
     sigaction(SIGTERM, &action, NULL);
     r = run(&l);
     if (r == 0 && !options.quiet) print_stats(&l.server.stats);
+    if (l.server.sessions.entries) session_end_all(&l.server);
     dmtr_fini();
     qdmap_fini(&l.server.sessions);
     return r == 0 ? 0 : 1;

@@ -41,6 +41,9 @@ int session_new(struct server *sv, int qd);
 /* Gives up all tokens and the queue; data that was pushed is still delivered. */
 void session_end(struct server *sv, struct session *s);
 
+/* Gives up all sessions, also those with messages on their way to the file. */
+void session_end_all(struct server *sv);
+
 /* A pop or push of the session is complete. */
 void session_popped(struct server *sv, struct session *s, dmtr_qresult_t *qr);
 void session_pushed(struct server *sv, struct session *s, const dmtr_qresult_t *qr);

@@ -41,6 +41,20 @@ void session_end(struct server *sv, struct session *s) {
     release(s);
 }
 
+void session_end_all(struct server *sv) {
+    for (size_t i = 0; i <= sv->sessions.mask; i++)
+        while (sv->sessions.entries[i].value) /* removing one may move another here */
+            session_end(sv, sv->sessions.entries[i].value);
+    for (struct write *w; (w = sv->writes);) {
+        sv->writes = w->next;
+        w->session->writes--;
+        release(w->session);
+        dmtr_sgafree(&w->sga);
+        free(w);
+    }
+    sv->writes_end = &sv->writes;
+}
+
 /* Begins as many pops as the session may have. False: it could not and the session has ended. */
 static bool pop_more(struct server *sv, struct session *s) {
     unsigned most = sv->udp ? SESSION_MAX_POPS : 1;

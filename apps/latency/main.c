@@ -29,7 +29,7 @@ static const struct option_spec specs[] = {
     {"cpu", OPTION_UINT, &options.cpu, "N", "processor to run on", 0, 1023},
     {0}};
 
-static const struct component *const tables[] = {plain_components, queue_components, socket_components};
+static const struct component *const tables[] = {plain_components, queue_components, socket_components, NULL};
 
 struct result {
     const struct component *component;
@@ -79,8 +79,8 @@ static int run(const struct component *c, struct result *r) {
 }
 
 static int run_all(struct result *results, int *count) {
-    for (size_t t = 0; t < sizeof tables / sizeof *tables; t++) {
-        for (const struct component *c = tables[t]; c->name; c++) {
+    for (const struct component *const *t = tables; *t; t++) {
+        for (const struct component *c = *t; c->name; c++) {
             struct result *r = &results[*count];
             if (options.component && strcmp(options.component, c->name) != 0) continue;
             if (run(c, r) != 0) return -1;
@@ -119,8 +119,8 @@ static int report(const struct result *results, int count) {
 }
 
 static void list(void) {
-    for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
-        for (const struct component *c = tables[t]; c->name; c++)
+    for (const struct component *const *t = tables; *t; t++)
+        for (const struct component *c = *t; c->name; c++)
             printf("%-22s %s\n", c->name, c->text);
 }
 

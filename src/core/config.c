@@ -65,7 +65,7 @@ void config_env_name(const struct config_option *o, char name[CONFIG_ENV_MAX]) {
 /* Levenshtein's distance. Bounded: names longer than any of ours are cut. */
 static unsigned edit_distance(const char *a, const char *b) {
     unsigned row[CONFIG_ENV_MAX + 1];
-    size_t na = strnlen(a, 2 * CONFIG_ENV_MAX), nb = strnlen(b, CONFIG_ENV_MAX);
+    size_t na = strnlen(a, (size_t)2 * CONFIG_ENV_MAX), nb = strnlen(b, CONFIG_ENV_MAX);
     for (size_t j = 0; j <= nb; j++)
         row[j] = (unsigned)j;
     for (size_t i = 1; i <= na; i++) {
