@@ -36,10 +36,10 @@ int evloop_set(struct evloop *ev, struct evloop_item *item, uint32_t events) {
         int r = SYS(epoll_ctl, ev->epoll_fd, EPOLL_CTL_DEL, item->fd, NULL);
         return r == -ENOENT || r == -EBADF ? 0 : r;
     }
-    int r = -ENOENT;
-    if (item->events) r = SYS(epoll_ctl, ev->epoll_fd, EPOLL_CTL_MOD, item->fd, &e);
-    /* Not there, or closed and opened anew under the same number. */
+    int r = SYS(epoll_ctl, ev->epoll_fd, item->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, item->fd, &e);
+    /* Closed and opened anew under the same number; or still there because it could not be removed. */
     if (r == -ENOENT) r = SYS(epoll_ctl, ev->epoll_fd, EPOLL_CTL_ADD, item->fd, &e);
+    if (r == -EEXIST) r = SYS(epoll_ctl, ev->epoll_fd, EPOLL_CTL_MOD, item->fd, &e);
     if (r) return r;
     ev->items += item->events == 0;
     item->events = events;

@@ -53,7 +53,7 @@ static int framed;
 static int run_tcp(void) {
     int failed = 0, listener, client, server, sent = 0, at = 0;
     struct sockaddr_in addr;
-    dmtr_qtoken_t accept, connect, push, close;
+    dmtr_qtoken_t accept, connect, push;
     dmtr_qresult_t qr;
     TRY(bound(&listener, SOCK_STREAM, &addr));
     if (framed) TRY(dmtr_setsockopt(listener, DMTR_SOL_QUEUE, DMTR_SO_FRAMED, &framed, sizeof framed));
@@ -67,14 +67,15 @@ static int run_tcp(void) {
     server = qr.qr_value.ares.qd;
     for (int i = 0; i < MESSAGES; i++) {
         TRY(push_pattern(client, sent, &push, NULL));
+        TRY(wait_done(push, &qr));
         sent += BYTES;
         while (at < sent)
             TRY(pop_pattern(server, &at));
-        TRY(wait_done(push, &qr));
     }
-    TRY(dmtr_async_close(&close, client));
-    TRY(wait_done(close, &qr));
-    assert_int_equal(pop_pattern(server, &at), EPIPE);
+    TRY(dmtr_close(client));
+    failed = pop_pattern(server, &at);
+    assert_int_not_equal(failed, 0);
+    if (failed == EPIPE) failed = 0;
 out:
     return failed;
 }

@@ -12,11 +12,10 @@ int sock_connect(struct queue *q, struct op *op, const struct sockaddr *addr, so
     if (s->state == SOCK_CONNECTING) return -EALREADY;
     if (s->stream && s->state == SOCK_CONNECTED) return -EISCONN;
     if (s->state == SOCK_LISTENING) return -EOPNOTSUPP;
-    /* Not made again when interrupted: it goes on by itself. */
-    q->syscalls++;
-    counter_inc(&q->rt->counters, posix_syscalls);
-    int r = SYS(connect, s->fd, addr, len);
-    if (r == -EINPROGRESS || (r == -EINTR && s->stream)) {
+    /* Asked again when interrupted, which tells how far it has come by itself. */
+    int r = POSIX_SYS(q, connect, s->fd, addr, len);
+    if (r == -EISCONN) r = 0;
+    if (r == -EINPROGRESS || r == -EALREADY) {
         r = s->px->engine->want(s, SOCK_WRITE);
         if (r) return r;
         s->state = SOCK_CONNECTING;
