@@ -13,7 +13,7 @@
  */
 #define SESSION_MAX_PUSHES 64
 /* Pops outstanding on the datagram socket. */
-#define SESSION_MAX_POPS 32
+#define SESSION_MAX_POPS 4
 
 struct server {
     bool udp;
@@ -26,13 +26,14 @@ struct server {
     } stats;
 };
 
-/* A connection, or the datagram socket with all its clients. */
+/* A connection, or the datagram socket with all its clients. What every message touches is in the first cache line. */
 struct session {
     int qd;
-    bool ended; /* closed; freed when nothing is on its way to the file */
-    unsigned pops, pushes, writes;
+    bool ended;   /* closed; freed when nothing is on its way to the file */
+    bool holding; /* there is something in `held` */
+    unsigned short pops, pushes, writes;
     dmtr_qtoken_t pop_qts[SESSION_MAX_POPS], push_qts[SESSION_MAX_PUSHES];
-    dmtr_sgarray_t held; /* popped, to be pushed when earlier pushes are done; no segments: none */
+    dmtr_sgarray_t held; /* popped, to be pushed when earlier pushes are done */
 };
 
 /* Takes over a connected or bound queue and begins to serve it. On failure the queue is closed. */

@@ -15,7 +15,7 @@ struct write {
 };
 
 /* Takes a token out of a list of outstanding ones. Completions mostly come in order, so it is near the front. */
-static bool take_token(dmtr_qtoken_t *qts, unsigned *count, dmtr_qtoken_t qt) {
+static bool take_token(dmtr_qtoken_t *qts, unsigned short *count, dmtr_qtoken_t qt) {
     for (unsigned i = 0; i < *count; i++) {
         if (qts[i] != qt) continue;
         memmove(&qts[i], &qts[i + 1], (--*count - i) * sizeof *qts);
@@ -35,7 +35,7 @@ void session_end(struct server *sv, struct session *s) {
         dmtr_drop(s->pop_qts[--s->pops]);
     while (s->pushes > 0)
         dmtr_drop(s->push_qts[--s->pushes]);
-    dmtr_sgafree(&s->held);
+    if (s->holding) dmtr_sgafree(&s->held);
     qdmap_remove(&sv->sessions, s->qd);
     dmtr_close(s->qd);
     release(s);
@@ -58,7 +58,7 @@ void session_end_all(struct server *sv) {
 /* Begins as many pops as the session may have. False: it could not and the session has ended. */
 static bool pop_more(struct server *sv, struct session *s) {
     unsigned most = sv->udp ? SESSION_MAX_POPS : 1;
-    if (!sv->udp && (s->held.sga_numsegs > 0 || s->writes > 0 || s->pushes == SESSION_MAX_PUSHES)) return true;
+    if (!sv->udp && (s->holding || s->writes > 0 || s->pushes == SESSION_MAX_PUSHES)) return true;
     while (s->pops + s->writes < most) {
         if (dmtr_pop(&s->pop_qts[s->pops], s->qd) != 0) {
             session_end(sv, s);
@@ -79,6 +79,7 @@ static bool echo(struct server *sv, struct session *s, dmtr_sgarray_t *sga) {
     }
     if (r == ENOBUFS && !sv->udp && s->pushes > 0) {
         s->held = *sga;
+        s->holding = true;
         sv->stats.held++;
         return true;
     }
@@ -108,6 +109,16 @@ static bool append(struct server *sv, struct session *s, const dmtr_sgarray_t *s
     return true;
 }
 
+/* What is not in the file may not be echoed: the datagram is dropped, the connection ends. */
+static void refuse_write(struct server *sv, struct session *s, dmtr_sgarray_t *sga) {
+    sv->stats.file_errors++;
+    dmtr_sgafree(sga);
+    if (sv->udp)
+        pop_more(sv, s);
+    else
+        session_end(sv, s);
+}
+
 void session_written(struct server *sv, const dmtr_qresult_t *qr) {
     struct write **at = &sv->writes;
     while (*at && (*at)->qt != qr->qr_qt)
@@ -120,18 +131,14 @@ void session_written(struct server *sv, const dmtr_qresult_t *qr) {
     dmtr_sgarray_t sga = w->sga;
     free(w);
     s->writes--;
-    if (qr->qr_error || s->ended) {
-        sv->stats.file_errors += qr->qr_error != 0;
+    if (s->ended) {
         dmtr_sgafree(&sga);
-        if (s->ended)
-            release(s);
-        else if (!sv->udp) /* what is not in the file may not be echoed */
-            session_end(sv, s);
-        else
-            pop_more(sv, s);
-        return;
+        release(s);
+    } else if (qr->qr_error) {
+        refuse_write(sv, s, &sga);
+    } else if (echo(sv, s, &sga)) {
+        pop_more(sv, s);
     }
-    if (echo(sv, s, &sga)) pop_more(sv, s);
 }
 
 void session_popped(struct server *sv, struct session *s, dmtr_qresult_t *qr) {
@@ -158,9 +165,7 @@ void session_popped(struct server *sv, struct session *s, dmtr_qresult_t *qr) {
     } else if (append(sv, s, sga)) {
         pop_more(sv, s);
     } else {
-        sv->stats.file_errors++;
-        dmtr_sgafree(sga);
-        session_end(sv, s);
+        refuse_write(sv, s, sga);
     }
 }
 
@@ -172,9 +177,9 @@ void session_pushed(struct server *sv, struct session *s, const dmtr_qresult_t *
         return;
     }
     sv->stats.dropped += qr->qr_error != 0;
-    if (s->held.sga_numsegs > 0) {
+    if (s->holding) {
         dmtr_sgarray_t sga = s->held;
-        s->held.sga_numsegs = 0;
+        s->holding = false;
         if (!echo(sv, s, &sga)) return;
     }
     pop_more(sv, s);
