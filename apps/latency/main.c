@@ -45,6 +45,7 @@ static int compare(const void *a, const void *b) {
 /* So many iterations that a round takes about ROUND_NS. 0: failed. */
 static uint64_t calibrate(const struct component *c) {
     uint64_t target = options.quick ? ROUND_NS / 10 : ROUND_NS, n = 1;
+    if (c->run(n, c->argument) == COMPONENT_FAILED) return 0; /* the first may have much to set up */
     for (;; n *= 4) {
         uint64_t ns = c->run(n, c->argument);
         if (ns == COMPONENT_FAILED) return 0;
