@@ -1,0 +1,71 @@
+/* What the devices share. */
+#include "netdev/device.h"
+
+#include "base/csum.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+int netdev_refuse(const struct netdev_args *args, int error, const char *fmt, ...) {
+    va_list ap;
+    if (!args->why || args->why_bytes == 0) return error;
+    va_start(ap, fmt);
+    vsnprintf(args->why, args->why_bytes, fmt, ap);
+    va_end(ap);
+    return error;
+}
+
+void netdev_init(struct netdev *dev, const struct netdev_ops *ops) {
+    memset(dev, 0, sizeof *dev);
+    dev->ops = ops;
+    dev->fd = -1;
+    dev->retry_ns = NETDEV_NEVER;
+}
+
+void netdev_set_link(struct netdev *dev, bool up) {
+    dev->stats.link_changes += dev->link_up != up;
+    dev->link_up = up;
+}
+
+static bool segments_fit(const struct netdev_frame *f) {
+    uint64_t bytes = 0;
+    if (f->segs_count == 0 || f->segs_count > NETDEV_SEGS_MAX) return false;
+    for (uint32_t i = 0; i < f->segs_count; i++)
+        bytes += f->segs[i].bytes;
+    return bytes == f->bytes;
+}
+
+static bool offloads_fit(const struct netdev *dev, const struct netdev_frame *f) {
+    uint32_t transport = (uint32_t)f->l2_bytes + f->l3_bytes;
+    if (f->offloads & ~dev->offloads) return false;
+    if ((uint32_t)f->csum_offset + 2 > f->l4_bytes || transport + f->l4_bytes > f->bytes) return false;
+    return !(f->offloads & (NETDEV_TSO4 | NETDEV_TSO6)) || (f->mss > 0 && f->bytes > transport + f->l4_bytes);
+}
+
+bool netdev_frame_fits(struct netdev *dev, const struct netdev_frame *f) {
+    uint32_t most = netdev_frame_max(dev->mtu);
+    if (f->offloads & (NETDEV_TSO4 | NETDEV_TSO6)) most = dev->tso_bytes;
+    if (f->bytes >= NETDEV_HEADER_BYTES && f->bytes <= most && segments_fit(f) &&
+        (f->offloads == 0 || offloads_fit(dev, f)))
+        return true;
+    dev->stats.tx_refused++;
+    return false;
+}
+
+void netdev_gather(const struct netdev_frame *f, void *to) {
+    char *at = to;
+    for (uint32_t i = 0; i < f->segs_count; i++) {
+        memcpy(at, f->segs[i].data, f->segs[i].bytes);
+        at += f->segs[i].bytes;
+    }
+}
+
+void netdev_finish_csum(const struct netdev_frame *f, void *data) {
+    uint32_t transport = (uint32_t)f->l2_bytes + f->l3_bytes;
+    char *from = (char *)data + transport;
+    uint16_t check = csum_finish(csum_add(0, from, f->bytes - transport));
+    /* A UDP checksum of zero means none (RFC 768); the other zero says the same sum, and is right for TCP too. */
+    if (check == 0) check = 0xffff;
+    memcpy(from + f->csum_offset, &check, sizeof check);
+}

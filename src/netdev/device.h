@@ -1,0 +1,42 @@
+/* What the devices share: the common part, refusals with a reason, frames made whole, link state. */
+#ifndef NETDEV_DEVICE_H
+#define NETDEV_DEVICE_H
+
+#include "netdev/netdev.h"
+
+/* Writes args->why; returns `error`. */
+int netdev_refuse(const struct netdev_args *args, int error, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The common part of a device with its link down, no offloads and no descriptor. */
+void netdev_init(struct netdev *dev, const struct netdev_ops *ops);
+
+void netdev_set_link(struct netdev *dev, bool up);
+
+/* Whether a frame keeps the rules of struct netdev_frame on this device; if not, it is counted as refused. */
+bool netdev_frame_fits(struct netdev *dev, const struct netdev_frame *frame);
+
+/* Longest frame without NETDEV_TSO*, with an 802.1Q tag. */
+static inline uint32_t netdev_frame_max(uint32_t mtu) {
+    return mtu + NETDEV_HEADER_BYTES + NETDEV_TAG_BYTES;
+}
+
+/* Copies all segments to `to`, of frame->bytes bytes. */
+void netdev_gather(const struct netdev_frame *frame, void *to);
+
+/* Writes the checksum that NETDEV_CSUM asks for into a frame that fits and lies in one piece. */
+void netdev_finish_csum(const struct netdev_frame *frame, void *data);
+
+static inline void netdev_count_rx(struct netdev *dev, uint32_t bytes) {
+    dev->stats.rx_frames++;
+    dev->stats.rx_bytes += bytes;
+}
+
+static inline void netdev_count_tx(struct netdev *dev, uint32_t bytes) {
+    dev->stats.tx_frames++;
+    dev->stats.tx_bytes += bytes;
+}
+
+extern const struct netdev_ops netdev_sim;
+
+#endif

@@ -1,0 +1,113 @@
+/* A host of the simulated network as a netdev. Options: host=NAME, csum=yes|no (checksum offload; no). */
+#include "netdev/device.h"
+#include "netdev/options.h"
+#include "netdev/sim_network.h"
+
+#include "base/sys.h"
+#include "mem/heap.h"
+
+#include <string.h>
+
+struct sim_device {
+    struct netdev dev;
+    struct sim *sim;
+    struct sim_node *host;
+};
+
+struct options {
+    char host[SIM_NAME_MAX];
+    bool csum;
+};
+
+static const struct netdev_option options_table[] = {
+    {"host", NETDEV_OPTION_TEXT, offsetof(struct options, host), 1, SIM_NAME_MAX},
+    {"csum", NETDEV_OPTION_FLAG, offsetof(struct options, csum), 0, 0},
+};
+
+static int device_update(struct netdev *dev, uint64_t now_ns) {
+    struct sim_device *d = (struct sim_device *)dev;
+    (void)now_ns;
+    dev->mtu = d->host->mtu;
+    netdev_set_link(dev, d->host->ports > 0 && !d->host->unplugged);
+    return 0;
+}
+
+static int device_open(const struct netdev_args *args, struct netdev **dev) {
+    struct options o = {.csum = false};
+    struct sim_device *d;
+    struct sim_node *host;
+    int r = netdev_options(args, options_table, sizeof options_table / sizeof *options_table, &o);
+    if (r < 0) return r;
+    if (!args->sim) return netdev_refuse(args, -EINVAL, "sim: no network was given");
+    host = sim_find_host(args->sim, o.host);
+    if (!host) return netdev_refuse(args, -ENODEV, "sim: no host is called \"%s\"", o.host);
+    if (host->dev) return netdev_refuse(args, -EBUSY, "sim: host \"%s\" is open already", o.host);
+    d = sys_calloc(1, sizeof *d);
+    if (!d) return -ENOMEM;
+    netdev_init(&d->dev, &netdev_sim);
+    d->sim = args->sim;
+    d->host = host;
+    memcpy(d->dev.mac, host->mac, sizeof d->dev.mac);
+    d->dev.offloads = o.csum ? NETDEV_CSUM : 0;
+    device_update(&d->dev, 0);
+    host->dev = &d->dev;
+    *dev = &d->dev;
+    return 0;
+}
+
+static void device_close(struct netdev *dev) {
+    struct sim_device *d = (struct sim_device *)dev;
+    for (; d->host->queued; d->host->queued--) {
+        heap_free(d->host->queue[d->host->head].data);
+        d->host->head = (d->host->head + 1) % d->sim->config.host_queue_max;
+    }
+    d->host->dev = NULL;
+    sys_free(d);
+}
+
+static int device_rx(struct netdev *dev, struct netdev_buffer *frames, uint32_t n, uint64_t now_ns) {
+    struct sim_device *d = (struct sim_device *)dev;
+    uint32_t taken = 0;
+    sim_advance(d->sim, now_ns);
+    device_update(dev, now_ns);
+    for (; taken < n && d->host->queued; d->host->queued--) {
+        frames[taken] = d->host->queue[d->host->head];
+        d->host->head = (d->host->head + 1) % d->sim->config.host_queue_max;
+        netdev_count_rx(dev, frames[taken++].bytes);
+    }
+    return taken || dev->link_up ? (int)taken : -ENETDOWN;
+}
+
+static int device_tx(struct netdev *dev, const struct netdev_frame *frames, uint32_t n, uint64_t now_ns) {
+    struct sim_device *d = (struct sim_device *)dev;
+    sim_advance(d->sim, now_ns);
+    device_update(dev, now_ns);
+    if (!dev->link_up) return -ENETDOWN;
+    for (uint32_t i = 0; i < n; i++) {
+        struct netdev_buffer copy = {.bytes = frames[i].bytes};
+        if (!netdev_frame_fits(dev, &frames[i])) continue;
+        copy.data = heap_alloc(copy.bytes);
+        if (!copy.data) return (int)i;
+        netdev_gather(&frames[i], copy.data);
+        if (frames[i].offloads & NETDEV_CSUM) netdev_finish_csum(&frames[i], copy.data);
+        netdev_count_tx(dev, copy.bytes);
+        sim_send(d->sim, (uint32_t)(d->host - d->sim->nodes), 0, 0, copy);
+    }
+    return (int)n;
+}
+
+/* A frame that waits for this host is due at once; else whatever happens next in the network. */
+static uint64_t device_next_ns(const struct netdev *dev) {
+    const struct sim_device *d = (const struct sim_device *)dev;
+    return d->host->queued ? d->sim->now_ns : sim_next_ns(d->sim);
+}
+
+const struct netdev_ops netdev_sim = {
+    .name = "sim",
+    .open = device_open,
+    .close = device_close,
+    .rx = device_rx,
+    .tx = device_tx,
+    .update = device_update,
+    .next_ns = device_next_ns,
+};

@@ -1,0 +1,75 @@
+/* What the tests of netdev/ share: frames to send and a look at what came. */
+#ifndef TESTS_NETDEV_NETDEV_TEST_H
+#define TESTS_NETDEV_NETDEV_TEST_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/rng.h"
+#include "mem/heap.h"
+#include "netdev/netdev.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static const uint8_t mac_a[6] = {2, 0, 0, 0, 0, 0xa}, mac_b[6] = {2, 0, 0, 0, 0, 0xb};
+static const uint8_t mac_all[6] = {255, 255, 255, 255, 255, 255};
+
+/* An experimental EtherType (RFC 5342), which nobody else on a wire speaks. */
+#define TEST_ETHERTYPE_0 0x88
+#define TEST_ETHERTYPE_1 0xb5
+
+/* A frame of `bytes` bytes whose payload begins with `number` and follows from it; heap memory. */
+static inline uint8_t *test_frame(const uint8_t to[6], const uint8_t from[6], uint32_t number, uint32_t bytes) {
+    uint8_t *p = heap_alloc(bytes);
+    assert_non_null(p);
+    assert_true(bytes >= 18);
+    memcpy(p, to, 6);
+    memcpy(p + 6, from, 6);
+    p[12] = TEST_ETHERTYPE_0;
+    p[13] = TEST_ETHERTYPE_1;
+    memcpy(p + 14, &number, 4);
+    for (uint32_t i = 18; i < bytes; i++)
+        p[i] = (uint8_t)(number * 31 + i);
+    return p;
+}
+
+/* The number in a frame; everything behind it must be as test_frame made it. */
+static inline uint32_t test_number(const void *data, uint32_t bytes) {
+    const uint8_t *p = data;
+    uint32_t number;
+    assert_true(bytes >= 18);
+    memcpy(&number, p + 14, 4);
+    for (uint32_t i = 18; i < bytes; i++)
+        if (p[i] != (uint8_t)(number * 31 + i)) fail_msg("byte %u of frame %u is wrong", i, number);
+    return number;
+}
+
+/* Sends frame `number` in three segments; what tx said. */
+static inline int test_send(struct netdev *dev, const uint8_t to[6], uint32_t number, uint32_t bytes, uint64_t now_ns) {
+    uint8_t *p = test_frame(to, dev->mac, number, bytes);
+    struct netdev_seg segs[3] = {{p, 14}, {p + 14, 1}, {p + 15, bytes - 15}};
+    struct netdev_frame frame = {.segs = segs, .segs_count = 3, .bytes = bytes};
+    int r = netdev_tx(dev, &frame, 1, now_ns);
+    heap_free(p);
+    return r;
+}
+
+/* Receives one frame and frees it; its number, or -1: there is none. */
+static inline int64_t test_receive(struct netdev *dev, uint64_t now_ns) {
+    struct netdev_buffer b;
+    int64_t number;
+    int r = netdev_rx(dev, &b, 1, now_ns);
+    assert_true(r == 0 || r == 1);
+    if (r == 0) return -1;
+    number = test_number(b.data, b.bytes);
+    assert_int_equal(heap_free(b.data), 0);
+    return number;
+}
+
+#endif
