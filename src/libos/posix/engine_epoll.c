@@ -14,10 +14,9 @@ static int set_events(struct sock *s, uint32_t events) {
     s->q.syscalls++;
     counter_inc(&rt->counters, posix_syscalls);
     int r = evloop_set(&rt->ev, item, events);
-    if (r) return r;
-    rt->eager_items += (uint32_t)(events != 0) - (uint32_t)was;
-    s->engine_reads = (events & EPOLLIN) != 0;
-    return 0;
+    rt->eager_items += (uint32_t)(item->events != 0) - (uint32_t)was;
+    s->engine_reads = (item->events & EPOLLIN) != 0;
+    return r;
 }
 
 /* What is not waited for any more is taken out when it shows, rather than each time it was served. */
