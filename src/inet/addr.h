@@ -1,0 +1,55 @@
+/*
+ * Addresses of either family in one form: sixteen bytes, IPv4 as ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2). All
+ * zeros is the wildcard. And the names of flows and neighbours that are made of them.
+ */
+#ifndef INET_ADDR_H
+#define INET_ADDR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#define INET_MAC_BYTES 6
+
+/* Words are in network order. */
+struct inet_addr {
+    uint32_t words[4];
+};
+
+/* An IPv4 address in network order. */
+static inline struct inet_addr inet_addr_ip4(uint32_t ip4) {
+    return (struct inet_addr){{0, 0, __builtin_bswap32(0xffff), ip4}};
+}
+
+static inline bool inet_addr_is_ip4(const struct inet_addr *a) {
+    return a->words[0] == 0 && a->words[1] == 0 && a->words[2] == __builtin_bswap32(0xffff);
+}
+
+/* The IPv4 address in network order; meaningful where inet_addr_is_ip4. */
+static inline uint32_t inet_addr_to_ip4(const struct inet_addr *a) {
+    return a->words[3];
+}
+
+static inline bool inet_addr_equal(const struct inet_addr *a, const struct inet_addr *b) {
+    return memcmp(a, b, sizeof *a) == 0;
+}
+
+/* The wildcard, also in the form that an IPv4 socket gives it: 0.0.0.0. */
+static inline bool inet_addr_is_any(const struct inet_addr *a) {
+    return (a->words[0] | a->words[1] | a->words[3]) == 0 && (a->words[2] == 0 || inet_addr_is_ip4(a));
+}
+
+/* One end of a flow; the port is in host order. */
+struct inet_endpoint {
+    struct inet_addr addr;
+    uint16_t port;
+};
+
+/* Key of the tables of flows. Ports are in host order; no padding, because keys are hashed as bytes. */
+struct inet_flow {
+    struct inet_addr local, remote;
+    uint16_t local_port, remote_port;
+};
+_Static_assert(sizeof(struct inet_flow) == 36, "hashed as bytes");
+
+#endif

@@ -1,0 +1,48 @@
+/* Counters of a stack: declared once here, name and one sentence. Each drop of a frame has one that says why. */
+#ifndef INET_COUNTERS_H
+#define INET_COUNTERS_H
+
+#define INET_COUNTERS(X)                                                                                               \
+    X(frames_in, "Frames given to the stack")                                                                          \
+    X(frames_out, "Frames the device took")                                                                            \
+    X(transmit_refused, "Frames the device had no room for")                                                           \
+    X(transmit_dropped, "Frames lost because the device refused them and nobody sends them again")                     \
+    X(no_memory, "Frames or state given up for want of memory")                                                        \
+    X(eth_short, "Frames shorter than an Ethernet header")                                                             \
+    X(eth_other_host, "Frames for another MAC address")                                                                \
+    X(eth_bad_source, "Frames whose source is a group address")                                                        \
+    X(eth_unknown_type, "Frames of a type the stack does not speak")                                                   \
+    X(arp_bad, "ARP packets with bad lengths, types or addresses")                                                     \
+    X(arp_not_for_us, "ARP requests for addresses that are not ours")                                                  \
+    X(arp_off_link, "ARP packets whose sender is not on our link")                                                     \
+    X(arp_conflicts, "ARP packets of others that use our address")                                                     \
+    X(arp_requests_out, "ARP requests sent")                                                                           \
+    X(arp_replies_out, "ARP replies sent")                                                                             \
+    X(neighbour_limit, "Neighbours forgotten because the cache was full")                                              \
+    X(neighbour_queue_limit, "Packets dropped because too many waited for a neighbour")                                \
+    X(neighbour_failed, "Packets dropped because their neighbour did not answer")                                      \
+    X(ip_bad_header, "IP packets with a bad version, header length or total length")                                   \
+    X(ip_bad_checksum, "IP packets with a bad header checksum")                                                        \
+    X(ip_bad_options, "IP packets with malformed options or a source route")                                           \
+    X(ip_bad_source, "IP packets whose source cannot be one")                                                          \
+    X(ip_other_host, "IP packets for another address")                                                                 \
+    X(ip_link_broadcast, "IP packets for one host in a frame for many")                                                \
+    X(ip_unknown_protocol, "IP packets of a protocol the stack does not speak")                                        \
+    X(ip_no_route, "IP packets without a route to their destination")                                                  \
+    X(ip_too_big, "IP packets too large for the link that may not be fragmented")                                      \
+    X(ip_fragments_in, "IP fragments received")                                                                        \
+    X(ip_fragments_out, "IP fragments sent")                                                                           \
+    X(ip_reassembled, "IP packets put together from fragments")                                                        \
+    X(ip_fragment_bad, "IP fragments with impossible offsets or lengths")                                              \
+    X(ip_fragment_overlap, "IP packets given up because fragments overlapped")                                         \
+    X(ip_fragment_timeout, "IP packets given up because fragments were missing")                                       \
+    X(ip_fragment_limit, "IP packets given up because fragments held too much memory")                                 \
+    X(loopback_limit, "Packets to ourselves dropped because too many were under way")                                  \
+    X(icmp_bad, "ICMP messages with a bad length or checksum")                                                         \
+    X(icmp_unknown, "ICMP messages of a type that is not acted on")                                                    \
+    X(icmp_unmatched, "ICMP errors that name no live flow")                                                            \
+    X(icmp_echo_replies, "Echo requests answered")                                                                     \
+    X(icmp_errors_out, "ICMP errors sent")                                                                             \
+    X(icmp_rate_limit, "ICMP errors not sent because of their rate")
+
+#endif

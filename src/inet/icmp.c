@@ -1,0 +1,94 @@
+/* ICMP in both directions (RFC 792, RFC 1122 section 3.2.2). */
+#include "inet/icmp.h"
+
+#include "base/csum.h"
+#include "inet/ip4.h"
+
+#define ERROR_PACKET_MAX 576u /* RFC 1812 section 4.3.2.3 */
+
+static uint16_t out_checksum(const struct out *o) {
+    size_t bytes = out_header_bytes(o);
+    uint64_t sum = csum_add(0, o->at, bytes);
+    for (uint32_t i = 1; i < o->frame.count; bytes += o->frame.segments[i++].len)
+        sum = csum_append(sum, bytes, csum_add(0, o->frame.segments[i].base, o->frame.segments[i].len));
+    return csum_finish(sum);
+}
+
+static void icmp_output(struct inet *s, struct out *o, uint8_t *header, const struct packet *about) {
+    struct ip4_send send = {
+        .from = inet_addr_to_ip4(&about->to),
+        .to = inet_addr_to_ip4(&about->from),
+        .protocol = IP_ICMP,
+        .ttl = IP4_TTL,
+    };
+    wire_store16(header + 2, out_checksum(o));
+    if (ip4_output(s, o, &send)) inet_count(s, transmit_dropped);
+}
+
+/* The reply is made of the request's own bytes. */
+static void echo_reply(struct inet *s, const struct packet *p) {
+    struct out o;
+    if (p->group) return; /* RFC 1122 section 3.2.2.6 */
+    out_init(&o);
+    if (p->len > ICMP_HEADER_BYTES) out_add(&o, p->at + ICMP_HEADER_BYTES, p->len - ICMP_HEADER_BYTES);
+    uint8_t *header = out_push(&o, ICMP_HEADER_BYTES);
+    icmp_emit(header, ICMP_ECHO_REPLY, 0);
+    memcpy(header + 4, p->at + 4, 4); /* identifier and sequence number */
+    inet_count(s, icmp_echo_replies);
+    icmp_output(s, &o, header, p);
+}
+
+/* The packet an error speaks of, ours if all is right, from its IP header on. */
+static void icmp_about(struct inet *s, const uint8_t *ip, uint32_t len, const struct icmp_header *icmp) {
+    (void)ip, (void)len, (void)icmp;
+    inet_count(s, icmp_unmatched);
+}
+
+void icmp_local_unreachable(struct inet *s, const uint8_t *ip, uint32_t len) {
+    struct icmp_header icmp = {.type = ICMP_UNREACHABLE, .code = ICMP_HOST_UNREACHABLE};
+    icmp_about(s, ip, len, &icmp);
+}
+
+void icmp_input(struct inet *s, struct packet *p) {
+    struct icmp_header h;
+    if (!icmp_parse(&h, p->at, p->len) || csum_fold(csum_add(0, p->at, p->len)) != 0xffff) {
+        inet_count(s, icmp_bad);
+        return;
+    }
+    switch (h.type) {
+    case ICMP_ECHO_REQUEST:
+        echo_reply(s, p);
+        break;
+    case ICMP_UNREACHABLE:
+    case ICMP_TIME_EXCEEDED:
+    case ICMP_PARAMETER_PROBLEM:
+        icmp_about(s, p->at + ICMP_HEADER_BYTES, p->len - ICMP_HEADER_BYTES, &h);
+        break;
+    default:
+        inet_count(s, icmp_unknown);
+    }
+}
+
+/* No error about an error: of ICMP only an echo may cause one. */
+static bool may_cause_error(const struct packet *p) {
+    struct ip4_header h;
+    return !p->group && ip4_parse(&h, p->ip, IP4_PACKET_MAX) && h.fragment_offset == 0 &&
+           (h.protocol != IP_ICMP || (p->len > 0 && (p->at[0] == ICMP_ECHO_REQUEST || p->at[0] == ICMP_ECHO_REPLY)));
+}
+
+void icmp_error(struct inet *s, const struct packet *p, uint8_t type, uint8_t code) {
+    struct out o;
+    if (!may_cause_error(p)) return;
+    if (!token_bucket_take(&s->icmp_bucket, s->config.limits.icmp_per_second, s->now)) {
+        inet_count(s, icmp_rate_limit);
+        return;
+    }
+    uint32_t quoted = (uint32_t)(p->at - p->ip) + p->len,
+             most = ERROR_PACKET_MAX - IP4_HEADER_BYTES - ICMP_HEADER_BYTES;
+    out_init(&o);
+    out_add(&o, p->ip, quoted < most ? quoted : most);
+    uint8_t *header = out_push(&o, ICMP_HEADER_BYTES);
+    icmp_emit(header, type, code);
+    inet_count(s, icmp_errors_out);
+    icmp_output(s, &o, header, p);
+}

@@ -1,0 +1,133 @@
+/*
+ * A network stack that does no I/O: frames, time and random numbers come in as arguments, frames leave through a
+ * function. All state is in struct inet; a stack belongs to one thread. Times are nanoseconds of one monotonic clock
+ * and never run backwards. Functions return 0 or a negative errno unless they say otherwise.
+ */
+#ifndef INET_INET_H
+#define INET_INET_H
+
+#include "inet/addr.h"
+#include "inet/counters.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define INET_ADDRS_MAX      16u
+#define INET_MTU_MIN        68u /* RFC 791 */
+#define INET_MTU_MAX        9216u
+#define INET_HEADER_MAX     128u /* Ethernet, IP and TCP headers with all options */
+#define INET_FRAME_SEGMENTS 18u
+#define INET_SEED_BYTES     32u
+
+struct inet;
+
+/* A run of payload in heap memory. Whoever is given one owns it and frees it with heap_free(base). */
+struct inet_slice {
+    void *base;
+    uint32_t len;
+};
+
+/* A run of bytes of an outgoing frame. */
+struct inet_segment {
+    const void *base;
+    uint32_t len;
+};
+
+enum inet_frame_flags {
+    INET_FRAME_CSUM = 1, /* the device completes the checksum: csum_start and csum_offset say where */
+    INET_FRAME_TSO = 2,  /* the device cuts the payload into frames of tso_bytes; INET_FRAME_CSUM is set as well */
+};
+
+/*
+ * An outgoing Ethernet frame. The first segment holds the headers, at most INET_HEADER_MAX bytes, and is valid until
+ * transmit returns: a device that needs them longer copies them. The others are heap memory: a device that needs
+ * them longer takes a heap_hold on each.
+ */
+struct inet_frame {
+    struct inet_segment segments[INET_FRAME_SEGMENTS];
+    uint32_t bytes; /* sum of the segments */
+    uint16_t count;
+    uint16_t flags;        /* enum inet_frame_flags */
+    uint16_t csum_start;   /* from the start of the frame; sum from here to the end */
+    uint16_t csum_offset;  /* from csum_start; holds the sum of the pseudo header */
+    uint16_t header_bytes; /* all headers before the payload, for TSO */
+    uint16_t tso_bytes;    /* payload of each frame but the last */
+};
+
+/* 0: the device has taken the frame. -EAGAIN: it has no room; the frame was not taken. Must not call the stack. */
+typedef int inet_transmit(void *ctx, const struct inet_frame *frame);
+
+enum inet_offloads {
+    INET_OFFLOAD_CSUM = 1, /* the device completes TCP and UDP checksums */
+    INET_OFFLOAD_TSO = 2,  /* the device segments TCP; wants INET_OFFLOAD_CSUM */
+};
+
+struct inet_prefix {
+    struct inet_addr addr; /* one of ours */
+    uint8_t bits;          /* of the IPv4 address */
+};
+
+struct inet_static_neighbour {
+    struct inet_addr addr;
+    uint8_t mac[INET_MAC_BYTES];
+};
+
+/* Bounds; 0 stands for the default in brackets. */
+struct inet_limits {
+    uint32_t neighbours;      /* entries of the cache, static ones included (1024) */
+    uint32_t neighbour_queue; /* packets that wait for one neighbour (16) */
+    uint32_t fragment_bytes;  /* heap memory held by incomplete packets (4 MiB) */
+    uint32_t loopback;        /* packets to ourselves under way (1024) */
+    uint32_t icmp_per_second; /* ICMP errors sent (1000) */
+};
+
+struct inet_config {
+    uint8_t mac[INET_MAC_BYTES];
+    uint16_t mtu; /* of the IP packet: INET_MTU_MIN ... INET_MTU_MAX */
+    struct inet_prefix addrs[INET_ADDRS_MAX];
+    uint32_t addr_count;
+    struct inet_addr gateway;                       /* any: none */
+    const struct inet_static_neighbour *neighbours; /* read during inet_new only */
+    uint32_t neighbour_count;
+    struct inet_limits limits;
+    uint32_t offloads;             /* enum inet_offloads */
+    bool announce;                 /* tell the link our addresses at the start (RFC 5227 section 2.3) */
+    uint8_t seed[INET_SEED_BYTES]; /* secret and new for each stack, except where a run is to be repeated */
+    inet_transmit *transmit;
+    void *transmit_ctx;
+};
+
+/* A stack; `now` begins its clock. -EINVAL: a bad configuration; -ENOMEM. */
+int inet_new(struct inet **out, const struct inet_config *config, uint64_t now);
+void inet_delete(struct inet *s);
+
+enum inet_input_flags {
+    INET_INPUT_CSUM_OK = 1, /* the device has checked the TCP or UDP checksum, or the frame never left memory */
+};
+
+/*
+ * A frame has arrived: `len` bytes at buf, which lie in a heap block. The stack takes over the caller's ownership of
+ * the block, whatever becomes of the frame.
+ */
+void inet_input(struct inet *s, void *buf, uint32_t len, uint32_t flags, uint64_t now);
+
+/* Does what has become due by `now`. Call it after a batch of inet_input, and when inet_next_ns has passed. */
+void inet_timers(struct inet *s, uint64_t now);
+
+/* When inet_timers is next worth calling; UINT64_MAX: not before something else happens. */
+uint64_t inet_next_ns(struct inet *s);
+
+enum inet_counter {
+#define X(name, text) INET_COUNTER_##name,
+    INET_COUNTERS(X)
+#undef X
+        INET_COUNTER_COUNT
+};
+
+/* The counters, [INET_COUNTER_COUNT], for as long as the stack lives. */
+const uint64_t *inet_counters(const struct inet *s);
+const char *inet_counter_name(enum inet_counter c);
+const char *inet_counter_text(enum inet_counter c);
+
+#endif

@@ -1,0 +1,192 @@
+/* IPv4 in both directions (RFC 791, RFC 1122 section 3). */
+#include "inet/ip4.h"
+
+#include "inet/icmp.h"
+#include "inet/ip4_fragment.h"
+#include "inet/link.h"
+#include "inet/neighbour.h"
+#include "inet/route.h"
+#include "inet/wire_eth.h"
+
+enum ip4_option { IP4_OPTION_END = 0, IP4_OPTION_NOP = 1, IP4_OPTION_LSRR = 131, IP4_OPTION_SSRR = 137 };
+
+/* Options are skipped, but for source routes, which would let a stranger choose our peer (RFC 7126). */
+static bool options_ok(const uint8_t *p, uint32_t bytes) {
+    for (uint32_t i = 0; i < bytes && p[i] != IP4_OPTION_END;) {
+        if (p[i] == IP4_OPTION_NOP) {
+            i++;
+            continue;
+        }
+        if (p[i] == IP4_OPTION_LSRR || p[i] == IP4_OPTION_SSRR) return false;
+        if (i + 1 >= bytes || p[i + 1] < 2 || p[i + 1] > bytes - i) return false;
+        i += p[i + 1];
+    }
+    return true;
+}
+
+static bool source_ok(const struct inet *s, const struct packet *p, uint32_t from) {
+    if (p->loop) return true;
+    return from != 0 && !ip4_is_multicast(from) && !ip4_is_loopback(from) && !route_is_broadcast(s, from) &&
+           !route_is_own(s, from);
+}
+
+void ip4_input(struct inet *s, struct packet *p) {
+    struct ip4_header h;
+    if (!ip4_parse(&h, p->at, p->len)) {
+        inet_count(s, ip_bad_header);
+        return;
+    }
+    if (!p->loop && !ip4_checksum_ok(p->at, h.header_bytes)) {
+        inet_count(s, ip_bad_checksum);
+        return;
+    }
+    if (h.header_bytes > IP4_HEADER_BYTES && !options_ok(p->at + IP4_HEADER_BYTES, h.header_bytes - IP4_HEADER_BYTES)) {
+        inet_count(s, ip_bad_options);
+        return;
+    }
+    if (!source_ok(s, p, h.from)) {
+        inet_count(s, ip_bad_source);
+        return;
+    }
+    bool broadcast = route_is_broadcast(s, h.to);
+    if (!broadcast && !route_is_own(s, h.to) && !(p->loop && ip4_is_loopback(h.to))) {
+        inet_count(s, ip_other_host);
+        return;
+    }
+    if (p->group && !broadcast) {
+        inet_count(s, ip_link_broadcast);
+        return;
+    }
+    p->group |= broadcast;
+    p->ip = p->at;
+    p->from = inet_addr_ip4(h.from);
+    p->to = inet_addr_ip4(h.to);
+    p->at += h.header_bytes;
+    p->len = h.total_bytes - (uint32_t)h.header_bytes;
+    if ((h.fragment_flags & IP4_MF) || h.fragment_offset > 0)
+        ip4_reassemble(s, p, &h);
+    else
+        ip4_deliver(s, p, h.protocol);
+}
+
+void ip4_deliver(struct inet *s, struct packet *p, uint8_t protocol) {
+    switch (protocol) {
+    case IP_ICMP:
+        icmp_input(s, p);
+        break;
+    default:
+        inet_count(s, ip_unknown_protocol);
+        icmp_error(s, p, ICMP_UNREACHABLE, ICMP_PROTOCOL_UNREACHABLE);
+    }
+}
+
+static int loopback_output(struct inet *s, const struct out *o) {
+    if (s->loopback_count == s->config.limits.loopback) {
+        inet_count(s, loopback_limit);
+        return 0;
+    }
+    struct held_frame *h = out_hold(o);
+    if (!h) {
+        inet_count(s, no_memory);
+        return -ENOMEM;
+    }
+    list_push_back(&s->loopback, &h->link);
+    s->loopback_count++;
+    return 0;
+}
+
+/*
+ * The transport checksum: by the device where it can, which then needs the sum of the pseudo header and two offsets;
+ * none at all on the way to ourselves.
+ */
+static void checksum_fill(struct inet *s, struct out *o, const struct ip4_send *send, const struct route *r) {
+    uint8_t *check = o->at + send->checksum_offset;
+    uint64_t sum = ip4_pseudo_sum(send->from, send->to, send->protocol, o->frame.bytes);
+    wire_store16(check, 0);
+    if (r->kind == ROUTE_LOOPBACK) return;
+    if ((s->config.offloads & INET_OFFLOAD_CSUM) &&
+        (o->frame.tso_bytes > 0 || o->frame.bytes + IP4_HEADER_BYTES <= s->config.mtu)) {
+        o->frame.flags |= INET_FRAME_CSUM;
+        o->frame.csum_start = ETH_HEADER_BYTES + IP4_HEADER_BYTES;
+        o->frame.csum_offset = send->checksum_offset;
+        wire_store16(check, csum_fold(sum));
+        return;
+    }
+    size_t bytes = out_header_bytes(o);
+    sum = csum_join(sum, csum_add(0, o->at, bytes));
+    for (uint32_t i = 1; i < o->frame.count; bytes += o->frame.segments[i++].len)
+        sum = csum_append(sum, bytes, csum_add(0, o->frame.segments[i].base, o->frame.segments[i].len));
+    uint16_t result = csum_finish(sum);
+    wire_store16(check, result == 0 && send->protocol == IP_UDP ? UINT16_MAX : result);
+}
+
+/* Counters per destination, each from a random start: no repeats while fragments live, no leak of how much is sent. */
+static uint16_t ip_id(struct inet *s, const struct ip4_send *send) {
+    uint32_t key[3] = {send->from, send->to, send->protocol};
+    return s->ip_ids[siphash13(s->secret, key, sizeof key) % IP_ID_BUCKETS]++;
+}
+
+static int route_output(struct inet *s, struct out *o, const struct route *r) {
+    struct inet_addr next_hop = inet_addr_ip4(r->next_hop);
+    switch (r->kind) {
+    case ROUTE_LOOPBACK:
+        return loopback_output(s, o);
+    case ROUTE_BROADCAST:
+        return link_output(s, o, link_broadcast, ETH_TYPE_IP4);
+    default:
+        return neighbour_output(s, o, &next_hop);
+    }
+}
+
+/* A packet in pieces. Once one is out the packet counts as sent: what is then refused is lost, as on the wire. */
+static int fragments_output(struct inet *s, const struct out *o, struct ip4_header *h, const struct route *r) {
+    uint32_t most = (s->config.mtu - IP4_HEADER_BYTES) / 8 * 8;
+    for (uint32_t at = 0; at < o->frame.bytes; at += most) {
+        struct out piece;
+        uint32_t bytes = o->frame.bytes - at < most ? o->frame.bytes - at : most;
+        out_init(&piece);
+        ip4_slice(o, at, bytes, &piece);
+        h->total_bytes = (uint16_t)(bytes + IP4_HEADER_BYTES);
+        h->fragment_offset = at;
+        h->fragment_flags = at + bytes < o->frame.bytes ? IP4_MF : 0;
+        ip4_emit(out_push(&piece, IP4_HEADER_BYTES), h);
+        int error = route_output(s, &piece, r);
+        if (error && at == 0) return error;
+        if (error) {
+            inet_count(s, transmit_dropped);
+            return 0;
+        }
+        inet_count(s, ip_fragments_out);
+    }
+    return 0;
+}
+
+int ip4_output(struct inet *s, struct out *o, const struct ip4_send *send) {
+    struct route r = route_find(s, send->to);
+    struct ip4_send sent = *send;
+    if (r.kind == ROUTE_NONE) {
+        inet_count(s, ip_no_route);
+        return -ENETUNREACH;
+    }
+    if (sent.from == 0) sent.from = r.source;
+    uint32_t total = o->frame.bytes + IP4_HEADER_BYTES;
+    bool fits = total <= s->config.mtu || r.kind == ROUTE_LOOPBACK || o->frame.tso_bytes > 0;
+    if (total > IP4_PACKET_MAX || (!fits && sent.dont_fragment)) {
+        inet_count(s, ip_too_big);
+        return -EMSGSIZE;
+    }
+    if (sent.has_checksum) checksum_fill(s, o, &sent, &r);
+    struct ip4_header h = {
+        .from = sent.from,
+        .to = sent.to,
+        .tos = sent.tos,
+        .ttl = sent.ttl,
+        .protocol = sent.protocol,
+        .total_bytes = (uint16_t)total,
+        .fragment_flags = sent.dont_fragment ? IP4_DF : 0,
+        .id = sent.dont_fragment ? 0 : ip_id(s, &sent), /* RFC 6864 section 4.1 */
+    };
+    if (!fits) return fragments_output(s, o, &h, &r);
+    ip4_emit(out_push(o, IP4_HEADER_BYTES), &h);
+    return route_output(s, o, &r);
+}

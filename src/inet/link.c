@@ -1,0 +1,63 @@
+/* Ethernet: refuses what is not for us before anything else sees it. */
+#include "inet/link.h"
+
+#include "inet/arp.h"
+#include "inet/ip4.h"
+#include "inet/wire_eth.h"
+
+const uint8_t link_broadcast[INET_MAC_BYTES] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+
+void link_input(struct inet *s, struct packet *p) {
+    struct eth_header eth;
+    if (!eth_parse(&eth, p->at, p->len)) {
+        inet_count(s, eth_short);
+        return;
+    }
+    p->group = eth_is_group(eth.to);
+    if (eth_is_group(eth.from)) {
+        inet_count(s, eth_bad_source);
+        return;
+    }
+    if (memcmp(eth.to, p->group ? link_broadcast : s->config.mac, INET_MAC_BYTES) != 0) {
+        inet_count(s, eth_other_host);
+        return;
+    }
+    p->at += ETH_HEADER_BYTES;
+    p->len -= ETH_HEADER_BYTES;
+    switch (eth.type) {
+    case ETH_TYPE_IP4:
+        ip4_input(s, p);
+        break;
+    case ETH_TYPE_ARP:
+        arp_input(s, p);
+        break;
+    default:
+        inet_count(s, eth_unknown_type);
+    }
+}
+
+static int transmit(struct inet *s, const struct inet_frame *frame) {
+    int error = s->config.transmit(s->config.transmit_ctx, frame);
+    if (error)
+        inet_count(s, transmit_refused);
+    else
+        inet_count(s, frames_out);
+    return error;
+}
+
+int link_output(struct inet *s, struct out *o, const uint8_t *to, uint16_t type) {
+    eth_emit(out_push(o, ETH_HEADER_BYTES), to, s->config.mac, type);
+    o->frame.segments[0] = (struct inet_segment){o->at, out_header_bytes(o)};
+    return transmit(s, &o->frame);
+}
+
+void link_output_held(struct inet *s, struct held_frame *h, const uint8_t *to) {
+    struct inet_frame *f = &h->frame;
+    uint32_t head = f->bytes < INET_HEADER_MAX ? f->bytes : INET_HEADER_MAX;
+    eth_emit(h->bytes, to, s->config.mac, ETH_TYPE_IP4);
+    f->segments[0] = (struct inet_segment){h->bytes, head};
+    f->segments[1] = (struct inet_segment){h->bytes + head, f->bytes - head};
+    f->count = f->bytes > head ? 2 : 1;
+    if (transmit(s, f)) inet_count(s, transmit_dropped);
+    heap_free(h);
+}

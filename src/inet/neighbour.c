@@ -1,0 +1,162 @@
+/* The neighbour cache: bounded, aged on the clock, with packets that wait for an answer. */
+#include "inet/neighbour.h"
+
+#include "base/sys.h"
+#include "inet/arp.h"
+#include "inet/icmp.h"
+#include "inet/link.h"
+#include "inet/wire_eth.h"
+
+#define EVICTION_STEPS 16u /* entries looked at to find one that is not in use */
+
+static void queue_fail(struct inet *s, struct neighbour *n) {
+    struct list *node;
+    while ((node = list_pop_front(&n->queue))) {
+        struct held_frame *h = list_entry(node, struct held_frame, link);
+        inet_count(s, neighbour_failed);
+        icmp_local_unreachable(s, h->bytes + ETH_HEADER_BYTES, h->frame.bytes - ETH_HEADER_BYTES);
+        heap_free(h);
+    }
+    n->queued = 0;
+}
+
+static void neighbour_forget(struct inet *s, struct neighbour *n) {
+    inet_timer_cancel(s, &n->timer);
+    hash_remove(&s->neighbours.by_addr, &n->addr);
+    list_remove(&n->link);
+    queue_fail(s, n);
+    sys_free(n);
+}
+
+static void neighbour_ask(struct inet *s, struct neighbour *n) {
+    n->tries++;
+    arp_request(s, inet_addr_to_ip4(&n->addr), n->state == NEIGHBOUR_PROBING ? n->mac : link_broadcast);
+    inet_timer_arm(s, &n->timer, s->now + NEIGHBOUR_RETRY_NS);
+}
+
+static void neighbour_fire(struct inet *s, struct inet_timer *t) {
+    struct neighbour *n = list_entry(t, struct neighbour, timer);
+    bool more = n->tries < NEIGHBOUR_TRIES;
+    if ((n->state == NEIGHBOUR_REACHABLE && !n->used) || (n->state == NEIGHBOUR_INCOMPLETE && !more)) {
+        neighbour_forget(s, n);
+        return;
+    }
+    if (n->state == NEIGHBOUR_REACHABLE || !more) {
+        n->state = n->state == NEIGHBOUR_REACHABLE ? NEIGHBOUR_PROBING : NEIGHBOUR_INCOMPLETE;
+        n->tries = 0;
+    }
+    neighbour_ask(s, n);
+}
+
+/* Second chance: the oldest that was not used since it was last looked at. False: there are only static ones. */
+static bool neighbour_evict(struct inet *s) {
+    struct list *node;
+    for (uint32_t steps = 0; (node = list_first(&s->neighbours.by_age)); steps++) {
+        struct neighbour *n = list_entry(node, struct neighbour, link);
+        if (!n->used || steps == EVICTION_STEPS) {
+            inet_count(s, neighbour_limit);
+            neighbour_forget(s, n);
+            return true;
+        }
+        n->used = false;
+        list_remove(node);
+        list_push_back(&s->neighbours.by_age, node);
+    }
+    return false;
+}
+
+static struct neighbour *neighbour_new(struct inet *s, const struct inet_addr *addr) {
+    if (hash_count(&s->neighbours.by_addr) >= s->config.limits.neighbours && !neighbour_evict(s)) return NULL;
+    struct neighbour *n = sys_calloc(1, sizeof *n);
+    if (!n) return NULL;
+    n->addr = *addr;
+    list_init(&n->link);
+    list_init(&n->queue);
+    inet_timer_init(&n->timer, neighbour_fire);
+    if (hash_insert(&s->neighbours.by_addr, addr, n)) {
+        sys_free(n);
+        return NULL;
+    }
+    return n;
+}
+
+int neighbours_init(struct inet *s) {
+    list_init(&s->neighbours.by_age);
+    int error = hash_init(&s->neighbours.by_addr, sizeof(struct inet_addr), s->config.limits.neighbours, s->hash_seed);
+    if (error) return error;
+    for (uint32_t i = 0; i < s->config.neighbour_count; i++) {
+        const struct inet_static_neighbour *from = &s->config.neighbours[i];
+        struct neighbour *n = neighbour_new(s, &from->addr);
+        if (!n) {
+            neighbours_fini(s);
+            return -ENOMEM;
+        }
+        memcpy(n->mac, from->mac, INET_MAC_BYTES);
+        n->state = NEIGHBOUR_STATIC; /* not in by_age, so never evicted */
+    }
+    s->config.neighbours = NULL;
+    return 0;
+}
+
+void neighbours_fini(struct inet *s) {
+    struct neighbour *n;
+    uint64_t at = 0;
+    while ((n = hash_next(&s->neighbours.by_addr, &at, NULL))) {
+        struct list *node;
+        while ((node = list_pop_front(&n->queue)))
+            heap_free(list_entry(node, struct held_frame, link));
+        sys_free(n);
+    }
+    hash_fini(&s->neighbours.by_addr);
+}
+
+static int queue_add(struct inet *s, struct neighbour *n, struct out *o) {
+    if (n->queued == s->config.limits.neighbour_queue) {
+        inet_count(s, neighbour_queue_limit);
+        heap_free(list_entry(list_pop_front(&n->queue), struct held_frame, link));
+        n->queued--;
+    }
+    out_push(o, ETH_HEADER_BYTES); /* written when the address is known */
+    struct held_frame *h = out_hold(o);
+    if (!h) {
+        inet_count(s, no_memory);
+        return -ENOMEM;
+    }
+    list_push_back(&n->queue, &h->link);
+    n->queued++;
+    return 0;
+}
+
+int neighbour_output(struct inet *s, struct out *o, const struct inet_addr *to) {
+    struct neighbour *n = hash_find(&s->neighbours.by_addr, to);
+    if (!n) {
+        if (!(n = neighbour_new(s, to))) {
+            inet_count(s, no_memory);
+            return -ENOBUFS;
+        }
+        list_push_back(&s->neighbours.by_age, &n->link);
+        n->state = NEIGHBOUR_INCOMPLETE;
+        neighbour_ask(s, n);
+    }
+    n->used = true;
+    if (n->state == NEIGHBOUR_INCOMPLETE) return queue_add(s, n, o);
+    return link_output(s, o, n->mac, ETH_TYPE_IP4);
+}
+
+void neighbour_learn(struct inet *s, const struct inet_addr *addr, const uint8_t *mac, bool create) {
+    struct neighbour *n = hash_find(&s->neighbours.by_addr, addr);
+    struct list *node;
+    if (!n) {
+        if (!create || !(n = neighbour_new(s, addr))) return;
+        list_push_back(&s->neighbours.by_age, &n->link);
+    }
+    if (n->state == NEIGHBOUR_STATIC) return;
+    memcpy(n->mac, mac, INET_MAC_BYTES);
+    n->state = NEIGHBOUR_REACHABLE;
+    n->tries = 0;
+    n->used = false;
+    inet_timer_arm(s, &n->timer, s->now + NEIGHBOUR_REACHABLE_NS / 2 + rng_below(&s->rng, NEIGHBOUR_REACHABLE_NS));
+    n->queued = 0;
+    while ((node = list_pop_front(&n->queue)))
+        link_output_held(s, list_entry(node, struct held_frame, link), n->mac);
+}

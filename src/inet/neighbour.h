@@ -1,0 +1,39 @@
+/*
+ * Neighbours on the link: which MAC address an IP address has. An entry is INCOMPLETE while it is asked for, with
+ * packets waiting; REACHABLE for a while after each sign of life; then, if it was used, PROBING: still used, and asked
+ * one to one (RFC 1122 section 2.3.2.1); what does not answer is asked as INCOMPLETE again and at last forgotten.
+ */
+#ifndef INET_NEIGHBOUR_H
+#define INET_NEIGHBOUR_H
+
+#include "inet/stack.h"
+
+#define NEIGHBOUR_TRIES        3u
+#define NEIGHBOUR_RETRY_NS     NS_PER_S
+#define NEIGHBOUR_REACHABLE_NS (30 * NS_PER_S) /* times a random number between one half and three halves */
+
+enum neighbour_state { NEIGHBOUR_INCOMPLETE, NEIGHBOUR_REACHABLE, NEIGHBOUR_PROBING, NEIGHBOUR_STATIC };
+
+struct neighbour {
+    struct list link; /* in by_age */
+    struct inet_timer timer;
+    struct inet_addr addr;
+    uint8_t mac[INET_MAC_BYTES];
+    uint8_t state; /* enum neighbour_state */
+    uint8_t tries; /* requests without an answer, in this state */
+    bool used;     /* since its last sign of life, or since it was spared when the cache was full */
+    uint32_t queued;
+    struct list queue; /* struct held_frame */
+};
+
+/* 0, -ENOMEM. The static ones come from the configuration. */
+int neighbours_init(struct inet *s);
+void neighbours_fini(struct inet *s);
+
+/* Sends to a neighbour, or keeps the packet until it has answered. 0; -EAGAIN: no room; -ENOMEM; -ENOBUFS. */
+int neighbour_output(struct inet *s, struct out *o, const struct inet_addr *to);
+
+/* A sign of life; makes an entry where there is none if `create`. */
+void neighbour_learn(struct inet *s, const struct inet_addr *addr, const uint8_t *mac, bool create);
+
+#endif

@@ -1,0 +1,148 @@
+/* The stack as a whole: its beginning and end, time, and the loop to ourselves. */
+#include "inet/stack.h"
+
+#include "base/sys.h"
+#include "inet/arp.h"
+#include "inet/ip4.h"
+#include "inet/ip4_fragment.h"
+#include "inet/link.h"
+#include "inet/neighbour.h"
+#include "inet/wire_eth.h"
+
+static const struct inet_limits limit_defaults = {
+    .neighbours = 1024,
+    .neighbour_queue = 16,
+    .fragment_bytes = 4u << 20,
+    .loopback = 1024,
+    .icmp_per_second = 1000,
+};
+
+static void limits_default(struct inet_limits *l) {
+    uint32_t *value = (uint32_t *)l;
+    const uint32_t *preset = (const uint32_t *)&limit_defaults;
+    for (size_t i = 0; i < sizeof *l / sizeof *value; i++)
+        if (value[i] == 0) value[i] = preset[i];
+}
+
+static bool config_ok(const struct inet_config *c) {
+    if (c->mtu < INET_MTU_MIN || c->mtu > INET_MTU_MAX || c->addr_count > INET_ADDRS_MAX || !c->transmit ||
+        eth_is_group(c->mac) || ((c->offloads & INET_OFFLOAD_TSO) && !(c->offloads & INET_OFFLOAD_CSUM)))
+        return false;
+    for (uint32_t i = 0; i < c->addr_count; i++)
+        if (!inet_addr_is_ip4(&c->addrs[i].addr) || c->addrs[i].bits > 32) return false;
+    return inet_addr_is_any(&c->gateway) || inet_addr_is_ip4(&c->gateway);
+}
+
+int inet_new(struct inet **out, const struct inet_config *config, uint64_t now) {
+    if (!config_ok(config)) return -EINVAL;
+    struct inet *s = sys_calloc(1, sizeof *s);
+    if (!s) return -ENOMEM;
+    s->config = *config;
+    s->now = now;
+    limits_default(&s->config.limits);
+    memcpy(s->hash_seed, config->seed, sizeof s->hash_seed);
+    memcpy(s->secret, config->seed + sizeof s->hash_seed, sizeof s->secret);
+    /* What may show on the wire must not tell the keys, so the generator's seed is a hash of one under the other. */
+    rng_init(&s->rng, siphash24(s->secret, s->hash_seed, sizeof s->hash_seed));
+    for (uint32_t i = 0; i < IP_ID_BUCKETS; i++)
+        s->ip_ids[i] = (uint16_t)rng_next(&s->rng);
+    list_init(&s->loopback);
+    wheel_init(&s->wheel, now);
+    int error = neighbours_init(s);
+    if (!error && (error = fragments_init(s))) neighbours_fini(s);
+    if (error) {
+        sys_free(s);
+        return error;
+    }
+    arp_init(s);
+    *out = s;
+    return 0;
+}
+
+void inet_delete(struct inet *s) {
+    struct list *node;
+    while ((node = list_pop_front(&s->loopback)))
+        heap_free(list_entry(node, struct held_frame, link));
+    fragments_fini(s);
+    neighbours_fini(s);
+    sys_free(s);
+}
+
+void inet_input(struct inet *s, void *buf, uint32_t len, uint32_t flags, uint64_t now) {
+    s->now = now;
+    inet_count(s, frames_in);
+    struct packet p = {.at = buf, .len = len, .flags = flags};
+    link_input(s, &p);
+    if (!p.taken) heap_free(buf);
+}
+
+/* Only what is there now, so that two ends of one connection cannot keep us here. */
+static void loopback_deliver(struct inet *s) {
+    for (uint32_t n = s->loopback_count; n > 0; n--) {
+        struct held_frame *h = list_entry(list_pop_front(&s->loopback), struct held_frame, link);
+        s->loopback_count--;
+        struct packet p = {.at = h->bytes, .len = h->frame.bytes, .flags = INET_INPUT_CSUM_OK, .loop = true};
+        ip4_input(s, &p);
+        if (!p.taken) heap_free(h);
+    }
+}
+
+void inet_timers(struct inet *s, uint64_t now) {
+    struct timer *t;
+    s->now = now;
+    while ((t = wheel_expire(&s->wheel, now))) {
+        struct inet_timer *due = list_entry(t, struct inet_timer, timer);
+        due->fire(s, due);
+    }
+    loopback_deliver(s);
+}
+
+uint64_t inet_next_ns(struct inet *s) {
+    return s->loopback_count > 0 ? s->now : wheel_next_ns(&s->wheel);
+}
+
+bool token_bucket_take(struct token_bucket *b, uint32_t per_second, uint64_t now) {
+    uint32_t most = per_second / 20 + 1;
+    uint64_t interval = NS_PER_S / per_second, filled = interval ? (now - b->filled_ns) / interval : most;
+    if (filled >= most - b->tokens) {
+        b->tokens = most;
+        b->filled_ns = now;
+    } else {
+        b->tokens += (uint32_t)filled;
+        b->filled_ns += filled * interval;
+    }
+    if (b->tokens == 0) return false;
+    b->tokens--;
+    return true;
+}
+
+struct held_frame *out_hold(const struct out *o) {
+    struct held_frame *h = heap_alloc(sizeof *h + o->frame.bytes);
+    if (!h) return NULL;
+    h->frame = o->frame;
+    uint32_t at = out_header_bytes(o);
+    memcpy(h->bytes, o->at, at);
+    for (uint32_t i = 1; i < o->frame.count; at += o->frame.segments[i++].len)
+        memcpy(h->bytes + at, o->frame.segments[i].base, o->frame.segments[i].len);
+    return h;
+}
+
+const uint64_t *inet_counters(const struct inet *s) {
+    return s->counters;
+}
+
+static const struct {
+    const char *name, *text;
+} counters[] = {
+#define X(name, text) {#name, text},
+    INET_COUNTERS(X)
+#undef X
+};
+
+const char *inet_counter_name(enum inet_counter c) {
+    return counters[c].name;
+}
+
+const char *inet_counter_text(enum inet_counter c) {
+    return counters[c].text;
+}

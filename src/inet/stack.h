@@ -1,0 +1,143 @@
+/*
+ * The stack's own structure, and what all protocols share: packets on their way in, packets on their way out, timers
+ * that know what they are for.
+ */
+#ifndef INET_STACK_H
+#define INET_STACK_H
+
+#include "base/hash.h"
+#include "base/list.h"
+#include "base/rng.h"
+#include "base/wheel.h"
+#include "inet/inet.h"
+#include "mem/heap.h"
+
+#include <errno.h>
+
+#define NS_PER_MS 1000000ull
+#define NS_PER_S  1000000000ull
+
+struct inet_timer {
+    struct timer timer;
+    void (*fire)(struct inet *s, struct inet_timer *t);
+};
+
+static inline void inet_timer_init(struct inet_timer *t, void (*fire)(struct inet *s, struct inet_timer *t)) {
+    timer_init(&t->timer);
+    t->fire = fire;
+}
+
+/* A packet on its way in. Each layer moves `at` and `len` past its own header. */
+struct packet {
+    uint8_t *at;
+    uint32_t len;
+    uint32_t flags;    /* enum inet_input_flags */
+    const uint8_t *ip; /* its IP header, for ICMP errors; the whole packet lies behind it */
+    struct inet_addr from, to;
+    bool group; /* sent to more than this host, by its frame or its IP address */
+    bool loop;  /* from ourselves */
+    bool taken; /* the block's ownership has gone to somebody */
+};
+
+/* Makes the caller an owner of the block that the packet lies in. */
+static inline void packet_keep(struct packet *p) {
+    if (p->taken) heap_share(p->at);
+    p->taken = true;
+}
+
+/* A packet on its way out: payload in frame.segments from 1 on, headers written from the end of `room` to the front. */
+struct out {
+    struct inet_frame frame;
+    uint8_t *at; /* the first header byte so far */
+    uint8_t room[INET_HEADER_MAX];
+};
+
+static inline void out_init(struct out *o) {
+    o->frame.count = 1;
+    o->frame.bytes = 0;
+    o->frame.flags = 0;
+    o->frame.csum_start = o->frame.csum_offset = o->frame.header_bytes = o->frame.tso_bytes = 0;
+    o->at = o->room + INET_HEADER_MAX;
+}
+
+/* Adds payload; false: the frame has no segment left. */
+static inline bool out_add(struct out *o, const void *base, uint32_t len) {
+    if (o->frame.count == INET_FRAME_SEGMENTS) return false;
+    o->frame.segments[o->frame.count++] = (struct inet_segment){base, len};
+    o->frame.bytes += len;
+    return true;
+}
+
+/* Room for a header in front of what there is. */
+static inline uint8_t *out_push(struct out *o, uint32_t bytes) {
+    o->at -= bytes;
+    o->frame.bytes += bytes;
+    return o->at;
+}
+
+/* The header bytes written so far. */
+static inline uint32_t out_header_bytes(const struct out *o) {
+    return (uint32_t)(o->room + INET_HEADER_MAX - o->at);
+}
+
+/* A frame copied into one heap block, to wait. */
+struct held_frame {
+    struct list link;
+    struct inet_frame frame; /* the segments are made anew */
+    uint8_t bytes[];
+};
+
+/* A neighbour on the link; see neighbour.h. */
+struct neighbours {
+    struct hash by_addr;
+    struct list by_age;
+};
+
+struct fragments {
+    struct hash by_id;
+    struct list by_age;
+    size_t bytes; /* heap memory held */
+};
+
+struct token_bucket {
+    uint64_t filled_ns;
+    uint32_t tokens;
+};
+
+#define IP_ID_BUCKETS 64u
+
+struct inet {
+    struct inet_config config;
+    uint64_t now;
+    uint64_t counters[INET_COUNTER_COUNT];
+    struct rng rng;
+    uint8_t hash_seed[SIPHASH_KEY_BYTES], secret[SIPHASH_KEY_BYTES];
+    struct list loopback; /* struct held_frame, of IP packets */
+    uint32_t loopback_count;
+    struct neighbours neighbours;
+    struct fragments fragments;
+    struct token_bucket icmp_bucket;
+    uint64_t arp_defended_ns;
+    struct inet_timer announce;
+    uint32_t announcements;
+    uint16_t ip_ids[IP_ID_BUCKETS];
+    struct wheel wheel;
+};
+
+#define inet_count(s, name) ((s)->counters[INET_COUNTER_##name]++)
+
+static inline void inet_timer_arm(struct inet *s, struct inet_timer *t, uint64_t deadline_ns) {
+    wheel_arm(&s->wheel, &t->timer, deadline_ns);
+}
+
+static inline void inet_timer_cancel(struct inet *s, struct inet_timer *t) {
+    wheel_cancel(&s->wheel, &t->timer);
+}
+
+/* Takes a token where there is one; `per_second` flow in, up to a twentieth of that at a time. */
+bool token_bucket_take(struct token_bucket *b, uint32_t per_second, uint64_t now);
+
+/* Copies the frame with its headers. NULL: no memory. Freed with heap_free. */
+struct held_frame *out_hold(const struct out *o);
+
+#endif
