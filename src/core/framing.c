@@ -152,7 +152,7 @@ static void parse_header(struct framing *f) {
         bad_header(f);
         return;
     }
-    f->left = bytes - f->segs_left * LENGTH_BYTES;
+    f->left = bytes - (uint64_t)f->segs_left * LENGTH_BYTES;
     if (f->left > f->rt->config.frame_max_bytes) {
         counter_inc(&f->rt->counters, frame_too_large);
         fail(f, -EILSEQ);

@@ -3,21 +3,25 @@
 
 #include "libos/posix/libos.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 static const struct libos *const table[] = {
     &libos_posix,
+    NULL,
 };
 
 const struct libos *libos_at(size_t i) {
-    return i < sizeof table / sizeof *table ? table[i] : NULL;
+    for (size_t k = 0; table[k]; k++)
+        if (k == i) return table[k];
+    return NULL;
 }
 
-static int has_name(const struct libos *libos, const char *name) {
-    if (strcmp(libos->name, name) == 0) return 1;
+static bool has_name(const struct libos *libos, const char *name) {
+    if (strcmp(libos->name, name) == 0) return true;
     for (const char *const *alias = libos->aliases; *alias; alias++)
-        if (strcmp(*alias, name) == 0) return 1;
-    return 0;
+        if (strcmp(*alias, name) == 0) return true;
+    return false;
 }
 
 const struct libos *libos_find(const char *name) {

@@ -465,6 +465,18 @@ static void a_closed_listener_frees_its_port_at_once(void **state) {
     assert_ok(dmtr_close(again));
 }
 
+static void the_network_has_other_names(void **state) {
+    (void)state;
+    skip_without_engine();
+    static const char *const names[] = {"posix", "catnap", "linux"};
+    int qd;
+    for (size_t i = 0; i < 3; i++) {
+        assert_ok(dmtr_socket_on(&qd, names[i], AF_INET, SOCK_STREAM, 0));
+        assert_ok(dmtr_close(qd));
+    }
+    assert_int_equal(dmtr_socket_on(&qd, "nowhere", AF_INET, SOCK_STREAM, 0), ENODEV);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         both_engines(data_goes_both_ways),
@@ -489,6 +501,7 @@ int main(void) {
         both_engines(socket_options_reach_the_kernel),
         both_engines(a_queue_tells_who_carries_it_and_that_nothing_was_copied),
         both_engines(an_address_in_use_is_refused_and_free_after_close),
+        both_engines(the_network_has_other_names),
         both_engines(a_closed_listener_frees_its_port_at_once),
     };
     return cmocka_run_group_tests_name("posix tcp", tests, NULL, NULL);

@@ -168,8 +168,7 @@ static int uring_start(struct posix *px) {
     r = u->event_fd = SYS(eventfd, 0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (r >= 0) r = uring_buffers_init(u);
     if (!r) r = uring_files_init(u);
-    px->poller =
-        (struct poller){.poll = uring_poll, .prepare = uring_prepare, .sleep = uring_sleep, .fd = u->event_fd};
+    px->poller = (struct poller){.poll = uring_poll, .prepare = uring_prepare, .sleep = uring_sleep, .fd = u->event_fd};
     if (!r) r = runtime_poller_add(rt, &px->poller);
     if (!r) return 0;
     log_at(&rt->log, level, "io_uring: cannot be used: %s", strerror(-r));

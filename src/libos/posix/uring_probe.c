@@ -6,7 +6,10 @@
 /* Completions per submission entry: a multishot request has many. */
 #define CQ_PER_SQ 4
 
-/* The kernel runs completions only when this thread enters it, and says in shared memory when that is worth it. */
+/*
+ * The kernel works for this thread only when it enters, and says in shared memory when that is worth it. On the second
+ * rung it works in any system call, so that it may receive ahead as much as there are buffers.
+ */
 static const unsigned flag_ladder[] = {
     IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG, /* Linux 6.1 */
     IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,  /* Linux 6.0 */
