@@ -27,7 +27,7 @@ static void expect_echo_reply(struct host *h, uint32_t bytes) {
     uint32_t have = 0;
     for (bool more = true; more;) {
         const struct wire_frame *f = host_sent(h);
-        struct ip4_header ip;
+        struct ip4_header ip = {0};
         assert_non_null(f);
         assert_true(f->len <= ETH_HEADER_BYTES + h->config.mtu);
         assert_true(ip4_parse(&ip, f->bytes + ETH_HEADER_BYTES, f->len - ETH_HEADER_BYTES));
