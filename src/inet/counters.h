@@ -43,6 +43,10 @@
     X(icmp_unmatched, "ICMP errors that name no live flow")                                                            \
     X(icmp_echo_replies, "Echo requests answered")                                                                     \
     X(icmp_errors_out, "ICMP errors sent")                                                                             \
-    X(icmp_rate_limit, "ICMP errors not sent because of their rate")
+    X(icmp_rate_limit, "ICMP errors not sent because of their rate")                                                   \
+    X(udp_bad_header, "UDP datagrams with a bad length or without a source port")                                      \
+    X(udp_bad_checksum, "UDP datagrams with a bad checksum")                                                           \
+    X(udp_no_port, "UDP datagrams for a port nobody receives on")                                                      \
+    X(udp_receive_limit, "UDP datagrams dropped because those before were not received")
 
 #endif

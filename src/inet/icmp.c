@@ -3,6 +3,7 @@
 
 #include "base/csum.h"
 #include "inet/ip4.h"
+#include "inet/udp_input.h"
 
 #define ERROR_PACKET_MAX 576u /* RFC 1812 section 4.3.2.3 */
 
@@ -38,10 +39,32 @@ static void echo_reply(struct inet *s, const struct packet *p) {
     icmp_output(s, &o, header, p);
 }
 
-/* The packet an error speaks of, ours if all is right, from its IP header on. */
+static int unreachable_errno(uint8_t code) {
+    static const int errors[] = {-ENETUNREACH, -EHOSTUNREACH, -ENOPROTOOPT, -ECONNREFUSED, -EMSGSIZE};
+    return code < sizeof errors / sizeof *errors ? errors[code] : -EHOSTUNREACH;
+}
+
+/* The packet an error speaks of, from its IP header on: ours if all is right, and of a flow that lives. */
 static void icmp_about(struct inet *s, const uint8_t *ip, uint32_t len, const struct icmp_header *icmp) {
-    (void)ip, (void)len, (void)icmp;
-    inet_count(s, icmp_unmatched);
+    struct ip4_header h;
+    uint16_t total = len >= IP4_HEADER_BYTES ? wire_get16(ip + 2) : 0;
+    /* It may be cut, but not within the eight bytes that name the flow. */
+    if (total == 0 || !ip4_parse(&h, ip, total) || len < h.header_bytes + ICMP_QUOTE_MIN ||
+        total < h.header_bytes + ICMP_QUOTE_MIN || h.fragment_offset > 0) {
+        inet_count(s, icmp_bad);
+        return;
+    }
+    const uint8_t *ports = ip + h.header_bytes;
+    struct inet_flow flow = {
+        .local = inet_addr_ip4(h.from),
+        .remote = inet_addr_ip4(h.to),
+        .local_port = wire_get16(ports),
+        .remote_port = wire_get16(ports + 2),
+    };
+    int error = icmp->type == ICMP_UNREACHABLE     ? unreachable_errno(icmp->code)
+                : icmp->type == ICMP_TIME_EXCEEDED ? -EHOSTUNREACH
+                                                   : -EPROTO;
+    if (h.protocol != IP_UDP || !udp_error(s, &flow, error)) inet_count(s, icmp_unmatched);
 }
 
 void icmp_local_unreachable(struct inet *s, const uint8_t *ip, uint32_t len) {

@@ -6,6 +6,7 @@
 #include "inet/link.h"
 #include "inet/neighbour.h"
 #include "inet/route.h"
+#include "inet/udp_input.h"
 #include "inet/wire_eth.h"
 
 enum ip4_option { IP4_OPTION_END = 0, IP4_OPTION_NOP = 1, IP4_OPTION_LSRR = 131, IP4_OPTION_SSRR = 137 };
@@ -73,6 +74,9 @@ void ip4_deliver(struct inet *s, struct packet *p, uint8_t protocol) {
     switch (protocol) {
     case IP_ICMP:
         icmp_input(s, p);
+        break;
+    case IP_UDP:
+        udp_input(s, p);
         break;
     default:
         inet_count(s, ip_unknown_protocol);

@@ -7,6 +7,8 @@
 #include "inet/ip4_fragment.h"
 #include "inet/link.h"
 #include "inet/neighbour.h"
+#include "inet/socket_event.h"
+#include "inet/udp_input.h"
 #include "inet/wire_eth.h"
 
 static const struct inet_limits limit_defaults = {
@@ -33,6 +35,33 @@ static bool config_ok(const struct inet_config *c) {
     return inet_addr_is_any(&c->gateway) || inet_addr_is_ip4(&c->gateway);
 }
 
+/* In order of beginning; the end is in the other. */
+static const struct {
+    int (*init)(struct inet *s);
+    void (*fini)(struct inet *s);
+} parts[] = {
+    {neighbours_init, neighbours_fini},
+    {fragments_init, fragments_fini},
+    {udp_init, udp_fini},
+};
+#define PART_COUNT (sizeof parts / sizeof *parts)
+
+static void parts_fini(struct inet *s, size_t begun) {
+    while (begun-- > 0)
+        parts[begun].fini(s);
+}
+
+static int parts_init(struct inet *s) {
+    for (size_t i = 0; i < PART_COUNT; i++) {
+        int error = parts[i].init(s);
+        if (error) {
+            parts_fini(s, i);
+            return error;
+        }
+    }
+    return 0;
+}
+
 int inet_new(struct inet **out, const struct inet_config *config, uint64_t now) {
     if (!config_ok(config)) return -EINVAL;
     struct inet *s = sys_calloc(1, sizeof *s);
@@ -47,9 +76,9 @@ int inet_new(struct inet **out, const struct inet_config *config, uint64_t now) 
     for (uint32_t i = 0; i < IP_ID_BUCKETS; i++)
         s->ip_ids[i] = (uint16_t)rng_next(&s->rng);
     list_init(&s->loopback);
+    list_init(&s->ready);
     wheel_init(&s->wheel, now);
-    int error = neighbours_init(s);
-    if (!error && (error = fragments_init(s))) neighbours_fini(s);
+    int error = parts_init(s);
     if (error) {
         sys_free(s);
         return error;
@@ -63,8 +92,7 @@ void inet_delete(struct inet *s) {
     struct list *node;
     while ((node = list_pop_front(&s->loopback)))
         heap_free(list_entry(node, struct held_frame, link));
-    fragments_fini(s);
-    neighbours_fini(s);
+    parts_fini(s, PART_COUNT);
     sys_free(s);
 }
 
@@ -99,6 +127,15 @@ void inet_timers(struct inet *s, uint64_t now) {
 
 uint64_t inet_next_ns(struct inet *s) {
     return s->loopback_count > 0 ? s->now : wheel_next_ns(&s->wheel);
+}
+
+struct inet_socket *inet_next_event(struct inet *s, uint32_t *events) {
+    struct list *node = list_first(&s->ready);
+    if (!node) return NULL;
+    struct inet_socket *k = list_entry(node, struct inet_socket, ready);
+    *events = k->events;
+    socket_forget(k);
+    return k;
 }
 
 bool token_bucket_take(struct token_bucket *b, uint32_t per_second, uint64_t now) {

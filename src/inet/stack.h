@@ -117,6 +117,8 @@ struct inet {
     struct neighbours neighbours;
     struct fragments fragments;
     struct token_bucket icmp_bucket;
+    struct hash udp_bound;
+    struct list ready; /* sockets with events */
     uint64_t arp_defended_ns;
     struct inet_timer announce;
     uint32_t announcements;

@@ -218,7 +218,9 @@ static void errors_are_not_answered_with_errors(void **state) {
     struct host *h = &w->hosts[0];
     uint8_t p[128] = {0};
     uint32_t len = frame_ip4(p, IP_ICMP, 36);
+    struct ip4_header about = {.from = IP(10, 0, 0, 1), .to = IP(10, 0, 0, 2), .protocol = IP_UDP, .total_bytes = 500};
     icmp_emit(p + HEADERS, ICMP_UNREACHABLE, ICMP_PORT_UNREACHABLE);
+    ip4_emit(p + HEADERS + ICMP_HEADER_BYTES, &about);
     wire_store16(p + HEADERS + 2, csum_finish(csum_add(0, p + HEADERS, 36)));
     host_receive(h, p, len);
     assert_int_equal(counted(h, icmp_unmatched), 1);

@@ -1,0 +1,34 @@
+/* Events from the protocols' side, and the choice of ports. */
+#ifndef INET_SOCKET_EVENT_H
+#define INET_SOCKET_EVENT_H
+
+#include "inet/socket.h"
+#include "inet/stack.h"
+
+#define PORT_EPHEMERAL_FIRST 32768u
+#define PORT_EPHEMERAL_COUNT 28232u /* up to 60999, Linux's range */
+
+static inline void socket_init(struct inet_socket *k, enum inet_socket_kind kind, void *user) {
+    list_init(&k->ready);
+    k->user = user;
+    k->kind = (uint8_t)kind;
+    k->events = 0;
+}
+
+static inline void socket_event(struct inet *s, struct inet_socket *k, uint8_t events) {
+    if (k->events == 0) list_push_back(&s->ready, &k->ready);
+    k->events |= events;
+}
+
+/* The socket goes: nothing is to be told any more. */
+static inline void socket_forget(struct inet_socket *k) {
+    if (k->events) list_remove(&k->ready);
+    k->events = 0;
+}
+
+/* The ith port to try, from a random start (RFC 6056 section 3.3.1). */
+static inline uint16_t port_candidate(uint32_t start, uint32_t i) {
+    return (uint16_t)(PORT_EPHEMERAL_FIRST + (start + i) % PORT_EPHEMERAL_COUNT);
+}
+
+#endif

@@ -1,0 +1,273 @@
+/*
+ * UDP. A socket stands in one table, under its own address (or the wildcard) and port; a connected one refuses what
+ * comes from others.
+ */
+#include "inet/udp.h"
+
+#include "base/sys.h"
+#include "inet/icmp.h"
+#include "inet/ip4.h"
+#include "inet/route.h"
+#include "inet/socket_event.h"
+#include "inet/udp_input.h"
+#include "inet/wire_udp.h"
+
+#define UDP_SOCKETS_MAX (1u << 20)
+#define RECEIVE_LIMIT   212992u /* Linux's */
+#define QUEUE_FIRST     16u
+#define QUEUE_MAX       4096u
+
+struct udp_socket {
+    struct inet_socket socket;
+    struct inet *stack;
+    struct inet_endpoint local, remote;
+    bool bound, connected;
+    int error;                  /* to be told once; a negative errno */
+    uint32_t receive_limit;     /* bytes of heap memory */
+    uint32_t received;          /* of those, in use */
+    struct udp_datagram *queue; /* ring; NULL until the first */
+    uint32_t room, head, count;
+};
+
+static uint32_t charge_of(const struct udp_datagram *d) {
+    return (uint32_t)sizeof *d + (d->payload.base ? (uint32_t)heap_usable_size(heap_block(d->payload.base)) : 0);
+}
+
+static struct inet_flow key_of(const struct inet_endpoint *local) {
+    struct inet_flow key = {.local_port = local->port};
+    if (!inet_addr_is_any(&local->addr)) key.local = local->addr;
+    return key;
+}
+
+static struct udp_socket *bound_to(const struct inet *s, const struct inet_addr *addr, uint16_t port) {
+    struct inet_endpoint local = {.port = port};
+    if (addr) local.addr = *addr;
+    struct inet_flow key = key_of(&local);
+    return hash_find(&s->udp_bound, &key);
+}
+
+int udp_init(struct inet *s) {
+    return hash_init(&s->udp_bound, sizeof(struct inet_flow), UDP_SOCKETS_MAX, s->hash_seed);
+}
+
+static void udp_free(struct udp_socket *u) {
+    struct udp_datagram d;
+    u->error = 0;
+    while (udp_receive(u, &d) == 0)
+        if (d.payload.base) heap_free(d.payload.base);
+    socket_forget(&u->socket);
+    sys_free(u->queue);
+    sys_free(u);
+}
+
+void udp_fini(struct inet *s) {
+    struct udp_socket *u;
+    uint64_t at = 0;
+    while ((u = hash_next(&s->udp_bound, &at, NULL)))
+        udp_free(u);
+    hash_fini(&s->udp_bound);
+}
+
+int udp_open(struct inet *s, struct udp_socket **out, void *user) {
+    struct udp_socket *u = sys_calloc(1, sizeof *u);
+    if (!u) return -ENOMEM;
+    socket_init(&u->socket, INET_UDP, user);
+    u->stack = s;
+    u->receive_limit = RECEIVE_LIMIT;
+    *out = u;
+    return 0;
+}
+
+void udp_close(struct udp_socket *u) {
+    struct inet_flow key = key_of(&u->local);
+    if (u->bound) hash_remove(&u->stack->udp_bound, &key);
+    udp_free(u);
+}
+
+/* The wildcard takes a port on all addresses, so it goes with no other. */
+static bool port_is_free(const struct inet *s, const struct inet_endpoint *local) {
+    if (bound_to(s, NULL, local->port)) return false;
+    if (!inet_addr_is_any(&local->addr)) return !bound_to(s, &local->addr, local->port);
+    for (uint32_t i = 0; i < s->config.addr_count; i++)
+        if (bound_to(s, &s->config.addrs[i].addr, local->port)) return false;
+    return true;
+}
+
+static int port_choose(struct inet *s, struct inet_endpoint *local) {
+    uint32_t start = (uint32_t)rng_below(&s->rng, PORT_EPHEMERAL_COUNT);
+    for (uint32_t i = 0; i < PORT_EPHEMERAL_COUNT; i++) {
+        local->port = port_candidate(start, i);
+        if (port_is_free(s, local)) return 0;
+    }
+    return -EADDRNOTAVAIL;
+}
+
+int udp_bind(struct udp_socket *u, const struct inet_endpoint *local) {
+    struct inet *s = u->stack;
+    struct inet_endpoint at = *local;
+    if (u->bound) return -EINVAL;
+    if (!inet_addr_is_any(&at.addr) && !(inet_addr_is_ip4(&at.addr) && route_is_own(s, inet_addr_to_ip4(&at.addr))))
+        return -EADDRNOTAVAIL;
+    if (at.port == 0) {
+        int error = port_choose(s, &at);
+        if (error) return error;
+    } else if (!port_is_free(s, &at)) {
+        return -EADDRINUSE;
+    }
+    struct inet_flow key = key_of(&at);
+    int error = hash_insert(&s->udp_bound, &key, u);
+    if (error) return error == -ENOMEM ? error : -EADDRNOTAVAIL;
+    u->local = at;
+    u->bound = true;
+    return 0;
+}
+
+static int bind_anywhere(struct udp_socket *u) {
+    struct inet_endpoint any = {.port = 0};
+    return u->bound ? 0 : udp_bind(u, &any);
+}
+
+int udp_connect(struct udp_socket *u, const struct inet_endpoint *remote) {
+    if (!inet_addr_is_ip4(&remote->addr) || remote->port == 0) return -EINVAL;
+    if (route_find(u->stack, inet_addr_to_ip4(&remote->addr)).kind == ROUTE_NONE) return -ENETUNREACH;
+    int error = bind_anywhere(u);
+    if (error) return error;
+    u->remote = *remote;
+    u->connected = true;
+    return 0;
+}
+
+static int take_error(struct udp_socket *u) {
+    int error = u->error;
+    u->error = 0;
+    return error;
+}
+
+int udp_send(struct udp_socket *u, const struct inet_segment *segments, uint32_t count, const struct inet_endpoint *to,
+             uint64_t now) {
+    struct inet *s = u->stack;
+    struct out o;
+    s->now = now;
+    int error = take_error(u);
+    if (error) return error;
+    if (!to && !u->connected) return -EDESTADDRREQ;
+    if (!to) to = &u->remote;
+    if (!inet_addr_is_ip4(&to->addr) || to->port == 0) return -EINVAL;
+    if ((error = bind_anywhere(u))) return error;
+    out_init(&o);
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        bytes += segments[i].len;
+        if (bytes > UDP_PAYLOAD_MAX) return -EMSGSIZE;
+        if (segments[i].len > 0 && !out_add(&o, segments[i].base, segments[i].len)) return -EINVAL;
+    }
+    struct udp_header h = {u->local.port, to->port, (uint16_t)(UDP_HEADER_BYTES + bytes), true};
+    udp_emit(out_push(&o, UDP_HEADER_BYTES), &h);
+    struct ip4_send send = {
+        .from = inet_addr_to_ip4(&u->local.addr),
+        .to = inet_addr_to_ip4(&to->addr),
+        .protocol = IP_UDP,
+        .ttl = IP4_TTL,
+        .has_checksum = true,
+        .checksum_offset = UDP_CHECKSUM_OFFSET,
+    };
+    return ip4_output(s, &o, &send);
+}
+
+int udp_receive(struct udp_socket *u, struct udp_datagram *out) {
+    int error = take_error(u);
+    if (error) return error;
+    if (u->count == 0) return -EAGAIN;
+    *out = u->queue[u->head];
+    u->head = (u->head + 1) & (u->room - 1);
+    u->count--;
+    u->received -= charge_of(out);
+    return 0;
+}
+
+/* Room for one more in the ring, which doubles up to its bound. */
+static bool queue_room(struct udp_socket *u) {
+    if (u->count < u->room) return true;
+    if (u->room == QUEUE_MAX) return false;
+    uint32_t room = u->room ? u->room * 2 : QUEUE_FIRST;
+    struct udp_datagram *queue = sys_calloc(room, sizeof *queue);
+    if (!queue) return false;
+    for (uint32_t i = 0; i < u->count; i++)
+        queue[i] = u->queue[(u->head + i) & (u->room - 1)];
+    sys_free(u->queue);
+    u->queue = queue;
+    u->room = room;
+    u->head = 0;
+    return true;
+}
+
+static void deliver(struct udp_socket *u, struct packet *p, uint16_t from_port) {
+    struct udp_datagram d = {
+        .from = {p->from, from_port},
+        .to = p->to,
+        .payload = {p->len > 0 ? p->at : NULL, p->len},
+    };
+    uint32_t charge = charge_of(&d);
+    if (charge > u->receive_limit - u->received || !queue_room(u)) {
+        inet_count(u->stack, udp_receive_limit);
+        return;
+    }
+    if (d.payload.base) packet_keep(p);
+    u->received += charge;
+    u->queue[(u->head + u->count++) & (u->room - 1)] = d;
+    socket_event(u->stack, &u->socket, INET_EVENT_READABLE);
+}
+
+static bool receives_from(const struct udp_socket *u, const struct inet_addr *from, uint16_t port) {
+    return !u->connected || (u->remote.port == port && inet_addr_equal(&u->remote.addr, from));
+}
+
+static struct udp_socket *receiver(const struct inet *s, const struct inet_addr *to, uint16_t port) {
+    struct udp_socket *u = bound_to(s, to, port);
+    return u ? u : bound_to(s, NULL, port);
+}
+
+void udp_input(struct inet *s, struct packet *p) {
+    struct udp_header h;
+    if (!udp_parse(&h, p->at, p->len) || h.from_port == 0) {
+        inet_count(s, udp_bad_header);
+        return;
+    }
+    p->len = h.bytes;
+    if (h.has_checksum && !(p->flags & INET_INPUT_CSUM_OK)) {
+        uint64_t sum = ip4_pseudo_sum(inet_addr_to_ip4(&p->from), inet_addr_to_ip4(&p->to), IP_UDP, h.bytes);
+        if (csum_fold(csum_add(sum, p->at, h.bytes)) != 0xffff) {
+            inet_count(s, udp_bad_checksum);
+            return;
+        }
+    }
+    struct udp_socket *u = receiver(s, &p->to, h.to_port);
+    if (!u || !receives_from(u, &p->from, h.from_port)) {
+        inet_count(s, udp_no_port);
+        icmp_error(s, p, ICMP_UNREACHABLE, ICMP_PORT_UNREACHABLE);
+        return;
+    }
+    p->at += UDP_HEADER_BYTES;
+    p->len -= UDP_HEADER_BYTES;
+    deliver(u, p, h.from_port);
+}
+
+bool udp_error(struct inet *s, const struct inet_flow *flow, int error) {
+    struct udp_socket *u = receiver(s, &flow->local, flow->local_port);
+    if (!u || !u->connected || !receives_from(u, &flow->remote, flow->remote_port)) return false;
+    u->error = error;
+    socket_event(s, &u->socket, INET_EVENT_READABLE);
+    return true;
+}
+
+void udp_set_receive_limit(struct udp_socket *u, uint32_t bytes) {
+    u->receive_limit = bytes > u->received ? bytes : u->received;
+}
+
+struct inet_endpoint udp_local(const struct udp_socket *u) {
+    return u->local;
+}
+
+struct inet_endpoint udp_remote(const struct udp_socket *u) {
+    return u->remote;
+}
