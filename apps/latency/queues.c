@@ -164,12 +164,11 @@ static uint64_t run_wait_next(uint64_t n, uint64_t unused) {
     return dmtr_now_ns() - begin;
 }
 
-#define WAITS(n)                                                                                                        \
-    {"wait-any-" #n, "message found by dmtr_wait_any among " #n, n, begin_one_busy, run_wait_any, end_queues},          \
-        {"wait-any-turn-" #n, "the same, all in turn", n, begin_all_busy, run_wait_any, end_queues},                    \
-        {"wait-next-" #n, "message found by dmtr_wait_next_n among " #n, n, begin_one_busy, run_wait_next, end_queues}, \
-    {                                                                                                                   \
-        "wait-next-turn-" #n, "the same, all in turn", n, begin_all_busy, run_wait_next, end_queues                     \
+#define WAITS(n)                                                                                                       \
+    {"wait-any-" #n, "message found by dmtr_wait_any among " #n, n, begin_one_busy, run_wait_any, end_queues},         \
+        {"wait-any-turn-" #n, "the same, all in turn", n, begin_all_busy, run_wait_any, end_queues},                   \
+        {"wait-next-" #n, "found by dmtr_wait_next_n among " #n, n, begin_one_busy, run_wait_next, end_queues}, {      \
+        "wait-next-turn-" #n, "the same, all in turn", n, begin_all_busy, run_wait_next, end_queues                    \
     }
 
 const struct component queue_components[] = {
