@@ -87,56 +87,53 @@ struct chunk {
 
 enum sock_state { SOCK_NEW, SOCK_LISTENING, SOCK_CONNECTING, SOCK_CONNECTED };
 
+/* What each push and pop touches comes first: with many connections the cache lines of a socket are what it costs. */
 struct sock {
     struct queue q;
     struct posix *px;
-    struct list link; /* px->socks */
     int fd;
     uint8_t state;
     bool stream;
-    bool closed;              /* by the application */
-    bool eof;                 /* the peer has finished sending, or we do not listen any more */
-    bool more;                /* the last receive filled its buffer: try again before waiting */
-    bool waits;               /* counted in px->waiting */
-    bool engine_reads;        /* the engine looks out for data */
-    bool shut_wr;             /* the application will push no more */
-    bool fin_sent;            /* ... and the kernel was told */
-    bool linger_on;           /* SO_LINGER */
-    uint16_t zerocopy_copied; /* zero-copy sends in a row that were copies */
-    int linger_s;
+    bool closed;           /* by the application */
+    bool eof;              /* the peer has finished sending, or we do not listen any more */
+    bool more;             /* the last receive filled its buffer: try again before waiting */
+    bool waits;            /* counted in px->waiting */
+    bool engine_reads;     /* the engine looks out for data */
+    bool sending;          /* the first of pushes is with the engine */
+    bool shut_wr;          /* the application will push no more */
+    bool fin_sent;         /* ... and the kernel was told */
     int error, send_error; /* why receiving and sending ended, negative; 0: they go on */
-
-    struct list direct;  /* px->direct, self-linked if not in it */
-    struct list waiters; /* pops, or accepts of a listener */
+    struct list waiters;   /* pops, or accepts of a listener */
     struct list chunks;
-    uint64_t held_bytes; /* sum of the chunks' charges */
-
     struct list pushes;  /* not yet all in the kernel, in order */
     struct list sent;    /* in the kernel, but not complete: zero-copy, or not acknowledged */
-    bool sending;        /* the first of pushes is with the engine */
+    struct list direct;  /* px->direct, self-linked if not in it */
     uint64_t sent_bytes; /* taken by the kernel so far */
-
-    struct op *connect_op, *close_op;
-    int close_error;
-    struct list backlog; /* listener: connections accepted ahead; such a connection: its link */
-    uint32_t backlog_len;
-
-    struct runtime_timer timer; /* acknowledgements, lingering, accepting again */
-    uint64_t timer_ns;          /* its present interval; 0: not running */
-    uint64_t linger_deadline_ns, outq;
-
+    uint64_t held_bytes; /* sum of the chunks' charges */
     union {
         struct {
             struct evloop_item item;
         } epoll;
         struct {
-            struct list todo;
             uint16_t wanted, armed; /* enum uring_request bits */
             uint32_t inflight;      /* requests whose last completion is to come */
             bool pausing;           /* the receive is being cancelled */
             bool released;
+            struct list todo;
         } uring;
     };
+
+    bool linger_on; /* SO_LINGER */
+    int linger_s;
+    uint16_t zerocopy_copied; /* zero-copy sends in a row that were copies */
+    int close_error;
+    struct op *connect_op, *close_op;
+    struct list link;    /* px->socks */
+    struct list backlog; /* listener: connections accepted ahead; such a connection: its link */
+    uint32_t backlog_len;
+    struct runtime_timer timer; /* acknowledgements, lingering, accepting again */
+    uint64_t timer_ns;          /* its present interval; 0: not running */
+    uint64_t linger_deadline_ns, outq;
 };
 
 /* Phases of a push in op->backend. */
