@@ -2,6 +2,7 @@
 #include "api_test.h"
 
 #include <ctype.h>
+#include <fcntl.h>
 
 static bool starts_with(const dmtr_sgarray_t *sga, void *arg) {
     return sga->sga_segs[0].sgaseg_len && *(char *)sga->sga_segs[0].sgaseg_buf == *(const char *)arg;
@@ -258,6 +259,25 @@ static void an_operator_closed_with_pushes_outstanding_still_delivers(void **sta
     expect_pop_text(b, "2");
 }
 
+static void a_source_that_is_busy_when_closed_may_outlive_its_operator(void **state) {
+    (void)state;
+    for (int kind = 0; kind < 4; kind++) {
+        int calls = 0, file, qd;
+        assert_ok(dmtr_open(&file, "/proc/self/exe", O_RDONLY));
+        int ops[] = {new_filter(file, "a"), new_merge(file, new_queue()), new_sort(file), -1};
+        assert_ok(dmtr_map(&ops[3], file, to_upper, &calls));
+        qd = ops[kind];
+        dmtr_qtoken_t qt = pop_begin(qd);
+        assert_ok(dmtr_close(file));
+        assert_ok(dmtr_close(qd));
+        dmtr_qresult_t qr;
+        dmtr_wait_timed(&qr, qt, HANG); /* canceled, or, where the device was quick, its data */
+        if (!qr.qr_error) assert_ok(dmtr_sgafree(&qr.qr_value.sga));
+        assert_ok(dmtr_fini());
+        assert_ok(dmtr_init(0, NULL));
+    }
+}
+
 static void results_left_in_operators_are_freed_with_the_runtime(void **state) {
     (void)state;
     int a = new_queue(), sort = new_sort(a), merge = new_merge(a, new_queue());
@@ -282,6 +302,7 @@ int main(void) {
         api_test(closing_a_source_ends_operations_with_ecanceled),
         api_test(closing_an_operator_leaves_its_sources),
         api_test(an_operator_closed_with_pushes_outstanding_still_delivers),
+        api_test(a_source_that_is_busy_when_closed_may_outlive_its_operator),
         api_test(results_left_in_operators_are_freed_with_the_runtime),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

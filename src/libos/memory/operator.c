@@ -34,7 +34,10 @@ int source_pop(struct dmtr_runtime *rt, struct source *s, uint64_t limit, op_don
 void source_cancel(struct dmtr_runtime *rt, struct source *s) {
     if (!s->pop || s->pop->state != OP_PENDING) return;
     struct queue *q = source_queue(rt, s);
-    if (q) queue_cancel(q, s->pop);
+    if (q)
+        queue_cancel(q, s->pop);
+    else
+        op_drop(rt, s->pop); /* a closed source whose device still works on it */
     s->pop = NULL;
 }
 
