@@ -1,13 +1,13 @@
 /* echo-client: sends requests to an echo server, checks every byte of the replies and reports what they took. */
 #include "net.h"
 #include "options.h"
+#include "program.h"
 #include "qdmap.h"
 #include "workload.h"
 
 #include <dmtr/dmtr.h>
 #include <errno.h>
 #include <netinet/tcp.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,36 +41,21 @@ struct client {
     struct qdmap by_qd;
 };
 
-static volatile sig_atomic_t stopped;
-static dmtr_runtime_t runtime;
-
-static void stop(int signal) {
-    (void)signal;
-    stopped = 1;
-    dmtr_wake(runtime);
-}
-
-static int fail(const char *what, int error) {
-    fprintf(stderr, "echo-client: %s: %s\n", what, strerror(error));
-    return -1;
-}
-
 /* A connected queue with its first pop outstanding. */
 static int connect_one(struct client *c, struct connection *conn) {
     int type = options.udp ? SOCK_DGRAM : SOCK_STREAM, family = c->server.sa.sa_family, one = 1, r;
     char text[ADDRESS_TEXT];
     dmtr_qtoken_t qt;
     dmtr_qresult_t qr;
-    r = options.network ? dmtr_socket_on(&conn->qd, options.network, family, type, 0)
-                        : dmtr_socket(&conn->qd, family, type, 0);
-    if (r != 0) return fail("socket", r);
+    r = program_socket(&conn->qd, options.network, family, type);
+    if (r != 0) return program_fail("socket", r);
     if (!options.udp) dmtr_setsockopt(conn->qd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     if (options.framed && (r = dmtr_setsockopt(conn->qd, DMTR_SOL_QUEUE, DMTR_SO_FRAMED, &one, sizeof one)) != 0)
-        return fail("framed", r);
+        return program_fail("framed", r);
     r = dmtr_connect(&qt, conn->qd, &c->server.sa, c->server.len);
     if (r == 0) r = dmtr_wait_timed(&qr, qt, (uint64_t)(c->w.o.timeout * 1e9));
     if (r == 0) r = dmtr_pop(&qt, conn->qd);
-    if (r != 0) return fail(address_format(&c->server.sa, text), r);
+    if (r != 0) return program_fail(address_format(&c->server.sa, text), r);
     qdmap_put(&c->by_qd, conn->qd, conn);
     return 0;
 }
@@ -78,11 +63,11 @@ static int connect_one(struct client *c, struct connection *conn) {
 static int send_request(struct client *c, struct connection *conn, uint64_t now) {
     dmtr_sgarray_t sga = dmtr_sgaalloc(c->w.o.size);
     dmtr_qtoken_t qt;
-    if (sga.sga_numsegs == 0) return fail("sgaalloc", ENOMEM);
+    if (sga.sga_numsegs == 0) return program_fail("sgaalloc", ENOMEM);
     workload_begin(&c->w, conn->flow, now, sga.sga_segs[0].sgaseg_buf);
     int r = dmtr_push(&qt, conn->qd, &sga);
     dmtr_sgafree(&sga);
-    return r == 0 ? 0 : fail("push", r);
+    return r == 0 ? 0 : program_fail("push", r);
 }
 
 /* Closed loop: as many requests as the connection may have. */
@@ -110,7 +95,7 @@ static int received(struct client *c, struct connection *conn, dmtr_qresult_t *q
     dmtr_qtoken_t qt;
     size_t len = 0;
     int r = 0;
-    if (qr->qr_error) return fail("pop", qr->qr_error);
+    if (qr->qr_error) return program_fail("pop", qr->qr_error);
     if (sga->sga_numsegs == 0 && !options.udp) {
         fprintf(stderr, "echo-client: the server closed the connection\n");
         return -1;
@@ -124,13 +109,13 @@ static int received(struct client *c, struct connection *conn, dmtr_qresult_t *q
         r = workload_input(&c->w, conn->flow, sga->sga_segs[i].sgaseg_buf, sga->sga_segs[i].sgaseg_len, now);
     dmtr_sgafree(sga);
     if (r == 0) r = fill(c, conn, now); /* before the pop: the request is what the other side waits for */
-    if (r == 0 && (r = dmtr_pop(&qt, conn->qd)) != 0) return fail("pop", r);
+    if (r == 0 && (r = dmtr_pop(&qt, conn->qd)) != 0) return program_fail("pop", r);
     return r;
 }
 
 static int handle(struct client *c, dmtr_qresult_t *qr, uint64_t now) {
     struct connection *conn = qdmap_get(&c->by_qd, qr->qr_qd);
-    if (qr->qr_opcode == DMTR_OPC_PUSH && qr->qr_error) return fail("push", qr->qr_error);
+    if (qr->qr_opcode == DMTR_OPC_PUSH && qr->qr_error) return program_fail("push", qr->qr_error);
     return conn && qr->qr_opcode == DMTR_OPC_POP ? received(c, conn, qr, now) : 0;
 }
 
@@ -138,12 +123,12 @@ static int work(struct client *c) {
     static dmtr_qresult_t results[BATCH];
     uint64_t now = dmtr_now_ns();
     if (fill_all(c, now) != 0) return -1;
-    while (!stopped && !workload_finished(&c->w, now)) {
+    while (!program_stopped() && !workload_finished(&c->w, now)) {
         uint64_t wake = workload_wake_ns(&c->w);
         int got = 0, lost;
         int r = dmtr_wait_next_n(results, BATCH, &got, wake > now ? wake - now : 0);
         now = dmtr_now_ns();
-        if (r != 0 && r != ETIMEDOUT && r != EINTR) return fail("wait", r);
+        if (r != 0 && r != ETIMEDOUT && r != EINTR) return program_fail("wait", r);
         for (int i = 0; r == 0 && i < got; i++)
             if (handle(c, &results[i], now) != 0) return -1;
         lost = workload_check(&c->w, now);
@@ -159,7 +144,8 @@ static int run(struct client *c) {
     if (address_parse(&c->server, options.address, options.port, type) != 0) return -1;
     if (workload_init(&c->w, &workload_options, options.udp) != 0) return -1;
     c->connections = calloc(workload_options.connections, sizeof *c->connections);
-    if (!c->connections || qdmap_init(&c->by_qd, workload_options.connections) != 0) return fail("connections", ENOMEM);
+    if (!c->connections || qdmap_init(&c->by_qd, workload_options.connections) != 0)
+        return program_fail("connections", ENOMEM);
     for (uint64_t i = 0; i < workload_options.connections; i++) {
         c->connections[i].flow = &c->w.flows[i];
         if (connect_one(c, &c->connections[i]) != 0) return -1;
@@ -175,7 +161,6 @@ static int run(struct client *c) {
 
 int main(int argc, char *argv[]) {
     struct client c = {.connections = NULL};
-    struct sigaction action = {.sa_handler = stop};
     enum options_result o =
         options_parse(argc, argv, "Measures the round trips to an echo server.", specs, workload_specs);
     if (o != OPTIONS_RUN) return o == OPTIONS_HELP ? 0 : EXIT_USAGE;
@@ -183,15 +168,8 @@ int main(int argc, char *argv[]) {
         fprintf(stderr, "echo-client: %s\n", options.port ? "--framed is for connections" : "--port is needed");
         return EXIT_USAGE;
     }
-    int r = cpu_pin(options.cpu) == 0 ? dmtr_init(argc, argv) : EINVAL;
-    if (r != 0) {
-        fail("init", r);
-        return 1;
-    }
-    dmtr_runtime_current(&runtime);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    r = run(&c);
+    if (!program_start("echo-client", argc, argv, options.cpu)) return 1;
+    int r = run(&c);
     dmtr_fini();
     qdmap_fini(&c.by_qd);
     workload_fini(&c.w);

@@ -3,10 +3,10 @@
 
 #include "net.h"
 #include "options.h"
+#include "program.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -39,37 +39,22 @@ struct listener {
     dmtr_qtoken_t accept_qt, retry_qt; /* 0: none */
 };
 
-static volatile sig_atomic_t stopped;
-static dmtr_runtime_t runtime;
-
-static void stop(int signal) {
-    (void)signal;
-    stopped = 1;
-    dmtr_wake(runtime);
-}
-
-static int fail(const char *what, int error) {
-    fprintf(stderr, "echo-server: %s: %s\n", what, strerror(error));
-    return -1;
-}
-
 static int open_socket(struct listener *l, struct address *a) {
     int type = options.udp ? SOCK_DGRAM : SOCK_STREAM, one = 1, r;
     char text[ADDRESS_TEXT];
     int family = a->sa.sa_family;
-    r = options.network ? dmtr_socket_on(&l->qd, options.network, family, type, 0)
-                        : dmtr_socket(&l->qd, family, type, 0);
-    if (r != 0) return fail("socket", r);
+    r = program_socket(&l->qd, options.network, family, type);
+    if (r != 0) return program_fail("socket", r);
     dmtr_setsockopt(l->qd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (options.framed) {
         r = dmtr_setsockopt(l->qd, DMTR_SOL_QUEUE, DMTR_SO_FRAMED, &one, sizeof one);
-        if (r != 0) return fail("framed", r);
+        if (r != 0) return program_fail("framed", r);
     }
     r = dmtr_bind(l->qd, &a->sa, a->len);
-    if (r != 0) return fail(address_format(&a->sa, text), r);
-    if (!options.udp && (r = dmtr_listen(l->qd, SOMAXCONN)) != 0) return fail("listen", r);
+    if (r != 0) return program_fail(address_format(&a->sa, text), r);
+    if (!options.udp && (r = dmtr_listen(l->qd, SOMAXCONN)) != 0) return program_fail("listen", r);
     r = dmtr_getsockname(l->qd, &a->sa, &a->len);
-    if (r != 0) return fail("getsockname", r);
+    if (r != 0) return program_fail("getsockname", r);
     printf("listening on %s %s\n", options.udp ? "udp" : "tcp", address_format(&a->sa, text));
     fflush(stdout);
     return 0;
@@ -78,7 +63,7 @@ static int open_socket(struct listener *l, struct address *a) {
 static int open_file(struct server *sv) {
     size_t unlimited = 1ull << 40; /* what is on its way is bounded by one message per client */
     int r = dmtr_open2(&sv->file_qd, options.file, O_WRONLY | O_CREAT | O_APPEND | O_DSYNC, 0644);
-    if (r != 0) return fail(options.file, r);
+    if (r != 0) return program_fail(options.file, r);
     dmtr_setsockopt(sv->file_qd, DMTR_SOL_QUEUE, DMTR_SO_PUSH_LIMIT, &unlimited, sizeof unlimited);
     return 0;
 }
@@ -131,11 +116,11 @@ static void dispatch(struct listener *l, dmtr_qresult_t *qr) {
 
 static int serve(struct listener *l) {
     static dmtr_qresult_t results[BATCH];
-    while (!stopped) {
+    while (!program_stopped()) {
         int got = 0;
         accept_more(l);
         int r = dmtr_wait_next_n(results, BATCH, &got, UINT64_MAX);
-        if (r != 0 && r != EINTR) return fail("wait", r);
+        if (r != 0 && r != EINTR) return program_fail("wait", r);
         for (int i = 0; r == 0 && i < got; i++)
             dispatch(l, &results[i]);
     }
@@ -154,16 +139,15 @@ static int run(struct listener *l) {
     struct address a;
     int r;
     if (address_parse(&a, options.address, options.port, options.udp ? SOCK_DGRAM : SOCK_STREAM) != 0) return -1;
-    if (qdmap_init(&l->server.sessions, options.max_connections + 1) != 0) return fail("sessions", ENOMEM);
+    if (qdmap_init(&l->server.sessions, options.max_connections + 1) != 0) return program_fail("sessions", ENOMEM);
     if (options.file && open_file(&l->server) != 0) return -1;
     if (open_socket(l, &a) != 0) return -1;
-    if (options.udp && (r = session_new(&l->server, l->qd)) != 0) return fail("udp", r);
+    if (options.udp && (r = session_new(&l->server, l->qd)) != 0) return program_fail("udp", r);
     return serve(l);
 }
 
 int main(int argc, char *argv[]) {
     struct listener l = {.server.file_qd = -1, .qd = -1};
-    struct sigaction action = {.sa_handler = stop};
     enum options_result o =
         options_parse(argc, argv, "Sends back what it is sent, until SIGINT or SIGTERM.", specs, NULL);
     if (o != OPTIONS_RUN) return o == OPTIONS_HELP ? 0 : EXIT_USAGE;
@@ -174,15 +158,8 @@ int main(int argc, char *argv[]) {
     l.server.udp = options.udp;
     l.server.writes_end = &l.server.writes;
     l.server.push_limit = options.push_limit ? options.push_limit : options.framed ? 16u << 20 : 1u << 20;
-    int r = cpu_pin(options.cpu) == 0 ? dmtr_init(argc, argv) : EINVAL;
-    if (r != 0) {
-        fail("init", r);
-        return 1;
-    }
-    dmtr_runtime_current(&runtime);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    r = run(&l);
+    if (!program_start("echo-server", argc, argv, options.cpu)) return 1;
+    int r = run(&l);
     if (r == 0 && !options.quiet) print_stats(&l.server.stats);
     if (l.server.sessions.entries) session_end_all(&l.server);
     dmtr_fini();

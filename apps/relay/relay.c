@@ -4,9 +4,9 @@
  */
 #include "flow.h"
 #include "options.h"
+#include "program.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -41,25 +41,6 @@ struct relay {
     uint64_t to_target, to_client, bytes, flows, expired, table_full, dropped, errors;
 };
 
-static volatile sig_atomic_t stopped;
-static dmtr_runtime_t runtime;
-
-static void stop(int signal) {
-    (void)signal;
-    stopped = 1;
-    dmtr_wake(runtime);
-}
-
-static int fail(const char *what, int error) {
-    fprintf(stderr, "dmtr-relay: %s: %s\n", what, strerror(error));
-    return -1;
-}
-
-static int open_socket(int *qd, int family) {
-    return options.network ? dmtr_socket_on(qd, options.network, family, SOCK_DGRAM, 0)
-                           : dmtr_socket(qd, family, SOCK_DGRAM, 0);
-}
-
 static void end_flow(struct relay *r, struct relay_flow *f) {
     dmtr_drop(f->pop_qt);
     dmtr_close(f->qd);
@@ -75,7 +56,7 @@ static struct relay_flow *begin_flow(struct relay *r, const struct address *clie
         r->table_full++;
         return NULL;
     }
-    int error = open_socket(&qd, r->target.sa.sa_family);
+    int error = program_socket(&qd, options.network, r->target.sa.sa_family, SOCK_DGRAM);
     if (error != 0) {
         r->errors++;
         return NULL;
@@ -158,14 +139,14 @@ static int relay(struct relay *r) {
     static dmtr_qresult_t results[BATCH];
     dmtr_qtoken_t qt;
     uint64_t now = dmtr_now_ns(), sweep = now + SWEEP_NS;
-    while (!stopped) {
+    while (!program_stopped()) {
         int got = 0, error;
         for (; r->pops < POPS; r->pops++)
-            if ((error = dmtr_pop(&qt, r->qd)) != 0) return fail("pop", error);
+            if ((error = dmtr_pop(&qt, r->qd)) != 0) return program_fail("pop", error);
         bool idle = r->table.count == 0; /* nobody to forget: sleep for as long as it takes */
         error = dmtr_wait_next_n(results, BATCH, &got, idle ? UINT64_MAX : sweep > now ? sweep - now : 0);
         now = dmtr_now_ns();
-        if (error != 0 && error != EINTR && error != ETIMEDOUT) return fail("wait", error);
+        if (error != 0 && error != EINTR && error != ETIMEDOUT) return program_fail("wait", error);
         for (int i = 0; error == 0 && i < got; i++) {
             if (results[i].qr_opcode == DMTR_OPC_POP)
                 popped(r, &results[i], now);
@@ -186,10 +167,11 @@ static int run(struct relay *r) {
     if (address_parse(&a, options.address, options.port, SOCK_DGRAM) != 0 ||
         address_parse(&r->target, options.target, options.target_port, SOCK_DGRAM) != 0)
         return -1;
-    if (flow_table_init(&r->table, (uint32_t)options.max_flows) != 0) return fail("flows", ENOMEM);
-    if ((error = open_socket(&r->qd, a.sa.sa_family)) != 0) return fail("socket", error);
-    if ((error = dmtr_bind(r->qd, &a.sa, a.len)) != 0) return fail(address_format(&a.sa, here), error);
-    if ((error = dmtr_getsockname(r->qd, &a.sa, &a.len)) != 0) return fail("getsockname", error);
+    if (flow_table_init(&r->table, (uint32_t)options.max_flows) != 0) return program_fail("flows", ENOMEM);
+    if ((error = program_socket(&r->qd, options.network, a.sa.sa_family, SOCK_DGRAM)) != 0)
+        return program_fail("socket", error);
+    if ((error = dmtr_bind(r->qd, &a.sa, a.len)) != 0) return program_fail(address_format(&a.sa, here), error);
+    if ((error = dmtr_getsockname(r->qd, &a.sa, &a.len)) != 0) return program_fail("getsockname", error);
     printf("relaying to udp %s\nlistening on udp %s\n", address_format(&r->target.sa, there),
            address_format(&a.sa, here));
     fflush(stdout);
@@ -206,7 +188,6 @@ static void print_stats(const struct relay *r) {
 
 int main(int argc, char *argv[]) {
     struct relay r = {.qd = -1};
-    struct sigaction action = {.sa_handler = stop};
     enum options_result o = options_parse(
         argc, argv, "Forwards datagrams to a target and its replies back, until SIGINT or SIGTERM.", specs, NULL);
     if (o != OPTIONS_RUN) return o == OPTIONS_HELP ? 0 : EXIT_USAGE;
@@ -214,15 +195,8 @@ int main(int argc, char *argv[]) {
         fprintf(stderr, "dmtr-relay: --target and --target-port are needed\n");
         return EXIT_USAGE;
     }
-    int error = cpu_pin(options.cpu) == 0 ? dmtr_init(argc, argv) : EINVAL;
-    if (error != 0) {
-        fail("init", error);
-        return 1;
-    }
-    dmtr_runtime_current(&runtime);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    error = run(&r);
+    if (!program_start("dmtr-relay", argc, argv, options.cpu)) return 1;
+    int error = run(&r);
     if (error == 0 && !options.quiet) print_stats(&r);
     dmtr_fini();
     flow_table_fini(&r.table);

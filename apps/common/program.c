@@ -1,0 +1,47 @@
+/* What programs over the library share. */
+#include "program.h"
+
+#include "net.h"
+
+#include <dmtr/dmtr.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+static volatile sig_atomic_t stopped;
+static dmtr_runtime_t runtime;
+static const char *program_name;
+
+static void stop(int signal) {
+    (void)signal;
+    stopped = 1;
+    dmtr_wake(runtime);
+}
+
+bool program_start(const char *name, int argc, char *argv[], uint64_t cpu) {
+    struct sigaction action = {.sa_handler = stop};
+    program_name = name;
+    int r = cpu_pin(cpu) == 0 ? dmtr_init(argc, argv) : EINVAL;
+    if (r == 0) r = dmtr_runtime_current(&runtime);
+    if (r != 0) {
+        program_fail("init", r);
+        return false;
+    }
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    return true;
+}
+
+bool program_stopped(void) {
+    return stopped;
+}
+
+int program_fail(const char *what, int error) {
+    fprintf(stderr, "%s: %s: %s\n", program_name, what, strerror(error));
+    return -1;
+}
+
+int program_socket(int *qd, const char *network, int family, int type) {
+    return network ? dmtr_socket_on(qd, network, family, type, 0) : dmtr_socket(qd, family, type, 0);
+}

@@ -1,0 +1,23 @@
+/* What programs over the library share: starting, being stopped by a signal, saying what failed, making a socket. */
+#ifndef APPS_PROGRAM_H
+#define APPS_PROGRAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * Pins to the processor `cpu` (CPU_ANY of net.h: none), starts the library, and from then on SIGINT and SIGTERM end
+ * waits with EINTR. False: it could not, and has said why. `name` begins all messages and must stay valid.
+ */
+bool program_start(const char *name, int argc, char *argv[], uint64_t cpu);
+
+/* A signal has come. */
+bool program_stopped(void);
+
+/* Says on stderr that `what` failed with this errno. -1, for a return. */
+int program_fail(const char *what, int error);
+
+/* dmtr_socket_on, or dmtr_socket where network is NULL. */
+int program_socket(int *qd, const char *network, int family, int type);
+
+#endif
