@@ -29,6 +29,13 @@ static inline int test_teardown(void **state) {
     return dmtr_fini();
 }
 
+/* Ends the runtime and starts another with this option. */
+static inline void restart_with(const char *option) {
+    char *argv[] = {(char *)"test", (char *)"--dmtr-set", (char *)option};
+    assert_ok(dmtr_fini());
+    assert_ok(dmtr_init(3, argv));
+}
+
 #define api_test(fn) cmocka_unit_test_setup_teardown(fn, test_setup, test_teardown)
 
 static inline dmtr_sgarray_t message(const char *text) {

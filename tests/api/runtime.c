@@ -127,9 +127,7 @@ static void wake_ends_a_wait_from_another_thread(void **state) {
     (void)state;
     static char *const policies[] = {"wait.policy=spin", "wait.policy=adaptive", "wait.policy=block"};
     for (int i = 0; i < 3; i++) {
-        char *argv[] = {"test", "--dmtr-set", policies[i]};
-        assert_ok(dmtr_fini());
-        assert_ok(dmtr_init(3, argv));
+        restart_with(policies[i]);
         struct waker w = {.wakes = 1};
         assert_ok(dmtr_runtime_current(&w.runtime));
         dmtr_qtoken_t qt = pop_begin(new_queue());

@@ -59,9 +59,7 @@ static void tokens_of_an_ended_runtime_are_stale(void **state) {
 
 static void operations_beyond_the_limit_are_refused_and_come_back(void **state) {
     (void)state;
-    char *argv[] = {"test", "--dmtr-set", "core.max_operations=32"};
-    assert_ok(dmtr_fini());
-    assert_ok(dmtr_init(3, argv));
+    restart_with("core.max_operations=32");
     int qd = new_queue();
     dmtr_qtoken_t qts[32], more;
     for (int i = 0; i < 32; i++)

@@ -214,9 +214,7 @@ static void every_policy_waits_and_times_out(void **state) {
     (void)state;
     static char *const policies[] = {"wait.policy=spin", "wait.policy=adaptive", "wait.policy=block"};
     for (int i = 0; i < 3; i++) {
-        char *argv[] = {"test", "--dmtr-set", policies[i]};
-        assert_ok(dmtr_fini());
-        assert_ok(dmtr_init(3, argv));
+        restart_with(policies[i]);
         int qd = new_queue();
         dmtr_qtoken_t qt = pop_begin(qd), timer;
         dmtr_qresult_t qr;

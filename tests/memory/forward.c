@@ -53,9 +53,7 @@ static void closing_either_end_ends_it(void **state) {
 
 static void back_pressure_holds_the_source(void **state) {
     (void)state;
-    char *argv[] = {"test", "--dmtr-set", "memory.max_elements=1"};
-    assert_ok(dmtr_fini());
-    assert_ok(dmtr_init(3, argv));
+    restart_with("memory.max_elements=1");
     int in = new_queue(), out = new_queue();
     assert_ok(dmtr_qconnect(in, out));
     dmtr_qtoken_t qts[6];

@@ -241,9 +241,7 @@ static void closing_an_operator_leaves_its_sources(void **state) {
 
 static void an_operator_closed_with_pushes_outstanding_still_delivers(void **state) {
     (void)state;
-    char *argv[] = {"test", "--dmtr-set", "memory.max_elements=1"};
-    assert_ok(dmtr_fini());
-    assert_ok(dmtr_init(3, argv));
+    restart_with("memory.max_elements=1");
     int a = new_queue(), b = new_queue(), merge = new_merge(a, b);
     push_wait(merge, "1");
     dmtr_qtoken_t push = push_text(merge, "2"), close;

@@ -1,12 +1,6 @@
 /* The in-memory FIFO: order, ownership of buffers, bounds. */
 #include "api_test.h"
 
-static void restart_with(const char *option) {
-    char *argv[] = {(char *)"test", (char *)"--dmtr-set", (char *)option};
-    assert_ok(dmtr_fini());
-    assert_ok(dmtr_init(3, argv));
-}
-
 static void elements_come_out_in_order_through_growth(void **state) {
     (void)state;
     int qd = new_queue();
