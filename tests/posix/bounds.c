@@ -41,7 +41,7 @@ static void expect_pattern(int qd, uint64_t from, uint64_t to) {
 static void a_queue_nobody_pops_holds_a_bounded_amount(void **state) {
     (void)state;
     skip_without_engine();
-    restart_with("posix.recv_ahead_bytes=65536");
+    restart_engine_with("posix.recv_ahead_bytes=65536");
     struct raw_ends e = raw_connected();
     int small = 65536;
     const uint64_t most = 64u << 20;
@@ -66,7 +66,7 @@ static void a_queue_nobody_pops_holds_a_bounded_amount(void **state) {
 static void nothing_is_held_ahead_where_that_is_the_limit(void **state) {
     (void)state;
     skip_without_engine();
-    restart_with("posix.recv_ahead_bytes=0");
+    restart_engine_with("posix.recv_ahead_bytes=0");
     struct raw_ends e = raw_connected();
     for (int i = 0; i < 20; i++) {
         raw_send(e.fd, "some bytes", 10);
@@ -149,7 +149,7 @@ static void a_peer_that_never_reads_costs_no_more_than_the_push_limit(void **sta
 static void connections_accepted_ahead_are_bounded_and_none_is_lost(void **state) {
     (void)state;
     skip_without_engine();
-    restart_with("posix.accept_ahead=2");
+    restart_engine_with("posix.accept_ahead=2");
     struct sockaddr_in addr;
     int l = listener(&addr), fds[20];
     dmtr_qtoken_t qt = accept_begin(l);

@@ -71,7 +71,7 @@ static void closing_delivers_what_was_pushed(void **state) {
 static void fini_right_after_close_delivers_what_was_pushed(void **state) {
     (void)state;
     skip_without_engine();
-    restart_with("core.linger_ms=20000");
+    restart_engine_with("core.linger_ms=20000");
     struct raw_ends e = raw_connected();
     struct reader r;
     push_much(e.server);
@@ -85,7 +85,7 @@ static void fini_right_after_close_delivers_what_was_pushed(void **state) {
 static void fini_gives_up_a_peer_that_takes_nothing(void **state) {
     (void)state;
     skip_without_engine();
-    restart_with("core.linger_ms=50");
+    restart_engine_with("core.linger_ms=50");
     struct raw_ends e = raw_connected();
     push_much(e.server);
     run_for(5 * MS);

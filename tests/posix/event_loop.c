@@ -20,7 +20,7 @@ static void the_event_descriptor_tells_of_everything(void **state) {
     (void)state;
     skip_without_engine();
     for (int round = 0; round < 2; round++) {
-        restart_with(policies[round]);
+        restart_engine_with(policies[round]);
         struct sockaddr_in addr;
         dmtr_qresult_t qr;
         int event_fd, l = listener(&addr);
@@ -88,7 +88,7 @@ static void files_complete_in_a_foreign_loop(void **state) {
 static void a_watch_and_a_socket_are_waited_for_together(void **state) {
     (void)state;
     skip_without_engine();
-    restart_with("wait.policy=block");
+    restart_engine_with("wait.policy=block");
     struct raw_ends e = raw_connected();
     int fds[2], which;
     dmtr_qtoken_t qts[2];
@@ -117,7 +117,7 @@ static void a_watch_and_a_socket_are_waited_for_together(void **state) {
 static void many_connections_share_a_small_ring(void **state) {
     (void)state;
     skip_without_engine();
-    restart_with("posix.ring_entries=16");
+    restart_engine_with("posix.ring_entries=16");
     static struct sockaddr_in addr;
     static int fds[MANY], qds[MANY];
     static dmtr_qtoken_t pops[MANY];

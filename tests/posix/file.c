@@ -284,7 +284,7 @@ static void what_is_no_file_is_refused(void **state) {
 static void descriptors_beyond_the_registered_ones_work_too(void **state) {
     (void)state;
     skip_without_engine();
-    restart_with("posix.registered_files=2");
+    restart_engine_with("posix.registered_files=2");
     int qds[5];
     for (int i = 0; i < 5; i++) {
         qds[i] = new_file(O_RDWR);

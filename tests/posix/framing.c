@@ -231,7 +231,7 @@ static void a_message_too_long_for_a_limited_pop_stays(void **state) {
 static void a_message_above_the_limit_is_refused_at_the_push(void **state) {
     (void)state;
     skip_without_engine();
-    restart_with("frame.max_bytes=100");
+    restart_engine_with("frame.max_bytes=100");
     struct ends e = framed_ends();
     static char data[101];
     dmtr_qtoken_t qt;

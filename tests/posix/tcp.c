@@ -23,7 +23,7 @@ static void data_goes_both_ways_under_each_wait_policy(void **state) {
     skip_without_engine();
     for (size_t i = 0; i < 3; i++) {
         struct ends e[6]; /* more than are received from directly */
-        restart_with(policies[i]);
+        restart_engine_with(policies[i]);
         for (int k = 0; k < 6; k++)
             e[k] = connected();
         dmtr_qtoken_t qts[6];

@@ -251,7 +251,7 @@ static void a_burst_with_a_small_send_buffer_goes_out_completely(void **state) {
 static void closing_ends_pops_and_datagrams_flow_under_the_spin_policy(void **state) {
     (void)state;
     skip_without_engine();
-    restart_with("wait.policy=spin");
+    restart_engine_with("wait.policy=spin");
     struct sockaddr_in addr[6];
     dmtr_qtoken_t pops[6];
     int qds[6];
