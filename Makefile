@@ -30,11 +30,12 @@ asan:
 	meson test -C build-asan
 
 coverage:
-	[ -d build-coverage ] || meson setup build-coverage -Db_coverage=true -Dbuildtype=debug -Dfault=true
-	meson test -C build-coverage
-	gcovr -r . build-coverage --filter 'src/' --print-summary
+	scripts/run/coverage
+
+fuzz:
+	scripts/run/fuzz
 
 clean:
 	rm -rf $(BUILD) build-*
 
-.PHONY: all test bench install format lint asan coverage clean
+.PHONY: all test bench install format lint asan coverage fuzz clean
