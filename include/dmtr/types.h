@@ -121,11 +121,11 @@ enum {
 
 /* What carries a queue and what it has cost so far (DMTR_SO_INFO). */
 struct dmtr_queue_info {
-    char backend[32];    /* e.g. "posix/io_uring", "memory" */
-    uint64_t pushes;     /* operations begun */
-    uint64_t pops;       /* operations begun */
-    uint64_t copies;     /* payload bytes copied by the library, not by the kernel */
-    uint64_t syscalls;   /* system calls made for this queue alone */
+    char backend[32];  /* e.g. "posix/io_uring", "memory" */
+    uint64_t pushes;   /* operations begun */
+    uint64_t pops;     /* operations begun */
+    uint64_t copies;   /* payload bytes copied by the library, not by the kernel */
+    uint64_t syscalls; /* system calls made for this queue alone */
 };
 
 #ifdef __cplusplus

@@ -29,8 +29,8 @@ void log_write(const struct log *l, enum log_level level, struct log_site *site,
         if ((lvl) <= (l)->level) log_write((l), (lvl), &log_site_, __VA_ARGS__);                                       \
     } while (0)
 #define log_error(l, ...) log_at(l, LOG_LEVEL_ERROR, __VA_ARGS__)
-#define log_warn(l, ...) log_at(l, LOG_LEVEL_WARN, __VA_ARGS__)
-#define log_info(l, ...) log_at(l, LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_warn(l, ...)  log_at(l, LOG_LEVEL_WARN, __VA_ARGS__)
+#define log_info(l, ...)  log_at(l, LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_debug(l, ...) log_at(l, LOG_LEVEL_DEBUG, __VA_ARGS__)
 
 #endif

@@ -102,9 +102,10 @@ void heap_get_stats(struct heap_stats *st) {
     for (uint32_t unit = 0; unit < region_units_end(); unit++) {
         const struct slab *s = region.slabs[unit];
         if (!s || s->first_unit != unit) continue;
-        if (!s->owner) st->large_bytes += s->block_bytes;
-        if (s->owner != thread_heap) continue;
-        st->used_bytes += (size_t)(s->used - (s == thread_heap->current[s->cls])) * s->block_bytes;
+        if (!s->owner)
+            st->large_bytes += s->block_bytes;
+        else if (s->owner == thread_heap)
+            st->used_bytes += (size_t)(s->used - (s == thread_heap->current[s->cls])) * s->block_bytes;
     }
     region_unlock();
 }
