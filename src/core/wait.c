@@ -252,10 +252,12 @@ int wait_drop(struct dmtr_runtime *rt, dmtr_qtoken_t qt) {
         op_release_result(rt, op);
         list_remove(&op->link);
         op_free(rt, op);
+    } else if (op->opcode == DMTR_OPC_WATCH || op->opcode == DMTR_OPC_TIMER) {
+        watch_cancel(rt, op);
     } else if (op->q) {
         queue_cancel(op->q, op);
-    } else {
-        watch_cancel(rt, op);
+    } else { /* a push that goes on after its queue was closed */
+        op_drop(rt, op);
     }
     runtime_event_sync(rt);
     return 0;

@@ -305,6 +305,19 @@ static void dropping_and_closing_leave_nothing_behind(void **state) {
     assert_ok(dmtr_close(e.listener));
 }
 
+static void a_push_dropped_after_its_queue_was_closed_is_delivered(void **state) {
+    (void)state;
+    skip_without_engine();
+    struct ends e = framed_ends();
+    dmtr_qtoken_t push = push_text(e.client, "nobody asks");
+    assert_ok(dmtr_close(e.client));
+    assert_ok(dmtr_drop(push));
+    expect_pop_text(e.server, "nobody asks");
+    expect_end(e.server);
+    assert_ok(dmtr_close(e.server));
+    assert_ok(dmtr_close(e.listener));
+}
+
 static void framing_is_for_streams_and_is_inherited(void **state) {
     (void)state;
     skip_without_engine();
@@ -339,6 +352,7 @@ int main(void) {
         both_engines(a_message_above_the_limit_is_refused_at_the_push),
         both_engines(an_announced_size_takes_no_memory_before_its_data_comes),
         both_engines(dropping_and_closing_leave_nothing_behind),
+        both_engines(a_push_dropped_after_its_queue_was_closed_is_delivered),
         both_engines(framing_is_for_streams_and_is_inherited),
     };
     return cmocka_run_group_tests_name("posix framing", tests, NULL, NULL);
