@@ -116,21 +116,22 @@ static int receive_stream(struct sock *s, struct op *op) {
     return 1;
 }
 
+/* MSG_TRUNC: the length is the datagram's, also where it was cut. */
 static int receive_datagram(struct sock *s, struct op *op) {
     uint32_t room = (uint32_t)pop_limit(op, DATAGRAM_ROOM);
     char *buf = arena_room(&s->px->arena, room);
-    struct iovec iov = {.iov_base = buf, .iov_len = room};
-    struct msghdr msg = {
-        .msg_name = &op->sga.sga_addr6, .msg_namelen = sizeof op->sga.sga_addr6, .msg_iov = &iov, .msg_iovlen = 1};
-    ssize_t n = buf ? POSIX_SYS(&s->q, recvmsg, s->fd, &msg, MSG_DONTWAIT) : -ENOMEM;
+    socklen_t addrlen = sizeof op->sga.sga_addr6;
+    struct sockaddr *addr = (struct sockaddr *)&op->sga.sga_addr6;
+    ssize_t n = buf ? POSIX_SYS(&s->q, recvfrom, s->fd, buf, room, MSG_DONTWAIT | MSG_TRUNC, addr, &addrlen) : -ENOMEM;
     if (n == -EAGAIN) return 0;
     if (n < 0) {
         sock_receive_ended(s, (int)n);
         return 1;
     }
-    if (msg.msg_flags & MSG_TRUNC) counter_inc(&s->q.rt->counters, posix_datagrams_truncated);
-    op->sga.sga_addrlen = msg.msg_namelen;
-    pop_complete(op, arena_take(&s->px->arena, (uint32_t)n), (uint32_t)n);
+    uint32_t len = n < room ? (uint32_t)n : room;
+    if (n > room) counter_inc(&s->q.rt->counters, posix_datagrams_truncated);
+    op->sga.sga_addrlen = addrlen;
+    pop_complete(op, arena_take(&s->px->arena, len), len);
     return 1;
 }
 
