@@ -37,6 +37,7 @@ static inline void netdev_count_tx(struct netdev *dev, uint32_t bytes) {
     dev->stats.tx_bytes += bytes;
 }
 
+extern const struct netdev_ops netdev_shm;
 extern const struct netdev_ops netdev_sim;
 
 #endif

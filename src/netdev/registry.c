@@ -7,6 +7,7 @@
 
 static const struct netdev_ops *const table[] = {
     &netdev_sim,
+    &netdev_shm,
 };
 
 const struct netdev_ops *netdev_at(size_t i) {

@@ -1,0 +1,103 @@
+/*
+ * A ring of frames in memory that another process may write to as it likes: one producer, one consumer, no lock. A slot
+ * says whose turn it is; each side keeps its position to itself, so that there is no index to lie about. Every other
+ * word is read once, and checked.
+ */
+#ifndef NETDEV_SHM_RING_H
+#define NETDEV_SHM_RING_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SHM_LINE 64u
+
+struct shm_slot {
+    _Atomic uint32_t turn; /* the position that may be written here; plus one: that may be read here */
+    uint32_t pad;
+    _Atomic uint64_t what; /* flags << 32 | bytes */
+    char data[];
+};
+_Static_assert(sizeof(struct shm_slot) == 16, "both sides agree on it");
+
+/* What precedes the slots of a ring. */
+struct shm_head {
+    _Alignas(SHM_LINE) _Atomic uint32_t sleeping; /* 1: the consumer waits for its socket */
+};
+_Static_assert(sizeof(struct shm_head) == SHM_LINE, "both sides agree on it");
+
+/* One side's view; private. */
+struct shm_ring {
+    struct shm_head *head;
+    char *slots;
+    uint32_t mask, stride; /* stride: bytes from slot to slot */
+    uint32_t at;           /* position */
+};
+
+static inline uint32_t shm_stride(uint32_t frame_max) {
+    return ((uint32_t)sizeof(struct shm_slot) + frame_max + SHM_LINE - 1) & ~(SHM_LINE - 1);
+}
+
+static inline uint64_t shm_ring_bytes(uint32_t slots, uint32_t stride) {
+    return sizeof(struct shm_head) + (uint64_t)slots * stride;
+}
+
+static inline struct shm_slot *shm_slot(const struct shm_ring *r) {
+    return (struct shm_slot *)(void *)(r->slots + (uint64_t)(r->at & r->mask) * r->stride);
+}
+
+static inline void shm_ring_view(struct shm_ring *r, char *base, uint32_t slots, uint32_t stride) {
+    *r = (struct shm_ring){(struct shm_head *)(void *)base, base + sizeof(struct shm_head), slots - 1, stride, 0};
+}
+
+/* Makes an empty ring in fresh memory. */
+static inline void shm_ring_clear(struct shm_ring *r) {
+    for (r->at = 0; r->at <= r->mask; r->at++)
+        atomic_init(&shm_slot(r)->turn, r->at);
+    r->at = 0;
+}
+
+/* Producer: the slot to write next; NULL: the ring is full. */
+static inline struct shm_slot *shm_ring_free(const struct shm_ring *r) {
+    struct shm_slot *s = shm_slot(r);
+    return atomic_load_explicit(&s->turn, memory_order_acquire) == r->at ? s : NULL;
+}
+
+/* Producer: hands the slot over, with data in it. */
+static inline void shm_ring_put(struct shm_ring *r, struct shm_slot *s, uint32_t bytes, uint16_t flags) {
+    atomic_store_explicit(&s->what, (uint64_t)flags << 32 | bytes, memory_order_relaxed);
+    atomic_store_explicit(&s->turn, ++r->at, memory_order_release);
+}
+
+/* Producer, after a burst: whether the consumer sleeps and must be woken, which is then the caller's to do. */
+static inline bool shm_ring_must_wake(const struct shm_ring *r) {
+    atomic_thread_fence(memory_order_seq_cst);
+    return atomic_load_explicit(&r->head->sleeping, memory_order_relaxed) &&
+           atomic_exchange_explicit(&r->head->sleeping, 0, memory_order_relaxed);
+}
+
+/* Consumer: the slot to read next; NULL: the ring is empty. */
+static inline struct shm_slot *shm_ring_full(const struct shm_ring *r) {
+    struct shm_slot *s = shm_slot(r);
+    return atomic_load_explicit(&s->turn, memory_order_acquire) == r->at + 1 ? s : NULL;
+}
+
+/* Consumer: gives the slot back. */
+static inline void shm_ring_take(struct shm_ring *r, struct shm_slot *s) {
+    atomic_store_explicit(&s->turn, r->at + r->mask + 1, memory_order_release);
+    r->at++;
+}
+
+/* Consumer: says that it is about to sleep; false: do not, there is something. */
+static inline bool shm_ring_sleep(struct shm_ring *r) {
+    atomic_store_explicit(&r->head->sleeping, 1, memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst);
+    return !shm_ring_full(r);
+}
+
+static inline void shm_ring_awake(struct shm_ring *r) {
+    atomic_store_explicit(&r->head->sleeping, 0, memory_order_relaxed);
+}
+
+#endif
