@@ -3,44 +3,27 @@
  * operators, kernel sockets on loopback, files, timers and watches. Each answer is compared with a shadow (shadow.h);
  * in the end no memory and no descriptor is left.
  */
-#include "mem/heap.h"
-#include "shadow.h"
+#include "calls.h"
+#include "leaks.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
-#include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #define CALLS_MAX   128
 #define MESSAGE_MAX 64
 #define FILE_MAX    65536 /* how far a cursor is moved */
-#define FDS_MAX     256   /* descriptors looked at for leaks */
 #define ROUNDS_MAX  2000
-#define HOUR_NS     3600000000000ull
 #define MS_NS       1000000ull
 
 static bool have_io_uring;
-static bool tight; /* the runtime has small bounds, so that any call may meet them */
-static bool woken; /* dmtr_wake was called, and no wait has said so yet */
-static int file = -1, event = -1;
+bool tight, woken;
+static int file = -1;
 static char file_path[32];
 static struct sockaddr_in6 stream_target, datagram_target; /* sockets bound last; sockaddr_in where of IPv4 */
 static uint8_t foreign[ELEMENTS_MAX][MESSAGE_MAX];         /* memory that is not the library's */
-
-/* Errors that no call on an open queue with sound pointers may give. */
-static void documented(int r) {
-    must(r >= 0 && r != EBADF && r != EFAULT && r != ENOSYS && r != EINTR);
-}
-
-/* A call that cannot fail but for the small bounds; true if it did not. */
-static bool granted(int r) {
-    must(r == 0 || (tight && r == ENOBUFS));
-    return r == 0;
-}
 
 static bool is_socket(const struct shadow_queue *q) {
     return q->kind == KIND_STREAM || q->kind == KIND_DATAGRAM;
@@ -279,118 +262,6 @@ static void call_async_close(struct input *in) {
     shadow_begun(&closed, DMTR_OPC_CLOSE, qt);
 }
 
-/* A wait that has found nothing. */
-static void nothing(int r, int pending) {
-    must(r == pending || (r == EINTR && woken));
-    if (r == EINTR)
-        woken = false;
-    else
-        shadow_nothing();
-}
-
-static void call_poll(struct input *in) {
-    struct shadow_token *t = shadow_pick_token(in);
-    dmtr_qresult_t qr;
-    if (!t) return;
-    bool ready = t->foretold == FORETOLD_READY, with_poll = take_byte(in) & 1;
-    int r = with_poll ? dmtr_poll(&qr, t->qt) : dmtr_wait_timed(&qr, t->qt, 0);
-    if (qr.qr_qt) {
-        shadow_result(r, &qr);
-        return;
-    }
-    must(!ready && (r == (with_poll ? EAGAIN : ETIMEDOUT) || (r == EINTR && woken)));
-    if (r == EINTR) woken = false;
-}
-
-static void call_drop(struct input *in) {
-    struct shadow_token *t = shadow_pick_token(in);
-    if (!t) return;
-    must(dmtr_drop(t->qt) == 0);
-    shadow_dropped(t);
-}
-
-static int list_tokens(dmtr_qtoken_t qts[TOKENS_MAX + 1]) {
-    for (uint32_t i = 0; i < shadow.tokens_len; i++)
-        qts[i] = shadow.tokens[i].qt;
-    qts[shadow.tokens_len] = 0; /* zeros are skipped */
-    return (int)shadow.tokens_len + 1;
-}
-
-static void call_wait_any(struct input *in) {
-    dmtr_qtoken_t qts[TOKENS_MAX + 1];
-    dmtr_qresult_t qr;
-    int offset = -1, n = list_tokens(qts);
-    (void)in;
-    int r = dmtr_wait_any_timed(&qr, &offset, qts, n, 0);
-    if (!shadow.tokens_len)
-        must(r == EINVAL && qr.qr_qt == 0);
-    else if (!qr.qr_qt)
-        nothing(r, ETIMEDOUT);
-    else {
-        must(offset >= 0 && offset < n && qts[offset] == qr.qr_qt);
-        shadow_result(r, &qr);
-    }
-}
-
-static void call_wait_all(struct input *in) {
-    dmtr_qtoken_t qts[TOKENS_MAX + 1];
-    static dmtr_qresult_t qrs[TOKENS_MAX + 1];
-    int n = list_tokens(qts) - 1;
-    (void)in;
-    if (!n) return;
-    memset(qrs, 0, sizeof qrs);
-    int r = dmtr_wait_all_timed(qrs, qts, n, 0);
-    if (qrs[0].qr_qt != qts[0]) {
-        must(r == ETIMEDOUT || (r == EINTR && woken));
-        if (r == EINTR) woken = false;
-        return;
-    }
-    int first = 0;
-    for (int i = 0; i < n; i++) {
-        must(qrs[i].qr_qt == qts[i]);
-        if (!first) first = qrs[i].qr_error;
-        shadow_result(qrs[i].qr_error, &qrs[i]);
-    }
-    must(r == first);
-}
-
-static void take_next(int most, uint64_t timeout_ns) {
-    dmtr_qresult_t qrs[8];
-    int got = -1, r = dmtr_wait_next_n(qrs, most, &got, timeout_ns);
-    must(got >= 0 && got <= most && (got > 0) == (r == 0));
-    if (r) nothing(r, ETIMEDOUT);
-    for (int i = 0; i < got; i++)
-        shadow_result(qrs[i].qr_error, &qrs[i]);
-}
-
-static void call_wait_next(struct input *in) {
-    take_next(1 + take_byte(in) % 8, 0);
-}
-
-static void call_timer(struct input *in) {
-    uint8_t how = take_byte(in);
-    dmtr_qtoken_t qt;
-    if (!granted(dmtr_timer(&qt, how & 1 ? HOUR_NS : how))) return;
-    struct shadow_token *t = shadow_begun(NULL, DMTR_OPC_TIMER, qt);
-    if (how & 1) t->foretold = FORETOLD_PENDING;
-}
-
-/* An event counter at 0 can be written and not be read. */
-static void call_watch(struct input *in) {
-    static const struct {
-        uint32_t events;
-        int error;
-    } watches[] = {{POLLIN, 0}, {POLLOUT, 0}, {POLLIN | POLLOUT, 0}, {0, EINVAL}, {POLLERR, EINVAL}};
-    uint8_t which = take_byte(in) % (sizeof watches / sizeof *watches);
-    dmtr_qtoken_t qt;
-    must(dmtr_watch(&qt, -1, POLLIN) == EBADF);
-    int r = dmtr_watch(&qt, event, watches[which].events);
-    must(r == watches[which].error || (tight && r == ENOBUFS));
-    if (r) return;
-    struct shadow_token *t = shadow_begun(NULL, DMTR_OPC_WATCH, qt);
-    if (watches[which].events == POLLIN) t->foretold = FORETOLD_PENDING;
-}
-
 static void call_option(struct input *in) {
     static const struct {
         int level, name;
@@ -440,19 +311,6 @@ static void call_names(struct input *in) {
                      : dmtr_getsockname(q->qd, (struct sockaddr *)&addr, &size);
     must(is_socket(q) || r == ENOTSOCK);
     documented(r);
-}
-
-static void call_event_fd(struct input *in) {
-    int fd;
-    (void)in;
-    must(dmtr_event_fd(&fd) == 0 && fd >= 0);
-}
-
-static void call_wake(struct input *in) {
-    dmtr_runtime_t self;
-    (void)in;
-    must(dmtr_runtime_current(&self) == 0 && dmtr_wake(self) == 0);
-    woken = true;
 }
 
 /* Descriptors of nobody or of another runtime, and tokens that were never given. */
@@ -541,24 +399,11 @@ static void close_all(void) {
     }
 }
 
-static uint32_t open_fds(void) {
-    uint32_t count = 0;
-    for (int fd = 0; fd < FDS_MAX; fd++)
-        count += fcntl(fd, F_GETFD) >= 0;
-    return count;
-}
-
-static uint64_t heap_used(void) {
-    struct heap_stats stats;
-    heap_get_stats(&stats);
-    return stats.used_bytes + stats.large_bytes;
-}
-
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
     (void)argc, (void)argv;
     file = memfd_create("dmtr-fuzz", MFD_CLOEXEC);
-    event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    must(file >= 0 && event >= 0);
+    must(file >= 0);
+    waits_init();
     snprintf(file_path, sizeof file_path, "/proc/self/fd/%d", file);
     have_io_uring = true;
     have_io_uring = start(8) == 0 && dmtr_fini() == 0;

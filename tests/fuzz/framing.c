@@ -6,7 +6,7 @@
 #include "core/fast.h"
 #include "core/wait.h"
 #include "fuzz.h"
-#include "mem/heap.h"
+#include "leaks.h"
 
 #include <arpa/inet.h>
 
@@ -257,12 +257,6 @@ static void begin(struct run *run, struct input *in) {
     run->plain.max_bytes = rt->config.frame_max_bytes;
     must(queue_open(&run->source.q) == 0);
     must(framing_new(&run->source.q, &run->source.q.framing) == 0);
-}
-
-static uint64_t heap_used(void) {
-    struct heap_stats stats;
-    heap_get_stats(&stats);
-    return stats.used_bytes + stats.large_bytes;
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
