@@ -278,8 +278,8 @@ int sim_connect(struct sim *sim, int a, int b, const struct sim_path *a_to_b, co
     attach(sim, b, a, back, b_to_a);
     sim->nodes[a].ports++;
     sim->nodes[b].ports++;
-    sim->links[2 * sim->links_count] = there;
-    sim->links[2 * sim->links_count + 1] = back;
+    sim->links[2ul * sim->links_count] = there;
+    sim->links[2ul * sim->links_count + 1] = back;
     return (int)sim->links_count++;
 }
 
