@@ -2,6 +2,7 @@
 #include "netdev/device.h"
 
 #include "base/csum.h"
+#include "base/rng.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,6 +22,17 @@ void netdev_init(struct netdev *dev, const struct netdev_ops *ops) {
     dev->ops = ops;
     dev->fd = -1;
     dev->retry_ns = NETDEV_NEVER;
+}
+
+int netdev_random_mac(uint8_t mac[NETDEV_MAC_BYTES]) {
+    struct rng rng;
+    uint64_t bits;
+    int r = rng_init_random(&rng);
+    if (r < 0) return r;
+    bits = rng_next(&rng);
+    memcpy(mac, &bits, NETDEV_MAC_BYTES);
+    mac[0] = (uint8_t)((mac[0] & 0xfc) | 2); /* one station, locally administered */
+    return 0;
 }
 
 void netdev_set_link(struct netdev *dev, bool up) {

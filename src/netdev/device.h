@@ -11,6 +11,9 @@ int netdev_refuse(const struct netdev_args *args, int error, const char *fmt, ..
 /* The common part of a device with its link down, no offloads and no descriptor. */
 void netdev_init(struct netdev *dev, const struct netdev_ops *ops);
 
+/* An address for a device that was given none. 0 or why there are no random numbers. */
+int netdev_random_mac(uint8_t mac[NETDEV_MAC_BYTES]);
+
 void netdev_set_link(struct netdev *dev, bool up);
 
 /* Whether a frame keeps the rules of struct netdev_frame on this device; if not, it is counted as refused. */
@@ -39,5 +42,6 @@ static inline void netdev_count_tx(struct netdev *dev, uint32_t bytes) {
 
 extern const struct netdev_ops netdev_shm;
 extern const struct netdev_ops netdev_sim;
+extern const struct netdev_ops netdev_tap;
 
 #endif

@@ -3,7 +3,7 @@
  * mean.
  *
  * A struct netdev is one queue of a device and belongs to one thread at a time; all state of it is in its own
- * structure. A device with several queues is opened once for each (`tap` with queues=yes, `packet` with fanout=ID).
+ * structure. A device with several queues is opened once for each (`tap` with queues=yes).
  * Time is an argument: nanoseconds of any one clock that does not go back.
  */
 #ifndef NETDEV_NETDEV_H

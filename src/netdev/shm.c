@@ -10,7 +10,6 @@
 #include "netdev/options.h"
 #include "netdev/shm_link.h"
 
-#include "base/rng.h"
 #include "base/sys.h"
 #include "mem/heap.h"
 
@@ -41,17 +40,6 @@ static const struct netdev_option options_table[] = {
     {"mac", NETDEV_OPTION_MAC, offsetof(struct options, mac), 0, 0},
 };
 
-static int random_mac(uint8_t mac[NETDEV_MAC_BYTES]) {
-    struct rng rng;
-    uint64_t bits;
-    int r = rng_init_random(&rng);
-    if (r < 0) return r;
-    bits = rng_next(&rng);
-    memcpy(mac, &bits, NETDEV_MAC_BYTES);
-    mac[0] = (uint8_t)((mac[0] & 0xfc) | 2); /* one station, locally administered */
-    return 0;
-}
-
 /* Connects, or looks whether the peer lives. What a peer sent before it went is still received. */
 static void look(struct shm_device *d) {
     struct shm_link *l = &d->link;
@@ -72,7 +60,7 @@ static int device_update(struct netdev *dev, uint64_t now_ns) {
 static int device_open(const struct netdev_args *args, struct netdev **dev) {
     struct options o = {.mtu = 1500, .slots = 512, .csum = true};
     struct shm_device *d;
-    int r = random_mac(o.mac);
+    int r = netdev_random_mac(o.mac);
     if (r == 0) r = netdev_options(args, options_table, sizeof options_table / sizeof *options_table, &o);
     if (r < 0) return r;
     if (o.slots & (o.slots - 1)) return netdev_refuse(args, -EINVAL, "shm: slots must be a power of two");

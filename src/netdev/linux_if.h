@@ -1,0 +1,28 @@
+/* What the kernel says of one of its interfaces: address, MTU, whether it is up, whether it is there at all. */
+#ifndef NETDEV_LINUX_IF_H
+#define NETDEV_LINUX_IF_H
+
+#include "netdev/netdev.h"
+
+#include <net/if.h>
+
+struct linux_if {
+    int sock; /* to ask through; it stays in the network namespace it was made in */
+    int index;
+    char name[IFNAMSIZ];
+};
+
+struct linux_if_state {
+    uint8_t mac[NETDEV_MAC_BYTES];
+    uint32_t mtu;
+    bool up;
+};
+
+/* name: shorter than IFNAMSIZ. 0; -ENODEV: there is none of that name. */
+int linux_if_open(struct linux_if *i, const char *name);
+void linux_if_close(struct linux_if *i);
+
+/* 0; -ENODEV: it was removed, or another has its name now. */
+int linux_if_read(const struct linux_if *i, struct linux_if_state *state);
+
+#endif

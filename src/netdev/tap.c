@@ -1,0 +1,216 @@
+/*
+ * A Linux TAP interface: the kernel is the other end of the wire. Checksums and segmentation are left to the kernel,
+ * which leaves checksums to us.
+ *
+ * Options: name=IF (made if there is none, and then gone when closed), queues=yes|no (no; yes: the interface may be
+ * opened several times, a queue each), lro=yes|no (no; yes: TCP segments come put together, up to 64 KiB),
+ * mac=ADDRESS (ours, not the kernel's; random).
+ */
+#include "netdev/device.h"
+#include "netdev/linux_if.h"
+#include "netdev/options.h"
+
+#include "base/sys.h"
+#include "mem/heap.h"
+
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <linux/virtio_net.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define LARGE_FRAME_MAX (65535u + NETDEV_HEADER_BYTES)
+#define LOOK_EVERY_NS   10000000u /* while nothing arrives: whether the link is up */
+
+struct tap_device {
+    struct netdev dev;
+    struct linux_if interface;
+    void *spare; /* a receive buffer that nothing was read into yet */
+    uint32_t spare_bytes;
+    uint32_t rx_max;
+    bool lro;
+    uint64_t next_look_ns;
+};
+
+struct options {
+    char name[IFNAMSIZ];
+    bool queues, lro;
+    uint8_t mac[NETDEV_MAC_BYTES];
+};
+
+static const struct netdev_option options_table[] = {
+    {"name", NETDEV_OPTION_TEXT, offsetof(struct options, name), 1, IFNAMSIZ},
+    {"queues", NETDEV_OPTION_FLAG, offsetof(struct options, queues), 0, 0},
+    {"lro", NETDEV_OPTION_FLAG, offsetof(struct options, lro), 0, 0},
+    {"mac", NETDEV_OPTION_MAC, offsetof(struct options, mac), 0, 0},
+};
+
+static int device_update(struct netdev *dev, uint64_t now_ns) {
+    struct tap_device *d = (struct tap_device *)dev;
+    struct linux_if_state state;
+    int r = linux_if_read(&d->interface, &state);
+    d->next_look_ns = now_ns + LOOK_EVERY_NS;
+    netdev_set_link(dev, r == 0 && state.up);
+    if (r < 0) return r;
+    dev->mtu = state.mtu;
+    d->rx_max = d->lro ? LARGE_FRAME_MAX : netdev_frame_max(state.mtu);
+    return 0;
+}
+
+static int attach(struct tap_device *d, const struct options *o) {
+    struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
+    int header = sizeof(struct virtio_net_hdr), r;
+    unsigned long offloads = TUN_F_CSUM | (o->lro ? TUN_F_TSO4 | TUN_F_TSO6 : 0);
+    if (o->queues) request.ifr_flags |= IFF_MULTI_QUEUE;
+    memcpy(request.ifr_name, o->name, sizeof request.ifr_name);
+    d->dev.fd = SYS(open, "/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    if (d->dev.fd < 0) return d->dev.fd;
+    r = SYS(ioctl, d->dev.fd, TUNSETIFF, &request);
+    if (r == 0) r = SYS(ioctl, d->dev.fd, TUNSETVNETHDRSZ, &header);
+    if (r == 0) r = SYS(ioctl, d->dev.fd, TUNSETOFFLOAD, offloads);
+    if (r == 0) r = linux_if_open(&d->interface, request.ifr_name);
+    return r == 0 ? device_update(&d->dev, 0) : r;
+}
+
+static void device_close(struct netdev *dev) {
+    struct tap_device *d = (struct tap_device *)dev;
+    linux_if_close(&d->interface);
+    if (d->spare) heap_free(d->spare);
+    if (dev->fd >= 0) close(dev->fd);
+    sys_free(d);
+}
+
+static int device_open(const struct netdev_args *args, struct netdev **dev) {
+    struct options o = {.lro = false};
+    struct tap_device *d;
+    int r = netdev_random_mac(o.mac);
+    if (r == 0) r = netdev_options(args, options_table, sizeof options_table / sizeof *options_table, &o);
+    if (r < 0) return r;
+    d = sys_calloc(1, sizeof *d);
+    if (!d) return -ENOMEM;
+    netdev_init(&d->dev, &netdev_tap);
+    d->interface.sock = -1;
+    d->lro = o.lro;
+    memcpy(d->dev.mac, o.mac, sizeof o.mac);
+    d->dev.offloads = NETDEV_CSUM | NETDEV_TSO4 | NETDEV_TSO6;
+    d->dev.tso_bytes = LARGE_FRAME_MAX;
+    r = attach(d, &o);
+    if (r < 0) {
+        device_close(&d->dev);
+        return netdev_refuse(args, r, "tap: %s: %s", o.name, strerror(-r));
+    }
+    *dev = &d->dev;
+    return 0;
+}
+
+/* What is to be said of an error of read or write: the kernel has several for an interface that is gone, or down. */
+static int device_error(struct netdev *dev, int error, uint64_t now_ns) {
+    int r = device_update(dev, now_ns);
+    if (r < 0 || error == -EBADFD) return -ENODEV;
+    return dev->link_up ? error : -ENETDOWN;
+}
+
+/* A buffer for the longest frame and one byte more, by which a longer one shows. */
+static bool have_spare(struct tap_device *d) {
+    if (d->spare && d->spare_bytes > d->rx_max) return true;
+    if (d->spare) heap_free(d->spare);
+    d->spare_bytes = d->rx_max + 1;
+    d->spare = heap_alloc(d->spare_bytes);
+    return d->spare != NULL;
+}
+
+/* 1: a frame; 0: one that was dropped; or what read said. */
+static int read_frame(struct tap_device *d, struct netdev_buffer *b) {
+    struct virtio_net_hdr header;
+    struct iovec iov[2] = {{&header, sizeof header}, {d->spare, d->spare_bytes}};
+    ssize_t n = SYS(readv, d->dev.fd, iov, 2);
+    if (n < 0) return (int)n;
+    if ((size_t)n < sizeof header + NETDEV_HEADER_BYTES) {
+        d->dev.stats.rx_malformed++;
+        return 0;
+    }
+    b->bytes = (uint32_t)((size_t)n - sizeof header);
+    if (b->bytes > d->rx_max) {
+        d->dev.stats.rx_too_long++;
+        return 0;
+    }
+    b->data = d->spare;
+    b->flags = header.flags & (VIRTIO_NET_HDR_F_NEEDS_CSUM | VIRTIO_NET_HDR_F_DATA_VALID) ? NETDEV_RX_CSUM_GOOD : 0;
+    b->mss = header.gso_type == VIRTIO_NET_HDR_GSO_NONE ? 0 : header.gso_size;
+    d->spare = NULL;
+    netdev_count_rx(&d->dev, b->bytes);
+    return 1;
+}
+
+static int device_rx(struct netdev *dev, struct netdev_buffer *frames, uint32_t n, uint64_t now_ns) {
+    struct tap_device *d = (struct tap_device *)dev;
+    uint32_t taken = 0;
+    for (uint32_t i = 0; i < n && have_spare(d); i++) {
+        int r = read_frame(d, &frames[taken]);
+        if (r == -EAGAIN || r == -EINTR) break;
+        if (r < 0) return taken ? (int)taken : device_error(dev, r, now_ns);
+        taken += (uint32_t)r;
+    }
+    if (taken == 0 && now_ns >= d->next_look_ns) {
+        int r = device_update(dev, now_ns);
+        if (r < 0) return r;
+    }
+    return taken || dev->link_up ? (int)taken : -ENETDOWN;
+}
+
+static struct virtio_net_hdr describe(const struct netdev_frame *f) {
+    struct virtio_net_hdr h = {.gso_type = VIRTIO_NET_HDR_GSO_NONE};
+    if (!f->offloads) return h;
+    h.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+    h.csum_start = (uint16_t)(f->l2_bytes + f->l3_bytes);
+    h.csum_offset = f->csum_offset;
+    if (!(f->offloads & (NETDEV_TSO4 | NETDEV_TSO6))) return h;
+    h.gso_type = f->offloads & NETDEV_TSO4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6;
+    h.gso_size = f->mss;
+    h.hdr_len = (uint16_t)(h.csum_start + f->l4_bytes);
+    return h;
+}
+
+static int write_frame(const struct tap_device *d, const struct netdev_frame *f) {
+    struct virtio_net_hdr header = describe(f);
+    struct iovec iov[NETDEV_SEGS_MAX + 1] = {{&header, sizeof header}};
+    ssize_t n;
+    for (uint32_t i = 0; i < f->segs_count; i++)
+        iov[i + 1] = (struct iovec){(void *)(uintptr_t)f->segs[i].data, f->segs[i].bytes};
+    n = SYS(writev, d->dev.fd, iov, f->segs_count + 1);
+    return n < 0 ? (int)n : 0;
+}
+
+static int device_tx(struct netdev *dev, const struct netdev_frame *frames, uint32_t n, uint64_t now_ns) {
+    struct tap_device *d = (struct tap_device *)dev;
+    for (uint32_t i = 0; i < n; i++) {
+        int r;
+        if (!netdev_frame_fits(dev, &frames[i])) continue;
+        r = write_frame(d, &frames[i]);
+        if (r == -EAGAIN || r == -ENOBUFS || r == -ENOMEM || r == -EINTR) return (int)i;
+        if (r == -EINVAL)
+            dev->stats.tx_errors++;
+        else if (r < 0)
+            return i ? (int)i : device_error(dev, r, now_ns);
+        else
+            netdev_count_tx(dev, frames[i].bytes);
+    }
+    return (int)n;
+}
+
+/* The descriptor is readable while there are frames, armed or not. */
+static int device_prepare(struct netdev *dev) {
+    return device_update(dev, 0);
+}
+
+const struct netdev_ops netdev_tap = {
+    .name = "tap",
+    .open = device_open,
+    .close = device_close,
+    .rx = device_rx,
+    .tx = device_tx,
+    .prepare = device_prepare,
+    .update = device_update,
+};

@@ -1,0 +1,78 @@
+/* For tests of kernel interfaces: a network namespace of the test's own, and a raw socket as the peer. */
+#ifndef TESTS_NETDEV_NETNS_TEST_H
+#define TESTS_NETDEV_NETNS_TEST_H
+
+#include "netdev_test.h"
+
+#include <arpa/inet.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define GUARD_MS 20000
+
+/* False, and the reason printed: this machine does not let us. The namespace goes with the process. */
+static inline bool netns_enter(void) {
+    if (unshare(CLONE_NEWNET) == 0 && system("ip link set lo up") == 0) return true;
+    printf("1..0 # SKIP no network namespace of our own: %s\n", strerror(errno));
+    return false;
+}
+
+static inline void netns_run(const char *command) {
+    assert_int_equal(system(command), 0);
+}
+
+/* A raw socket on an interface that hears only frames of the test's type. */
+static inline int raw_open(const char *interface) {
+    const uint16_t type = htons(TEST_ETHERTYPE_0 << 8 | TEST_ETHERTYPE_1);
+    struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_protocol = type};
+    int fd = socket(AF_PACKET, SOCK_RAW, 0);
+    assert_true(fd >= 0);
+    address.sll_ifindex = (int)if_nametoindex(interface);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
+static inline void raw_send(int fd, const uint8_t to[6], uint32_t number, uint32_t bytes) {
+    uint8_t *p = test_frame(to, mac_b, number, bytes);
+    assert_int_equal(send(fd, p, bytes, 0), bytes);
+    heap_free(p);
+}
+
+/* The number of the next frame that the socket hears. */
+static inline int64_t raw_receive(int fd) {
+    static uint8_t data[70000];
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    ssize_t n;
+    assert_int_equal(poll(&p, 1, GUARD_MS), 1);
+    n = recv(fd, data, sizeof data, 0);
+    assert_true(n > 0);
+    return test_number(data, (uint32_t)n);
+}
+
+/* The next frame of the test's type from a device; others (the kernel's own) are passed over. */
+static inline int64_t await_frame(struct netdev *dev) {
+    for (int i = 0; i < 1000; i++) {
+        struct netdev_buffer b;
+        struct pollfd p = {.fd = dev->fd, .events = POLLIN};
+        int n = netdev_rx(dev, &b, 1, 0);
+        assert_true(n >= 0);
+        if (n == 1) {
+            const uint8_t *type = (const uint8_t *)b.data + 12;
+            bool ours = type[0] == TEST_ETHERTYPE_0 && type[1] == TEST_ETHERTYPE_1;
+            int64_t number = ours ? (int64_t)test_number(b.data, b.bytes) : -1;
+            heap_free(b.data);
+            if (ours) return number;
+        } else if (netdev_prepare(dev) == 0) {
+            assert_int_equal(poll(&p, 1, GUARD_MS), 1);
+        }
+    }
+    fail_msg("no frame of ours came");
+    return -1;
+}
+
+#endif
