@@ -47,6 +47,29 @@
     X(udp_bad_header, "UDP datagrams with a bad length or without a source port")                                      \
     X(udp_bad_checksum, "UDP datagrams with a bad checksum")                                                           \
     X(udp_no_port, "UDP datagrams for a port nobody receives on")                                                      \
-    X(udp_receive_limit, "UDP datagrams dropped because those before were not received")
+    X(udp_receive_limit, "UDP datagrams dropped because those before were not received")                               \
+    X(tcp_bad_header, "TCP segments with a bad length, without ports, or sent to more than us")                        \
+    X(tcp_bad_checksum, "TCP segments with a bad checksum")                                                            \
+    X(tcp_no_port, "TCP segments for no connection and no listener")                                                   \
+    X(tcp_unacceptable, "TCP segments outside the window or without what their state wants")                           \
+    X(tcp_paws, "TCP segments refused as old by their timestamp")                                                      \
+    X(tcp_bad_ack, "TCP segments that acknowledge what was not sent or is long past")                                  \
+    X(tcp_bad_reset, "Resets that do not fit exactly")                                                                 \
+    X(tcp_resets_in, "Connections ended by the peer with a reset")                                                     \
+    X(tcp_resets_out, "Resets sent to segments without a connection")                                                  \
+    X(tcp_challenges, "Challenge ACKs sent")                                                                           \
+    X(tcp_challenge_limit, "Challenge ACKs not sent because of their rate")                                            \
+    X(tcp_beyond_window, "TCP segments whose end lay beyond the window and was cut")                                   \
+    X(tcp_out_of_order_limit, "TCP segments out of order dropped because too many are kept")                           \
+    X(tcp_data_after_close, "Connections reset because data came that nobody is going to read")                        \
+    X(tcp_syn_limit, "SYNs dropped because too many are half open or wait to be accepted")                             \
+    X(tcp_accept_limit, "Handshakes held up because too many connections wait to be accepted")                         \
+    X(tcp_retransmits, "TCP segments sent again")                                                                      \
+    X(tcp_rto, "Retransmission timers that expired")                                                                   \
+    X(tcp_loss_probes, "Tail loss probes sent")                                                                        \
+    X(tcp_recoveries, "Recoveries begun because of losses found")                                                      \
+    X(tcp_undone, "Recoveries undone because nothing was lost")                                                        \
+    X(tcp_timeouts, "Connections given up because the peer did not answer")                                            \
+    X(tcp_keepalive_ended, "Connections ended because keepalive got no answer")
 
 #endif

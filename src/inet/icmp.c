@@ -3,6 +3,7 @@
 
 #include "base/csum.h"
 #include "inet/ip4.h"
+#include "inet/tcp_input.h"
 #include "inet/udp_input.h"
 
 #define ERROR_PACKET_MAX 576u /* RFC 1812 section 4.3.2.3 */
@@ -64,7 +65,10 @@ static void icmp_about(struct inet *s, const uint8_t *ip, uint32_t len, const st
     int error = icmp->type == ICMP_UNREACHABLE     ? unreachable_errno(icmp->code)
                 : icmp->type == ICMP_TIME_EXCEEDED ? -EHOSTUNREACH
                                                    : -EPROTO;
-    if (h.protocol != IP_UDP || !udp_error(s, &flow, error)) inet_count(s, icmp_unmatched);
+    bool matched = h.protocol == IP_UDP   ? udp_error(s, &flow, error)
+                   : h.protocol == IP_TCP ? tcp_icmp_error(s, &flow, wire_get32(ports + 4), error)
+                                          : false;
+    if (!matched) inet_count(s, icmp_unmatched);
 }
 
 void icmp_local_unreachable(struct inet *s, const uint8_t *ip, uint32_t len) {

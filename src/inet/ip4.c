@@ -6,6 +6,7 @@
 #include "inet/link.h"
 #include "inet/neighbour.h"
 #include "inet/route.h"
+#include "inet/tcp_input.h"
 #include "inet/udp_input.h"
 #include "inet/wire_eth.h"
 
@@ -74,6 +75,9 @@ void ip4_deliver(struct inet *s, struct packet *p, uint8_t protocol) {
     switch (protocol) {
     case IP_ICMP:
         icmp_input(s, p);
+        break;
+    case IP_TCP:
+        tcp_input(s, p);
         break;
     case IP_UDP:
         udp_input(s, p);

@@ -8,6 +8,7 @@
 #include "inet/link.h"
 #include "inet/neighbour.h"
 #include "inet/socket_event.h"
+#include "inet/tcp_input.h"
 #include "inet/udp_input.h"
 #include "inet/wire_eth.h"
 
@@ -43,6 +44,7 @@ static const struct {
     {neighbours_init, neighbours_fini},
     {fragments_init, fragments_fini},
     {udp_init, udp_fini},
+    {tcp_init, tcp_fini},
 };
 #define PART_COUNT (sizeof parts / sizeof *parts)
 

@@ -116,9 +116,10 @@ struct inet {
     uint32_t loopback_count;
     struct neighbours neighbours;
     struct fragments fragments;
-    struct token_bucket icmp_bucket;
-    struct hash udp_bound;
-    struct list ready; /* sockets with events */
+    struct token_bucket icmp_bucket, challenge_bucket;
+    struct hash udp_bound, tcp_conns, tcp_listeners;
+    struct list tcp_dead; /* connections to be freed once nobody looks at them */
+    struct list ready;    /* sockets with events */
     uint64_t arp_defended_ns;
     struct inet_timer announce;
     uint32_t announcements;

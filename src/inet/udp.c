@@ -4,9 +4,9 @@
  */
 #include "inet/udp.h"
 
-#include "base/sys.h"
 #include "inet/icmp.h"
 #include "inet/ip4.h"
+#include "inet/queue.h"
 #include "inet/route.h"
 #include "inet/socket_event.h"
 #include "inet/udp_input.h"
@@ -14,7 +14,6 @@
 
 #define UDP_SOCKETS_MAX (1u << 20)
 #define RECEIVE_LIMIT   212992u /* Linux's */
-#define QUEUE_FIRST     16u
 #define QUEUE_MAX       4096u
 
 struct udp_socket {
@@ -22,11 +21,10 @@ struct udp_socket {
     struct inet *stack;
     struct inet_endpoint local, remote;
     bool bound, connected;
-    int error;                  /* to be told once; a negative errno */
-    uint32_t receive_limit;     /* bytes of heap memory */
-    uint32_t received;          /* of those, in use */
-    struct udp_datagram *queue; /* ring; NULL until the first */
-    uint32_t room, head, count;
+    int error;              /* to be told once; a negative errno */
+    uint32_t receive_limit; /* bytes of heap memory */
+    uint32_t received;      /* of those, in use */
+    struct queue queue;     /* struct udp_datagram */
 };
 
 static uint32_t charge_of(const struct udp_datagram *d) {
@@ -56,7 +54,7 @@ static void udp_free(struct udp_socket *u) {
     while (udp_receive(u, &d) == 0)
         if (d.payload.base) heap_free(d.payload.base);
     socket_forget(&u->socket);
-    sys_free(u->queue);
+    queue_free(&u->queue);
     sys_free(u);
 }
 
@@ -177,28 +175,11 @@ int udp_send(struct udp_socket *u, const struct inet_segment *segments, uint32_t
 int udp_receive(struct udp_socket *u, struct udp_datagram *out) {
     int error = take_error(u);
     if (error) return error;
-    if (u->count == 0) return -EAGAIN;
-    *out = u->queue[u->head];
-    u->head = (u->head + 1) & (u->room - 1);
-    u->count--;
+    if (u->queue.count == 0) return -EAGAIN;
+    *out = *(struct udp_datagram *)queue_at(&u->queue, sizeof *out, u->queue.first);
+    queue_drop_first(&u->queue);
     u->received -= charge_of(out);
     return 0;
-}
-
-/* Room for one more in the ring, which doubles up to its bound. */
-static bool queue_room(struct udp_socket *u) {
-    if (u->count < u->room) return true;
-    if (u->room == QUEUE_MAX) return false;
-    uint32_t room = u->room ? u->room * 2 : QUEUE_FIRST;
-    struct udp_datagram *queue = sys_calloc(room, sizeof *queue);
-    if (!queue) return false;
-    for (uint32_t i = 0; i < u->count; i++)
-        queue[i] = u->queue[(u->head + i) & (u->room - 1)];
-    sys_free(u->queue);
-    u->queue = queue;
-    u->room = room;
-    u->head = 0;
-    return true;
 }
 
 static void deliver(struct udp_socket *u, struct packet *p, uint16_t from_port) {
@@ -208,13 +189,15 @@ static void deliver(struct udp_socket *u, struct packet *p, uint16_t from_port) 
         .payload = {p->len > 0 ? p->at : NULL, p->len},
     };
     uint32_t charge = charge_of(&d);
-    if (charge > u->receive_limit - u->received || !queue_room(u)) {
+    struct udp_datagram *to = NULL;
+    if (charge <= u->receive_limit - u->received) to = queue_add(&u->queue, sizeof *to, QUEUE_MAX);
+    if (!to) {
         inet_count(u->stack, udp_receive_limit);
         return;
     }
     if (d.payload.base) packet_keep(p);
     u->received += charge;
-    u->queue[(u->head + u->count++) & (u->room - 1)] = d;
+    *to = d;
     socket_event(u->stack, &u->socket, INET_EVENT_READABLE);
 }
 

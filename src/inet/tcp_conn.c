@@ -1,0 +1,163 @@
+/* A connection's beginning and end, its deadlines, and what depends on both ends. */
+#include "inet/tcp_conn.h"
+
+#include "inet/tcp_reassembly.h"
+
+#define RECEIVE_SHIFT 7u /* for windows up to TCP_RECEIVE_MAX */
+_Static_assert(65535u << RECEIVE_SHIFT >= TCP_RECEIVE_MAX, "the window can be told");
+_Static_assert(sizeof(struct tcp_conn) <= 640, "a million of them");
+
+uint32_t conn_isn(const struct inet *s, const struct inet_flow *flow, uint32_t *ts_offset) {
+    uint64_t h = siphash24(s->secret, flow, sizeof *flow);
+    *ts_offset = (uint32_t)(h >> 32);
+    return (uint32_t)(s->now / 4000) + (uint32_t)h; /* RFC 6528 section 3: 4 µs a tick */
+}
+
+uint16_t conn_mss_of_route(const struct inet *s) {
+    return (uint16_t)(s->config.mtu - 40);
+}
+
+uint32_t conn_clock_ms(const struct tcp_conn *c) {
+    return (uint32_t)(c->stack->now / NS_PER_MS) + c->ts_offset;
+}
+
+struct tcp_conn *conn_new(struct inet *s, const struct inet_flow *flow, void *user) {
+    struct tcp_conn *c = sys_calloc(1, sizeof *c);
+    if (!c) return NULL;
+    if (hash_insert(&s->tcp_conns, flow, c)) {
+        sys_free(c);
+        return NULL;
+    }
+    socket_init(&c->socket, INET_TCP, user);
+    c->stack = s;
+    c->flow = *flow;
+    list_init(&c->link);
+    inet_timer_init(&c->timer, tcp_timer_fire);
+    for (uint32_t i = 0; i < TCP_TIMER_COUNT; i++)
+        c->deadlines[i] = UINT64_MAX;
+    c->iss = conn_isn(s, flow, &c->ts_offset);
+    c->snd_una = c->snd_nxt = c->snd_end = c->small_end = c->sack_high = c->iss;
+    c->send_limit = TCP_SEND_MAX;
+    c->receive_limit = TCP_RECEIVE_FIRST;
+    c->receive_max = TCP_RECEIVE_MAX;
+    c->receive_shift = RECEIVE_SHIFT;
+    c->mss = TCP_MSS_DEFAULT;
+    c->peer_mss = TCP_MSS_DEFAULT;
+    c->rto_us = TCP_RTO_INITIAL_NS / 1000;
+    c->min_rtt_us = UINT32_MAX;
+    c->quick = TCP_QUICK_ACKS;
+    c->keep_idle_s = 7200;
+    c->keep_interval_s = 75;
+    c->keep_count = 9;
+    c->oldest = c->newest = TCP_SENT_NONE;
+    c->cc.ops = &cc_cubic;
+    c->cc.ssthresh = UINT32_MAX;
+    c->received_ns = c->sent_ns = c->progress_ns = s->now;
+    return c;
+}
+
+static void chunks_clear(struct tcp_conn *c) {
+    for (; c->chunks.count > 0; queue_drop_first(&c->chunks))
+        heap_release(((struct tcp_chunk *)queue_at(&c->chunks, sizeof(struct tcp_chunk), c->chunks.first))->base);
+    queue_free(&c->chunks);
+    queue_free(&c->sent);
+    c->oldest = c->newest = TCP_SENT_NONE;
+    c->sacked_bytes = c->lost_bytes = c->again_bytes = 0;
+    c->snd_una = c->snd_nxt;
+}
+
+static void listener_leave(struct tcp_conn *c) {
+    if (!c->listener) return;
+    if (c->state == TCP_SYN_RECEIVED)
+        c->listener->half_open_count--;
+    else
+        c->listener->waiting_count--;
+    list_remove(&c->link);
+    c->listener = NULL;
+    c->orphan = true; /* nobody has been told of it */
+}
+
+void conn_end(struct tcp_conn *c, int error) {
+    struct inet *s = c->stack;
+    if (c->state == TCP_CLOSED) return;
+    listener_leave(c);
+    hash_remove(&s->tcp_conns, &c->flow);
+    inet_timer_cancel(s, &c->timer);
+    chunks_clear(c);
+    c->error = error;
+    c->state = TCP_CLOSED;
+    if (c->orphan)
+        list_push_back(&s->tcp_dead, &c->link);
+    else
+        socket_event(s, &c->socket, INET_EVENT_CLOSED | INET_EVENT_READABLE | INET_EVENT_WRITABLE);
+}
+
+void conn_reap(struct inet *s) {
+    struct list *node;
+    while ((node = list_pop_front(&s->tcp_dead))) {
+        struct tcp_conn *c = list_entry(node, struct tcp_conn, link);
+        reassembly_clear(c);
+        socket_forget(&c->socket);
+        sys_free(c);
+    }
+}
+
+void conn_deadline(struct tcp_conn *c, enum tcp_deadline which, uint64_t at_ns) {
+    c->deadlines[which] = at_ns;
+    /* A timer that is early costs less than one that is moved with every segment. */
+    if (at_ns != UINT64_MAX && (!c->timer.timer.armed || at_ns < c->timer.timer.deadline_ns))
+        inet_timer_arm(c->stack, &c->timer, at_ns);
+}
+
+uint32_t conn_receive_window(const struct tcp_conn *c) {
+    uint32_t told = seq_lt(c->rcv_nxt, c->rcv_adv) ? c->rcv_adv - c->rcv_nxt : 0;
+    uint32_t space = c->receive_limit > c->received ? c->receive_limit - c->received : 0;
+    uint32_t step = c->receive_limit / 2 < c->peer_mss ? c->receive_limit / 2 : c->peer_mss;
+    /* Never smaller than told, and not larger by a silly amount (RFC 9293 section 3.8.6.2.2). */
+    return space < told + step ? told : space;
+}
+
+void conn_agree(struct tcp_conn *c, const struct tcp_header *syn) {
+    const struct tcp_options *o = &syn->options;
+    uint16_t mss = o->mss ? o->mss : TCP_MSS_DEFAULT, most = conn_mss_of_route(c->stack);
+    if (mss < TCP_MSS_MIN) mss = TCP_MSS_MIN;
+    c->mss = mss < most ? mss : most;
+    c->peer_mss = most;
+    c->timestamps = o->has_timestamp;
+    if (c->timestamps) c->mss = (uint16_t)(c->mss - 12);
+    c->ts_recent = o->ts_value;
+    c->ts_recent_ns = c->stack->now;
+    c->sack = o->sack_permitted;
+    c->send_shift = o->window_shift;
+    if (!o->has_window_shift) {
+        c->send_shift = c->receive_shift = 0;
+        c->receive_max = TCP_RECEIVE_FIRST;
+    }
+    c->irs = syn->seq;
+    c->rcv_nxt = c->last_ack = c->tune_seq = syn->seq + 1;
+    c->rcv_adv = c->rcv_nxt + (c->receive_limit < 65535 ? c->receive_limit : 65535); /* as a SYN tells it */
+    c->snd_wnd = c->max_wnd = syn->window;                                           /* never scaled in a SYN */
+    c->snd_wl1 = syn->seq;
+    c->cc.cwnd = tcp_cc_initial(c->mss);
+}
+
+void conn_established(struct tcp_conn *c) {
+    c->state = TCP_ESTABLISHED;
+    c->backoff = c->tries = 0;
+    c->tune_ns = c->stack->now;
+    conn_deadline(c, TCP_TIMER_SEND, UINT64_MAX);
+    c->progress_ns = c->stack->now;
+}
+
+void conn_time_wait(struct tcp_conn *c) {
+    c->state = TCP_TIME_WAIT;
+    chunks_clear(c);
+    conn_deadline(c, TCP_TIMER_SEND, UINT64_MAX);
+    conn_deadline(c, TCP_TIMER_LIFE, c->stack->now + TCP_TIME_WAIT_NS);
+}
+
+void conn_trim(struct tcp_conn *c) {
+    if (c->chunks.count == 0) queue_free(&c->chunks);
+    if (c->sent.count == 0) queue_free(&c->sent);
+    if (c->slices.count == 0) queue_free(&c->slices);
+}

@@ -1,0 +1,197 @@
+/*
+ * A TCP connection, and what its parts offer each other. An idle one holds nothing but this structure: the queues
+ * have memory only while they have entries, and shortly after.
+ */
+#ifndef INET_TCP_CONN_H
+#define INET_TCP_CONN_H
+
+#include "inet/queue.h"
+#include "inet/socket_event.h"
+#include "inet/tcp.h"
+#include "inet/tcp_cc.h"
+#include "inet/wire_tcp.h"
+
+#define TCP_MSS_DEFAULT      536u /* RFC 9293 section 3.7.1 */
+#define TCP_MSS_MIN          48u  /* a smaller one offered is taken for this: tiny segments cost us, not the peer */
+#define TCP_RTO_INITIAL_NS   NS_PER_S
+#define TCP_RTO_MIN_NS       (200 * NS_PER_MS)
+#define TCP_RTO_MAX_NS       (120 * NS_PER_S)
+#define TCP_DELACK_NS        (40 * NS_PER_MS)
+#define TCP_TIME_WAIT_NS     (60 * NS_PER_S)
+#define TCP_FIN_WAIT_2_NS    (60 * NS_PER_S) /* of a connection that nobody owns any more */
+#define TCP_BLOCKED_RETRY_NS (50 * 1000ull)  /* a device without room is tried again after this */
+#define TCP_TRIM_NS          NS_PER_S        /* queues that stay empty give their memory back after this */
+#define TCP_SYN_TRIES        6u
+#define TCP_SYN_ACK_TRIES    5u
+#define TCP_DATA_TRIES       15u
+#define TCP_ORPHAN_TRIES     8u
+#define TCP_RECEIVE_FIRST    65535u /* window before it is tuned */
+#define TCP_RECEIVE_MAX      (6u << 20)
+#define TCP_SEND_MAX         (4u << 20)
+#define TCP_QUEUE_MAX        (1u << 20) /* entries of any queue of a connection */
+#define TCP_OUT_OF_ORDER_MAX 4096u      /* segments kept out of order */
+#define TCP_QUICK_ACKS       16u        /* segments acknowledged at once in a row */
+#define TCP_CONNS_MAX        (1u << 22)
+#define TCP_HALF_OPEN_MAX    65536u /* of one listener, whatever backlog it asks for */
+
+/* Pushed bytes, held. */
+struct tcp_chunk {
+    const uint8_t *base;
+    uint32_t seq, len;
+};
+
+/* A segment that was sent and not yet acknowledged as a whole. */
+enum tcp_sent_flags {
+    TCP_SENT_FIN = 1, /* the last of its sequence numbers is the FIN */
+    TCP_SENT_SACKED = 2,
+    TCP_SENT_LOST = 4,  /* taken for lost */
+    TCP_SENT_AGAIN = 8, /* lost, and sent again since */
+    TCP_SENT_EVER = 16, /* sent more than once: tells nothing of the round trip */
+};
+
+#define TCP_SENT_NONE UINT32_MAX
+
+struct tcp_sent {
+    uint64_t sent_ns;
+    uint32_t seq;
+    uint32_t len : 24, flags : 8; /* length in sequence numbers */
+    uint32_t older, newer;        /* positions by time of sending, of those that are on their way */
+};
+_Static_assert(sizeof(struct tcp_sent) == 24, "many of them");
+
+enum tcp_recovery { TCP_OPEN, TCP_RECOVERY, TCP_LOSS };
+
+enum tcp_deadline { TCP_TIMER_SEND, TCP_TIMER_DELACK, TCP_TIMER_LIFE, TCP_TIMER_TRIM, TCP_TIMER_COUNT };
+
+/* What TCP_TIMER_SEND waits for. */
+enum tcp_send_timer { TCP_SEND_RTO, TCP_SEND_PROBE, TCP_SEND_REORDER, TCP_SEND_PERSIST, TCP_SEND_BLOCKED };
+
+struct tcp_conn {
+    struct inet_socket socket;
+    struct inet *stack;
+    struct list link; /* among its listener's half-open or waiting ones; among the stack's dead ones */
+    struct tcp_listener *listener;
+    struct inet_timer timer; /* at the earliest deadline, or earlier */
+    uint64_t deadlines[TCP_TIMER_COUNT];
+    struct inet_flow flow;
+    int error;
+    uint8_t state;      /* enum tcp_state */
+    uint8_t send_timer; /* enum tcp_send_timer */
+    uint8_t recovery;   /* enum tcp_recovery */
+    uint8_t backoff, tries, probes;
+    uint8_t send_shift, receive_shift;
+    uint8_t quick, dup_acks, reorder_steps, keep_count;
+
+    bool orphan : 1;     /* nobody owns it */
+    bool fin_queued : 1; /* a FIN follows the last pushed byte */
+    bool fin_sent : 1;
+    bool fin_received : 1; /* rcv_nxt is behind it */
+    bool ack_now : 1, ack_later : 1;
+    bool sack : 1, timestamps : 1;
+    bool nodelay : 1, more : 1, keepalive : 1;
+    bool interactive : 1; /* it answers what it receives: an ACK may wait for the answer */
+    bool limited : 1;     /* the congestion window kept data back */
+    bool reordering : 1, probe_sent : 1, probe_again : 1;
+    bool undo : 1; /* undo_* can be gone back to */
+
+    /* sending */
+    uint32_t iss, snd_una, snd_nxt, snd_end; /* snd_end: behind the last pushed byte, without FIN */
+    uint32_t snd_wnd, snd_wl1, snd_wl2, max_wnd;
+    uint32_t small_end; /* behind the last segment smaller than the MSS (Minshall's variant of Nagle) */
+    uint32_t send_limit;
+    uint16_t mss; /* payload of a full segment, options already subtracted */
+    uint16_t keep_idle_s, keep_interval_s;
+    uint32_t user_timeout_ms;
+
+    /* receiving */
+    uint32_t irs, rcv_nxt, rcv_adv, last_ack;      /* rcv_adv: right edge of the window as told */
+    uint32_t receive_limit, receive_max, received; /* bytes: the window's size now and at most; not yet popped */
+    uint32_t ts_recent, ts_offset;
+    /* when last: ts_recent changed, anything came, data was sent, the peer acknowledged something new */
+    uint64_t ts_recent_ns, received_ns, sent_ns, progress_ns;
+    uint16_t peer_mss; /* largest segment received */
+    uint32_t tune_seq; /* receive auto-tuning: where and when the measured round began */
+    uint64_t tune_ns;
+
+    /* round trip, recovery, congestion */
+    uint32_t srtt_us, rttvar_us, min_rtt_us;
+    uint32_t rto_us;
+    uint32_t recover; /* recovery ends here */
+    uint32_t sacked_bytes, lost_bytes, again_bytes;
+    uint32_t prr_delivered, prr_out, prr_flight;
+    uint32_t rack_end, rack_rtt_us, probe_end, sack_high;
+    uint64_t rack_ns;
+    uint32_t undo_ts, undo_cwnd, undo_ssthresh;
+    uint32_t retransmits;
+    struct tcp_cc cc;
+
+    struct queue chunks, sent, slices;
+    uint32_t oldest, newest; /* of sent, by time */
+    struct tcp_gap *gaps;    /* received out of order; see tcp_reassembly.h */
+    uint32_t gap_count, gap_room;
+    uint32_t recent_gap;    /* where the one that came last begins */
+    struct tcp_range dsack; /* received twice, to be told with the next ACK */
+};
+
+struct tcp_listener {
+    struct inet_socket socket;
+    struct inet *stack;
+    struct inet_endpoint local;
+    uint32_t backlog, half_open_count, waiting_count;
+    struct list half_open, waiting;
+};
+
+/* A segment received, options and all. */
+struct tcp_segment {
+    struct tcp_header h;
+    uint32_t seq, end; /* payload [seq, seq + len), and one more for SYN and for FIN */
+    uint32_t len;
+    bool fin;
+};
+
+/* tcp_conn.c */
+struct tcp_conn *conn_new(struct inet *s, const struct inet_flow *flow, void *user);
+/* Leaves the tables and gives all memory but the structure back; error 0: in order. Orphans are freed by conn_reap. */
+void conn_end(struct tcp_conn *c, int error);
+void conn_reap(struct inet *s);
+void conn_deadline(struct tcp_conn *c, enum tcp_deadline which, uint64_t at_ns); /* UINT64_MAX: none */
+uint32_t conn_clock_ms(const struct tcp_conn *c);                                /* for timestamps */
+uint32_t conn_receive_window(const struct tcp_conn *c);
+/* What the two ends have agreed on: called once, with the peer's SYN. */
+void conn_agree(struct tcp_conn *c, const struct tcp_header *syn);
+uint32_t conn_isn(const struct inet *s, const struct inet_flow *flow, uint32_t *ts_offset);
+uint16_t conn_mss_of_route(const struct inet *s);
+/* Trims the queues that are empty. */
+void conn_trim(struct tcp_conn *c);
+static inline uint32_t conn_in_flight(const struct tcp_conn *c) {
+    return c->snd_nxt - c->snd_una - c->sacked_bytes - (c->lost_bytes - c->again_bytes);
+}
+static inline bool conn_synchronized(const struct tcp_conn *c) {
+    return c->state >= TCP_ESTABLISHED;
+}
+void conn_established(struct tcp_conn *c);
+void conn_time_wait(struct tcp_conn *c);
+
+/* tcp_output.c */
+/* Sends what may be sent now, or at least the ACK that is due. */
+void tcp_output(struct tcp_conn *c);
+void tcp_send_syn(struct tcp_conn *c);
+void tcp_send_ack(struct tcp_conn *c);
+void tcp_send_probe(struct tcp_conn *c); /* an empty segment that must be answered */
+void tcp_send_reset(struct tcp_conn *c);
+/* RST to what belongs to no connection (RFC 9293 section 3.10.7.1). */
+void tcp_refuse(struct inet *s, const struct packet *p, const struct tcp_segment *g);
+/* Sends one that was sent before; false: the device has no room. */
+bool tcp_resend(struct tcp_conn *c, uint32_t position);
+/* One new segment whatever the congestion window says; false: there is none, or no room. */
+bool tcp_send_one(struct tcp_conn *c);
+/* As tcp_send_one, however small the segment. */
+bool tcp_send_forced(struct tcp_conn *c);
+
+/* tcp_timers.c */
+void tcp_timer_fire(struct inet *s, struct inet_timer *t);
+/* Arms what the state of sending asks for: loss probe, RTO, persist, or nothing. */
+void tcp_arm_send(struct tcp_conn *c);
+void tcp_rtt_sample(struct tcp_conn *c, uint64_t rtt_us);
+
+#endif

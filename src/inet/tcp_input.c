@@ -1,0 +1,402 @@
+/* What arrives: the steps of RFC 9293 section 3.10.7 in their order, with the checks of RFC 5961 and RFC 7323. */
+#include "inet/tcp_input.h"
+
+#include "inet/ip4.h"
+#include "inet/tcp_listen.h"
+#include "inet/tcp_reassembly.h"
+#include "inet/tcp_recovery.h"
+
+#define PAWS_MAX_AGE_NS       (24ull * 86400 * NS_PER_S) /* RFC 7323 section 5.5 */
+#define CHALLENGES_PER_SECOND 1000u
+
+int tcp_init(struct inet *s) {
+    list_init(&s->tcp_dead);
+    int error = hash_init(&s->tcp_conns, sizeof(struct inet_flow), TCP_CONNS_MAX, s->hash_seed);
+    if (error) return error;
+    error = hash_init(&s->tcp_listeners, sizeof(struct inet_flow), TCP_CONNS_MAX, s->hash_seed);
+    if (error) hash_fini(&s->tcp_conns);
+    return error;
+}
+
+void tcp_fini(struct inet *s) {
+    struct tcp_conn *c;
+    struct tcp_listener *l;
+    uint64_t at;
+    for (at = 0; (c = hash_next(&s->tcp_conns, &at, NULL)); at = 0) {
+        c->orphan = true;
+        conn_end(c, -ECONNABORTED);
+    }
+    conn_reap(s);
+    for (at = 0; (l = hash_next(&s->tcp_listeners, &at, NULL)); at = 0)
+        listener_free(l);
+    hash_fini(&s->tcp_conns);
+    hash_fini(&s->tcp_listeners);
+}
+
+static bool segment_parse(struct inet *s, const struct packet *p, struct tcp_segment *g) {
+    if (p->group || !tcp_parse(&g->h, p->at, p->len) || g->h.from_port == 0 || g->h.to_port == 0) {
+        inet_count(s, tcp_bad_header);
+        return false;
+    }
+    if (!(p->flags & INET_INPUT_CSUM_OK)) {
+        uint64_t sum = ip4_pseudo_sum(inet_addr_to_ip4(&p->from), inet_addr_to_ip4(&p->to), IP_TCP, p->len);
+        if (csum_fold(csum_add(sum, p->at, p->len)) != 0xffff) {
+            inet_count(s, tcp_bad_checksum);
+            return false;
+        }
+    }
+    g->seq = g->h.seq;
+    g->len = p->len - g->h.header_bytes;
+    g->fin = g->h.flags & TCP_FIN;
+    g->end = g->seq + g->len + g->fin + ((g->h.flags & TCP_SYN) != 0);
+    return true;
+}
+
+/* An ACK that says where we are, to who may be forging; its rate is bounded (RFC 5961 section 7). */
+static void challenge(struct tcp_conn *c) {
+    if (!token_bucket_take(&c->stack->challenge_bucket, CHALLENGES_PER_SECOND, c->stack->now)) {
+        inet_count(c->stack, tcp_challenge_limit);
+        return;
+    }
+    inet_count(c->stack, tcp_challenges);
+    tcp_send_ack(c);
+}
+
+static void connected(struct tcp_conn *c) {
+    conn_established(c);
+    if (c->keepalive) conn_deadline(c, TCP_TIMER_LIFE, c->stack->now + c->keep_idle_s * NS_PER_S);
+    if (!c->orphan) socket_event(c->stack, &c->socket, INET_EVENT_CONNECTED | INET_EVENT_WRITABLE);
+}
+
+/* Our SYN was acknowledged. */
+static void syn_acked(struct tcp_conn *c, const struct tcp_segment *g) {
+    c->snd_una = g->h.ack;
+    if (c->tries == 0) tcp_rtt_sample(c, (c->stack->now - c->sent_ns) / 1000 + 1);
+    connected(c);
+}
+
+/* Section 3.10.7.3. Whether the segment's text is to be looked at. */
+static bool syn_sent_input(struct tcp_conn *c, const struct packet *p, const struct tcp_segment *g) {
+    bool acks = g->h.flags & TCP_ACK;
+    if (acks && g->h.ack != c->snd_nxt) {
+        tcp_refuse(c->stack, p, g);
+        return false;
+    }
+    if (g->h.flags & TCP_RST) {
+        if (acks)
+            conn_end(c, -ECONNREFUSED);
+        else
+            inet_count(c->stack, tcp_bad_reset);
+        return false;
+    }
+    if (!(g->h.flags & TCP_SYN)) {
+        inet_count(c->stack, tcp_unacceptable);
+        return false;
+    }
+    conn_agree(c, &g->h);
+    if (!acks) { /* both have begun at once */
+        c->state = TCP_SYN_RECEIVED;
+        tcp_send_syn(c);
+        tcp_arm_send(c);
+        return false;
+    }
+    syn_acked(c, g);
+    c->ack_now = true;
+    return true;
+}
+
+/* RFC 7323 section 5.3: an old duplicate, by its timestamp. */
+static bool paws_fails(const struct tcp_conn *c, const struct tcp_segment *g) {
+    return c->timestamps && g->h.options.has_timestamp && seq_lt(g->h.options.ts_value, c->ts_recent) &&
+           c->stack->now - c->ts_recent_ns < PAWS_MAX_AGE_NS;
+}
+
+static bool in_window(const struct tcp_conn *c, const struct tcp_segment *g) {
+    uint32_t edge = seq_max(c->rcv_adv, c->rcv_nxt);
+    return seq_le(c->last_ack, g->end) && seq_le(g->seq, edge);
+}
+
+/* Steps 1 to 4: sequence number, RST, SYN. False: the segment is done with. */
+static bool sequence_check(struct tcp_conn *c, const struct tcp_segment *g) {
+    bool rst = g->h.flags & TCP_RST;
+    if (paws_fails(c, g) && !rst) {
+        inet_count(c->stack, tcp_paws);
+        c->ack_now = true;
+        return false;
+    }
+    if (c->state == TCP_SYN_RECEIVED && (g->h.flags & TCP_SYN) && !rst && g->seq == c->irs) {
+        if (g->h.flags & TCP_ACK) return true; /* the answer to our own SYN, where both began at once */
+        tcp_send_syn(c);                       /* ours was lost */
+        return false;
+    }
+    if (!in_window(c, g)) {
+        inet_count(c->stack, tcp_unacceptable);
+        if (rst) return false;
+        if (g->h.flags & TCP_SYN)
+            challenge(c);
+        else
+            c->ack_now = true;
+        if (c->sack && g->len > 0 && seq_le(g->end, c->rcv_nxt)) c->dsack = (struct tcp_range){g->seq, g->seq + g->len};
+        return false;
+    }
+    if (rst) { /* RFC 5961 section 3.2 */
+        if (g->seq == c->rcv_nxt) {
+            int error = c->state == TCP_SYN_RECEIVED ? -ECONNREFUSED : -ECONNRESET;
+            inet_count(c->stack, tcp_resets_in);
+            conn_end(c, c->state == TCP_TIME_WAIT ? 0 : error);
+        } else {
+            inet_count(c->stack, tcp_bad_reset);
+            challenge(c);
+        }
+        return false;
+    }
+    if (g->h.flags & TCP_SYN) { /* RFC 5961 section 4.2 */
+        challenge(c);
+        return false;
+    }
+    return true;
+}
+
+/* RFC 7323 section 4.3: the timestamp to echo is that of the segment the last ACK was waiting for. */
+static void timestamp_note(struct tcp_conn *c, const struct tcp_segment *g) {
+    if (!c->timestamps || !g->h.options.has_timestamp || seq_lt(c->last_ack, g->seq)) return;
+    if (seq_lt(g->h.options.ts_value, c->ts_recent)) return;
+    c->ts_recent = g->h.options.ts_value;
+    c->ts_recent_ns = c->stack->now;
+}
+
+static void chunks_acked(struct tcp_conn *c) {
+    uint32_t before = c->chunks.count;
+    while (c->chunks.count > 0) {
+        const struct tcp_chunk *chunk = queue_at(&c->chunks, sizeof *chunk, c->chunks.first);
+        if (seq_lt(c->snd_una, chunk->seq + chunk->len)) break;
+        heap_release(chunk->base);
+        queue_drop_first(&c->chunks);
+    }
+    if (before != c->chunks.count && !c->orphan) socket_event(c->stack, &c->socket, INET_EVENT_WRITABLE);
+    if (c->snd_una == c->snd_nxt) conn_deadline(c, TCP_TIMER_TRIM, c->stack->now + TCP_TRIM_NS);
+}
+
+static void window_note(struct tcp_conn *c, const struct tcp_segment *g) {
+    if (!seq_lt(c->snd_wl1, g->seq) && (c->snd_wl1 != g->seq || seq_lt(g->h.ack, c->snd_wl2))) return;
+    uint32_t window = (uint32_t)g->h.window << c->send_shift;
+    bool opened = c->snd_wnd == 0 && window > 0;
+    c->snd_wnd = window;
+    c->snd_wl1 = g->seq;
+    c->snd_wl2 = g->h.ack;
+    if (window > c->max_wnd) c->max_wnd = window;
+    if (opened && c->send_timer == TCP_SEND_PERSIST) {
+        c->backoff = 0;
+        conn_deadline(c, TCP_TIMER_SEND, UINT64_MAX);
+    }
+}
+
+/* Our FIN has arrived. */
+static void fin_acked(struct tcp_conn *c) {
+    switch (c->state) {
+    case TCP_FIN_WAIT_1:
+        c->state = TCP_FIN_WAIT_2;
+        if (c->orphan) conn_deadline(c, TCP_TIMER_LIFE, c->stack->now + TCP_FIN_WAIT_2_NS);
+        break;
+    case TCP_CLOSING:
+        conn_time_wait(c);
+        break;
+    case TCP_LAST_ACK:
+        conn_end(c, 0);
+        break;
+    default:
+        break;
+    }
+}
+
+/* Step 5. False: the segment is done with. */
+static bool ack_input(struct tcp_conn *c, const struct packet *p, const struct tcp_segment *g) {
+    uint32_t ack = g->h.ack;
+    if (!(g->h.flags & TCP_ACK)) {
+        inet_count(c->stack, tcp_unacceptable);
+        return false;
+    }
+    if (c->state == TCP_SYN_RECEIVED) {
+        if (ack != c->snd_nxt) {
+            tcp_refuse(c->stack, p, g);
+            return false;
+        }
+        if (c->listener && !listener_establish(c)) return false;
+        syn_acked(c, g);
+        c->snd_wnd = (uint32_t)g->h.window << ((g->h.flags & TCP_SYN) ? 0 : c->send_shift);
+        c->max_wnd = c->snd_wnd;
+        c->snd_wl1 = g->seq;
+        c->snd_wl2 = ack;
+        return true;
+    }
+    if (seq_lt(ack, c->snd_una - c->max_wnd) || seq_lt(c->snd_nxt, ack)) { /* RFC 5961 section 5.2 */
+        inet_count(c->stack, tcp_bad_ack);
+        challenge(c);
+        return false;
+    }
+    c->tries = 0;
+    if (seq_lt(ack, c->snd_una)) return true; /* old, but its data may be new */
+    bool duplicate = ack == c->snd_una && g->len == 0 && !g->fin && c->snd_una != c->snd_nxt &&
+                     (uint32_t)g->h.window << c->send_shift == c->snd_wnd;
+    bool news = ack != c->snd_una || duplicate || g->h.options.sack_count > 0;
+    window_note(c, g);
+    if (news && c->sent.count > 0) {
+        recovery_ack(c, g, duplicate);
+        chunks_acked(c);
+        if (c->fin_sent && c->snd_una == c->snd_nxt) fin_acked(c);
+    }
+    return c->state != TCP_CLOSED;
+}
+
+/* Leaves of the payload what is new and in the window. */
+static void trim(struct tcp_conn *c, struct packet *p, struct tcp_segment *g) {
+    uint32_t edge = seq_max(c->rcv_adv, c->rcv_nxt);
+    p->at += g->h.header_bytes;
+    p->len = g->len;
+    if (seq_lt(g->seq, c->rcv_nxt)) {
+        uint32_t known = c->rcv_nxt - g->seq;
+        if (g->len > 0 && c->sack) c->dsack = (struct tcp_range){g->seq, g->seq + (known < g->len ? known : g->len)};
+        c->ack_now = true;
+        if (known > g->len) {
+            g->fin = g->fin && known <= g->len;
+            known = g->len;
+        }
+        p->at += known;
+        g->seq += known;
+        g->len -= known;
+    }
+    if (seq_lt(edge, g->seq + g->len)) {
+        inet_count(c->stack, tcp_beyond_window);
+        g->len = seq_lt(g->seq, edge) ? edge - g->seq : 0;
+        g->fin = false;
+        c->ack_now = true;
+    }
+}
+
+/* RFC 1122 section 4.2.3.2: every second full segment at once; at the start and after trouble every one. */
+static void ack_schedule(struct tcp_conn *c, const struct tcp_segment *g) {
+    if (g->len > c->peer_mss) c->peer_mss = (uint16_t)g->len;
+    if (c->gap_count > 0 || c->rcv_nxt - c->last_ack > c->peer_mss || (c->quick > 0 && !c->interactive))
+        c->ack_now = true;
+    if (c->quick > 0) c->quick--;
+    if (c->ack_now || c->ack_later) return;
+    c->ack_later = true;
+    conn_deadline(c, TCP_TIMER_DELACK, c->stack->now + TCP_DELACK_NS);
+}
+
+/* The window grows with what is popped in a round trip, so that it never is what limits the peer. */
+static void receive_tune(struct tcp_conn *c) {
+    uint64_t round = c->srtt_us ? (uint64_t)c->srtt_us * 1000 : 100 * NS_PER_MS;
+    if (c->stack->now - c->tune_ns < round) return;
+    uint32_t got = c->rcv_nxt - c->tune_seq;
+    if (got > c->receive_limit / 4 && c->receive_limit < c->receive_max) {
+        uint64_t wanted = 4ull * got;
+        c->receive_limit = wanted > c->receive_max     ? c->receive_max
+                           : wanted > c->receive_limit ? (uint32_t)wanted
+                                                       : c->receive_limit;
+    }
+    c->tune_seq = c->rcv_nxt;
+    c->tune_ns = c->stack->now;
+}
+
+/* The peer's FIN is in order. */
+static void fin_input(struct tcp_conn *c) {
+    c->ack_now = true;
+    switch (c->state) {
+    case TCP_ESTABLISHED:
+        c->state = TCP_CLOSE_WAIT;
+        break;
+    case TCP_FIN_WAIT_1:
+        c->state = TCP_CLOSING;
+        break;
+    case TCP_FIN_WAIT_2:
+        conn_time_wait(c);
+        break;
+    default:
+        break;
+    }
+}
+
+/* Steps 7 and 8. */
+static void text_input(struct tcp_conn *c, struct packet *p, struct tcp_segment *g) {
+    if (g->len == 0 && !g->fin) return;
+    if (c->state == TCP_TIME_WAIT) { /* the peer has not heard our last ACK */
+        c->ack_now = true;
+        conn_deadline(c, TCP_TIMER_LIFE, c->stack->now + TCP_TIME_WAIT_NS);
+        return;
+    }
+    if (c->fin_received) {
+        c->ack_now = true;
+        return;
+    }
+    if (c->orphan && !c->listener && g->len > 0 && seq_lt(c->rcv_nxt, g->seq + g->len)) {
+        inet_count(c->stack, tcp_data_after_close);
+        tcp_send_reset(c);
+        conn_end(c, -ECONNABORTED);
+        return;
+    }
+    trim(c, p, g);
+    if (g->len == 0 && !g->fin) return;
+    bool gaps = c->gap_count > 0;
+    bool moved = reassembly_add(c, p, g);
+    if (gaps || !moved) c->ack_now = true;
+    ack_schedule(c, g);
+    receive_tune(c);
+    if (c->fin_received) fin_input(c);
+    if (moved && !c->orphan) socket_event(c->stack, &c->socket, INET_EVENT_READABLE);
+}
+
+/* RFC 6191 section 2: a SYN that can only be a new connection takes the place of one in TIME_WAIT. */
+static bool time_wait_reused(struct tcp_conn *c, const struct tcp_segment *g) {
+    if (c->state != TCP_TIME_WAIT || (g->h.flags & (TCP_SYN | TCP_RST | TCP_ACK)) != TCP_SYN) return false;
+    bool newer = c->timestamps && g->h.options.has_timestamp ? seq_lt(c->ts_recent, g->h.options.ts_value)
+                                                             : seq_lt(c->rcv_nxt, g->seq);
+    if (newer) conn_end(c, 0);
+    return newer;
+}
+
+static void conn_input(struct tcp_conn *c, struct packet *p, struct tcp_segment *g) {
+    c->received_ns = c->stack->now;
+    c->probes = 0;
+    if (c->state == TCP_SYN_SENT) {
+        if (!syn_sent_input(c, p, g)) return;
+        g->seq++; /* what follows the SYN */
+    } else {
+        if (!sequence_check(c, g)) goto out;
+        if (g->h.flags & TCP_SYN) g->seq++;
+        if (!ack_input(c, p, g)) goto out;
+        timestamp_note(c, g);
+    }
+    text_input(c, p, g);
+out:
+    if (c->state != TCP_CLOSED) tcp_output(c);
+}
+
+void tcp_input(struct inet *s, struct packet *p) {
+    struct tcp_segment g;
+    if (!segment_parse(s, p, &g)) return;
+    struct inet_flow flow = {p->to, p->from, g.h.to_port, g.h.from_port};
+    struct tcp_conn *c = hash_find(&s->tcp_conns, &flow);
+    struct tcp_listener *l;
+    if (c && !time_wait_reused(c, &g)) {
+        conn_input(c, p, &g);
+    } else if ((l = listener_find(s, &p->to, g.h.to_port))) {
+        listener_input(l, p, &g);
+    } else {
+        inet_count(s, tcp_no_port);
+        tcp_refuse(s, p, &g);
+    }
+    conn_reap(s);
+}
+
+bool tcp_icmp_error(struct inet *s, const struct inet_flow *flow, uint32_t seq, int error) {
+    struct tcp_conn *c = hash_find(&s->tcp_conns, flow);
+    /* RFC 5927 section 4.1: only who sees our segments knows what is in flight. */
+    if (!c || seq_lt(seq, c->snd_una) || !seq_lt(seq, c->snd_nxt)) return false;
+    /* Section 5.2: an established connection survives; its timers find out. */
+    if (c->state == TCP_SYN_SENT && error != -EMSGSIZE) {
+        conn_end(c, error);
+        conn_reap(s);
+    }
+    return true;
+}

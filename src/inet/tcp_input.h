@@ -1,0 +1,17 @@
+/* TCP from the side of IP. */
+#ifndef INET_TCP_INPUT_H
+#define INET_TCP_INPUT_H
+
+#include "inet/stack.h"
+
+/* 0, -ENOMEM. */
+int tcp_init(struct inet *s);
+/* Drops all connections and listeners without a word. */
+void tcp_fini(struct inet *s);
+
+void tcp_input(struct inet *s, struct packet *p);
+
+/* An ICMP error names a flow of ours, and a sequence number: `error` is a negative errno. Whether it was believed. */
+bool tcp_icmp_error(struct inet *s, const struct inet_flow *flow, uint32_t seq, int error);
+
+#endif

@@ -1,0 +1,125 @@
+/* Listeners: bounded half-open and waiting connections. */
+#include "inet/tcp_listen.h"
+
+#include "inet/route.h"
+
+static struct inet_flow key_of(const struct inet_addr *addr, uint16_t port) {
+    struct inet_flow key = {.local_port = port};
+    if (addr && !inet_addr_is_any(addr)) key.local = *addr;
+    return key;
+}
+
+struct tcp_listener *listener_find(const struct inet *s, const struct inet_addr *addr, uint16_t port) {
+    if (hash_count(&s->tcp_listeners) == 0) return NULL;
+    struct inet_flow key = key_of(addr, port);
+    struct tcp_listener *l = hash_find(&s->tcp_listeners, &key);
+    if (l || !addr) return l;
+    key = key_of(NULL, port);
+    return hash_find(&s->tcp_listeners, &key);
+}
+
+int tcp_listen(struct inet *s, struct tcp_listener **out, const struct inet_endpoint *local, uint32_t backlog,
+               void *user) {
+    if (local->port == 0) return -EINVAL;
+    bool any = inet_addr_is_any(&local->addr);
+    if (!any && !(inet_addr_is_ip4(&local->addr) && route_is_own(s, inet_addr_to_ip4(&local->addr))))
+        return -EADDRNOTAVAIL;
+    struct tcp_listener *l = sys_calloc(1, sizeof *l);
+    if (!l) return -ENOMEM;
+    struct inet_flow key = key_of(&local->addr, local->port);
+    int error = hash_insert(&s->tcp_listeners, &key, l);
+    if (error) {
+        sys_free(l);
+        return error == -EEXIST ? -EADDRINUSE : error;
+    }
+    socket_init(&l->socket, INET_TCP_LISTENER, user);
+    l->stack = s;
+    l->local = *local;
+    l->backlog = backlog == 0 ? 1 : backlog < TCP_HALF_OPEN_MAX ? backlog : TCP_HALF_OPEN_MAX;
+    list_init(&l->half_open);
+    list_init(&l->waiting);
+    *out = l;
+    return 0;
+}
+
+void listener_free(struct tcp_listener *l) {
+    struct inet_flow key = key_of(&l->local.addr, l->local.port);
+    hash_remove(&l->stack->tcp_listeners, &key);
+    socket_forget(&l->socket);
+    sys_free(l);
+}
+
+static void reset_all(struct list *conns) {
+    struct list *node;
+    while ((node = list_first(conns))) {
+        struct tcp_conn *c = list_entry(node, struct tcp_conn, link);
+        tcp_send_reset(c);
+        conn_end(c, -ECONNABORTED); /* leaves the list */
+    }
+}
+
+void tcp_listener_close(struct tcp_listener *l, uint64_t now) {
+    struct inet *s = l->stack;
+    s->now = now;
+    reset_all(&l->half_open);
+    reset_all(&l->waiting);
+    listener_free(l);
+    conn_reap(s);
+}
+
+int tcp_accept(struct tcp_listener *l, struct tcp_conn **out, void *user) {
+    struct list *node = list_pop_front(&l->waiting);
+    if (!node) return -EAGAIN;
+    struct tcp_conn *c = list_entry(node, struct tcp_conn, link);
+    l->waiting_count--;
+    c->listener = NULL;
+    c->socket.user = user;
+    c->orphan = false;
+    if (c->slices.count > 0 || c->fin_received) socket_event(c->stack, &c->socket, INET_EVENT_READABLE);
+    *out = c;
+    return 0;
+}
+
+bool listener_establish(struct tcp_conn *c) {
+    struct tcp_listener *l = c->listener;
+    if (l->waiting_count >= l->backlog) {
+        inet_count(l->stack, tcp_accept_limit);
+        return false;
+    }
+    list_remove(&c->link);
+    l->half_open_count--;
+    list_push_back(&l->waiting, &c->link);
+    l->waiting_count++;
+    socket_event(l->stack, &l->socket, INET_EVENT_ACCEPTABLE);
+    return true;
+}
+
+static void syn_received(struct tcp_listener *l, const struct packet *p, const struct tcp_segment *g) {
+    struct inet *s = l->stack;
+    struct inet_flow flow = {p->to, p->from, g->h.to_port, g->h.from_port};
+    if (l->waiting_count >= l->backlog || l->half_open_count >= l->backlog) {
+        inet_count(s, tcp_syn_limit);
+        return;
+    }
+    struct tcp_conn *c = conn_new(s, &flow, NULL);
+    if (!c) {
+        inet_count(s, no_memory);
+        return;
+    }
+    c->state = TCP_SYN_RECEIVED;
+    c->orphan = true; /* until it is accepted */
+    c->listener = l;
+    list_push_back(&l->half_open, &c->link);
+    l->half_open_count++;
+    conn_agree(c, &g->h);
+    tcp_send_syn(c);
+    tcp_arm_send(c);
+}
+
+void listener_input(struct tcp_listener *l, struct packet *p, const struct tcp_segment *g) {
+    if (g->h.flags & TCP_RST) return;
+    if (g->h.flags & TCP_ACK)
+        tcp_refuse(l->stack, p, g);
+    else if (g->h.flags & TCP_SYN)
+        syn_received(l, p, g);
+}

@@ -1,0 +1,275 @@
+/* What leaves: when a segment may, and how it is made (RFC 9293 section 3.8, RFC 1122 section 4.2.3.4). */
+#include "inet/ip4.h"
+#include "inet/tcp_reassembly.h"
+#include "inet/tcp_sack.h"
+
+#define SACK_LEAST_BYTES 12u /* one block, with padding */
+
+static const struct tcp_chunk *chunk_at(const struct tcp_conn *c, uint32_t position) {
+    return queue_at(&c->chunks, sizeof(struct tcp_chunk), position);
+}
+
+/* The chunk that holds seq, which is between snd_una and snd_end. */
+static uint32_t chunk_of(const struct tcp_conn *c, uint32_t seq) {
+    uint32_t low = 0, high = c->chunks.count - 1;
+    while (low < high) {
+        uint32_t middle = low + (high - low + 1) / 2;
+        if (seq_le(chunk_at(c, c->chunks.first + middle)->seq, seq))
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    return c->chunks.first + low;
+}
+
+/* Adds the bytes [seq, seq + len) to the frame; how many found room. */
+static uint32_t gather(const struct tcp_conn *c, struct out *o, uint32_t seq, uint32_t len) {
+    uint32_t done = 0;
+    if (len == 0) return 0;
+    for (uint32_t at = chunk_of(c, seq); done < len; at++) {
+        const struct tcp_chunk *chunk = chunk_at(c, at);
+        uint32_t skip = seq + done - chunk->seq, n = chunk->len - skip;
+        if (n > len - done) n = len - done;
+        if (!out_add(o, chunk->base + skip, n)) break;
+        done += n;
+    }
+    return done;
+}
+
+static int ip_output(struct inet *s, struct out *o, const struct inet_flow *flow, struct tcp_header *h) {
+    h->from_port = flow->local_port;
+    h->to_port = flow->remote_port;
+    h->header_bytes = (uint8_t)(TCP_HEADER_BYTES + tcp_options_bytes(&h->options));
+    tcp_emit(out_push(o, h->header_bytes), h);
+    struct ip4_send send = {
+        .from = inet_addr_to_ip4(&flow->local),
+        .to = inet_addr_to_ip4(&flow->remote),
+        .protocol = IP_TCP,
+        .ttl = IP4_TTL,
+        .dont_fragment = true,
+        .has_checksum = true,
+        .checksum_offset = TCP_CHECKSUM_OFFSET,
+    };
+    return ip4_output(s, o, &send);
+}
+
+/* Sends a segment of a connection with what every one tells: ACK, window, timestamps. False: the device has no room. */
+static bool segment_output(struct tcp_conn *c, struct out *o, uint32_t seq, uint8_t flags, bool sack) {
+    uint32_t window = conn_receive_window(c), most = 65535u << c->receive_shift;
+    uint32_t told = ((window < most ? window : most) + (1u << c->receive_shift) - 1) >> c->receive_shift;
+    struct tcp_header h = {.seq = seq, .ack = c->rcv_nxt, .flags = flags | TCP_ACK, .window = (uint16_t)told};
+    if (told > 65535) h.window = 65535;
+    if (c->timestamps) {
+        h.options.has_timestamp = true;
+        h.options.ts_value = conn_clock_ms(c);
+        h.options.ts_echo = c->ts_recent;
+    }
+    /* A segment that has no room for SACK blocks leaves the ACK with them to an empty one. */
+    uint32_t used = o->frame.bytes + (c->timestamps ? 12 : 0) + SACK_LEAST_BYTES;
+    bool room = used <= conn_mss_of_route(c->stack), told_later = c->gap_count > 0 && !room;
+    if (sack && c->sack && room) {
+        reassembly_sack(c, &h.options);
+        uint32_t fit = (conn_mss_of_route(c->stack) - used) / 8 + 1;
+        if (h.options.sack_count > fit) h.options.sack_count = (uint8_t)fit;
+    }
+    if (ip_output(c->stack, o, &c->flow, &h) == -EAGAIN) {
+        c->send_timer = TCP_SEND_BLOCKED;
+        conn_deadline(c, TCP_TIMER_SEND, c->stack->now + TCP_BLOCKED_RETRY_NS);
+        return false;
+    }
+    c->rcv_adv = seq_max(c->rcv_adv, c->rcv_nxt + ((uint32_t)h.window << c->receive_shift));
+    c->last_ack = c->rcv_nxt;
+    if (told_later && c->ack_now) return true;
+    c->ack_now = c->ack_later = false;
+    c->deadlines[TCP_TIMER_DELACK] = UINT64_MAX;
+    return true;
+}
+
+static bool send_empty(struct tcp_conn *c, uint32_t seq, uint8_t flags) {
+    struct out o;
+    out_init(&o);
+    return segment_output(c, &o, seq, flags, !(flags & TCP_RST));
+}
+
+void tcp_send_ack(struct tcp_conn *c) {
+    send_empty(c, c->snd_nxt, 0);
+}
+
+void tcp_send_probe(struct tcp_conn *c) {
+    send_empty(c, c->snd_una - 1, 0); /* old news: any peer answers it with an ACK that tells its window */
+}
+
+void tcp_send_reset(struct tcp_conn *c) {
+    send_empty(c, c->snd_nxt, TCP_RST);
+}
+
+void tcp_send_syn(struct tcp_conn *c) {
+    bool answer = c->state == TCP_SYN_RECEIVED;
+    struct out o;
+    struct tcp_header h = {
+        .seq = c->iss,
+        .ack = answer ? c->rcv_nxt : 0,
+        .flags = answer ? TCP_SYN | TCP_ACK : TCP_SYN,
+        .window = (uint16_t)(c->receive_limit < 65535 ? c->receive_limit : 65535), /* never scaled */
+        .options =
+            {
+                .mss = conn_mss_of_route(c->stack),
+                .has_window_shift = !answer || c->receive_shift > 0,
+                .window_shift = c->receive_shift,
+                .sack_permitted = !answer || c->sack,
+                .has_timestamp = !answer || c->timestamps,
+                .ts_value = conn_clock_ms(c),
+                .ts_echo = c->ts_recent,
+            },
+    };
+    out_init(&o);
+    /* Refused by the device, it is lost as on the wire: its timer runs. */
+    if (ip_output(c->stack, &o, &c->flow, &h) == 0 && answer) c->rcv_adv = c->rcv_nxt + h.window;
+    c->snd_nxt = c->iss + 1;
+    c->snd_end = c->snd_nxt;
+    c->sent_ns = c->stack->now;
+}
+
+void tcp_refuse(struct inet *s, const struct packet *p, const struct tcp_segment *g) {
+    struct out o;
+    struct inet_flow flow = {p->to, p->from, g->h.to_port, g->h.from_port};
+    bool acks = g->h.flags & TCP_ACK;
+    struct tcp_header h = {
+        .seq = acks ? g->h.ack : 0,
+        .ack = acks ? 0 : g->end,
+        .flags = acks ? TCP_RST : TCP_RST | TCP_ACK,
+    };
+    if (g->h.flags & TCP_RST) return;
+    out_init(&o);
+    inet_count(s, tcp_resets_out);
+    if (ip_output(s, &o, &flow, &h)) inet_count(s, transmit_dropped);
+}
+
+/* The segment at `position` of those that were sent. */
+static bool sent_output(struct tcp_conn *c, uint32_t position) {
+    const struct tcp_sent *e = sent_at(c, position);
+    bool fin = e->flags & TCP_SENT_FIN;
+    uint32_t bytes = e->len - fin;
+    struct out o;
+    out_init(&o);
+    gather(c, &o, e->seq, bytes);
+    bool push = e->seq + bytes == c->snd_end;
+    if (!segment_output(c, &o, e->seq, (uint8_t)((push ? TCP_PSH : 0) | (fin ? TCP_FIN : 0)), c->gap_count > 0))
+        return false;
+    c->sent_ns = c->stack->now;
+    return true;
+}
+
+bool tcp_resend(struct tcp_conn *c, uint32_t position) {
+    if (!sent_output(c, position)) return false;
+    if (c->undo && c->undo_ts == 0) c->undo_ts = conn_clock_ms(c) | 1;
+    c->prr_out += sent_at(c, position)->len;
+    sent_again(c, position);
+    c->retransmits++;
+    inet_count(c->stack, tcp_retransmits);
+    return true;
+}
+
+/* New data of len bytes and perhaps the FIN; false: the device has no room, or there is no memory. */
+static bool send_new(struct tcp_conn *c, uint32_t len, bool fin) {
+    struct out measure;
+    bool first = c->snd_una == c->snd_nxt;
+    out_init(&measure);
+    uint32_t whole = gather(c, &measure, c->snd_nxt, len); /* many small pushes may exceed a frame's segments */
+    if (whole < len) fin = false;
+    if (!sent_add(c, whole + fin, fin)) return false;
+    if (!sent_output(c, sent_end(c) - 1)) {
+        sent_take_back(c);
+        return false;
+    }
+    if (first) c->progress_ns = c->stack->now;
+    if (whole < c->mss) c->small_end = c->snd_nxt;
+    c->fin_sent |= fin;
+    c->prr_out += whole + fin;
+    return true;
+}
+
+/* What the network holds, each duplicate ACK of a peer without SACK standing for a segment that has left it. */
+static uint32_t flight(const struct tcp_conn *c) {
+    uint32_t bytes = conn_in_flight(c), gone = c->sack ? 0 : c->dup_acks * (uint32_t)c->mss;
+    return bytes > gone ? bytes - gone : 0;
+}
+
+/*
+ * The next new segment: its payload, and whether the FIN goes with it. False: there is nothing to send, or it has to
+ * wait for the peer's window, for more data, or for an ACK.
+ */
+static bool next_segment(const struct tcp_conn *c, uint32_t *len, bool *fin) {
+    if (c->fin_sent) return false;
+    uint32_t edge = c->snd_una + c->snd_wnd, unsent = c->snd_end - c->snd_nxt;
+    uint32_t room = seq_lt(c->snd_nxt, edge) ? edge - c->snd_nxt : 0;
+    *len = unsent < c->mss ? unsent : c->mss;
+    if (*len > room) *len = room;
+    *fin = c->fin_queued && *len == unsent && room > *len;
+    if (*fin) return true;
+    if (*len == 0) return false;
+    if (*len == c->mss) return true;
+    if (*len < unsent) return *len >= c->max_wnd / 2; /* silly window avoidance: RFC 9293 section 3.8.6.2.1 */
+    if (c->fin_queued) return true;
+    return !c->more && (c->nodelay || !seq_lt(c->snd_una, c->small_end));
+}
+
+bool tcp_send_one(struct tcp_conn *c) {
+    uint32_t len;
+    bool fin;
+    return next_segment(c, &len, &fin) && send_new(c, len, fin);
+}
+
+bool tcp_send_forced(struct tcp_conn *c) {
+    uint32_t edge = c->snd_una + c->snd_wnd, unsent = c->snd_end - c->snd_nxt;
+    uint32_t len = seq_lt(c->snd_nxt, edge) ? edge - c->snd_nxt : 0;
+    if (len > unsent) len = unsent;
+    if (len > c->mss) len = c->mss;
+    return len > 0 && send_new(c, len, false);
+}
+
+static bool send_lost(struct tcp_conn *c) {
+    uint32_t at;
+    while ((at = sent_first_lost(c)) != TCP_SENT_NONE) {
+        uint32_t out = flight(c);
+        if (out > 0 && out + sent_at(c, at)->len > c->cc.cwnd) return true;
+        if (!tcp_resend(c, at)) return false;
+    }
+    return true;
+}
+
+static bool send_unsent(struct tcp_conn *c) {
+    uint32_t len;
+    bool fin;
+    c->limited = false;
+    while (next_segment(c, &len, &fin)) {
+        uint32_t out = flight(c);
+        if (out > 0 && out + len > c->cc.cwnd) {
+            c->limited = true;
+            return true;
+        }
+        if (!send_new(c, len, fin)) return false;
+    }
+    return true;
+}
+
+/* After a pause the window says nothing about the path any more (RFC 9293 section 3.8.2, RFC 5681 section 4.1). */
+static void restart_after_idle(struct tcp_conn *c) {
+    uint64_t idle = c->stack->now - c->sent_ns, rto = (uint64_t)c->rto_us * 1000;
+    uint32_t restart = tcp_cc_initial(c->mss);
+    if (c->snd_una != c->snd_nxt || c->snd_nxt == c->snd_end || idle <= rto) return;
+    c->cc.ops->idle(&c->cc, idle);
+    for (; idle > rto && c->cc.cwnd > restart; idle -= rto)
+        c->cc.cwnd = c->cc.cwnd / 2 > restart ? c->cc.cwnd / 2 : restart;
+}
+
+void tcp_output(struct tcp_conn *c) {
+    if (conn_synchronized(c) && c->state != TCP_TIME_WAIT) {
+        uint32_t before = c->snd_nxt;
+        restart_after_idle(c);
+        if (!send_lost(c) || !send_unsent(c)) return; /* tried again soon */
+        bool waits = c->deadlines[TCP_TIMER_SEND] != UINT64_MAX && c->send_timer != TCP_SEND_PROBE;
+        if (!waits || (before != c->snd_nxt && c->send_timer == TCP_SEND_PERSIST)) tcp_arm_send(c);
+    }
+    if (c->ack_now && c->state != TCP_CLOSED) tcp_send_ack(c);
+}

@@ -1,0 +1,26 @@
+/* Data received: in order, waiting to be popped; and out of order, waiting for what is missing. */
+#ifndef INET_TCP_REASSEMBLY_H
+#define INET_TCP_REASSEMBLY_H
+
+#include "inet/tcp_conn.h"
+
+/* A run of bytes that came too early; they are sorted and do not overlap. */
+struct tcp_gap {
+    uint8_t *base;
+    uint32_t seq, len;
+    bool fin; /* a FIN follows it */
+};
+
+/*
+ * Takes in the payload of g, which lies in the window, and its FIN. Moves rcv_nxt over all that is in order now.
+ * Whether rcv_nxt moved.
+ */
+bool reassembly_add(struct tcp_conn *c, struct packet *p, const struct tcp_segment *g);
+
+/* Fills in SACK blocks: what came twice (RFC 2883), once; then the run that changed last; then the others. */
+void reassembly_sack(struct tcp_conn *c, struct tcp_options *o);
+
+/* Frees all data. */
+void reassembly_clear(struct tcp_conn *c);
+
+#endif

@@ -1,0 +1,143 @@
+/*
+ * Loss recovery. OPEN: nothing is missing. RECOVERY: losses were found by what came after them; the window follows
+ * Proportional Rate Reduction. LOSS: the timer expired; slow start. Both end when all that was out at their beginning
+ * is acknowledged, or when the peer's timestamp shows that nothing was lost (Eifel): then all is undone.
+ */
+#include "inet/tcp_recovery.h"
+
+#define DUP_THRESHOLD 3u
+
+static void undo_remember(struct tcp_conn *c) {
+    c->undo = c->timestamps;
+    c->undo_ts = 0; /* the time of the first segment sent again */
+    c->undo_cwnd = c->cc.cwnd;
+    c->undo_ssthresh = c->cc.ssthresh;
+}
+
+static void recovery_begin(struct tcp_conn *c) {
+    undo_remember(c);
+    c->recovery = TCP_RECOVERY;
+    c->recover = c->snd_nxt;
+    c->prr_flight = c->snd_nxt - c->snd_una;
+    c->prr_delivered = c->prr_out = 0;
+    c->cc.ssthresh = c->cc.ops->reduce(&c->cc, c->prr_flight, c->mss);
+    c->probe_sent = false;
+    inet_count(c->stack, tcp_recoveries);
+}
+
+void recovery_timeout(struct tcp_conn *c) {
+    if (c->recovery != TCP_LOSS) {
+        if (c->recovery == TCP_OPEN) undo_remember(c);
+        c->cc.ssthresh = c->cc.ops->reduce(&c->cc, c->snd_nxt - c->snd_una, c->mss);
+    }
+    c->recovery = TCP_LOSS;
+    c->recover = c->snd_nxt;
+    c->cc.cwnd = c->mss;
+    c->dup_acks = 0;
+    c->probe_sent = false;
+    sent_mark_all_lost(c);
+    inet_count(c->stack, tcp_rto);
+}
+
+static void recovery_end(struct tcp_conn *c) {
+    if (c->recovery == TCP_RECOVERY) c->cc.cwnd = c->cc.ssthresh;
+    c->recovery = TCP_OPEN;
+    c->dup_acks = 0;
+    c->undo = false;
+}
+
+/* RFC 3522: the ACK echoes a time before anything was sent again, so the original had arrived. */
+static void undo_check(struct tcp_conn *c, const struct tcp_options *o) {
+    if (!c->undo || c->undo_ts == 0 || c->recovery == TCP_OPEN || !o->has_timestamp) return;
+    if (o->ts_echo != 0 && seq_lt(o->ts_echo, c->undo_ts)) {
+        if (c->cc.cwnd < c->undo_cwnd) c->cc.cwnd = c->undo_cwnd;
+        c->cc.ssthresh = c->undo_ssthresh;
+        sent_unmark_lost(c);
+        c->recovery = TCP_OPEN;
+        c->dup_acks = 0;
+        inet_count(c->stack, tcp_undone);
+    }
+    c->undo = false;
+}
+
+/* RFC 6937: what is sent follows what is delivered, so that the window has reached ssthresh when recovery ends. */
+static void prr(struct tcp_conn *c, uint32_t delivered, bool advanced) {
+    uint32_t pipe = conn_in_flight(c), ssthresh = c->cc.ssthresh, mss = c->mss;
+    uint64_t send;
+    c->prr_delivered += delivered;
+    if (pipe > ssthresh) {
+        uint64_t due =
+            ((uint64_t)c->prr_delivered * ssthresh + c->prr_flight - 1) / (c->prr_flight ? c->prr_flight : 1);
+        send = due > c->prr_out ? due - c->prr_out : 0;
+    } else {
+        uint64_t behind = c->prr_delivered > c->prr_out ? c->prr_delivered - c->prr_out : 0;
+        send = behind > delivered ? behind : delivered;
+        if (advanced) send += mss;
+        if (send > ssthresh - pipe) send = ssthresh - pipe;
+    }
+    if (c->prr_out == 0 && send < mss) send = mss; /* the first one goes at once */
+    c->cc.cwnd = pipe + (uint32_t)send;
+}
+
+/* Without SACK: three duplicates mean a loss, and so does an ACK that advances to less than all (RFC 6582). */
+static bool reno_detect(struct tcp_conn *c, bool advanced) {
+    bool lost = c->recovery == TCP_OPEN ? c->dup_acks >= DUP_THRESHOLD : advanced;
+    if (!lost || c->sent.count == 0 || (sent_at(c, c->sent.first)->flags & TCP_SENT_LOST)) return false;
+    sent_mark_lost(c, c->sent.first);
+    return true;
+}
+
+void recovery_detect(struct tcp_conn *c, const struct tcp_delivery *d) {
+    if (rack_detect(c, d) && c->recovery == TCP_OPEN) {
+        recovery_begin(c);
+        prr(c, d->bytes, false);
+    }
+}
+
+/* RFC 8985 section 7.4: the probe repaired a loss that nothing else has told of. */
+static void probe_check(struct tcp_conn *c, uint32_t ack, const struct tcp_delivery *d) {
+    if (!c->probe_sent || seq_lt(ack, c->probe_end)) return;
+    c->probe_sent = false;
+    if (!c->probe_again || d->duplicate || c->recovery != TCP_OPEN) return;
+    c->cc.ssthresh = c->cc.ops->reduce(&c->cc, c->snd_nxt - c->snd_una, c->mss);
+    if (c->cc.cwnd > c->cc.ssthresh) c->cc.cwnd = c->cc.ssthresh;
+}
+
+static void window_grow(struct tcp_conn *c, uint32_t acked) {
+    struct tcp_cc *cc = &c->cc;
+    if (cc->cwnd < cc->ssthresh) {
+        uint32_t n = acked < cc->ssthresh - cc->cwnd ? acked : cc->ssthresh - cc->cwnd;
+        cc->cwnd += n;
+        acked -= n;
+    }
+    if (acked > 0 && cc->cwnd >= cc->ssthresh) cc->ops->avoid(cc, acked, c->mss, c->srtt_us, c->stack->now);
+}
+
+void recovery_ack(struct tcp_conn *c, const struct tcp_segment *g, bool duplicate) {
+    uint32_t ack = g->h.ack, acked = ack - c->snd_una;
+    bool was_open = c->recovery == TCP_OPEN, full = c->limited || c->recovery == TCP_LOSS;
+    struct tcp_delivery d = {0};
+    if (c->send_timer == TCP_SEND_REORDER) c->deadlines[TCP_TIMER_SEND] = UINT64_MAX; /* found anew below */
+    if (c->sack) sent_sacked(c, &g->h.options, ack, &d);
+    if (acked > 0) {
+        sent_acked(c, ack, &d);
+        c->snd_una = ack;
+        c->dup_acks = 0;
+        c->backoff = 0;
+        c->progress_ns = c->stack->now;
+    } else if (duplicate && c->dup_acks < UINT8_MAX) {
+        c->dup_acks++;
+    }
+    if (d.rtt_us) tcp_rtt_sample(c, d.rtt_us);
+    probe_check(c, ack, &d);
+    if (acked > 0) {
+        undo_check(c, &g->h.options);
+        if (c->recovery != TCP_OPEN && seq_le(c->recover, ack)) recovery_end(c);
+        if (c->recovery != TCP_RECOVERY && full && (was_open || c->recovery == TCP_LOSS)) window_grow(c, acked);
+        tcp_arm_send(c);
+    }
+    bool lost = c->sack ? rack_detect(c, &d) : reno_detect(c, acked > 0);
+    if (lost && c->recovery == TCP_OPEN) recovery_begin(c);
+    if (c->recovery == TCP_RECOVERY) prr(c, d.bytes, acked > 0 && !lost);
+    if (c->deadlines[TCP_TIMER_SEND] == UINT64_MAX) tcp_arm_send(c);
+}

@@ -1,0 +1,19 @@
+/* Loss recovery and the congestion window around it (RFC 5681, RFC 6937, RFC 8985, RFC 3522). */
+#ifndef INET_TCP_RECOVERY_H
+#define INET_TCP_RECOVERY_H
+
+#include "inet/tcp_sack.h"
+
+/*
+ * A segment with an acceptable ACK: takes what it acknowledges off the scoreboard, finds losses, moves the windows.
+ * `duplicate`: it is a duplicate ACK in the sense of RFC 5681 section 2.
+ */
+void recovery_ack(struct tcp_conn *c, const struct tcp_segment *g, bool duplicate);
+
+/* Looks for losses again, because time has passed. */
+void recovery_detect(struct tcp_conn *c, const struct tcp_delivery *d);
+
+/* The retransmission timer has expired: all that is out is taken for lost. */
+void recovery_timeout(struct tcp_conn *c);
+
+#endif

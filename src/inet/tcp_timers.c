@@ -1,0 +1,170 @@
+/* What time brings: retransmission, probes, delayed ACKs, keepalive, the end of TIME_WAIT (RFC 6298, RFC 1122). */
+#include "inet/tcp_recovery.h"
+
+void tcp_rtt_sample(struct tcp_conn *c, uint64_t rtt_us) {
+    uint32_t r = rtt_us < 60000000 ? (uint32_t)rtt_us : 60000000;
+    if (r < c->min_rtt_us) c->min_rtt_us = r;
+    if (c->srtt_us == 0) {
+        c->srtt_us = r;
+        c->rttvar_us = r / 2;
+    } else {
+        uint32_t error = r > c->srtt_us ? r - c->srtt_us : c->srtt_us - r;
+        c->rttvar_us = (uint32_t)((3ull * c->rttvar_us + error) / 4);
+        c->srtt_us = (uint32_t)((7ull * c->srtt_us + r) / 8);
+    }
+    /* As Linux bounds the variance's part, not the sum: a long path keeps its margin. */
+    uint32_t margin = 4 * c->rttvar_us, least = TCP_RTO_MIN_NS / 1000, most = TCP_RTO_MAX_NS / 1000;
+    c->rto_us = c->srtt_us + (margin > least ? margin : least);
+    if (c->rto_us > most) c->rto_us = most;
+}
+
+static uint64_t backed_off(const struct tcp_conn *c) {
+    uint64_t rto = (uint64_t)c->rto_us * 1000 << (c->backoff < 16 ? c->backoff : 16);
+    return rto < TCP_RTO_MAX_NS ? rto : TCP_RTO_MAX_NS;
+}
+
+static void arm(struct tcp_conn *c, enum tcp_send_timer kind, uint64_t after_ns) {
+    c->send_timer = (uint8_t)kind;
+    conn_deadline(c, TCP_TIMER_SEND, c->stack->now + after_ns);
+}
+
+/* RFC 8985 section 7.2: after two round trips of silence, and a delayed ACK's time where one segment is out. */
+static bool arm_probe(struct tcp_conn *c) {
+    if (!c->sack || c->probe_sent || c->srtt_us == 0 || c->recovery != TCP_OPEN || c->backoff > 0 ||
+        c->sacked_bytes > 0)
+        return false;
+    uint64_t wait = 2000ull * c->srtt_us + (c->sent.count == 1 ? TCP_RTO_MIN_NS : 2 * NS_PER_MS);
+    if (wait >= backed_off(c)) return false;
+    arm(c, TCP_SEND_PROBE, wait);
+    return true;
+}
+
+void tcp_arm_send(struct tcp_conn *c) {
+    if (c->snd_una != c->snd_nxt) {
+        if (!arm_probe(c)) arm(c, TCP_SEND_RTO, backed_off(c));
+    } else if (conn_synchronized(c) && !c->fin_sent && (c->snd_end != c->snd_nxt || c->fin_queued)) {
+        arm(c, TCP_SEND_PERSIST, backed_off(c));
+    } else {
+        conn_deadline(c, TCP_TIMER_SEND, UINT64_MAX);
+    }
+}
+
+static bool gives_up(const struct tcp_conn *c, uint32_t tries) {
+    if (c->user_timeout_ms > 0 && c->stack->now - c->progress_ns >= c->user_timeout_ms * NS_PER_MS) return true;
+    return c->tries >= tries && c->user_timeout_ms == 0;
+}
+
+static void retransmission_fire(struct tcp_conn *c) {
+    uint32_t tries = c->state == TCP_SYN_SENT       ? TCP_SYN_TRIES
+                     : c->state == TCP_SYN_RECEIVED ? TCP_SYN_ACK_TRIES
+                     : c->orphan                    ? TCP_ORPHAN_TRIES
+                                                    : TCP_DATA_TRIES;
+    if (gives_up(c, tries)) {
+        inet_count(c->stack, tcp_timeouts);
+        conn_end(c, -ETIMEDOUT);
+        return;
+    }
+    if (c->tries < UINT8_MAX) c->tries++;
+    if (c->backoff < 16) c->backoff++;
+    if (conn_synchronized(c)) {
+        recovery_timeout(c);
+        if (tcp_resend(c, c->sent.first)) arm(c, TCP_SEND_RTO, backed_off(c));
+    } else {
+        tcp_send_syn(c);
+        arm(c, TCP_SEND_RTO, backed_off(c));
+    }
+}
+
+/* Goes on for as long as the peer answers: tries counts from its last sign of life. */
+static void persist_fire(struct tcp_conn *c) {
+    if (gives_up(c, c->orphan ? TCP_ORPHAN_TRIES : TCP_DATA_TRIES)) {
+        inet_count(c->stack, tcp_timeouts);
+        conn_end(c, -ETIMEDOUT);
+        return;
+    }
+    uint32_t before = c->snd_nxt;
+    if (c->snd_wnd > 0 && tcp_send_forced(c)) {
+        if (before != c->snd_nxt) tcp_arm_send(c);
+        return;
+    }
+    if (c->tries < UINT8_MAX) c->tries++;
+    if (c->backoff < 16) c->backoff++;
+    arm(c, TCP_SEND_PERSIST, backed_off(c));
+    tcp_send_probe(c);
+}
+
+/* The tail may be lost without anything behind it to show it (RFC 8985 section 7.3). */
+static void probe_fire(struct tcp_conn *c) {
+    if (c->sent.count == 0) return;
+    c->probe_again = !tcp_send_one(c);
+    if (c->probe_again && !tcp_resend(c, sent_end(c) - 1)) return;
+    c->probe_sent = true;
+    c->probe_end = c->snd_nxt;
+    inet_count(c->stack, tcp_loss_probes);
+    arm(c, TCP_SEND_RTO, backed_off(c));
+}
+
+static void reorder_fire(struct tcp_conn *c) {
+    struct tcp_delivery none = {0};
+    recovery_detect(c, &none);
+    if (c->deadlines[TCP_TIMER_SEND] == UINT64_MAX) tcp_arm_send(c);
+    tcp_output(c);
+}
+
+static void blocked_fire(struct tcp_conn *c) {
+    tcp_arm_send(c);
+    tcp_output(c);
+}
+
+static void send_fire(struct tcp_conn *c) {
+    static void (*const fire[])(struct tcp_conn * c) = {
+        [TCP_SEND_RTO] = retransmission_fire, [TCP_SEND_PROBE] = probe_fire,     [TCP_SEND_REORDER] = reorder_fire,
+        [TCP_SEND_PERSIST] = persist_fire,    [TCP_SEND_BLOCKED] = blocked_fire,
+    };
+    fire[c->send_timer](c);
+}
+
+static void delack_fire(struct tcp_conn *c) {
+    if (!c->ack_later) return;
+    c->ack_now = true;
+    tcp_output(c);
+}
+
+static void keepalive_fire(struct tcp_conn *c) {
+    uint64_t due = c->received_ns + c->keep_idle_s * NS_PER_S;
+    if (due > c->stack->now || c->snd_una != c->snd_nxt) { /* data in flight is a question already */
+        conn_deadline(c, TCP_TIMER_LIFE, due > c->stack->now ? due : c->stack->now + c->keep_interval_s * NS_PER_S);
+        return;
+    }
+    if (c->probes >= c->keep_count) {
+        inet_count(c->stack, tcp_keepalive_ended);
+        tcp_send_reset(c);
+        conn_end(c, -ETIMEDOUT);
+        return;
+    }
+    c->probes++;
+    tcp_send_probe(c);
+    conn_deadline(c, TCP_TIMER_LIFE, c->stack->now + c->keep_interval_s * NS_PER_S);
+}
+
+static void life_fire(struct tcp_conn *c) {
+    if (c->state == TCP_TIME_WAIT || (c->state == TCP_FIN_WAIT_2 && c->orphan))
+        conn_end(c, 0);
+    else if (c->keepalive && conn_synchronized(c))
+        keepalive_fire(c);
+}
+
+void tcp_timer_fire(struct inet *s, struct inet_timer *t) {
+    static void (*const fire[TCP_TIMER_COUNT])(struct tcp_conn * c) = {send_fire, delack_fire, life_fire, conn_trim};
+    struct tcp_conn *c = list_entry(t, struct tcp_conn, timer);
+    uint64_t next = UINT64_MAX;
+    for (uint32_t i = 0; i < TCP_TIMER_COUNT && c->state != TCP_CLOSED; i++) {
+        if (c->deadlines[i] > s->now) continue;
+        c->deadlines[i] = UINT64_MAX;
+        fire[i](c);
+    }
+    for (uint32_t i = 0; i < TCP_TIMER_COUNT; i++)
+        if (c->deadlines[i] < next) next = c->deadlines[i];
+    if (c->state != TCP_CLOSED && next != UINT64_MAX) inet_timer_arm(s, &c->timer, next);
+    conn_reap(s);
+}
