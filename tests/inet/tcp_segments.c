@@ -1,0 +1,472 @@
+/* TCP segment by segment: what must be sent in answer to a peer that is slow, broken or hostile. */
+#include "tcp_script.h"
+
+static const struct tcp_options plain = {0},
+                                modern = {.has_window_shift = true, .window_shift = 2, .sack_permitted = true};
+
+static void handshake_offers_all_options_and_answers_only_what_was_offered(void **state) {
+    (void)state;
+    struct script *s = script_new();
+    struct inet_endpoint to = {inet_addr_ip4(IP(10, 0, 0, 2)), PEER_PORT};
+    assert_int_equal(tcp_connect(s->h->stack, &s->conn, &to, NULL, NULL, s->w->now), 0);
+    struct seg g = expect(s, TCP_SYN, 0, 0, 0);
+    assert_int_equal(g.options.mss, 1460);
+    assert_true(g.options.has_timestamp && g.options.sack_permitted && g.options.has_window_shift);
+    assert_int_equal(g.window, 65535); /* not scaled */
+    script_delete(s);
+    s = script_new();
+    struct inet_endpoint any = {.port = STACK_PORT};
+    assert_int_equal(tcp_listen(s->h->stack, &s->listener, &any, 4, NULL), 0);
+    in(s, (struct seg){.flags = TCP_SYN, .window = 1000});
+    g = expect(s, TCP_SYN | TCP_ACK, 0, 0, 1);
+    assert_false(g.options.has_timestamp || g.options.sack_permitted || g.options.has_window_shift);
+    script_delete(s);
+}
+
+static void window_of_a_syn_is_never_scaled(void **state) {
+    (void)state;
+    struct script *s = script_new();
+    s->window = 500;
+    script_connect(s, modern);
+    assert_int_equal(push(s, 3000), 0);
+    expect(s, TCP_ACK, 1, 500, 1); /* half of the largest window seen is no silly segment */
+    expect_nothing(s);
+    in_ack(s, 501); /* 500 << 2 from here on */
+    expect(s, TCP_ACK, 501, 1000, 1);
+    expect(s, TCP_ACK, 1501, 1000, 1);
+    expect_nothing(s);
+    script_delete(s);
+}
+
+static void old_ack_is_no_advance(void **state) {
+    (void)state;
+    struct script *s = script_new();
+    script_accept(s, plain);
+    push(s, 2000);
+    assert_int_equal(drain(s), 2);
+    in_ack(s, 1001);
+    in_ack(s, 1); /* an old duplicate */
+    assert_int_equal(tcp_unacked(s->conn), 1000);
+    in_ack(s, 0x80000000u); /* far outside either way */
+    in_ack(s, 2002);        /* not yet sent */
+    assert_int_equal(tcp_unacked(s->conn), 1000);
+    assert_int_equal(counted(s->h, tcp_bad_ack), 2);
+    script_delete(s);
+}
+
+static void closed_window_is_probed_for_as_long_as_the_peer_answers(void **state) {
+    (void)state;
+    struct script *s = script_new();
+    s->window = 1000;
+    script_accept(s, plain);
+    push(s, 3000);
+    expect(s, TCP_ACK, 1, 1000, 1);
+    s->window = 0;
+    in_ack(s, 1001);
+    expect_nothing(s);
+    for (uint32_t i = 0; i < 40; i++) {
+        for (uint32_t k = 0; k < 130 && s->h->frame_count == 0; k++)
+            pass(s, SEC);
+        expect(s, TCP_ACK, 1000, 0, 1); /* one before what is expected: any peer answers */
+        in_ack(s, 1001);
+    }
+    s->window = 1000; /* opens without acknowledging anything new */
+    in_ack(s, 1001);
+    expect(s, TCP_ACK, 1001, 1000, 1);
+    in_ack(s, 2001);
+    expect(s, TCP_ACK, 2001, 1000, 1);
+    script_delete(s);
+}
+
+static void lone_fin_waits_for_the_window(void **state) {
+    (void)state;
+    struct script *s = script_new();
+    s->window = 1000;
+    script_accept(s, plain);
+    push(s, 1000);
+    expect(s, TCP_ACK, 1, 1000, 1);
+    s->window = 0;
+    in_ack(s, 1001);
+    tcp_shutdown(s->conn, s->w->now);
+    expect_nothing(s);
+    pass(s, 5 * SEC);
+    expect(s, TCP_ACK, 1000, 0, 1);
+    drain(s);
+    s->window = 10;
+    in_ack(s, 1001);
+    expect(s, TCP_ACK | TCP_FIN, 1001, 0, 1);
+    in_ack(s, 1002);
+    script_delete(s);
+}
+
+static void popping_reopens_the_window(void **state) {
+    (void)state;
+    struct script *s = script_new();
+    script_accept(s, plain);
+    uint32_t at = 1;
+    while (at < 65536) { /* fills the window, which is not scaled */
+        in_data(s, at, 1000 < 65536 - at ? 1000 : 65536 - at, 1);
+        at += 1000 < 65536 - at ? 1000 : 65536 - at;
+    }
+    struct seg g = {0};
+    while (s->h->frame_count > 0)
+        g = out(s);
+    assert_int_equal(g.window, 0);
+    in_data(s, at, 1, 1); /* a probe */
+    g = expect(s, TCP_ACK, 1, 0, at);
+    assert_int_equal(g.window, 0);
+    assert_int_equal(pop(s), 65535);
+    while (s->h->frame_count > 0)
+        g = out(s);
+    assert_true(g.window >= 30000);
+    script_delete(s);
+}
+
+static void reset_wakes_the_application_and_blind_resets_do_not(void **state) {
+    (void)state;
+    struct script *s = script_new();
+    uint32_t events = 0;
+    script_accept(s, plain);
+    push(s, 100);
+    drain(s);
+    in(s, (struct seg){.flags = TCP_RST, .seq = 2}); /* in the window, but not exact */
+    expect(s, TCP_ACK, 101, 0, 1);
+    in(s, (struct seg){.flags = TCP_RST, .seq = 70000}); /* outside */
+    expect_nothing(s);
+    assert_int_equal(tcp_error(s->conn), 0);
+    in(s, (struct seg){.flags = TCP_SYN, .seq = 5});
+    expect(s, TCP_ACK, 101, 0, 1); /* a challenge, not a reset */
+    while (inet_next_event(s->h->stack, &events)) {
+    }
+    in(s, (struct seg){.flags = TCP_RST, .seq = 1});
+    assert_non_null(inet_next_event(s->h->stack, &events));
+    assert_true(events & INET_EVENT_CLOSED);
+    assert_int_equal(tcp_error(s->conn), -ECONNRESET);
+    assert_int_equal(push(s, 1), -ECONNRESET);
+    assert_int_equal(tcp_unacked(s->conn), 0);
+    script_delete(s);
+}
+
+static void after_the_peers_fin_our_data_is_still_sent_and_repeated(void **state) {
+    (void)state;
+    struct script *s = script_new();
+    script_accept(s, plain);
+    in(s, (struct seg){.flags = TCP_ACK | TCP_FIN, .seq = 1, .ack = 1, .window = 65535});
+    expect(s, TCP_ACK, 1, 0, 2);
+    assert_int_equal(pop(s), -1);
+    push(s, 1500);
+    expect(s, TCP_ACK, 1, 1000, 2);
+    expect(s, TCP_ACK, 1001, 500, 2);
+    in(s, (struct seg){.flags = TCP_ACK, .seq = 2, .ack = 1001, .window = 65535});
+    pass(s, 2 * SEC);
+    expect(s, TCP_ACK, 1001, 500, 2);
+    drain(s);
+    in(s, (struct seg){.flags = TCP_ACK, .seq = 2, .ack = 1501, .window = 65535});
+    tcp_shutdown(s->conn, s->w->now);
+    expect(s, TCP_ACK | TCP_FIN, 1501, 0, 2);
+    in(s, (struct seg){.flags = TCP_ACK, .seq = 2, .ack = 1502, .window = 65535});
+    assert_int_equal(tcp_error(s->conn), 0);
+    script_delete(s);
+}
+
+static void only_the_ack_of_the_fin_moves_on_and_data_in_fin_wait_is_kept(void **state) {
+    (void)state;
+    struct script *s = script_new();
+    struct tcp_info info;
+    script_accept(s, plain);
+    push(s, 500);
+    tcp_shutdown(s->conn, s->w->now);
+    expect(s, TCP_ACK, 1, 500, 1);
+    expect(s, TCP_ACK | TCP_FIN, 501, 0, 1);
+    in_ack(s, 501); /* the data, not the FIN */
+    tcp_get_info(s->conn, &info);
+    assert_int_equal(info.state, TCP_FIN_WAIT_1);
+    in_data(s, 1, 300, 501);
+    in_data(s, 301, 200, 502);
+    tcp_get_info(s->conn, &info);
+    assert_int_equal(info.state, TCP_FIN_WAIT_2);
+    assert_int_equal(pop(s), 500);
+    drain(s);
+    in(s, (struct seg){.flags = TCP_ACK | TCP_FIN, .seq = 501, .ack = 502, .window = 65535});
+    expect(s, TCP_ACK, 502, 0, 502);
+    assert_int_equal(pop(s), -1);
+    /* TIME_WAIT: a repeated FIN is acknowledged again */
+    in(s, (struct seg){.flags = TCP_ACK | TCP_FIN, .seq = 501, .ack = 502, .window = 65535});
+    expect(s, TCP_ACK, 502, 0, 502);
+    /* and a newer SYN begins anew */
+    in(s, (struct seg){.flags = TCP_SYN, .seq = 100000, .window = 65535});
+    expect(s, TCP_SYN | TCP_ACK, 0, 0, 100001);
+    script_delete(s);
+}
+
+static void segments_to_nobody_are_reset_with_the_right_numbers(void **state) {
+    (void)state;
+    struct script *s = script_new();
+    in(s, (struct seg){.flags = TCP_SYN, .seq = 5, .window = 100});
+    expect(s, TCP_RST | TCP_ACK, 0, 0, 6);
+    in(s, (struct seg){.flags = TCP_ACK, .seq = 5, .ack = 77, .len = 10});
+    expect(s, TCP_RST, 77, 0, 0);
+    in(s, (struct seg){.flags = TCP_RST, .seq = 5});
+    expect_nothing(s);
+    script_delete(s);
+}
+
+static void pure_acks_are_never_acknowledged(void **state) {
+    (void)state;
+    struct script *s = script_new();
+    script_accept(s, modern);
+    for (uint32_t i = 0; i < 10; i++) {
+        push(s, 100);
+        drain(s);
+        in_ack(s, 1 + (i + 1) * 100);
+        pass(s, 100 * MS);
+    }
+    expect_nothing(s);
+    script_delete(s);
+}
+
+static void every_second_segment_is_acknowledged_once_quick_acks_are_spent(void **state) {
+    (void)state;
+    struct script *s = script_new();
+    script_accept(s, plain);
+    uint32_t at = 1;
+    for (uint32_t i = 0; i < 16; i++, at += 1460) {
+        in_data(s, at, 1460, 1);
+        expect(s, TCP_ACK, 1, 0, at + 1460);
+        pop(s);
+    }
+    for (uint32_t i = 0; i < 5; i++, at += 2920) {
+        in_data(s, at, 1460, 1);
+        expect_nothing(s);
+        in_data(s, at + 1460, 1460, 1);
+        expect(s, TCP_ACK, 1, 0, at + 2920);
+        pop(s);
+    }
+    in_data(s, at, 100, 1);
+    expect_nothing(s);
+    pass(s, 41 * MS);
+    expect(s, TCP_ACK, 1, 0, at + 100);
+    script_delete(s);
+}
+
+static void overlaps_out_of_order_are_put_together_byte_by_byte(void **state) {
+    (void)state;
+    struct rng r = test_rng();
+    for (uint32_t round = 0; round < 200; round++) {
+        struct script *s = script_new();
+        script_accept(s, modern);
+        int64_t popped = 0;
+        for (uint32_t i = 0; i < 200; i++) {
+            uint32_t from = (uint32_t)rng_below(&r, 3000), len = 1 + (uint32_t)rng_below(&r, 3000 - from);
+            if (len > 400) len = 400;
+            in_data(s, 1 + from, len, 1);
+            if (rng_below(&r, 4) == 0) popped += pop(s);
+        }
+        in_data(s, 1, 1460, 1);
+        in_data(s, 1401, 1460, 1);
+        in_data(s, 2801, 200, 1);
+        popped += pop(s);
+        assert_int_equal(popped, 3000);
+        script_delete(s);
+    }
+}
+
+static void unknown_and_broken_options_are_no_reason_to_drop(void **state) {
+    (void)state;
+    struct script *s = script_new();
+    struct tcp_header h;
+    uint8_t p[60] = {0};
+    p[12] = 15 << 4;
+    static const uint8_t cases[][40] = {
+        {253, 40}, {254, 4, 1, 2, 30, 3, 0, 2, 4, 5, 0xb4}, {2, 0}, {2, 1}, {8, 10, 1}, {1, 1, 1, 1, 5, 9, 1}, {3, 200},
+        {77},
+    };
+    for (uint32_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        memcpy(p + 20, cases[i], 40);
+        assert_true(tcp_parse(&h, p, 60));
+    }
+    memcpy(p + 20, cases[1], 40);
+    assert_true(tcp_parse(&h, p, 60));
+    assert_int_equal(h.options.mss, 0x5b4);
+    for (uint32_t len = 0; len < 60; len++)
+        assert_false(tcp_parse(&h, p, len));
+    script_delete(s);
+}
+
+static void fast_retransmit_by_sack_leaves_what_has_arrived_alone(void **state) {
+    (void)state;
+    struct script *s = script_new();
+    script_accept(s, modern);
+    push(s, 10000);
+    assert_int_equal(drain(s), 10);
+    for (uint32_t i = 2; i <= 5; i++) /* the first is missing */
+        in(s, (struct seg){.flags = TCP_ACK,
+                           .seq = 1,
+                           .ack = 1,
+                           .window = 65535,
+                           .options = {.sack_count = 1, .sack = {{s->iss + 1001, s->iss + 1 + i * 1000}}}});
+    expect(s, TCP_ACK, 1, 1000, 1);
+    uint32_t others = 0;
+    while (s->h->frame_count > 0) {
+        struct seg g = out(s);
+        others += g.len > 0 && g.seq < 5001;
+    }
+    assert_int_equal(others, 0);
+    in_ack(s, 5001);
+    script_delete(s);
+}
+
+static void three_duplicates_repeat_the_first_without_sack(void **state) {
+    (void)state;
+    struct script *s = script_new();
+    script_accept(s, plain);
+    push(s, 10000);
+    assert_int_equal(drain(s), 10);
+    for (uint32_t i = 0; i < 2; i++)
+        in_ack(s, 1);
+    expect_nothing(s);
+    in_ack(s, 1);
+    expect(s, TCP_ACK, 1, 1000, 1);
+    drain(s);
+    in_ack(s, 3001); /* partial: the next hole is repeated at once */
+    expect(s, TCP_ACK, 3001, 1000, 1);
+    script_delete(s);
+}
+
+static void timeout_doubles_and_a_late_ack_by_timestamp_undoes_it(void **state) {
+    (void)state;
+    struct script *s = script_new();
+    struct tcp_options o = modern;
+    struct tcp_info before, info;
+    s->timestamps = true;
+    s->ts = 5000;
+    script_accept(s, o);
+    push(s, 3000);
+    struct seg first = out(s);
+    drain(s);
+    tcp_get_info(s->conn, &before);
+    pass(s, 20 * SEC);
+    tcp_get_info(s->conn, &info);
+    assert_true(info.backoff >= 4);
+    assert_string_equal(info.recovery, "loss");
+    assert_true(drain(s) >= 4);
+    s->ts_echo = first.options.ts_value; /* the originals had arrived */
+    in_ack(s, 3001);
+    tcp_get_info(s->conn, &info);
+    assert_true(info.cwnd >= before.cwnd);
+    assert_int_equal(info.ssthresh, before.ssthresh);
+    assert_int_equal(counted(s->h, tcp_undone), 1);
+    script_delete(s);
+}
+
+static void old_timestamps_are_refused_and_answered(void **state) {
+    (void)state;
+    struct script *s = script_new();
+    s->timestamps = true;
+    s->ts = 5000;
+    script_accept(s, modern);
+    s->ts = 4000;
+    in_data(s, 1, 100, 1);
+    expect(s, TCP_ACK, 1, 0, 1);
+    assert_int_equal(counted(s->h, tcp_paws), 1);
+    s->ts = 5001;
+    in_data(s, 1, 100, 1);
+    struct seg g = expect(s, TCP_ACK, 1, 0, 101);
+    assert_int_equal(g.options.ts_echo, 5001);
+    script_delete(s);
+}
+
+static void keepalive_asks_and_ends(void **state) {
+    (void)state;
+    struct script *s = script_new();
+    script_accept(s, plain);
+    tcp_set_option(s->conn, TCP_OPTION_KEEP_IDLE_S, 10);
+    tcp_set_option(s->conn, TCP_OPTION_KEEP_INTERVAL_S, 2);
+    tcp_set_option(s->conn, TCP_OPTION_KEEP_COUNT, 3);
+    tcp_set_option(s->conn, TCP_OPTION_KEEPALIVE, 1);
+    for (uint32_t i = 0; i < 5; i++) {
+        pass(s, 11 * SEC);
+        expect(s, TCP_ACK, 0, 0, 1);
+        in_ack(s, 1);
+    }
+    pass(s, 30 * SEC);
+    for (uint32_t i = 0; i < 3; i++)
+        expect(s, TCP_ACK, 0, 0, 1);
+    assert_true(out(s).flags & TCP_RST);
+    assert_int_equal(tcp_error(s->conn), -ETIMEDOUT);
+    script_delete(s);
+}
+
+static void small_segments_wait_for_the_ack_unless_told_not_to(void **state) {
+    (void)state;
+    struct script *s = script_new();
+    script_accept(s, plain);
+    push(s, 10);
+    push(s, 10);
+    push(s, 10);
+    expect(s, TCP_ACK, 1, 10, 1);
+    expect_nothing(s);
+    in_ack(s, 11);
+    expect(s, TCP_ACK, 11, 20, 1);
+    tcp_set_option(s->conn, TCP_OPTION_NODELAY, 1);
+    push(s, 10);
+    expect(s, TCP_ACK, 31, 10, 1);
+    script_delete(s);
+}
+
+static void initial_sequence_numbers_and_ports_are_not_predictable(void **state) {
+    (void)state;
+    struct script *s = script_new();
+    struct inet_endpoint to = {inet_addr_ip4(IP(10, 0, 0, 2)), PEER_PORT};
+    uint32_t last = 0, near = 0;
+    for (uint32_t i = 0; i < 50; i++) {
+        struct tcp_conn *c;
+        assert_int_equal(tcp_connect(s->h->stack, &c, &to, NULL, NULL, s->w->now), 0);
+        out(s);
+        near += s->iss - last < 0x1000000;
+        last = s->iss;
+        tcp_abort(c, s->w->now);
+    }
+    assert_true(near < 5);
+    script_delete(s);
+}
+
+static void closing_with_unread_data_resets(void **state) {
+    (void)state;
+    struct script *s = script_new();
+    script_accept(s, plain);
+    in_data(s, 1, 100, 1);
+    drain(s);
+    tcp_close(s->conn, s->w->now);
+    s->conn = NULL;
+    assert_true(out(s).flags & TCP_RST);
+    script_delete(s);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(handshake_offers_all_options_and_answers_only_what_was_offered),
+        cmocka_unit_test(window_of_a_syn_is_never_scaled),
+        cmocka_unit_test(old_ack_is_no_advance),
+        cmocka_unit_test(closed_window_is_probed_for_as_long_as_the_peer_answers),
+        cmocka_unit_test(lone_fin_waits_for_the_window),
+        cmocka_unit_test(popping_reopens_the_window),
+        cmocka_unit_test(reset_wakes_the_application_and_blind_resets_do_not),
+        cmocka_unit_test(after_the_peers_fin_our_data_is_still_sent_and_repeated),
+        cmocka_unit_test(only_the_ack_of_the_fin_moves_on_and_data_in_fin_wait_is_kept),
+        cmocka_unit_test(segments_to_nobody_are_reset_with_the_right_numbers),
+        cmocka_unit_test(pure_acks_are_never_acknowledged),
+        cmocka_unit_test(every_second_segment_is_acknowledged_once_quick_acks_are_spent),
+        cmocka_unit_test(overlaps_out_of_order_are_put_together_byte_by_byte),
+        cmocka_unit_test(unknown_and_broken_options_are_no_reason_to_drop),
+        cmocka_unit_test(fast_retransmit_by_sack_leaves_what_has_arrived_alone),
+        cmocka_unit_test(three_duplicates_repeat_the_first_without_sack),
+        cmocka_unit_test(timeout_doubles_and_a_late_ack_by_timestamp_undoes_it),
+        cmocka_unit_test(old_timestamps_are_refused_and_answered),
+        cmocka_unit_test(keepalive_asks_and_ends),
+        cmocka_unit_test(small_segments_wait_for_the_ack_unless_told_not_to),
+        cmocka_unit_test(initial_sequence_numbers_and_ports_are_not_predictable),
+        cmocka_unit_test(closing_with_unread_data_resets),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
