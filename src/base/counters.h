@@ -34,7 +34,10 @@
     X(posix_recv_buffers_empty, "Times the kernel found no provided receive buffer")                                   \
     X(posix_send_zerocopy, "Sends made without a copy by the kernel")                                                  \
     X(posix_send_zerocopy_copied, "Zero-copy sends that the kernel copied all the same")                               \
-    X(posix_datagrams_truncated, "Datagrams cut because they exceeded the buffer or the pop's count")
+    X(posix_datagrams_truncated, "Datagrams cut because they exceeded the buffer or the pop's count")                  \
+    X(inet_push_waits, "Pushes that waited because the network device had no room")                                    \
+    X(inet_link_down_drops, "Frames lost because the link was down and many waited for it already")                    \
+    X(inet_datagrams_truncated, "Datagrams cut because they exceeded the pop's count, over the library's own stack")
 
 enum counter {
 #define X(name, text) COUNTER_##name,

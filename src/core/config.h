@@ -25,7 +25,7 @@ enum posix_engine { POSIX_AUTO, POSIX_IO_URING, POSIX_EPOLL };
  * STRING(key, field, default, text)
  */
 #define DMTR_OPTIONS(UINT, ENUM, BOOL, STRING)                                                                         \
-    STRING("libos", libos, "posix", "Network for dmtr_socket: posix, or an alias of it")                               \
+    STRING("libos", libos, "posix", "Network for dmtr_socket: posix, inet, or an alias of one")                        \
     ENUM("wait.policy", wait_policy, WAIT_ADAPTIVE, config_wait_policies,                                              \
          "How a wait idles: spin (never sleep), adaptive (spin, then sleep), block (sleep at once)")                   \
     UINT("wait.spin_us", wait_spin_us, 50, 0, 1000000, "us",                                                           \
@@ -56,6 +56,22 @@ enum posix_engine { POSIX_AUTO, POSIX_IO_URING, POSIX_EPOLL };
          "Smallest push that io_uring sends without a copy; 0 never")                                                  \
     UINT("posix.registered_files", posix_registered_files, 4096, 0, 32768, "descriptors",                              \
          "Descriptors registered with io_uring; further ones work unregistered")                                       \
+    STRING("inet.device", inet_device, "none",                                                                         \
+           "Network device of libos inet, by its kind: shm, and others of this build")                                 \
+    STRING("inet.device_options", inet_device_options, "none", "Options of that device, as KEY=VALUE,KEY=VALUE")       \
+    STRING("inet.mac", inet_mac, "none", "MAC address to use in place of the device's own")                            \
+    STRING("inet.address", inet_address, "none",                                                                       \
+           "Own IPv4 addresses with their prefixes, such as 10.0.0.1/24,10.0.1.1/16")                                  \
+    STRING("inet.gateway", inet_gateway, "none", "IPv4 address of the router to all other networks")                   \
+    UINT("inet.mtu", inet_mtu, 9216, 68, 9216, "bytes",                                                                \
+         "Largest IP packet, where the device's own limit is not lower")                                               \
+    STRING("inet.neighbours", inet_neighbours, "none",                                                                 \
+           "Neighbours that are not asked for, such as 10.0.0.2=02:00:00:00:00:02, with commas between")               \
+    UINT("inet.max_neighbours", inet_max_neighbours, 1024, 16, 65536, "entries", "Most neighbours remembered")         \
+    UINT("inet.fragment_bytes", inet_fragment_bytes, 4194304, 65536, 1073741824, "bytes",                              \
+         "Most memory held by packets of which fragments are missing")                                                 \
+    UINT("inet.icmp_per_second", inet_icmp_per_second, 1000, 1, 1000000, "messages",                                   \
+         "Most ICMP errors sent in a second")                                                                          \
     BOOL("stats.share", stats_share, true, "Let `dmtr ss` read the counters of this process")                          \
     ENUM("log.level", log_level, LOG_LEVEL_WARN, config_log_levels, "Least severity logged: error, warn, info, debug") \
     ENUM("log.sink", log_sink, LOG_SINK_STDERR, config_log_sinks, "Where the log goes: stderr, syslog, none")

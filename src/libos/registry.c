@@ -1,6 +1,7 @@
 /* The table of libOSes. */
 #include "libos/registry.h"
 
+#include "libos/inet/libos.h"
 #include "libos/posix/libos.h"
 
 #include <stdbool.h>
@@ -8,6 +9,7 @@
 
 static const struct libos *const table[] = {
     &libos_posix,
+    &libos_inet,
     NULL,
 };
 

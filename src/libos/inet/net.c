@@ -1,0 +1,137 @@
+/* The inet libos: started, polled, stopped. */
+#include "libos/inet/net.h"
+#include "libos/inet/libos.h"
+
+#include "base/clock.h"
+#include "base/sys.h"
+
+#include <errno.h>
+#include <string.h>
+
+void net_lost(struct net *net, int error) {
+    if (net->lost) return;
+    net->lost = true;
+    log_error(&net->rt->log, "inet: device %s is lost: %s", net->rt->config.inet_device, strerror(-error));
+    runtime_poller_remove(net->rt, &net->poller); /* its descriptor would be ready for ever */
+    datagram_lost(net);
+}
+
+/* Never for now, or what is to be done again and again would keep the runtime in its timers. */
+static void arm(struct net *net, uint64_t now) {
+    uint64_t next = inet_next_ns(net->stack), dev_next = net->lost ? NETDEV_NEVER : netdev_next_ns(net->dev);
+    if (dev_next < next) next = dev_next;
+    if (next == net->next_ns) return;
+    net->next_ns = next;
+    if (next == UINT64_MAX)
+        runtime_timer_cancel(net->rt, &net->timer);
+    else
+        runtime_timer_arm(net->rt, &net->timer, next > now ? next : now + 1);
+}
+
+/* Frames of sockets that are closed already are still sent. */
+static void linger(struct net *net) {
+    bool pending = transmit_pending(net);
+    net->rt->lingering += (uint32_t)pending - (uint32_t)net->lingering;
+    net->lingering = pending;
+}
+
+void net_settle(struct net *net, uint64_t now) {
+    struct inet_socket *k;
+    uint32_t events;
+    while ((k = inet_next_event(net->stack, &events)))
+        datagram_ready(k->user);
+    transmit_flush(net, now);
+    if (!list_empty(&net->blocked)) datagram_unblock(net, now);
+    linger(net);
+    arm(net, now);
+}
+
+static uint32_t net_poll(struct poller *p) {
+    struct net *net = list_entry(p, struct net, poller);
+    struct netdev_buffer frames[NET_RX_BURST];
+    uint64_t now = clock_now_ns();
+    int n = net->lost ? 0 : netdev_rx(net->dev, frames, NET_RX_BURST, now);
+    for (int i = 0; i < n; i++) {
+        uint32_t flags = frames[i].flags & NETDEV_RX_CSUM_GOOD ? INET_INPUT_CSUM_OK : 0;
+        inet_input(net->stack, frames[i].data, frames[i].bytes, flags, now);
+    }
+    if (n < 0 && n != -ENETDOWN) net_lost(net, n);
+    if (n > 0 || now >= net->next_ns) {
+        inet_timers(net->stack, now);
+        net_settle(net, now);
+    } else if (transmit_pending(net)) {
+        net_settle(net, now);
+    }
+    return n > 0 ? (uint32_t)n : 0;
+}
+
+static bool net_prepare(struct poller *p) {
+    struct net *net = list_entry(p, struct net, poller);
+    int r = net->lost ? 0 : netdev_prepare(net->dev);
+    if (r < 0 && r != -ENETDOWN) net_lost(net, r);
+    arm(net, clock_now_ns());
+    return r > 0;
+}
+
+static void timer_fire(struct dmtr_runtime *rt, struct runtime_timer *t) {
+    struct net *net = list_entry(t, struct net, timer);
+    (void)rt;
+    net->next_ns = 0; /* not armed any more */
+    net_poll(&net->poller);
+}
+
+static void net_free(struct net *net) {
+    transmit_fini(net);
+    if (net->stack) inet_delete(net->stack);
+    netdev_close(net->dev);
+    sys_free(net);
+}
+
+static int net_start(struct dmtr_runtime *rt, void **state_out) {
+    struct net *net = sys_calloc(1, sizeof *net);
+    if (!net) return -ENOMEM;
+    net->rt = rt;
+    list_init(&net->sockets);
+    list_init(&net->blocked);
+    timer_init(&net->timer.timer);
+    net->timer.fire = timer_fire;
+    net->next_ns = UINT64_MAX;
+    int r = net_setup(net);
+    if (!r) {
+        net->poller = (struct poller){.poll = net_poll, .prepare = net_prepare, .fd = net->dev->fd};
+        r = runtime_poller_add(rt, &net->poller);
+        if (r) log_error(&rt->log, "inet: device %s cannot be polled: %s", rt->config.inet_device, strerror(-r));
+    }
+    if (r) {
+        net_free(net);
+        return r;
+    }
+    net_settle(net, clock_now_ns());
+    *state_out = net;
+    return 0;
+}
+
+static void net_stop(struct dmtr_runtime *rt, void *state) {
+    struct net *net = state;
+    datagram_fini(net);
+    runtime_timer_cancel(rt, &net->timer);
+    if (!net->lost) runtime_poller_remove(rt, &net->poller);
+    net_free(net);
+}
+
+static int net_socket(struct dmtr_runtime *rt, void *state, int domain, int type, int protocol, struct queue **q_out) {
+    (void)rt;
+    (void)protocol;
+    if (domain != AF_INET) return -EAFNOSUPPORT;
+    if (type != SOCK_DGRAM) return -ESOCKTNOSUPPORT;
+    return datagram_new(state, q_out);
+}
+
+const struct libos libos_inet = {
+    .name = "inet",
+    .aliases = (const char *const[]){NULL},
+    .text = "Sockets over the library's own network stack and a network device",
+    .start = net_start,
+    .stop = net_stop,
+    .socket = net_socket,
+};

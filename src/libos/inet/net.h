@@ -1,0 +1,76 @@
+/*
+ * Sockets over the library's own stack and one network device: pulls bursts of frames from the device, hands them to
+ * the stack, turns the stack's events into completed operations, and gives the stack's frames to the device in bursts.
+ *
+ * net.c starts, polls and stops; setup.c reads the configuration; transmit.c is the queue before the device;
+ * datagram.c is UDP sockets; address.h turns addresses.
+ */
+#ifndef LIBOS_INET_NET_H
+#define LIBOS_INET_NET_H
+
+#include "core/runtime.h"
+#include "inet/udp.h"
+#include "netdev/netdev.h"
+
+#define NET_RX_BURST 32u  /* frames taken from the device in one poll */
+#define NET_TX_SLOTS 256u /* frames that wait for room at the device; a power of two */
+
+/* Frames on their way to the device, in order. Headers are heap blocks of ours; payload is held. */
+struct transmit_queue {
+    struct netdev_frame frames[NET_TX_SLOTS];
+    struct netdev_seg segs[NET_TX_SLOTS][INET_FRAME_SEGMENTS];
+    uint32_t first, count; /* first runs on; its slot is first % NET_TX_SLOTS */
+};
+
+struct net {
+    struct dmtr_runtime *rt;
+    struct netdev *dev;
+    struct inet *stack;
+    struct poller poller;
+    struct runtime_timer timer;
+    uint32_t mtu;        /* of the IP packet */
+    uint64_t next_ns;    /* when stack or device are next worth calling; what the timer is armed for */
+    bool lingering;      /* counted among what dmtr_fini waits for: frames before the device */
+    bool lost;           /* the device is gone for good */
+    struct list sockets; /* struct datagram */
+    struct list blocked; /* those whose pushes wait for room in tx */
+    struct transmit_queue tx;
+};
+
+/* Opens the device and makes the stack, as configured. 0, or a negative errno with a log line. */
+int net_setup(struct net *net);
+
+/* After calls of the stack: tells its events, gives its frames to the device, and arms the timer. */
+void net_settle(struct net *net, uint64_t now);
+
+/* The device failed for good: what waits for it ends with -ENETDOWN. Tells once. */
+void net_lost(struct net *net, int error);
+
+/*
+ * The stack's transmit function. -EAGAIN: the queue is full; -ENOMEM. What does not fit while the link is down is
+ * lost, as on the wire, and counted.
+ */
+int transmit_frame(void *net, const struct inet_frame *frame);
+/* Whether all fragments of a datagram with this payload fit: a part of them would be sent in vain. */
+bool transmit_has_room(const struct net *net, uint64_t bytes);
+/* Gives the device what it takes. */
+void transmit_flush(struct net *net, uint64_t now);
+/* Gives up what the device did not take. */
+void transmit_fini(struct net *net);
+
+/* Whether there is something to give to a device that might take it. */
+static inline bool transmit_pending(const struct net *net) {
+    return net->tx.count > 0 && net->dev->link_up && !net->lost;
+}
+
+int datagram_new(struct net *net, struct queue **q_out);
+/* The stack has news of this socket, a struct datagram. */
+void datagram_ready(void *socket);
+/* The device is lost: ends what waits, on all sockets. */
+void datagram_lost(struct net *net);
+/* The device has room: goes on with pushes that waited. */
+void datagram_unblock(struct net *net, uint64_t now);
+/* Ends all sockets that are left, pushes that still wait included. */
+void datagram_fini(struct net *net);
+
+#endif

@@ -1,0 +1,84 @@
+/* The queue before the device: frames of one pass leave in one burst, and wait here while the device has no room. */
+#include "libos/inet/net.h"
+
+#include "mem/heap.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#define IP_HEADER_BYTES  20u
+#define UDP_HEADER_BYTES 8u
+
+static uint32_t slot_of(uint32_t position) {
+    return position & (NET_TX_SLOTS - 1);
+}
+
+static void slot_release(struct transmit_queue *t, uint32_t slot) {
+    heap_free((void *)(uintptr_t)t->segs[slot][0].data);
+    for (uint32_t i = 1; i < t->frames[slot].segs_count; i++)
+        heap_release(t->segs[slot][i].data);
+}
+
+static void release_first(struct transmit_queue *t, uint32_t n) {
+    for (uint32_t i = 0; i < n; i++)
+        slot_release(t, slot_of(t->first++));
+    t->count -= n;
+}
+
+static void slot_fill(struct transmit_queue *t, uint32_t slot, const struct inet_frame *f, void *header) {
+    struct netdev_seg *segs = t->segs[slot];
+    memcpy(header, f->segments[0].base, f->segments[0].len);
+    segs[0] = (struct netdev_seg){header, f->segments[0].len};
+    for (uint32_t i = 1; i < f->count; i++) {
+        bool held = heap_hold(f->segments[i].base);
+        assert(held);
+        segs[i] = (struct netdev_seg){f->segments[i].base, f->segments[i].len};
+    }
+    t->frames[slot] = (struct netdev_frame){.segs = segs, .bytes = f->bytes, .segs_count = f->count};
+    if (!(f->flags & INET_FRAME_CSUM)) return;
+    t->frames[slot].offloads = NETDEV_CSUM;
+    t->frames[slot].l2_bytes = NETDEV_HEADER_BYTES;
+    t->frames[slot].l3_bytes = (uint16_t)(f->csum_start - NETDEV_HEADER_BYTES);
+    t->frames[slot].l4_bytes = (uint16_t)(f->segments[0].len - f->csum_start);
+    t->frames[slot].csum_offset = f->csum_offset;
+}
+
+int transmit_frame(void *ctx, const struct inet_frame *frame) {
+    struct net *net = ctx;
+    struct transmit_queue *t = &net->tx;
+    if (t->count == NET_TX_SLOTS) {
+        if (net->dev->link_up && !net->lost) return -EAGAIN;
+        counter_inc(&net->rt->counters, inet_link_down_drops);
+        return 0;
+    }
+    void *header = heap_alloc(frame->segments[0].len);
+    if (!header) return -ENOMEM;
+    slot_fill(t, slot_of(t->first + t->count++), frame, header);
+    return 0;
+}
+
+bool transmit_has_room(const struct net *net, uint64_t bytes) {
+    uint32_t most = (net->mtu - IP_HEADER_BYTES) / 8 * 8;
+    uint64_t fragments = (bytes + UDP_HEADER_BYTES + most - 1) / most;
+    if (fragments > NET_TX_SLOTS) fragments = NET_TX_SLOTS;
+    return !net->dev->link_up || net->lost || NET_TX_SLOTS - net->tx.count >= fragments;
+}
+
+void transmit_flush(struct net *net, uint64_t now) {
+    struct transmit_queue *t = &net->tx;
+    /* Also while the link is down: the device then forgets when it wanted to be tried again. */
+    while (t->count > 0 && !net->lost) {
+        uint32_t slot = slot_of(t->first), run = NET_TX_SLOTS - slot;
+        if (run > t->count) run = t->count;
+        int n = netdev_tx(net->dev, &t->frames[slot], run, now);
+        if (n < 0 && n != -ENETDOWN) net_lost(net, n);
+        if (n < 0) return;
+        release_first(t, (uint32_t)n);
+        if ((uint32_t)n < run) return;
+    }
+}
+
+void transmit_fini(struct net *net) {
+    release_first(&net->tx, net->tx.count);
+}

@@ -1,0 +1,55 @@
+"""The programs over the library's own stack, by configuration alone: two processes on a wire in shared memory."""
+
+import json
+import os
+import tempfile
+
+import apps
+from apps import Server, run
+
+
+def ends(folder, **options):
+    """The environments of the two ends of a wire: the one that listens, and the one that connects."""
+    wire = os.path.join(folder, "wire")
+    return [{"DMTR_LIBOS": "inet", "DMTR_INET_DEVICE": "shm", "DMTR_INET_ADDRESS": f"10.77.0.{number}/24",
+             "DMTR_INET_DEVICE_OPTIONS": f"path={wire},listen={listen}", **options}
+            for number, listen in ((1, "yes"), (2, "no"))]
+
+
+def echo(server_end, client_end, *args):
+    with Server("echo-server", "--udp", "--address", "10.77.0.1", env=server_end) as server:
+        out, _ = run("echo-client", "--udp", "--address", "10.77.0.1", "--port", server.port, "--count", 500,
+                     "--warmup", 0, "--json", "-", "--quiet", *args, env=client_end)
+        assert json.loads(out)["messages"] == 500, out
+
+
+def test_an_echo_passes_between_two_processes():
+    with tempfile.TemporaryDirectory() as folder:
+        echo(*ends(folder))
+
+
+def test_an_echo_passes_while_both_sleep():
+    with tempfile.TemporaryDirectory() as folder:
+        echo(*ends(folder, DMTR_WAIT_POLICY="block"))
+
+
+def test_an_echo_larger_than_a_frame_passes_on_many_sockets():
+    with tempfile.TemporaryDirectory() as folder:
+        echo(*ends(folder), "--size", 5000, "--connections", 4)
+
+
+def test_a_server_outlives_its_clients():
+    with tempfile.TemporaryDirectory() as folder:
+        server_end, client_end = ends(folder)
+        with Server("echo-server", "--udp", "--address", "10.77.0.1", env=server_end) as server:
+            for _ in range(3):
+                run("echo-client", "--udp", "--address", "10.77.0.1", "--port", server.port, "--count", 50,
+                    env=client_end)
+
+
+def test_what_is_missing_is_named():
+    _, errors = run("echo-client", "--udp", "--port", 7, env={"DMTR_LIBOS": "inet"}, status=1)
+    assert "inet.device=NAME" in errors and "shm" in errors, errors
+
+
+apps.main(apps.collect(globals()))

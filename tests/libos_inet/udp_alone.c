@@ -1,0 +1,296 @@
+/* UDP sockets of libos inet on one host: datagrams to ourselves, refusals, options, bounds, other event loops. */
+#include "net_test.h"
+
+#include <poll.h>
+
+#define LARGEST 65507
+
+static int setup(void **state) {
+    (void)state;
+    return start_end(true, OUR_ADDRESS, "", "adaptive");
+}
+
+static int open_socket(uint16_t port) {
+    int qd = datagram_socket(OUR_ADDRESS, port, 0);
+    assert_true(qd >= 0);
+    return qd;
+}
+
+static struct dmtr_queue_info info_of(int qd) {
+    struct dmtr_queue_info info;
+    socklen_t len = sizeof info;
+    assert_ok(dmtr_getsockopt(qd, DMTR_SOL_QUEUE, DMTR_SO_INFO, &info, &len));
+    return info;
+}
+
+static void a_datagram_to_ourselves_comes_with_its_sender_and_without_a_copy(void **state) {
+    (void)state;
+    struct sockaddr_in to = address_of(OUR_ADDRESS, 1000);
+    int a = open_socket(999), b = open_socket(1000);
+    for (int i = 0; i < 50; i++) {
+        dmtr_qresult_t qr;
+        dmtr_qtoken_t qt = pop_begin(b);
+        push_text_to(a, "question", &to);
+        assert_ok(dmtr_wait_timed(&qr, qt, HANG));
+        struct sockaddr_in from = qr.qr_value.sga.sga_addr;
+        assert_int_equal(qr.qr_value.sga.sga_addrlen, sizeof from);
+        assert_int_equal(from.sin_port, htons(999));
+        assert_int_equal(from.sin_addr.s_addr, to.sin_addr.s_addr);
+        expect_text(&qr, "question");
+        push_text_to(b, "answer", &from);
+        expect_pop_text(a, "answer");
+    }
+    assert_string_equal(info_of(a).backend, "inet/udp");
+    assert_int_equal(info_of(a).copies, 0);
+    assert_int_equal(info_of(b).copies, 0);
+    assert_int_equal(info_of(a).pushes, 50);
+    assert_int_equal(info_of(b).pops, 50);
+}
+
+static void foreign_memory_is_copied_and_counted(void **state) {
+    (void)state;
+    struct sockaddr_in to = address_of(OUR_ADDRESS, 1000);
+    int a = open_socket(0), b = open_socket(1000);
+    dmtr_sgarray_t ours = message("mixed ");
+    char foreign[] = "with others'";
+    dmtr_sgarray_t sga = {.sga_numsegs = 3,
+                          .sga_segs = {ours.sga_segs[0],
+                                       {.sgaseg_buf = NULL, .sgaseg_len = 0},
+                                       {.sgaseg_buf = foreign, .sgaseg_len = (uint32_t)strlen(foreign)}}};
+    dmtr_qtoken_t qt;
+    assert_ok(dmtr_pushto(&qt, a, &sga, (struct sockaddr *)&to, sizeof to));
+    memset(foreign, 'x', strlen(foreign)); /* it was taken at the call */
+    assert_ok(dmtr_sgafree(&ours));
+    expect_wait_error(qt, 0);
+    expect_pop_text(b, "mixed with others'");
+    assert_int_equal(info_of(a).copies, 1);
+}
+
+static void empty_datagrams_exist_and_limited_pops_cut(void **state) {
+    (void)state;
+    struct sockaddr_in to = address_of(OUR_ADDRESS, 1000);
+    int a = open_socket(0), b = open_socket(1000);
+    dmtr_sgarray_t none = {.sga_numsegs = 1};
+    dmtr_qtoken_t qt;
+    dmtr_qresult_t qr;
+    assert_ok(dmtr_pushto(&qt, a, &none, (struct sockaddr *)&to, sizeof to));
+    expect_wait_error(qt, 0);
+    assert_ok(dmtr_wait_timed(&qr, pop_begin(b), HANG));
+    assert_int_equal(qr.qr_value.sga.sga_numsegs, 1);
+    assert_int_equal(qr.qr_value.sga.sga_segs[0].sgaseg_len, 0);
+    assert_ok(dmtr_sgafree(&qr.qr_value.sga));
+    push_text_to(a, "too long", &to);
+    push_text_to(a, "next", &to);
+    assert_ok(dmtr_pop2(&qt, b, 3));
+    expect_wait_text(qt, "too");
+    expect_pop_text(b, "next");
+}
+
+static void pops_are_served_in_order_and_may_be_dropped(void **state) {
+    (void)state;
+    struct sockaddr_in to = address_of(OUR_ADDRESS, 1000);
+    int a = open_socket(0), b = open_socket(1000);
+    dmtr_qtoken_t first = pop_begin(b), dropped = pop_begin(b), last = pop_begin(b);
+    assert_ok(dmtr_drop(dropped));
+    push_text_to(a, "one", &to);
+    push_text_to(a, "two", &to);
+    expect_wait_text(first, "one");
+    expect_wait_text(last, "two");
+}
+
+static void what_is_not_popped_is_bounded(void **state) {
+    (void)state;
+    struct sockaddr_in to = address_of(OUR_ADDRESS, 1000);
+    int a = open_socket(0), b = open_socket(1000), room = 4096, got = 0;
+    assert_ok(dmtr_setsockopt(b, SOL_SOCKET, SO_RCVBUF, &room, sizeof room));
+    for (int i = 0; i < 500; i++)
+        push_text_to(a, "flood", &to);
+    dmtr_qresult_t qr;
+    dmtr_qtoken_t qt = pop_begin(b);
+    while (dmtr_wait_timed(&qr, qt, 50 * MS) == 0) {
+        expect_text(&qr, "flood");
+        qt = pop_begin(b);
+        got++;
+    }
+    assert_in_range(got, 1, 100);
+    push_text_to(a, "after", &to);
+    expect_wait_text(qt, "after");
+}
+
+static void an_error_that_comes_back_ends_a_pop_or_a_push_once(void **state) {
+    (void)state;
+    struct sockaddr_in nobody = address_of(OUR_ADDRESS, 4000);
+    int a = open_socket(0);
+    connect_wait(a, &nobody);
+    push_wait(a, "anyone?");
+    expect_wait_error(pop_begin(a), ECONNREFUSED);
+    int there = open_socket(4000);
+    push_wait(a, "now");
+    expect_pop_text(there, "now");
+}
+
+static void what_cannot_be_pushed_is_refused(void **state) {
+    (void)state;
+    static char data[LARGEST + 1];
+    struct sockaddr_in to = address_of(OUR_ADDRESS, 1000), portless = address_of(OUR_ADDRESS, 0);
+    struct sockaddr_in away = address_of("192.0.2.1", 9);
+    struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = 1};
+    int a = open_socket(0), b = open_socket(1000);
+    dmtr_sgarray_t sga = {.sga_numsegs = 1, .sga_segs = {{.sgaseg_buf = data, .sgaseg_len = LARGEST + 1}}};
+    dmtr_qtoken_t qt;
+    assert_int_equal(dmtr_pushto(&qt, a, &sga, (struct sockaddr *)&to, sizeof to), EMSGSIZE);
+    sga.sga_segs[0].sgaseg_len = 1;
+    assert_int_equal(dmtr_push(&qt, a, &sga), EDESTADDRREQ);
+    assert_int_equal(dmtr_pushto(&qt, a, &sga, (struct sockaddr *)&portless, sizeof portless), EINVAL);
+    assert_int_equal(dmtr_pushto(&qt, a, &sga, (struct sockaddr *)&six, sizeof six), EAFNOSUPPORT);
+    assert_ok(dmtr_pushto(&qt, a, &sga, (struct sockaddr *)&away, sizeof away));
+    expect_wait_error(qt, ENETUNREACH);
+    expect_wait_error(push_to(a, data, LARGEST, &to), 0);
+    dmtr_qresult_t qr;
+    assert_ok(dmtr_wait_timed(&qr, pop_begin(b), HANG));
+    assert_int_equal(qr.qr_value.sga.sga_segs[0].sgaseg_len, LARGEST);
+    assert_ok(dmtr_sgafree(&qr.qr_value.sga));
+}
+
+static void names_are_told_and_bad_ones_refused(void **state) {
+    (void)state;
+    struct sockaddr_in own = address_of(OUR_ADDRESS, 1000), other = address_of("10.77.0.99", 1000), got;
+    socklen_t len = sizeof got;
+    int a = open_socket(1000), b, c;
+    assert_ok(dmtr_socket(&b, AF_INET, SOCK_DGRAM, IPPROTO_UDP));
+    assert_int_equal(dmtr_bind(b, (struct sockaddr *)&own, sizeof own), EADDRINUSE);
+    assert_int_equal(dmtr_bind(b, (struct sockaddr *)&other, sizeof other), EADDRNOTAVAIL);
+    assert_int_equal(dmtr_bind(b, (struct sockaddr *)&own, 4), EINVAL);
+    own.sin_port = 0;
+    assert_ok(dmtr_bind(b, (struct sockaddr *)&own, sizeof own));
+    assert_int_equal(dmtr_bind(b, (struct sockaddr *)&own, sizeof own), EINVAL);
+    assert_ok(dmtr_getsockname(b, (struct sockaddr *)&got, &len));
+    assert_int_equal(len, sizeof got);
+    assert_int_equal(got.sin_addr.s_addr, own.sin_addr.s_addr);
+    assert_true(got.sin_port != 0);
+    assert_int_equal(dmtr_getpeername(a, (struct sockaddr *)&got, &len), ENOTCONN);
+    connect_wait(a, &other);
+    assert_ok(dmtr_getpeername(a, (struct sockaddr *)&got, &len));
+    assert_int_equal(got.sin_addr.s_addr, other.sin_addr.s_addr);
+    assert_int_equal(got.sin_port, other.sin_port);
+    assert_int_equal(dmtr_socket(&c, AF_INET6, SOCK_DGRAM, 0), EAFNOSUPPORT);
+    assert_int_equal(dmtr_listen(a, 1), EOPNOTSUPP);
+}
+
+static void streams_are_refused(void **state) {
+    (void)state;
+    int qd;
+    assert_int_equal(dmtr_socket(&qd, AF_INET, SOCK_STREAM, 0), ESOCKTNOSUPPORT);
+    assert_int_equal(dmtr_socket_on(&qd, "inet", AF_INET, SOCK_STREAM, 0), ESOCKTNOSUPPORT);
+}
+
+static void socket_options_are_those_of_the_platform(void **state) {
+    (void)state;
+    int a = open_socket(0), value = 0;
+    socklen_t len = sizeof value;
+    static const struct {
+        int name, value;
+    } expected[] = {{SO_TYPE, SOCK_DGRAM},
+                    {SO_DOMAIN, AF_INET},
+                    {SO_PROTOCOL, IPPROTO_UDP},
+                    {SO_ACCEPTCONN, 0},
+                    {SO_RCVBUF, 212992}};
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        assert_ok(dmtr_getsockopt(a, SOL_SOCKET, expected[i].name, &value, &len));
+        assert_int_equal(value, expected[i].value);
+        assert_int_equal(len, sizeof value);
+    }
+    value = 5000;
+    assert_ok(dmtr_setsockopt(a, SOL_SOCKET, SO_RCVBUF, &value, sizeof value));
+    value = 0;
+    assert_ok(dmtr_getsockopt(a, SOL_SOCKET, SO_RCVBUF, &value, &len));
+    assert_int_equal(value, 5000);
+    value = -1;
+    assert_int_equal(dmtr_setsockopt(a, SOL_SOCKET, SO_RCVBUF, &value, sizeof value), EINVAL);
+    assert_int_equal(dmtr_setsockopt(a, SOL_SOCKET, SO_RCVBUF, &value, 1), EINVAL);
+    assert_int_equal(dmtr_setsockopt(a, SOL_SOCKET, SO_TYPE, &value, sizeof value), ENOPROTOOPT);
+    assert_int_equal(dmtr_getsockopt(a, IPPROTO_TCP, 1, &value, &len), ENOPROTOOPT);
+}
+
+static void shutdown_ends_pops_and_pushes(void **state) {
+    (void)state;
+    struct sockaddr_in own = address_of(OUR_ADDRESS, 1000);
+    int a = open_socket(0);
+    assert_int_equal(dmtr_shutdown(a, SHUT_RDWR), ENOTCONN);
+    connect_wait(a, &own);
+    dmtr_qtoken_t qt = pop_begin(a);
+    dmtr_sgarray_t sga = message("late");
+    assert_ok(dmtr_shutdown(a, SHUT_RDWR));
+    expect_wait_text(qt, "");
+    assert_int_equal(dmtr_push(&qt, a, &sga), EPIPE);
+    assert_ok(dmtr_sgafree(&sga));
+}
+
+static void closing_ends_what_waits_and_frees_the_port(void **state) {
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        int a = open_socket(1000);
+        dmtr_qtoken_t qt = pop_begin(a), closed;
+        assert_ok(dmtr_async_close(&closed, a));
+        expect_wait_error(qt, ECANCELED);
+        expect_wait_error(closed, 0);
+    }
+}
+
+static void the_kernels_sockets_work_beside(void **state) {
+    (void)state;
+    struct sockaddr_in to = address_of("127.0.0.1", 0), ours = address_of(OUR_ADDRESS, 1000);
+    socklen_t len = sizeof to;
+    int a, b, inside = open_socket(0), there = open_socket(1000);
+    assert_ok(dmtr_socket_on(&a, "posix", AF_INET, SOCK_DGRAM, 0));
+    assert_ok(dmtr_socket_on(&b, "posix", AF_INET, SOCK_DGRAM, 0));
+    assert_ok(dmtr_bind(b, (struct sockaddr *)&to, len));
+    assert_ok(dmtr_getsockname(b, (struct sockaddr *)&to, &len));
+    for (int i = 0; i < 20; i++) {
+        dmtr_qtoken_t kernels = pop_begin(b), own = pop_begin(there);
+        push_text_to(a, "by the kernel", &to);
+        push_text_to(inside, "by ourselves", &ours);
+        expect_wait_text(own, "by ourselves");
+        expect_wait_text(kernels, "by the kernel");
+    }
+}
+
+static void the_event_descriptor_tells_of_datagrams(void **state) {
+    (void)state;
+    struct sockaddr_in to = address_of(OUR_ADDRESS, 1000);
+    int a = open_socket(0), b = open_socket(1000), fd;
+    assert_ok(dmtr_event_fd(&fd));
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    dmtr_qtoken_t qt = pop_begin(b);
+    push_text_to(a, "look", &to);
+    int r = EAGAIN;
+    for (int i = 0; i < 1000 && r == EAGAIN; i++) {
+        dmtr_qresult_t qr;
+        assert_int_equal(poll(&p, 1, 10000), 1);
+        r = dmtr_poll(&qr, qt);
+        if (r == 0) expect_text(&qr, "look");
+    }
+    assert_ok(r);
+}
+
+static const struct CMUnitTest tests[] = {
+#define alone(fn) cmocka_unit_test_setup_teardown(fn, setup, test_teardown)
+    alone(a_datagram_to_ourselves_comes_with_its_sender_and_without_a_copy),
+    alone(foreign_memory_is_copied_and_counted),
+    alone(empty_datagrams_exist_and_limited_pops_cut),
+    alone(pops_are_served_in_order_and_may_be_dropped),
+    alone(what_is_not_popped_is_bounded),
+    alone(an_error_that_comes_back_ends_a_pop_or_a_push_once),
+    alone(what_cannot_be_pushed_is_refused),
+    alone(names_are_told_and_bad_ones_refused),
+    alone(streams_are_refused),
+    alone(socket_options_are_those_of_the_platform),
+    alone(shutdown_ends_pops_and_pushes),
+    alone(closing_ends_what_waits_and_frees_the_port),
+    alone(the_kernels_sockets_work_beside),
+    alone(the_event_descriptor_tells_of_datagrams),
+};
+
+int main(void) {
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
