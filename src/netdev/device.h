@@ -40,6 +40,7 @@ static inline void netdev_count_tx(struct netdev *dev, uint32_t bytes) {
     dev->stats.tx_bytes += bytes;
 }
 
+extern const struct netdev_ops netdev_packet;
 extern const struct netdev_ops netdev_shm;
 extern const struct netdev_ops netdev_sim;
 extern const struct netdev_ops netdev_tap;

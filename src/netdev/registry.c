@@ -9,6 +9,7 @@ static const struct netdev_ops *const table[] = {
     &netdev_sim,
     &netdev_shm,
     &netdev_tap,
+    &netdev_packet,
 };
 
 const struct netdev_ops *netdev_at(size_t i) {

@@ -1,0 +1,276 @@
+/*
+ * Any interface of the kernel through AF_PACKET, with rings mapped for both directions (TPACKET_V2: V3 holds frames
+ * back on a timer). We are a second host behind the interface, whose address we use unless told otherwise; the
+ * kernel's own stack on it keeps receiving.
+ *
+ * Options: name=IF, slots=N (frames that fit each ring, a power of two; 256), mac=ADDRESS (the interface's).
+ */
+#include "netdev/device.h"
+#include "netdev/linux_if.h"
+#include "netdev/options.h"
+
+#include "base/sys.h"
+#include "mem/heap.h"
+
+#include <arpa/inet.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define SLOTS_MIN     2u
+#define SLOTS_MAX     16384u
+#define BLOCK_BYTES   65536u
+#define LOOK_EVERY_NS 10000000u /* while nothing arrives: whether the link is up */
+
+struct packet_device {
+    struct netdev dev;
+    struct linux_if interface;
+    char *rings; /* received frames, then those to transmit */
+    size_t rings_bytes;
+    uint32_t slots, slot_bytes;
+    uint32_t rx_at, tx_at;
+    uint32_t mtu_max; /* what fits a slot */
+    bool own_mac;
+    uint64_t next_look_ns;
+};
+
+struct options {
+    char name[IFNAMSIZ];
+    uint64_t slots;
+    uint8_t mac[NETDEV_MAC_BYTES];
+};
+
+static const struct netdev_option options_table[] = {
+    {"name", NETDEV_OPTION_TEXT, offsetof(struct options, name), 1, IFNAMSIZ},
+    {"slots", NETDEV_OPTION_NUMBER, offsetof(struct options, slots), SLOTS_MIN, SLOTS_MAX},
+    {"mac", NETDEV_OPTION_MAC, offsetof(struct options, mac), 0, 0},
+};
+
+static const uint8_t no_mac[NETDEV_MAC_BYTES];
+
+static struct tpacket2_hdr *slot_at(const struct packet_device *d, uint32_t ring, uint32_t at) {
+    uint32_t index = ring * d->slots + (at & (d->slots - 1));
+    return (struct tpacket2_hdr *)(void *)(d->rings + (size_t)index * d->slot_bytes);
+}
+
+static struct tpacket2_hdr *rx_slot(const struct packet_device *d) {
+    return slot_at(d, 0, d->rx_at);
+}
+
+static struct tpacket2_hdr *tx_slot(const struct packet_device *d) {
+    return slot_at(d, 1, d->tx_at);
+}
+
+static uint32_t slot_status(struct tpacket2_hdr *slot) {
+    return __atomic_load_n(&slot->tp_status, __ATOMIC_ACQUIRE);
+}
+
+static void slot_hand_over(struct tpacket2_hdr *slot, uint32_t status) {
+    __atomic_store_n(&slot->tp_status, status, __ATOMIC_RELEASE);
+}
+
+static int device_update(struct netdev *dev, uint64_t now_ns) {
+    struct packet_device *d = (struct packet_device *)dev;
+    struct linux_if_state state;
+    int r = linux_if_read(&d->interface, &state);
+    d->next_look_ns = now_ns + LOOK_EVERY_NS;
+    netdev_set_link(dev, r == 0 && state.up);
+    if (r < 0) return r;
+    if (!d->own_mac) memcpy(dev->mac, state.mac, sizeof state.mac);
+    dev->mtu = state.mtu < d->mtu_max ? state.mtu : d->mtu_max;
+    return 0;
+}
+
+static int set_option(const struct packet_device *d, int option, const void *value, size_t bytes) {
+    return SYS(setsockopt, d->dev.fd, SOL_PACKET, option, value, (socklen_t)bytes);
+}
+
+/* Slots are a power of two, so that they fill blocks without gaps and the rings are two plain arrays. */
+static int map_rings(struct packet_device *d, uint32_t mtu) {
+    uint32_t need = (uint32_t)TPACKET_ALIGN(TPACKET2_HDRLEN + 2 * TPACKET_ALIGNMENT) + netdev_frame_max(mtu), block;
+    struct tpacket_req ring;
+    int error, r;
+    for (d->slot_bytes = TPACKET_ALIGNMENT; d->slot_bytes < need;)
+        d->slot_bytes *= 2;
+    d->mtu_max = d->slot_bytes - need + mtu;
+    block = d->slot_bytes > BLOCK_BYTES ? d->slot_bytes : BLOCK_BYTES;
+    while (block > d->slot_bytes * d->slots)
+        block /= 2;
+    ring = (struct tpacket_req){block, d->slots / (block / d->slot_bytes), d->slot_bytes, d->slots};
+    r = set_option(d, PACKET_RX_RING, &ring, sizeof ring);
+    if (r == 0) r = set_option(d, PACKET_TX_RING, &ring, sizeof ring);
+    if (r < 0) return r;
+    d->rings_bytes = 2 * (size_t)d->slots * d->slot_bytes;
+    d->rings = sys_mmap(NULL, d->rings_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, d->dev.fd, &error);
+    return d->rings ? 0 : -error;
+}
+
+/* Bound last, so that every frame falls into the rings. */
+static int attach(struct packet_device *d, const char *name) {
+    struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL)};
+    const int version = TPACKET_V2, one = 1;
+    struct linux_if_state state;
+    int r = linux_if_open(&d->interface, name);
+    if (r == 0) r = linux_if_read(&d->interface, &state);
+    if (r < 0) return r;
+    d->dev.fd = SYS(socket, AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (d->dev.fd < 0) return d->dev.fd;
+    address.sll_ifindex = d->interface.index;
+    r = set_option(d, PACKET_VERSION, &version, sizeof version);
+    if (r == 0) r = set_option(d, PACKET_QDISC_BYPASS, &one, sizeof one);
+    if (r == 0) r = set_option(d, PACKET_IGNORE_OUTGOING, &one, sizeof one);
+    if (r == 0) r = set_option(d, PACKET_LOSS, &one, sizeof one); /* a bad frame does not stop those behind it */
+    if (r == 0) r = map_rings(d, state.mtu);
+    if (r == 0) r = SYS(bind, d->dev.fd, (struct sockaddr *)&address, sizeof address);
+    return r == 0 ? device_update(&d->dev, 0) : r;
+}
+
+static void device_close(struct netdev *dev) {
+    struct packet_device *d = (struct packet_device *)dev;
+    if (d->rings) munmap(d->rings, d->rings_bytes);
+    linux_if_close(&d->interface);
+    if (dev->fd >= 0) close(dev->fd);
+    sys_free(d);
+}
+
+static int device_open(const struct netdev_args *args, struct netdev **dev) {
+    struct options o = {.slots = 256};
+    struct packet_device *d;
+    int r = netdev_options(args, options_table, sizeof options_table / sizeof *options_table, &o);
+    if (r < 0) return r;
+    if (o.slots & (o.slots - 1)) return netdev_refuse(args, -EINVAL, "packet: slots must be a power of two");
+    d = sys_calloc(1, sizeof *d);
+    if (!d) return -ENOMEM;
+    netdev_init(&d->dev, &netdev_packet);
+    d->interface.sock = -1;
+    d->slots = (uint32_t)o.slots;
+    d->own_mac = memcmp(o.mac, no_mac, sizeof no_mac) != 0;
+    memcpy(d->dev.mac, o.mac, sizeof o.mac);
+    r = attach(d, o.name);
+    if (r < 0) {
+        device_close(&d->dev);
+        return netdev_refuse(args, r, "packet: %s: %s", o.name, strerror(-r));
+    }
+    *dev = &d->dev;
+    return 0;
+}
+
+/* The kernel takes an 802.1Q tag out of the frame; without it the frame would be another. */
+static void put_tag_back(const struct tpacket2_hdr *slot, char *data) {
+    const uint16_t tag[2] = {htons(slot->tp_status & TP_STATUS_VLAN_TPID_VALID ? slot->tp_vlan_tpid : ETH_P_8021Q),
+                             htons(slot->tp_vlan_tci)};
+    memcpy(data + 2 * NETDEV_MAC_BYTES, tag, sizeof tag);
+}
+
+/* Copies the frame of a slot out; false: there is none worth having in it. */
+static bool read_slot(struct packet_device *d, const struct tpacket2_hdr *slot, struct netdev_buffer *b) {
+    const char *from = (const char *)slot + slot->tp_mac;
+    uint32_t tag = slot->tp_status & TP_STATUS_VLAN_VALID ? NETDEV_TAG_BYTES : 0, macs = 2 * NETDEV_MAC_BYTES;
+    char *data;
+    if (slot->tp_snaplen < slot->tp_len || slot->tp_snaplen > netdev_frame_max(d->dev.mtu)) {
+        d->dev.stats.rx_too_long++;
+        return false;
+    }
+    if (slot->tp_snaplen < NETDEV_HEADER_BYTES) {
+        d->dev.stats.rx_malformed++;
+        return false;
+    }
+    b->bytes = slot->tp_snaplen + tag;
+    b->mss = 0;
+    b->flags = slot->tp_status & (TP_STATUS_CSUMNOTREADY | TP_STATUS_CSUM_VALID) ? NETDEV_RX_CSUM_GOOD : 0;
+    b->data = data = heap_alloc(b->bytes);
+    if (!data) {
+        d->dev.stats.rx_no_memory++;
+        return false;
+    }
+    memcpy(data, from, macs);
+    if (tag) put_tag_back(slot, data);
+    memcpy(data + macs + tag, from + macs, slot->tp_snaplen - macs);
+    return true;
+}
+
+/* Nothing came: is the link up, were frames lost? */
+static int look(struct packet_device *d, uint64_t now_ns) {
+    struct tpacket_stats lost = {0, 0};
+    socklen_t len = sizeof lost;
+    int r = device_update(&d->dev, now_ns);
+    if (r == 0 && SYS(getsockopt, d->dev.fd, SOL_PACKET, PACKET_STATISTICS, &lost, &len) == 0)
+        d->dev.stats.rx_overrun += lost.tp_drops;
+    return r;
+}
+
+static int device_rx(struct netdev *dev, struct netdev_buffer *frames, uint32_t n, uint64_t now_ns) {
+    struct packet_device *d = (struct packet_device *)dev;
+    uint32_t taken = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        struct tpacket2_hdr *slot = rx_slot(d);
+        if (!(slot_status(slot) & TP_STATUS_USER)) break;
+        if (read_slot(d, slot, &frames[taken])) netdev_count_rx(dev, frames[taken++].bytes);
+        slot_hand_over(slot, TP_STATUS_KERNEL);
+        d->rx_at++;
+    }
+    if (taken == 0 && now_ns >= d->next_look_ns) {
+        int r = look(d, now_ns);
+        if (r < 0) return -ENODEV;
+    }
+    return taken || dev->link_up ? (int)taken : -ENETDOWN;
+}
+
+/* Tells the kernel to send what is in the ring. The first call may only report that the link was down some time ago. */
+static int kick(struct packet_device *d, uint64_t now_ns) {
+    ssize_t n = SYS(send, d->dev.fd, NULL, 0, MSG_DONTWAIT);
+    int r;
+    if (n == -ENETDOWN) n = SYS(send, d->dev.fd, NULL, 0, MSG_DONTWAIT);
+    if (n >= 0 || n == -EAGAIN || n == -ENOBUFS || n == -EINTR) return 0;
+    r = device_update(&d->dev, now_ns);
+    if (r < 0) return -ENODEV;
+    if (!d->dev.link_up) return -ENETDOWN;
+    d->dev.stats.tx_errors++;
+    return 0;
+}
+
+/* Only what was not taken may be offered again, so the link is looked at before frames go into the ring. */
+static int device_tx(struct netdev *dev, const struct netdev_frame *frames, uint32_t n, uint64_t now_ns) {
+    struct packet_device *d = (struct packet_device *)dev;
+    uint32_t at = d->tx_at, i;
+    if (!dev->link_up && device_update(dev, now_ns) < 0) return -ENODEV;
+    if (!dev->link_up) return -ENETDOWN;
+    for (i = 0; i < n; i++) {
+        struct tpacket2_hdr *slot = tx_slot(d);
+        if (!netdev_frame_fits(dev, &frames[i])) continue;
+        if (slot_status(slot) != TP_STATUS_AVAILABLE) break;
+        netdev_gather(&frames[i], (char *)slot + TPACKET2_HDRLEN - sizeof(struct sockaddr_ll));
+        slot->tp_len = frames[i].bytes;
+        slot_hand_over(slot, TP_STATUS_SEND_REQUEST);
+        d->tx_at++;
+        netdev_count_tx(dev, frames[i].bytes);
+    }
+    if (d->tx_at != at || i < n) {
+        int r = kick(d, now_ns);
+        if (r < 0 && i == 0) return r;
+    }
+    return (int)i;
+}
+
+/* The descriptor is readable while there are frames, armed or not; an error that waits there is eaten. */
+static int device_prepare(struct netdev *dev) {
+    struct packet_device *d = (struct packet_device *)dev;
+    int error;
+    socklen_t len = sizeof error;
+    (void)SYS(getsockopt, dev->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+    if (device_update(dev, 0) < 0) return -ENODEV;
+    return (slot_status(rx_slot(d)) & TP_STATUS_USER) != 0;
+}
+
+const struct netdev_ops netdev_packet = {
+    .name = "packet",
+    .open = device_open,
+    .close = device_close,
+    .rx = device_rx,
+    .tx = device_tx,
+    .prepare = device_prepare,
+    .update = device_update,
+};

@@ -1,0 +1,145 @@
+/* The device `packet` on one end of a veth, with a raw socket at the other. */
+#include "netns_test.h"
+
+static struct netdev *open_packet(const char *options) {
+    char why[160] = "";
+    struct netdev_args args = {.options = options, .why = why, .why_bytes = sizeof why};
+    struct netdev *dev;
+    if (netdev_open("packet", &args, &dev) < 0) fail_msg("%s", why);
+    return dev;
+}
+
+static void make_veth(uint32_t mtu) {
+    char command[256];
+    snprintf(command, sizeof command,
+             "ip link add v0 type veth peer name v1 && ip link set v0 mtu %u up && ip link set v1 mtu %u up", mtu, mtu);
+    netns_run(command);
+}
+
+static void frames_cross_at_every_mtu(void **state) {
+    (void)state;
+    static const uint32_t mtus[] = {576, 1500, 9000};
+    for (size_t m = 0; m < sizeof mtus / sizeof *mtus; m++) {
+        struct netdev *dev;
+        int raw;
+        make_veth(mtus[m]);
+        dev = open_packet("name=v0,slots=16");
+        assert_int_equal(dev->mtu, mtus[m]);
+        assert_true(dev->link_up);
+        raw = raw_open("v1");
+        for (uint32_t i = 0; i < 200; i++) { /* around the rings many times */
+            uint32_t bytes = i % 4 ? mtus[m] + 14 : 60 + i;
+            assert_int_equal(test_send(dev, mac_b, i, bytes, 0), 1);
+            assert_int_equal(raw_receive(raw), i);
+            raw_send(raw, dev->mac, i + 1, bytes);
+            assert_int_equal(await_frame(dev), i + 1);
+        }
+        close(raw);
+        netdev_close(dev);
+        netns_run("ip link del v0");
+    }
+}
+
+static void own_frames_are_not_received(void **state) {
+    (void)state;
+    struct netdev *dev;
+    int raw;
+    make_veth(1500);
+    dev = open_packet("name=v0,mac=02:00:00:00:00:0a");
+    assert_memory_equal(dev->mac, mac_a, 6);
+    raw = raw_open("v1");
+    assert_int_equal(test_send(dev, mac_all, 1, 100, 0), 1);
+    assert_int_equal(raw_receive(raw), 1);
+    raw_send(raw, mac_a, 2, 100);
+    assert_int_equal(await_frame(dev), 2);
+    close(raw);
+    netdev_close(dev);
+    netns_run("ip link del v0");
+}
+
+static void interface_set_down_and_up_is_seen(void **state) {
+    (void)state;
+    struct netdev *dev;
+    struct netdev_buffer b;
+    int r = 0;
+    make_veth(1500);
+    dev = open_packet("name=v0");
+    netns_run("ip link set v0 down");
+    for (uint64_t now = 0; now < 1000000000 && (r = netdev_rx(dev, &b, 1, now)) >= 0; now += 10000000)
+        if (r == 1) heap_free(b.data);
+    assert_int_equal(r, -ENETDOWN);
+    assert_int_equal(test_send(dev, mac_b, 1, 100, 0), -ENETDOWN);
+    netns_run("ip link set v0 up");
+    for (int i = 0; i < GUARD_MS && !dev->link_up; i++) {
+        assert_int_equal(netdev_update(dev, 0), 0);
+        if (!dev->link_up) poll(NULL, 0, 1);
+    }
+    int raw = raw_open("v1");
+    raw_send(raw, dev->mac, 2, 100);
+    assert_int_equal(await_frame(dev), 2);
+    assert_int_equal(test_send(dev, mac_b, 3, 100, 0), 1);
+    assert_int_equal(raw_receive(raw), 3);
+    close(raw);
+    netdev_close(dev);
+    netns_run("ip link del v0");
+}
+
+static void removed_interface_is_gone_for_good(void **state) {
+    (void)state;
+    struct netdev *dev;
+    struct netdev_buffer b;
+    int r = 0;
+    make_veth(1500);
+    dev = open_packet("name=v0");
+    netns_run("ip link del v0");
+    for (uint64_t now = 0; now < 1000000000 && (r = netdev_rx(dev, &b, 1, now)) >= 0; now += 10000000)
+        if (r == 1) heap_free(b.data);
+    assert_int_equal(r, -ENODEV);
+    assert_int_equal(test_send(dev, mac_b, 1, 100, 0), -ENODEV);
+    assert_int_equal(netdev_prepare(dev), -ENODEV);
+    netdev_close(dev);
+}
+
+static void full_receive_ring_loses_the_rest_and_counts_it(void **state) {
+    (void)state;
+    struct netdev *dev;
+    int raw;
+    uint32_t got = 0;
+    make_veth(1500);
+    dev = open_packet("name=v0,slots=4");
+    raw = raw_open("v1");
+    for (uint32_t i = 0; i < 50; i++)
+        raw_send(raw, dev->mac, i, 100);
+    for (uint64_t now = 0; now < 100; now++) {
+        struct netdev_buffer b;
+        if (netdev_rx(dev, &b, 1, now * 100000000) != 1) continue;
+        got++;
+        heap_free(b.data);
+    }
+    assert_in_range(got, 1, 20); /* what the kernel itself sends in a new network may be among them */
+    assert_true(dev->stats.rx_overrun >= 30);
+    close(raw);
+    netdev_close(dev);
+    netns_run("ip link del v0");
+}
+
+static void interface_that_is_not_there_is_refused(void **state) {
+    (void)state;
+    char why[160] = "";
+    struct netdev_args args = {.options = "name=nosuch0", .why = why, .why_bytes = sizeof why};
+    struct netdev *dev;
+    assert_int_equal(netdev_open("packet", &args, &dev), -ENODEV);
+    assert_non_null(strstr(why, "nosuch0"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(frames_cross_at_every_mtu),
+        cmocka_unit_test(own_frames_are_not_received),
+        cmocka_unit_test(interface_set_down_and_up_is_seen),
+        cmocka_unit_test(removed_interface_is_gone_for_good),
+        cmocka_unit_test(full_receive_ring_loses_the_rest_and_counts_it),
+        cmocka_unit_test(interface_that_is_not_there_is_refused),
+    };
+    return netns_enter() ? cmocka_run_group_tests(tests, NULL, NULL) : 0;
+}
