@@ -62,7 +62,9 @@
     X(tcp_beyond_window, "TCP segments whose end lay beyond the window and was cut")                                   \
     X(tcp_out_of_order_limit, "TCP segments out of order dropped because too many are kept")                           \
     X(tcp_data_after_close, "Connections reset because data came that nobody is going to read")                        \
-    X(tcp_syn_limit, "SYNs dropped because too many are half open or wait to be accepted")                             \
+    X(tcp_syn_limit, "SYNs dropped because too many connections wait to be accepted")                                  \
+    X(tcp_cookies_out, "SYNs answered with a cookie because too many were half open")                                  \
+    X(tcp_cookies_in, "Connections made of a cookie that came back")                                                   \
     X(tcp_accept_limit, "Handshakes held up because too many connections wait to be accepted")                         \
     X(tcp_retransmits, "TCP segments sent again")                                                                      \
     X(tcp_rto, "Retransmission timers that expired")                                                                   \

@@ -5,7 +5,7 @@
 
 #define RECEIVE_SHIFT 7u /* for windows up to TCP_RECEIVE_MAX */
 _Static_assert(65535u << RECEIVE_SHIFT >= TCP_RECEIVE_MAX, "the window can be told");
-_Static_assert(sizeof(struct tcp_conn) <= 640, "a million of them");
+_Static_assert(sizeof(struct tcp_conn) <= 576, "a million of them");
 
 uint32_t conn_isn(const struct inet *s, const struct inet_flow *flow, uint32_t *ts_offset) {
     uint64_t h = siphash24(s->secret, flow, sizeof *flow);

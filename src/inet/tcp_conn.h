@@ -139,6 +139,7 @@ struct tcp_listener {
     struct inet_endpoint local;
     uint32_t backlog, half_open_count, waiting_count;
     struct list half_open, waiting;
+    uint64_t cookies_until_ns; /* until then cookies may come back */
 };
 
 /* A segment received, options and all. */
@@ -181,6 +182,8 @@ void tcp_send_probe(struct tcp_conn *c); /* an empty segment that must be answer
 void tcp_send_reset(struct tcp_conn *c);
 /* RST to what belongs to no connection (RFC 9293 section 3.10.7.1). */
 void tcp_refuse(struct inet *s, const struct packet *p, const struct tcp_segment *g);
+/* The answer to a SYN of which nothing is kept, with that initial sequence number. */
+void tcp_answer_syn(struct inet *s, const struct packet *p, const struct tcp_segment *g, uint32_t iss);
 /* Sends one that was sent before; false: the device has no room. */
 bool tcp_resend(struct tcp_conn *c, uint32_t position);
 /* One new segment whatever the congestion window says; false: there is none, or no room. */

@@ -381,7 +381,7 @@ void tcp_input(struct inet *s, struct packet *p) {
     if (c && !time_wait_reused(c, &g)) {
         conn_input(c, p, &g);
     } else if ((l = listener_find(s, &p->to, g.h.to_port))) {
-        listener_input(l, p, &g);
+        if ((c = listener_input(l, p, &g))) conn_input(c, p, &g);
     } else {
         inet_count(s, tcp_no_port);
         tcp_refuse(s, p, &g);

@@ -2,6 +2,7 @@
 #include "inet/tcp_listen.h"
 
 #include "inet/route.h"
+#include "inet/tcp_cookies.h"
 
 static struct inet_flow key_of(const struct inet_addr *addr, uint16_t port) {
     struct inet_flow key = {.local_port = port};
@@ -94,32 +95,77 @@ bool listener_establish(struct tcp_conn *c) {
     return true;
 }
 
-static void syn_received(struct tcp_listener *l, const struct packet *p, const struct tcp_segment *g) {
-    struct inet *s = l->stack;
-    struct inet_flow flow = {p->to, p->from, g->h.to_port, g->h.from_port};
-    if (l->waiting_count >= l->backlog || l->half_open_count >= l->backlog) {
-        inet_count(s, tcp_syn_limit);
-        return;
-    }
-    struct tcp_conn *c = conn_new(s, &flow, NULL);
+/* A connection of the listener's, half open; NULL: no memory. */
+static struct tcp_conn *half_open(struct tcp_listener *l, const struct inet_flow *flow, const struct tcp_header *syn) {
+    struct tcp_conn *c = conn_new(l->stack, flow, NULL);
     if (!c) {
-        inet_count(s, no_memory);
-        return;
+        inet_count(l->stack, no_memory);
+        return NULL;
     }
     c->state = TCP_SYN_RECEIVED;
     c->orphan = true; /* until it is accepted */
     c->listener = l;
     list_push_back(&l->half_open, &c->link);
     l->half_open_count++;
-    conn_agree(c, &g->h);
+    conn_agree(c, syn);
+    return c;
+}
+
+static void syn_received(struct tcp_listener *l, const struct packet *p, const struct tcp_segment *g,
+                         const struct inet_flow *flow) {
+    struct inet *s = l->stack;
+    if (l->waiting_count >= l->backlog) {
+        inet_count(s, tcp_syn_limit);
+        return;
+    }
+    if (l->half_open_count >= l->backlog) {
+        uint16_t mss = g->h.options.mss ? g->h.options.mss : TCP_MSS_DEFAULT;
+        inet_count(s, tcp_cookies_out);
+        l->cookies_until_ns = s->now + 2 * COOKIE_PERIOD_NS;
+        tcp_answer_syn(s, p, g, cookie_make(s, flow, g->seq, mss));
+        return;
+    }
+    struct tcp_conn *c = half_open(l, flow, &g->h);
+    if (!c) return;
     tcp_send_syn(c);
     tcp_arm_send(c);
 }
 
-void listener_input(struct tcp_listener *l, struct packet *p, const struct tcp_segment *g) {
-    if (g->h.flags & TCP_RST) return;
-    if (g->h.flags & TCP_ACK)
+/* An ACK that may bring a cookie back: only while there are some about, so that at other times nobody can guess one. */
+static struct tcp_conn *ack_received(struct tcp_listener *l, const struct packet *p, const struct tcp_segment *g,
+                                     const struct inet_flow *flow) {
+    uint32_t irs = g->seq - 1, iss = g->h.ack - 1;
+    uint16_t mss = l->stack->now < l->cookies_until_ns ? cookie_check(l->stack, flow, irs, iss) : 0;
+    if (mss == 0) {
         tcp_refuse(l->stack, p, g);
-    else if (g->h.flags & TCP_SYN)
-        syn_received(l, p, g);
+        return NULL;
+    }
+    if (l->waiting_count >= l->backlog) { /* whoever has data to send will try again */
+        inet_count(l->stack, tcp_accept_limit);
+        return NULL;
+    }
+    struct tcp_header syn = {.seq = irs, .window = g->h.window, .options = {.mss = mss}};
+    struct tcp_conn *c = half_open(l, flow, &syn);
+    if (!c) return NULL;
+    inet_count(l->stack, tcp_cookies_in);
+    c->iss = c->snd_una = iss;
+    c->snd_nxt = c->snd_end = c->small_end = c->sack_high = iss + 1;
+    return c;
+}
+
+struct tcp_conn *listener_input(struct tcp_listener *l, struct packet *p, const struct tcp_segment *g) {
+    struct inet_flow flow = {p->to, p->from, g->h.to_port, g->h.from_port};
+    switch (g->h.flags & (TCP_RST | TCP_SYN | TCP_ACK)) {
+    case TCP_ACK:
+        return ack_received(l, p, g, &flow);
+    case TCP_SYN | TCP_ACK:
+        tcp_refuse(l->stack, p, g);
+        return NULL;
+    case TCP_SYN:
+        syn_received(l, p, g, &flow);
+        return NULL;
+    default:
+        inet_count(l->stack, tcp_unacceptable);
+        return NULL;
+    }
 }

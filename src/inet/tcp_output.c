@@ -145,6 +145,20 @@ void tcp_refuse(struct inet *s, const struct packet *p, const struct tcp_segment
     if (ip_output(s, &o, &flow, &h)) inet_count(s, transmit_dropped);
 }
 
+void tcp_answer_syn(struct inet *s, const struct packet *p, const struct tcp_segment *g, uint32_t iss) {
+    struct out o;
+    struct inet_flow flow = {p->to, p->from, g->h.to_port, g->h.from_port};
+    struct tcp_header h = {
+        .seq = iss,
+        .ack = g->seq + 1,
+        .flags = TCP_SYN | TCP_ACK,
+        .window = TCP_RECEIVE_FIRST,
+        .options = {.mss = conn_mss_of_route(s)},
+    };
+    out_init(&o);
+    if (ip_output(s, &o, &flow, &h)) inet_count(s, transmit_dropped);
+}
+
 /* The segment at `position` of those that were sent. */
 static bool sent_output(struct tcp_conn *c, uint32_t position) {
     const struct tcp_sent *e = sent_at(c, position);

@@ -12,6 +12,7 @@ struct script *script_new(void) {
     s->h = &s->w->hosts[0];
     s->window = 65535;
     s->port = STACK_PORT;
+    s->peer_port = PEER_PORT;
     return s;
 }
 
@@ -26,7 +27,7 @@ void script_delete(struct script *s) {
 void in(struct script *s, struct seg g) {
     static uint8_t p[65536];
     struct tcp_header h = {
-        .from_port = PEER_PORT,
+        .from_port = s->peer_port,
         .to_port = s->port,
         .seq = g.seq + PEER_ISN,
         .ack = g.flags & TCP_ACK ? g.ack + s->iss : 0,

@@ -9,7 +9,7 @@
 #include "inet/wire_tcp.h"
 #include "wire.h"
 
-#define PEER_PORT  2000
+#define PEER_PORT  2000 /* at first */
 #define STACK_PORT 80
 #define PEER_ISN   0xfffffff0u /* wraps soon */
 
@@ -18,8 +18,9 @@ struct script {
     struct host *h;
     struct tcp_listener *listener;
     struct tcp_conn *conn;
-    uint32_t iss;    /* the stack's */
-    uint16_t port;   /* the stack's */
+    uint32_t iss;  /* the stack's */
+    uint16_t port; /* the stack's */
+    uint16_t peer_port;
     uint16_t window; /* what the peer tells, unscaled */
     bool timestamps;
     uint32_t ts, ts_echo;

@@ -443,6 +443,63 @@ static void closing_with_unread_data_resets(void **state) {
     script_delete(s);
 }
 
+static void syn_flood_is_answered_with_cookies_and_honest_peers_get_in(void **state) {
+    (void)state;
+    struct script *s = script_new();
+    struct inet_endpoint any = {.port = STACK_PORT};
+    struct heap_stats stats;
+    assert_int_equal(tcp_listen(s->h->stack, &s->listener, &any, 4, NULL), 0);
+    for (uint16_t i = 0; i < 5000; i++) { /* of strangers that never answer */
+        s->peer_port = (uint16_t)(3000 + i);
+        in(s, (struct seg){.flags = TCP_SYN, .window = 1000, .options = {.mss = 1460}});
+        expect(s, TCP_SYN | TCP_ACK, 0, 0, 1);
+    }
+    assert_int_equal(counted(s->h, tcp_cookies_out), 4996);
+    heap_get_stats(&stats);
+    assert_int_equal(stats.used_bytes, 0);
+    s->peer_port = PEER_PORT;
+    in(s, (struct seg){.flags = TCP_SYN, .window = 1000, .options = {.mss = 1300}});
+    struct seg g = expect(s, TCP_SYN | TCP_ACK, 0, 0, 1);
+    assert_int_equal(g.options.mss, 1460);
+    in_ack(s, 2); /* a wrong number, another peer's cookie, another of the peer's own numbers */
+    assert_int_equal(out(s).flags, TCP_RST);
+    s->peer_port++;
+    in_ack(s, 1);
+    assert_int_equal(out(s).flags, TCP_RST);
+    s->peer_port--;
+    in_data(s, 2, 0, 1);
+    assert_int_equal(out(s).flags, TCP_RST);
+    in_data(s, 1, 100, 1); /* the ACK itself was lost: data completes the handshake */
+    expect(s, TCP_ACK, 1, 0, 101);
+    assert_int_equal(tcp_accept(s->listener, &s->conn, NULL), 0);
+    assert_int_equal(counted(s->h, tcp_cookies_in), 1);
+    assert_int_equal(pop(s), 100);
+    push(s, 3000);
+    in_ack(s, 1);                     /* no news */
+    expect(s, TCP_ACK, 1, 1220, 101); /* the MSS of the cookie, rounded down */
+    script_delete(s);
+}
+
+static void cookies_expire(void **state) {
+    (void)state;
+    struct script *s = script_new();
+    struct inet_endpoint any = {.port = STACK_PORT};
+    assert_int_equal(tcp_listen(s->h->stack, &s->listener, &any, 1, NULL), 0);
+    for (s->peer_port = 3000; s->peer_port < 3002; s->peer_port++) {
+        in(s, (struct seg){.flags = TCP_SYN, .window = 1000});
+        expect(s, TCP_SYN | TCP_ACK, 0, 0, 1);
+    }
+    s->peer_port = 3001;
+    uint32_t iss = s->iss;
+    pass(s, 129 * SEC);
+    drain(s);
+    s->iss = iss;
+    in_ack(s, 1);
+    assert_int_equal(out(s).flags, TCP_RST);
+    assert_int_equal(tcp_accept(s->listener, &s->conn, NULL), -EAGAIN);
+    script_delete(s);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(handshake_offers_all_options_and_answers_only_what_was_offered),
@@ -467,6 +524,8 @@ int main(void) {
         cmocka_unit_test(small_segments_wait_for_the_ack_unless_told_not_to),
         cmocka_unit_test(initial_sequence_numbers_and_ports_are_not_predictable),
         cmocka_unit_test(closing_with_unread_data_resets),
+        cmocka_unit_test(syn_flood_is_answered_with_cookies_and_honest_peers_get_in),
+        cmocka_unit_test(cookies_expire),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
