@@ -79,6 +79,9 @@ enum tcp_option {
 /* -EINVAL: out of range. */
 int tcp_set_option(struct tcp_conn *c, enum tcp_option option, uint32_t value);
 
+/* Chooses the congestion control by name: "cubic" (at first), "reno". The window stays. -ENOENT: none of that name. */
+int tcp_set_congestion(struct tcp_conn *c, const char *name);
+
 enum tcp_state {
     TCP_CLOSED,
     TCP_SYN_SENT,

@@ -201,6 +201,13 @@ int tcp_set_option(struct tcp_conn *c, enum tcp_option option, uint32_t value) {
     return 0;
 }
 
+int tcp_set_congestion(struct tcp_conn *c, const char *name) {
+    const struct tcp_cc_ops *ops = tcp_cc_find(name);
+    if (!ops) return -ENOENT;
+    c->cc = (struct tcp_cc){.ops = ops, .cwnd = c->cc.cwnd, .ssthresh = c->cc.ssthresh};
+    return 0;
+}
+
 void tcp_get_info(const struct tcp_conn *c, struct tcp_info *info) {
     static const char *const recoveries[] = {"open", "recovery", "loss"};
     *info = (struct tcp_info){

@@ -177,6 +177,32 @@ static void loss_duplication_and_reordering_are_survived(void **state) {
     }
 }
 
+static void both_congestion_controls_carry_streams_over_a_lossy_path(void **state) {
+    (void)state;
+    static const char *const names[] = {"reno", "cubic"};
+    for (uint32_t i = 0; i < 2; i++) {
+        struct wire *w = pair(i);
+        struct stream a = {.total = 5000000, .chunk = 50000}, b = {.chunk = 1};
+        struct tcp_listener *l;
+        struct tcp_info info;
+        open_pair(w, &l, &a, &b);
+        assert_int_equal(tcp_set_congestion(a.conn, "no such"), -ENOENT);
+        assert_int_equal(tcp_set_congestion(a.conn, names[i]), 0);
+        w->loss_permille = 10;
+        w->delay_ns = 10 * MS;
+        uint64_t start = w->now;
+        assert_true(exchange(w, &a, &b, 300 * SEC));
+        tcp_get_info(a.conn, &info);
+        assert_string_equal(info.congestion, names[i]);
+        assert_true(counted(&w->hosts[0], tcp_recoveries) > 0);
+        printf("# %s: %llu kbit/s at 1%% loss and 20 ms, %u segments sent again, %llu timeouts\n", names[i],
+               (unsigned long long)(a.total * 8 * MS / (w->now - start)), info.retransmits,
+               (unsigned long long)counted(&w->hosts[0], tcp_rto));
+        close_pair(w, l, &a, &b);
+        wire_delete(w);
+    }
+}
+
 static void peer_that_reads_late_stops_and_restarts_the_stream(void **state) {
     (void)state;
     struct wire *w = pair(1);
@@ -385,6 +411,7 @@ int main(void) {
         cmocka_unit_test(empty_streams_end),
         cmocka_unit_test(large_windows_fill_a_long_path),
         cmocka_unit_test(loss_duplication_and_reordering_are_survived),
+        cmocka_unit_test(both_congestion_controls_carry_streams_over_a_lossy_path),
         cmocka_unit_test(peer_that_reads_late_stops_and_restarts_the_stream),
         cmocka_unit_test(half_closed_stream_still_carries_the_other_direction),
         cmocka_unit_test(close_delivers_what_was_pushed),

@@ -500,6 +500,64 @@ static void cookies_expire(void **state) {
     script_delete(s);
 }
 
+/* One step of a hostile peer, a careless application, or time. */
+static void random_step(struct script *s, struct rng *r, bool *shut) {
+    struct seg g = {
+        .flags = (uint8_t)(rng_below(r, 12) ? TCP_ACK : rng_next(r)),
+        .seq = (uint32_t)(rng_below(r, 10) ? s->popped + rng_below(r, 5000) : rng_next(r)),
+        .ack = (uint32_t)(rng_below(r, 10) ? 1 + rng_below(r, s->pushed + 3) : rng_next(r)),
+        .len = rng_below(r, 2) ? (uint32_t)rng_below(r, 1460) : 0,
+        .window = (uint16_t)(rng_below(r, 3) ? 65535 : rng_below(r, 3000)),
+    };
+    if (rng_below(r, 300)) g.flags &= (uint8_t) ~(TCP_RST | TCP_SYN);
+    if (rng_below(r, 100)) g.flags &= (uint8_t)~TCP_FIN;
+    for (g.options.sack_count = 0; g.options.sack_count < rng_below(r, 4); g.options.sack_count++) {
+        uint32_t from = 1 + (uint32_t)rng_below(r, s->pushed + 2);
+        g.options.sack[g.options.sack_count] =
+            (struct tcp_range){s->iss + from, s->iss + from + (uint32_t)rng_below(r, 4000)};
+    }
+    switch (rng_below(r, 8)) {
+    case 0:
+        if (!*shut) push(s, 1 + (uint32_t)rng_below(r, 5000));
+        break;
+    case 1:
+        pop(s);
+        break;
+    case 2:
+        pass(s, rng_below(r, 300 * MS));
+        break;
+    case 3:
+        s->h->refuse = (uint32_t)rng_below(r, 3);
+        break;
+    default:
+        in(s, g);
+    }
+    if (rng_below(r, 500) == 0) *shut = tcp_shutdown(s->conn, s->w->now) == 0;
+    drain(s);
+}
+
+static void hostile_segments_at_any_time_do_no_harm(void **state) {
+    (void)state;
+    struct rng r = test_rng();
+    for (uint32_t round = 0; round < 300; round++) {
+        struct script *s = script_new();
+        bool shut = false;
+        if (rng_below(&r, 2))
+            script_accept(s, modern);
+        else
+            script_connect(s, rng_below(&r, 2) ? plain : modern);
+        for (uint32_t i = 0; i < 400; i++) {
+            struct tcp_info info;
+            random_step(s, &r, &shut);
+            tcp_get_info(s->conn, &info);
+            assert_true(info.in_flight <= s->pushed + 2);
+            assert_true(info.cwnd >= info.mss || info.state < TCP_ESTABLISHED);
+        }
+        s->h->refuse = 0;
+        script_delete(s);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(handshake_offers_all_options_and_answers_only_what_was_offered),
@@ -526,6 +584,7 @@ int main(void) {
         cmocka_unit_test(closing_with_unread_data_resets),
         cmocka_unit_test(syn_flood_is_answered_with_cookies_and_honest_peers_get_in),
         cmocka_unit_test(cookies_expire),
+        cmocka_unit_test(hostile_segments_at_any_time_do_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
