@@ -41,8 +41,10 @@ static inline void netdev_count_tx(struct netdev *dev, uint32_t bytes) {
 }
 
 extern const struct netdev_ops netdev_packet;
+extern const struct netdev_ops netdev_pcap;
 extern const struct netdev_ops netdev_shm;
 extern const struct netdev_ops netdev_sim;
 extern const struct netdev_ops netdev_tap;
+extern const struct netdev_ops netdev_trace;
 
 #endif
