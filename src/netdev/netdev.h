@@ -177,7 +177,8 @@ static inline int netdev_update(struct netdev *dev, uint64_t now_ns) {
     return dev->ops->update ? dev->ops->update(dev, now_ns) : 0;
 }
 
-/* When the device is next worth calling, whatever its descriptor says. */
+/* When the device is next worth calling, whatever its descriptor says: who sleeps on that sleeps no longer than this.
+ */
 static inline uint64_t netdev_next_ns(const struct netdev *dev) {
     uint64_t next = dev->ops->next_ns ? dev->ops->next_ns(dev) : NETDEV_NEVER;
     return next < dev->retry_ns ? next : dev->retry_ns;

@@ -1,4 +1,4 @@
-/* Devices over devices: pcap and trace, over the simulated network. */
+/* Devices over devices: pcap, fault and trace, over the simulated network. */
 #include "netdev/sim.h"
 
 #include "netdev_test.h"
@@ -22,7 +22,8 @@ static struct netdev *open_over(const char *name, struct netdev_args args) {
 
 static struct pair make_pair(void) {
     struct pair p = {.sim = sim_new(&(struct sim_config){.seed = 1})};
-    sim_connect(p.sim, sim_add_host(p.sim, "a", mac_a, 1500), sim_add_host(p.sim, "b", mac_b, 1500), NULL, NULL);
+    int host_a = sim_add_host(p.sim, "a", mac_a, 1500), host_b = sim_add_host(p.sim, "b", mac_b, 1500);
+    sim_connect(p.sim, host_a, host_b, NULL, NULL);
     p.a = open_over("sim", (struct netdev_args){.options = "host=a", .sim = p.sim});
     p.b = open_over("sim", (struct netdev_args){.options = "host=b", .sim = p.sim});
     return p;
@@ -112,6 +113,98 @@ static void capture_that_cannot_be_written_leaves_the_frames_alone(void **state)
     free_pair(&p);
 }
 
+static struct pair make_faulty_pair(const char *options) {
+    struct pair p = make_pair();
+    p.a = open_over("fault", (struct netdev_args){.options = options, .lower = p.a});
+    return p;
+}
+
+static void faults_lose_and_duplicate_in_both_directions(void **state) {
+    (void)state;
+    struct pair p = make_faulty_pair("loss=0.1,duplicate=0.05,seed=3");
+    uint32_t there = 0, back = 0;
+    for (uint32_t i = 0; i < 4000; i++) {
+        assert_int_equal(test_send(p.a, mac_b, i, 60, i), 1);
+        assert_int_equal(test_send(p.b, mac_a, i, 60, i), 1);
+        for (; test_receive(p.b, i) >= 0; there++) {
+        }
+        for (; test_receive(p.a, i) >= 0; back++) {
+        }
+    }
+    assert_in_range(there, 3600, 3960); /* 0.9 times 1.05 of 4,000 is 3,780 */
+    assert_in_range(back, 3600, 3960);
+    free_pair(&p);
+}
+
+static void delayed_frames_come_when_due_and_reordered_ones_later(void **state) {
+    (void)state;
+    struct pair p = make_faulty_pair("delay_ns=1000,reorder=0.2,reorder_ns=500,seed=1");
+    uint32_t got = 0, overtaken = 0;
+    int64_t last = -1, number;
+    assert_int_equal(test_send(p.a, mac_b, 0, 60, 100), 1);
+    assert_in_range(netdev_next_ns(p.a), 1100, 1700);
+    assert_int_equal(test_receive(p.b, 1099), -1);
+    for (uint32_t i = 1; i < 200; i++)
+        assert_int_equal(test_send(p.a, mac_b, i, 60, 100 + i), 1);
+    for (uint64_t now = 1100; now < 4000; now += 10) {
+        assert_int_equal(test_receive(p.a, now), -1); /* lets what is due go */
+        for (; (number = test_receive(p.b, now)) >= 0; got++) {
+            overtaken += number < last;
+            last = number > last ? number : last;
+        }
+    }
+    assert_int_equal(got, 200);
+    assert_in_range(overtaken, 10, 80);
+    free_pair(&p);
+}
+
+static void fault_transmits_fall_short_and_calls_fail(void **state) {
+    (void)state;
+    struct pair p = make_faulty_pair("short=1");
+    struct netdev_buffer b;
+    assert_int_equal(test_send(p.a, mac_b, 1, 60, 0), 0);
+    assert_int_equal(p.a->stats.tx_short, 1);
+    free_pair(&p);
+    p = make_faulty_pair("fail_every=3");
+    for (int i = 1; i < 10; i++)
+        assert_int_equal(netdev_rx(p.a, &b, 1, 0), i % 3 ? 0 : -ENETDOWN);
+    assert_int_equal(test_send(p.a, mac_b, 1, 60, 0), 1);
+    free_pair(&p);
+}
+
+static void corrupted_frames_differ_in_one_bit(void **state) {
+    (void)state;
+    struct pair p = make_faulty_pair("corrupt=1.0");
+    for (uint32_t i = 0; i < 100; i++) {
+        uint8_t *sent = test_frame(mac_b, mac_a, i, 100);
+        struct netdev_seg seg = {sent, 100};
+        struct netdev_frame frame = {.segs = &seg, .segs_count = 1, .bytes = 100};
+        struct netdev_buffer got;
+        int bits = 0;
+        assert_int_equal(netdev_tx(p.a, &frame, 1, 0), 1);
+        assert_int_equal(test_number(sent, 100), i); /* the caller's own is whole */
+        assert_int_equal(netdev_rx(p.b, &got, 1, 0), 1);
+        for (uint32_t j = 0; j < 100; j++)
+            bits += __builtin_popcount(sent[j] ^ ((uint8_t *)got.data)[j]);
+        assert_int_equal(bits, 1);
+        heap_free(got.data);
+        heap_free(sent);
+    }
+    free_pair(&p);
+}
+
+static void frames_held_when_closing_are_given_back(void **state) {
+    (void)state;
+    struct pair p = make_faulty_pair("delay_ns=1000000,duplicate=1");
+    for (uint32_t i = 0; i < 3000; i++) {
+        int r = test_send(p.a, mac_b, i, 60, 0);
+        assert_int_equal(r, i < 2048); /* both copies must find room */
+        test_send(p.b, mac_a, i, 60, 0);
+        assert_int_equal(test_receive(p.a, 0), -1);
+    }
+    free_pair(&p);
+}
+
 struct lines {
     char text[4][96];
     uint32_t count;
@@ -178,6 +271,11 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(capture_is_readable_while_it_is_written),
         cmocka_unit_test(capture_that_cannot_be_written_leaves_the_frames_alone),
+        cmocka_unit_test(faults_lose_and_duplicate_in_both_directions),
+        cmocka_unit_test(delayed_frames_come_when_due_and_reordered_ones_later),
+        cmocka_unit_test(fault_transmits_fall_short_and_calls_fail),
+        cmocka_unit_test(corrupted_frames_differ_in_one_bit),
+        cmocka_unit_test(frames_held_when_closing_are_given_back),
         cmocka_unit_test(trace_says_a_line_for_each_frame),
         cmocka_unit_test(wrapper_looks_like_the_device_below),
         cmocka_unit_test(wrapper_wants_a_device_and_a_device_wants_none),
