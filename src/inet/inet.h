@@ -100,6 +100,7 @@ struct inet_config {
 
 /* A stack; `now` begins its clock. -EINVAL: a bad configuration; -ENOMEM. */
 int inet_new(struct inet **out, const struct inet_config *config, uint64_t now);
+/* Close all sockets first. What they have left behind, such as connections in TIME_WAIT, ends without a word. */
 void inet_delete(struct inet *s);
 
 enum inet_input_flags {

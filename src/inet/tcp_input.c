@@ -21,11 +21,17 @@ int tcp_init(struct inet *s) {
 void tcp_fini(struct inet *s) {
     struct tcp_conn *c;
     struct tcp_listener *l;
-    uint64_t at;
-    for (at = 0; (c = hash_next(&s->tcp_conns, &at, NULL)); at = 0) {
+    struct list all, *node;
+    uint64_t at = 0;
+    list_init(&all);
+    while ((c = hash_next(&s->tcp_conns, &at, NULL))) { /* the table must not change meanwhile */
+        list_remove(&c->link);
+        list_push_back(&all, &c->link);
+        c->listener = NULL;
         c->orphan = true;
-        conn_end(c, -ECONNABORTED);
     }
+    while ((node = list_pop_front(&all)))
+        conn_end(list_entry(node, struct tcp_conn, link), -ECONNABORTED);
     conn_reap(s);
     for (at = 0; (l = hash_next(&s->tcp_listeners, &at, NULL)); at = 0)
         listener_free(l);

@@ -131,7 +131,7 @@ void tcp_abort(struct tcp_conn *c, uint64_t now) {
 
 void tcp_close(struct tcp_conn *c, uint64_t now) {
     /* Data that nobody is going to read: the peer must not think it was read. */
-    if (c->state == TCP_CLOSED || c->state < TCP_ESTABLISHED || c->slices.count > 0 || c->gap_count > 0) {
+    if (c->state < TCP_ESTABLISHED || c->slices.count > 0 || c->gap_count > 0) {
         tcp_abort(c, now);
         return;
     }
