@@ -61,7 +61,7 @@ void in_ack(struct script *s, uint32_t ack) {
 struct seg out(struct script *s) {
     const struct wire_frame *f = host_sent(s->h);
     struct tcp_header h;
-    struct ip4_header ip;
+    struct ip4_header ip = {0};
     assert_non_null(f);
     assert_true(ip4_parse(&ip, f->bytes + ETH_HEADER_BYTES, f->len - ETH_HEADER_BYTES));
     uint32_t bytes = ip.total_bytes - IP4_HEADER_BYTES;
