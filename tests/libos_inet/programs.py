@@ -16,26 +16,30 @@ def ends(folder, **options):
             for number, listen in ((1, "yes"), (2, "no"))]
 
 
-def echo(server_end, client_end, *args):
-    with Server("echo-server", "--udp", "--address", "10.77.0.1", env=server_end) as server:
-        out, _ = run("echo-client", "--udp", "--address", "10.77.0.1", "--port", server.port, "--count", 500,
-                     "--warmup", 0, "--json", "-", "--quiet", *args, env=client_end)
-        assert json.loads(out)["messages"] == 500, out
+def echo(protocol, *args, **options):
+    """Over datagrams (--udp), streams (none) or messages on streams (--framed)."""
+    with tempfile.TemporaryDirectory() as folder:
+        server_end, client_end = ends(folder, **options)
+        with Server("echo-server", *protocol, "--address", "10.77.0.1", env=server_end) as server:
+            out, _ = run("echo-client", *protocol, "--address", "10.77.0.1", "--port", server.port, "--count", 500,
+                         "--warmup", 0, "--json", "-", "--quiet", *args, env=client_end)
+            assert json.loads(out)["messages"] == 500, out
 
 
 def test_an_echo_passes_between_two_processes():
-    with tempfile.TemporaryDirectory() as folder:
-        echo(*ends(folder))
+    echo(["--udp"])
+    echo([])
+    echo(["--framed"])
 
 
 def test_an_echo_passes_while_both_sleep():
-    with tempfile.TemporaryDirectory() as folder:
-        echo(*ends(folder, DMTR_WAIT_POLICY="block"))
+    echo(["--udp"], DMTR_WAIT_POLICY="block")
+    echo([], DMTR_WAIT_POLICY="block")
 
 
 def test_an_echo_larger_than_a_frame_passes_on_many_sockets():
-    with tempfile.TemporaryDirectory() as folder:
-        echo(*ends(folder), "--size", 5000, "--connections", 4)
+    echo(["--udp"], "--size", 5000, "--connections", 4)
+    echo([], "--size", 100000, "--connections", 20)
 
 
 def test_a_server_outlives_its_clients():

@@ -177,13 +177,6 @@ static void names_are_told_and_bad_ones_refused(void **state) {
     assert_int_equal(dmtr_listen(a, 1), EOPNOTSUPP);
 }
 
-static void streams_are_refused(void **state) {
-    (void)state;
-    int qd;
-    assert_int_equal(dmtr_socket(&qd, AF_INET, SOCK_STREAM, 0), ESOCKTNOSUPPORT);
-    assert_int_equal(dmtr_socket_on(&qd, "inet", AF_INET, SOCK_STREAM, 0), ESOCKTNOSUPPORT);
-}
-
 static void socket_options_are_those_of_the_platform(void **state) {
     (void)state;
     int a = open_socket(0), value = 0;
@@ -283,7 +276,6 @@ static const struct CMUnitTest tests[] = {
     alone(an_error_that_comes_back_ends_a_pop_or_a_push_once),
     alone(what_cannot_be_pushed_is_refused),
     alone(names_are_told_and_bad_ones_refused),
-    alone(streams_are_refused),
     alone(socket_options_are_those_of_the_platform),
     alone(shutdown_ends_pops_and_pushes),
     alone(closing_ends_what_waits_and_frees_the_port),

@@ -14,6 +14,7 @@ void net_lost(struct net *net, int error) {
     log_error(&net->rt->log, "inet: device %s is lost: %s", net->rt->config.inet_device, strerror(-error));
     runtime_poller_remove(net->rt, &net->poller); /* its descriptor would be ready for ever */
     datagram_lost(net);
+    stream_lost(net);
 }
 
 /* Never for now, or what is to be done again and again would keep the runtime in its timers. */
@@ -39,7 +40,10 @@ void net_settle(struct net *net, uint64_t now) {
     struct inet_socket *k;
     uint32_t events;
     while ((k = inet_next_event(net->stack, &events)))
-        datagram_ready(k->user);
+        if (k->kind == INET_UDP)
+            datagram_ready(k->user);
+        else
+            stream_ready(k->user, events, now);
     transmit_flush(net, now);
     if (!list_empty(&net->blocked)) datagram_unblock(net, now);
     linger(net);
@@ -92,6 +96,7 @@ static int net_start(struct dmtr_runtime *rt, void **state_out) {
     if (!net) return -ENOMEM;
     net->rt = rt;
     list_init(&net->sockets);
+    list_init(&net->streams);
     list_init(&net->blocked);
     timer_init(&net->timer.timer);
     net->timer.fire = timer_fire;
@@ -114,6 +119,8 @@ static int net_start(struct dmtr_runtime *rt, void **state_out) {
 static void net_stop(struct dmtr_runtime *rt, void *state) {
     struct net *net = state;
     datagram_fini(net);
+    stream_fini(net);
+    transmit_flush(net, clock_now_ns());
     runtime_timer_cancel(rt, &net->timer);
     if (!net->lost) runtime_poller_remove(rt, &net->poller);
     net_free(net);
@@ -123,8 +130,7 @@ static int net_socket(struct dmtr_runtime *rt, void *state, int domain, int type
     (void)rt;
     (void)protocol;
     if (domain != AF_INET) return -EAFNOSUPPORT;
-    if (type != SOCK_DGRAM) return -ESOCKTNOSUPPORT;
-    return datagram_new(state, q_out);
+    return type == SOCK_STREAM ? stream_new(state, q_out) : datagram_new(state, q_out);
 }
 
 const struct libos libos_inet = {

@@ -3,7 +3,7 @@
  * the stack, turns the stack's events into completed operations, and gives the stack's frames to the device in bursts.
  *
  * net.c starts, polls and stops; setup.c reads the configuration; transmit.c is the queue before the device;
- * datagram.c is UDP sockets; address.h turns addresses.
+ * datagram.c is UDP sockets, stream.h TCP sockets; address.h turns addresses.
  */
 #ifndef LIBOS_INET_NET_H
 #define LIBOS_INET_NET_H
@@ -33,6 +33,7 @@ struct net {
     bool lingering;      /* counted among what dmtr_fini waits for: frames before the device */
     bool lost;           /* the device is gone for good */
     struct list sockets; /* struct datagram */
+    struct list streams; /* struct stream */
     struct list blocked; /* those whose pushes wait for room in tx */
     struct transmit_queue tx;
 };
@@ -72,5 +73,11 @@ void datagram_lost(struct net *net);
 void datagram_unblock(struct net *net, uint64_t now);
 /* Ends all sockets that are left, pushes that still wait included. */
 void datagram_fini(struct net *net);
+
+/* The same for TCP; `socket` is a struct stream. */
+int stream_new(struct net *net, struct queue **q_out);
+void stream_ready(void *socket, uint32_t events, uint64_t now);
+void stream_lost(struct net *net);
+void stream_fini(struct net *net);
 
 #endif

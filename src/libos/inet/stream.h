@@ -1,0 +1,71 @@
+/*
+ * TCP sockets of libos inet: stream.c is the table of operations, names and options, stream_data.c pushes and pops,
+ * stream_open.c connects, listens and accepts, stream_close.c closes.
+ */
+#ifndef LIBOS_INET_STREAM_H
+#define LIBOS_INET_STREAM_H
+
+#include "base/clock.h"
+#include "inet/tcp.h"
+#include "libos/inet/address.h"
+#include "libos/inet/net.h"
+#include "libos/inet/stream_options.h"
+
+enum stream_state { STREAM_NEW, STREAM_LISTENING, STREAM_CONNECTING, STREAM_CONNECTED };
+
+struct stream {
+    struct queue q;
+    struct net *net;
+    struct tcp_conn *conn;         /* while CONNECTING or CONNECTED */
+    struct tcp_listener *listener; /* while LISTENING */
+    struct list link;              /* net->streams */
+    struct list waiters;           /* pops, or accepts of a listener */
+    struct list pushes;            /* not all taken by the stack */
+    struct list sent;              /* taken, not yet acknowledged, and to complete when they are */
+    uint64_t taken_bytes;          /* of all pushes */
+    struct op *connect_op, *close_op;
+    struct runtime_timer timer; /* once closed: gives up a peer that takes nothing */
+    uint32_t left;              /* bytes not acknowledged when it was armed */
+    enum stream_state state;
+    struct inet_endpoint local; /* as bound */
+    int values[STREAM_SETTINGS];
+    int send_error; /* the stream broke off within a push */
+    int linger_s;   /* -1: SO_LINGER is off */
+    bool bound, shut_read, shut_write, fin_sent, closed;
+};
+
+static inline struct stream *to_stream(struct queue *q) {
+    return list_entry(q, struct stream, q);
+}
+
+static inline struct op *stream_first(const struct list *ops) {
+    struct list *l = list_first(ops);
+    return l ? list_entry(l, struct op, link) : NULL;
+}
+
+void stream_end_ops(struct stream *s, struct list *ops, int error);
+int stream_make(struct net *net, struct stream **out);
+void stream_free(struct stream *s);
+/* Gives the connection the options that were set. */
+void stream_apply(struct stream *s);
+
+int stream_push(struct queue *q, struct op *op);
+int stream_pop(struct queue *q, struct op *op);
+void stream_serve_pops(struct stream *s, uint64_t now);
+/* Goes on with pushes, then with a shutdown. */
+void stream_send(struct stream *s, uint64_t now);
+void stream_end_pushes(struct stream *s, int error);
+
+int stream_connect(struct queue *q, struct op *op, const struct sockaddr *addr, socklen_t len);
+int stream_listen(struct queue *q, int backlog);
+int stream_accept(struct queue *q, struct op *op);
+void stream_serve_accepts(struct stream *s);
+void stream_connected(struct stream *s, uint64_t now);
+
+void stream_close(struct queue *q, struct op *op);
+/* A closed stream: ends it if the peer has all. True: it is gone. */
+bool stream_linger(struct stream *s, uint64_t now);
+/* Ends a closed stream; a connection that is not done is reset where there is an error. */
+void stream_finish(struct stream *s, int error, uint64_t now);
+
+#endif

@@ -1,0 +1,102 @@
+/* TCP sockets become connections: connecting, listening, accepting. */
+#include "libos/inet/stream.h"
+
+#include "inet/socket_event.h"
+
+int stream_connect(struct queue *q, struct op *op, const struct sockaddr *addr, socklen_t len) {
+    struct stream *s = to_stream(q);
+    struct inet_endpoint remote;
+    uint64_t now = clock_now_ns();
+    if (s->state == STREAM_CONNECTING) return -EALREADY;
+    if (s->state == STREAM_CONNECTED) return -EISCONN;
+    if (s->state == STREAM_LISTENING) return -EOPNOTSUPP;
+    int r = address_take(&remote, addr, len);
+    if (!r) r = tcp_connect(s->net->stack, &s->conn, &remote, &s->local, s, now);
+    if (r) {
+        op_complete(q->rt, op, r);
+        return 0;
+    }
+    stream_apply(s);
+    s->state = STREAM_CONNECTING;
+    s->connect_op = op;
+    net_settle(s->net, now);
+    return 0;
+}
+
+void stream_connected(struct stream *s, uint64_t now) {
+    struct op *op = s->connect_op;
+    int error = tcp_error(s->conn);
+    s->connect_op = NULL;
+    s->state = error ? STREAM_NEW : STREAM_CONNECTED;
+    if (error) {
+        tcp_close(s->conn, now);
+        s->conn = NULL;
+    }
+    op_complete(s->q.rt, op, error);
+}
+
+/* Port 0 stands for a random free one. */
+static int listen_somewhere(struct stream *s, uint32_t backlog) {
+    struct inet_endpoint local = s->local;
+    if (local.port) return tcp_listen(s->net->stack, &s->listener, &local, backlog, s);
+    uint32_t start = (uint32_t)rng_below(&s->q.rt->rng, PORT_EPHEMERAL_COUNT);
+    int r = -EADDRINUSE;
+    for (uint32_t i = 0; i < PORT_EPHEMERAL_COUNT && r == -EADDRINUSE; i++) {
+        local.port = port_candidate(start, i);
+        r = tcp_listen(s->net->stack, &s->listener, &local, backlog, s);
+    }
+    if (r == 0) s->local = local;
+    return r;
+}
+
+int stream_listen(struct queue *q, int backlog) {
+    struct stream *s = to_stream(q);
+    if (s->state == STREAM_LISTENING) return 0;
+    if (s->state != STREAM_NEW) return -EISCONN;
+    int r = listen_somewhere(s, backlog > 0 ? (uint32_t)backlog : 1);
+    if (r == 0) s->state = STREAM_LISTENING;
+    return r;
+}
+
+/* A stream for the connection that has waited longest, with the listener's options. */
+static int accept_one(struct stream *s, struct stream **out) {
+    struct stream *fresh;
+    int r = stream_make(s->net, &fresh);
+    if (r) return r;
+    r = tcp_accept(s->listener, &fresh->conn, fresh);
+    if (r) {
+        stream_free(fresh);
+        return r;
+    }
+    memcpy(fresh->values, s->values, sizeof fresh->values);
+    fresh->linger_s = s->linger_s;
+    fresh->state = STREAM_CONNECTED;
+    stream_apply(fresh);
+    *out = fresh;
+    return 0;
+}
+
+void stream_serve_accepts(struct stream *s) {
+    for (struct op *op; (op = stream_first(&s->waiters));) {
+        struct stream *fresh;
+        int r = accept_one(s, &fresh);
+        if (r == -EAGAIN && s->net->lost) r = -ENETDOWN;
+        if (r == -EAGAIN) return;
+        list_remove(&op->link);
+        if (r) {
+            op_complete(s->q.rt, op, r);
+            continue;
+        }
+        struct inet_endpoint remote = tcp_remote(fresh->conn);
+        struct sockaddr_in addr = address_make(&remote);
+        queue_accepted(op, &fresh->q, (struct sockaddr *)&addr, sizeof addr);
+    }
+}
+
+int stream_accept(struct queue *q, struct op *op) {
+    struct stream *s = to_stream(q);
+    if (s->state != STREAM_LISTENING) return -EINVAL;
+    list_push_back(&s->waiters, &op->link);
+    if (stream_first(&s->waiters) == op) stream_serve_accepts(s);
+    return 0;
+}

@@ -1,0 +1,283 @@
+/* TCP sockets of libos inet on one host: streams to ourselves, ends, refusals, options, framing. */
+#include "net_test.h"
+
+#include <netinet/tcp.h>
+
+#define BULK (8u << 20)
+
+static int setup(void **state) {
+    (void)state;
+    return start_end(true, OUR_ADDRESS, "", "adaptive");
+}
+
+static int open_listener(uint16_t port, struct sockaddr_in *at) {
+    int qd;
+    socklen_t len = sizeof *at;
+    *at = address_of(OUR_ADDRESS, port);
+    assert_ok(dmtr_socket(&qd, AF_INET, SOCK_STREAM, 0));
+    assert_ok(dmtr_bind(qd, (struct sockaddr *)at, len));
+    assert_ok(dmtr_listen(qd, 128));
+    assert_ok(dmtr_getsockname(qd, (struct sockaddr *)at, &len));
+    return qd;
+}
+
+struct pair {
+    int listener, client, server;
+    struct sockaddr_in at;
+};
+
+static void connect_pair(struct pair *p, int framed) {
+    dmtr_qtoken_t accepted;
+    dmtr_qresult_t qr;
+    p->listener = open_listener(0, &p->at);
+    assert_true(p->at.sin_port != 0);
+    assert_ok(dmtr_socket(&p->client, AF_INET, SOCK_STREAM, 0));
+    if (framed) {
+        assert_ok(dmtr_setsockopt(p->listener, DMTR_SOL_QUEUE, DMTR_SO_FRAMED, &framed, sizeof framed));
+        assert_ok(dmtr_setsockopt(p->client, DMTR_SOL_QUEUE, DMTR_SO_FRAMED, &framed, sizeof framed));
+    }
+    assert_ok(dmtr_accept(&accepted, p->listener));
+    connect_wait(p->client, &p->at);
+    assert_ok(dmtr_wait_timed(&qr, accepted, HANG));
+    assert_int_equal(qr.qr_value.ares.addr.sin_addr.s_addr, p->at.sin_addr.s_addr);
+    p->server = qr.qr_value.ares.qd;
+}
+
+static void streams_go_both_ways_without_a_copy(void **state) {
+    (void)state;
+    struct pair p;
+    struct dmtr_queue_info info;
+    socklen_t len = sizeof info;
+    connect_pair(&p, 0);
+    for (int i = 0; i < 50; i++) {
+        push_wait(p.client, "question");
+        expect_pop_text(p.server, "question");
+        push_wait(p.server, "answer");
+        expect_pop_text(p.client, "answer");
+    }
+    assert_ok(dmtr_getsockopt(p.client, DMTR_SOL_QUEUE, DMTR_SO_INFO, &info, &len));
+    assert_string_equal(info.backend, "inet/tcp");
+    assert_int_equal(info.copies, 0);
+}
+
+/* Pops until the end of the stream, comparing with the pattern; how many bytes. */
+static uint64_t pop_all(int qd, const unsigned char *data) {
+    uint64_t got = 0;
+    for (;;) {
+        dmtr_qresult_t qr;
+        assert_ok(dmtr_wait_timed(&qr, pop_begin(qd), HANG));
+        dmtr_sgarray_t *sga = &qr.qr_value.sga;
+        if (sga->sga_numsegs == 0) return got;
+        assert_true(got + sga->sga_segs[0].sgaseg_len <= BULK);
+        assert_memory_equal(sga->sga_segs[0].sgaseg_buf, data + got, sga->sga_segs[0].sgaseg_len);
+        got += sga->sga_segs[0].sgaseg_len;
+        assert_ok(dmtr_sgafree(sga));
+    }
+}
+
+static unsigned char *pattern(void) {
+    unsigned char *data = malloc(BULK);
+    assert_non_null(data);
+    for (size_t i = 0; i < BULK; i++)
+        data[i] = (unsigned char)(i * 7 + i / 251);
+    return data;
+}
+
+static void large_pushes_of_any_memory_arrive_equal_and_closing_delivers_them(void **state) {
+    (void)state;
+    struct pair p;
+    unsigned char *data = pattern();
+    dmtr_qtoken_t pushed, closed;
+    connect_pair(&p, 0);
+    dmtr_sgarray_t ours = dmtr_sgaalloc(BULK / 2);
+    assert_int_equal(ours.sga_numsegs, 1);
+    memcpy(ours.sga_segs[0].sgaseg_buf, data + BULK / 2, BULK / 2);
+    dmtr_sgarray_t sga = {.sga_numsegs = 3,
+                          .sga_segs = {{.sgaseg_buf = data, .sgaseg_len = BULK / 2 - 5},
+                                       {.sgaseg_buf = data + BULK / 2 - 5, .sgaseg_len = 5},
+                                       ours.sga_segs[0]}};
+    assert_ok(dmtr_push(&pushed, p.client, &sga));
+    assert_ok(dmtr_sgafree(&ours));
+    assert_ok(dmtr_async_close(&closed, p.client));
+    assert_int_equal(pop_all(p.server, data), BULK);
+    expect_wait_error(pushed, 0);
+    expect_wait_error(closed, 0);
+    assert_int_equal(pop_all(p.server, data), 0); /* the end is told again */
+    free(data);
+}
+
+static void an_acknowledged_push_completes_when_the_peer_has_it(void **state) {
+    (void)state;
+    struct pair p;
+    int on = 1;
+    connect_pair(&p, 0);
+    assert_ok(dmtr_setsockopt(p.client, DMTR_SOL_QUEUE, DMTR_SO_PUSH_ACKED, &on, sizeof on));
+    dmtr_qresult_t qr;
+    dmtr_qtoken_t qt = push_text(p.client, "there");
+    expect_wait_error(qt, 0);
+    expect_pop_text(p.server, "there");
+    assert_int_equal(dmtr_poll(&qr, qt), EINVAL);
+}
+
+static void shutdown_ends_one_direction(void **state) {
+    (void)state;
+    struct pair p;
+    connect_pair(&p, 0);
+    push_wait(p.client, "last words");
+    assert_ok(dmtr_shutdown(p.client, SHUT_WR));
+    dmtr_sgarray_t sga = message("late");
+    dmtr_qtoken_t qt;
+    assert_int_equal(dmtr_push(&qt, p.client, &sga), EPIPE);
+    assert_ok(dmtr_sgafree(&sga));
+    expect_pop_text(p.server, "last words");
+    expect_pop_text(p.server, "");
+    push_wait(p.server, "still heard");
+    expect_pop_text(p.client, "still heard");
+    qt = pop_begin(p.client);
+    assert_ok(dmtr_shutdown(p.client, SHUT_RD));
+    expect_wait_text(qt, "");
+}
+
+static void a_reset_ends_pops_and_pushes(void **state) {
+    (void)state;
+    struct pair p;
+    struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    connect_pair(&p, 0);
+    dmtr_qtoken_t pop = pop_begin(p.server), qt;
+    assert_ok(dmtr_setsockopt(p.client, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once));
+    assert_ok(dmtr_close(p.client));
+    expect_wait_error(pop, ECONNRESET);
+    expect_wait_error(pop_begin(p.server), ECONNRESET);
+    dmtr_sgarray_t sga = message("x");
+    assert_ok(dmtr_push(&qt, p.server, &sga));
+    assert_ok(dmtr_sgafree(&sga));
+    expect_wait_error(qt, ECONNRESET);
+}
+
+static void a_refused_connect_says_so_and_may_be_tried_again(void **state) {
+    (void)state;
+    struct sockaddr_in at = address_of(OUR_ADDRESS, 1000), away = address_of("192.0.2.1", 9);
+    dmtr_qtoken_t qt;
+    int qd;
+    assert_ok(dmtr_socket(&qd, AF_INET, SOCK_STREAM, 0));
+    assert_ok(dmtr_connect(&qt, qd, (struct sockaddr *)&at, sizeof at));
+    expect_wait_error(qt, ECONNREFUSED);
+    assert_ok(dmtr_connect(&qt, qd, (struct sockaddr *)&away, sizeof away));
+    expect_wait_error(qt, ENETUNREACH);
+    open_listener(1000, &at);
+    connect_wait(qd, &at);
+    assert_ok(dmtr_close(qd));
+}
+
+static void many_connects_and_accepts_are_outstanding_at_once(void **state) {
+    (void)state;
+    enum { COUNT = 100 };
+    static dmtr_qtoken_t accepts[COUNT], connects[COUNT];
+    struct sockaddr_in at;
+    int listener = open_listener(0, &at), clients[COUNT];
+    dmtr_qresult_t qr;
+    for (int i = 0; i < COUNT; i++)
+        assert_ok(dmtr_accept(&accepts[i], listener));
+    assert_ok(dmtr_drop(accepts[0]));
+    for (int i = 0; i < COUNT; i++) {
+        assert_ok(dmtr_socket(&clients[i], AF_INET, SOCK_STREAM, 0));
+        assert_ok(dmtr_connect(&connects[i], clients[i], (struct sockaddr *)&at, sizeof at));
+    }
+    for (int i = 1; i < COUNT; i++)
+        assert_ok(dmtr_wait_timed(&qr, accepts[i], HANG));
+    assert_ok(dmtr_accept(&accepts[0], listener));
+    assert_ok(dmtr_wait_timed(&qr, accepts[0], HANG));
+    for (int i = 0; i < COUNT; i++)
+        expect_wait_error(connects[i], 0);
+}
+
+static void calls_in_the_wrong_state_are_refused(void **state) {
+    (void)state;
+    struct pair p;
+    dmtr_qtoken_t qt;
+    int fresh;
+    connect_pair(&p, 0);
+    dmtr_sgarray_t sga = message("x");
+    assert_ok(dmtr_socket(&fresh, AF_INET, SOCK_STREAM, 0));
+    assert_int_equal(dmtr_push(&qt, fresh, &sga), ENOTCONN);
+    assert_int_equal(dmtr_pop(&qt, fresh), ENOTCONN);
+    assert_int_equal(dmtr_accept(&qt, fresh), EINVAL);
+    assert_int_equal(dmtr_shutdown(fresh, SHUT_WR), ENOTCONN);
+    assert_int_equal(dmtr_listen(p.client, 1), EISCONN);
+    assert_int_equal(dmtr_connect(&qt, p.client, (struct sockaddr *)&p.at, sizeof p.at), EISCONN);
+    assert_int_equal(dmtr_connect(&qt, p.listener, (struct sockaddr *)&p.at, sizeof p.at), EOPNOTSUPP);
+    assert_ok(dmtr_bind(fresh, (struct sockaddr *)&p.at, sizeof p.at));
+    assert_int_equal(dmtr_bind(fresh, (struct sockaddr *)&p.at, sizeof p.at), EINVAL);
+    assert_int_equal(dmtr_listen(fresh, 1), EADDRINUSE);
+    assert_ok(dmtr_sgafree(&sga));
+}
+
+static void options_are_kept_bounded_and_inherited(void **state) {
+    (void)state;
+    static const struct {
+        int level, name, value, taken;
+    } cases[] = {{IPPROTO_TCP, TCP_NODELAY, 5, 1},       {SOL_SOCKET, SO_KEEPALIVE, 1, 1},
+                 {IPPROTO_TCP, TCP_KEEPIDLE, 30, 30},    {IPPROTO_TCP, TCP_KEEPINTVL, 3, 3},
+                 {IPPROTO_TCP, TCP_KEEPCNT, 2, 2},       {IPPROTO_TCP, TCP_USER_TIMEOUT, 5000, 5000},
+                 {SOL_SOCKET, SO_SNDBUF, 1, 131072},     {SOL_SOCKET, SO_RCVBUF, 1 << 30, 6 << 20},
+                 {SOL_SOCKET, SO_RCVBUF, 100000, 100000}};
+    struct pair p;
+    int value, wrong = 0;
+    socklen_t len = sizeof value;
+    connect_pair(&p, 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_ok(dmtr_setsockopt(p.client, cases[i].level, cases[i].name, &cases[i].value, sizeof value));
+        assert_ok(dmtr_getsockopt(p.client, cases[i].level, cases[i].name, &value, &len));
+        assert_int_equal(value, cases[i].taken);
+    }
+    assert_int_equal(dmtr_setsockopt(p.client, IPPROTO_TCP, TCP_KEEPCNT, &wrong, sizeof wrong), EINVAL);
+    assert_int_equal(dmtr_setsockopt(p.client, IPPROTO_TCP, 12345, &wrong, sizeof wrong), ENOPROTOOPT);
+    assert_ok(dmtr_getsockopt(p.listener, SOL_SOCKET, SO_ACCEPTCONN, &value, &len));
+    assert_int_equal(value, 1);
+    push_wait(p.client, "it works");
+    expect_pop_text(p.server, "it works");
+}
+
+static void messages_are_framed(void **state) {
+    (void)state;
+    struct pair p;
+    connect_pair(&p, 1);
+    push_wait(p.client, "one");
+    push_wait(p.client, "and another");
+    expect_pop_text(p.server, "one");
+    expect_pop_text(p.server, "and another");
+}
+
+static void closing_ends_what_waits(void **state) {
+    (void)state;
+    struct pair p;
+    dmtr_qtoken_t accept, pop, closed;
+    connect_pair(&p, 0);
+    assert_ok(dmtr_accept(&accept, p.listener));
+    pop = pop_begin(p.client);
+    assert_ok(dmtr_close(p.listener));
+    assert_ok(dmtr_async_close(&closed, p.client));
+    expect_wait_error(accept, ECANCELED);
+    expect_wait_error(pop, ECANCELED);
+    expect_wait_error(closed, 0);
+    expect_pop_text(p.server, "");
+}
+
+static const struct CMUnitTest tests[] = {
+#define alone(fn) cmocka_unit_test_setup_teardown(fn, setup, test_teardown)
+    alone(streams_go_both_ways_without_a_copy),
+    alone(large_pushes_of_any_memory_arrive_equal_and_closing_delivers_them),
+    alone(an_acknowledged_push_completes_when_the_peer_has_it),
+    alone(shutdown_ends_one_direction),
+    alone(a_reset_ends_pops_and_pushes),
+    alone(a_refused_connect_says_so_and_may_be_tried_again),
+    alone(many_connects_and_accepts_are_outstanding_at_once),
+    alone(calls_in_the_wrong_state_are_refused),
+    alone(options_are_kept_bounded_and_inherited),
+    alone(messages_are_framed),
+    alone(closing_ends_what_waits),
+};
+
+int main(void) {
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
