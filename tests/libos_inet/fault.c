@@ -1,0 +1,79 @@
+/* Every system call and allocation failing once under datagrams of libos inet: to ourselves, beside a device nobody is
+ * at. */
+#include "../fault/fault_test.h"
+
+#include <arpa/inet.h>
+#include <unistd.h>
+
+enum { MESSAGES = 4, TRIES = 20 };
+
+static int bound(int *qd, uint16_t port, struct sockaddr_in *addr) {
+    *addr = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port)};
+    inet_pton(AF_INET, "10.77.0.1", &addr->sin_addr);
+    int r = dmtr_socket(qd, AF_INET, SOCK_DGRAM, 0);
+    return r ? r : dmtr_bind(*qd, (struct sockaddr *)addr, sizeof *addr);
+}
+
+static int push_one(int qd, int number, const struct sockaddr_in *to) {
+    dmtr_sgarray_t sga = dmtr_sgaalloc(sizeof number);
+    dmtr_qtoken_t qt;
+    dmtr_qresult_t qr;
+    if (sga.sga_numsegs == 0) return ENOMEM;
+    memcpy(sga.sga_segs[0].sgaseg_buf, &number, sizeof number);
+    int r = dmtr_pushto(&qt, qd, &sga, (const struct sockaddr *)to, sizeof *to);
+    assert_ok(dmtr_sgafree(&sga));
+    return r ? r : dmtr_wait_timed(&qr, qt, STEP_TIME);
+}
+
+/* ETIMEDOUT: nothing came in this time. */
+static int pop_one(int qd, int number) {
+    dmtr_qtoken_t qt;
+    dmtr_qresult_t qr;
+    int got, r = dmtr_pop(&qt, qd);
+    if (r) return r;
+    r = dmtr_wait_timed(&qr, qt, 20 * MS);
+    if (r == ETIMEDOUT) assert_ok(dmtr_drop(qt));
+    if (r) return r;
+    assert_int_equal(qr.qr_value.sga.sga_segs[0].sgaseg_len, sizeof got);
+    memcpy(&got, qr.qr_value.sga.sga_segs[0].sgaseg_buf, sizeof got);
+    assert_int_equal(got, number);
+    assert_ok(dmtr_sgafree(&qr.qr_value.sga));
+    return 0;
+}
+
+/* A datagram may be lost for want of memory, as on a wire. */
+static int run_udp(void) {
+    int failed = 0, a, b;
+    struct sockaddr_in to, from;
+    TRY(bound(&a, 1000, &to));
+    TRY(bound(&b, 1001, &from));
+    for (int i = 0; i < MESSAGES; i++) {
+        for (int k = 0; k < TRIES; k++) {
+            TRY(push_one(b, i, &to));
+            failed = pop_one(a, i);
+            if (failed != ETIMEDOUT) break;
+        }
+        if (failed) goto out;
+    }
+out:
+    return failed;
+}
+
+static void udp(void **state) {
+    (void)state;
+    static char file[64];
+    snprintf(file, sizeof file, "/tmp/dmtr-inet-fault.%d.yaml", (int)getpid());
+    FILE *f = fopen(file, "w");
+    assert_non_null(f);
+    fprintf(f, "libos: inet\nlog:\n  sink: none\ninet:\n  device: shm\n  address: 10.77.0.1/24\n");
+    fprintf(f, "  device_options: path=/tmp/dmtr-inet-fault.%d,listen=yes\n", (int)getpid());
+    assert_int_equal(fclose(f), 0);
+    struct scenario s = {"udp", 3, {"test", "--dmtr-config", file}, run_udp};
+    scenario_all_errors(&s);
+    unlink(file);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(udp)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,125 @@
+"""Libos inet against the kernel's network stack, over a TAP interface in a network namespace of the test's own."""
+
+import contextlib
+import ctypes
+import json
+import os
+import shutil
+import socket
+import struct
+import subprocess
+
+import apps
+from apps import Server, run
+
+CLONE_NEWNET = 0x40000000
+OURS, KERNEL = "10.77.0.1", "10.77.0.2"
+
+
+def enter_namespace():
+    """A reason why not, or None."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNET) != 0:
+        return f"no network namespace of our own: {os.strerror(ctypes.get_errno())}"
+    if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+        return "/dev/net/tun is not to be had"
+    if not shutil.which("ip"):
+        return "no program ip"
+    for command in ("ip link set lo up", "ip tuntap add dmtr0 mode tap", f"ip addr add {KERNEL}/24 dev dmtr0",
+                    "ip link set dmtr0 up"):
+        done = subprocess.run(command.split(), capture_output=True, text=True, check=False)
+        if done.returncode:
+            return f"{command}: {done.stderr.strip()}"
+    return None
+
+
+ENV = {"DMTR_LIBOS": "inet", "DMTR_INET_DEVICE": "tap", "DMTR_INET_DEVICE_OPTIONS": "name=dmtr0",
+       "DMTR_INET_ADDRESS": f"{OURS}/24"}
+MISSING = enter_namespace()
+
+
+def need_tap():
+    if MISSING:
+        raise apps.Skip(MISSING)
+
+
+def echo_request(sequence, payload, kind=8):
+    """An ICMP echo request, or with kind 0 its reply."""
+    packet = struct.pack("!BBHHH", kind, 0, 0, os.getpid() & 0xffff, sequence) + payload
+    total = sum(struct.unpack(f"!{len(packet) // 2}H", packet))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return packet[:2] + struct.pack("!H", ~total & 0xffff) + packet[4:]
+
+
+def test_ping_is_answered():
+    need_tap()
+    with Server("echo-server", "--udp", "--address", OURS, env=ENV):
+        with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as sock:
+            sock.settimeout(30)
+            for sequence in range(3):
+                payload = os.urandom(500)
+                sock.sendto(echo_request(sequence, payload), (OURS, 0))
+                assert sock.recv(2000)[20:] == echo_request(sequence, payload, kind=0)
+
+
+def test_kernel_sockets_send_datagrams_to_us():
+    need_tap()
+    with Server("echo-server", "--udp", "--address", OURS, env=ENV) as server, \
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(30)
+        sock.connect((OURS, server.port))
+        for size in (1, 1472, 1473, 20000, 65507):
+            data = os.urandom(size)
+            sock.send(data)
+            assert sock.recv(70000) == data, size
+
+
+def test_kernel_sockets_connect_to_us():
+    need_tap()
+    with Server("echo-server", "--address", OURS, env=ENV) as server:
+        for size in (1, 1000, 100000):
+            with server.connect() as sock:
+                data = os.urandom(size)
+                sock.sendall(data)
+                assert apps.receive(sock, size) == data
+                sock.shutdown(socket.SHUT_WR)
+                assert sock.recv(1) == b""
+
+
+def test_many_short_connections_of_the_kernel():
+    need_tap()
+    with Server("echo-server", "--address", OURS, env=ENV) as server:
+        for i in range(300):
+            with server.connect() as sock:
+                sock.sendall(b"%d" % i)
+                assert apps.receive(sock, len(b"%d" % i)) == b"%d" % i
+
+
+def test_we_connect_to_the_kernels_sockets():
+    need_tap()
+    for protocol in (["--udp"], []):
+        with Server("echo-server", *protocol, "--address", KERNEL) as server:
+            out, _ = run("echo-client", *protocol, "--address", KERNEL, "--port", server.port, "--count", 500,
+                         "--warmup", 0, "--size", 3000, "--connections", 4, "--json", "-", "--quiet", env=ENV)
+            assert json.loads(out)["messages"] == 500, out
+
+
+def test_a_refused_connection_is_told_both_ways():
+    need_tap()
+    run("echo-client", "--address", KERNEL, "--port", 9, "--count", 1, env=ENV, status=1)
+    with Server("echo-server", "--udp", "--address", OURS, env=ENV), contextlib.suppress(ConnectionRefusedError):
+        socket.create_connection((OURS, 9), timeout=30).close()
+        raise AssertionError("connected to nobody")
+
+
+def test_datagrams_are_relayed():
+    need_tap()
+    with Server("echo-server", "--udp", "--address", KERNEL) as target, \
+            Server("dmtr-relay", "--address", OURS, "--target", KERNEL, "--target-port", target.port, env=ENV) as relay:
+        out, _ = run("echo-client", "--udp", "--address", OURS, "--port", relay.port, "--count", 200,
+                     "--connections", 3, "--warmup", 0, "--json", "-", "--quiet")
+        assert json.loads(out)["messages"] == 200, out
+
+
+apps.main(apps.collect(globals()))
