@@ -48,10 +48,10 @@ void net_settle(struct net *net, uint64_t now);
 void net_lost(struct net *net, int error);
 
 /*
- * The stack's transmit function. -EAGAIN: the queue is full; -ENOMEM. What does not fit while the link is down is
- * lost, as on the wire, and counted.
+ * The stack's transmit function; ctx is the struct net. -EAGAIN: the queue is full; -ENOMEM. What does not fit while
+ * the link is down is lost, as on the wire, and counted.
  */
-int transmit_frame(void *net, const struct inet_frame *frame);
+int transmit_frame(void *ctx, const struct inet_frame *frame);
 /* Whether all fragments of a datagram with this payload fit: a part of them would be sent in vain. */
 bool transmit_has_room(const struct net *net, uint64_t bytes);
 /* Gives the device what it takes. */
