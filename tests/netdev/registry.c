@@ -48,7 +48,7 @@ static void closing_nothing_does_nothing(void **state) {
 #ifdef DMTR_FAULT
 /* Opens a host of a simulated network and both ends of a wire, sends a frame, closes; any step may fail. */
 static void use_devices(void) {
-    char listening[80], calling[80];
+    char listening[96], calling[80];
     struct sim *sim = sim_new(&(struct sim_config){.seed = 1});
     struct netdev *dev[4] = {NULL};
     struct netdev_args args = {.options = "host=a", .sim = sim};
