@@ -53,6 +53,12 @@ static int ip_output(struct inet *s, struct out *o, const struct inet_flow *flow
     return ip4_output(s, o, &send);
 }
 
+/* What could not be sent for want of room or memory is tried again soon. */
+static void blocked(struct tcp_conn *c) {
+    c->send_timer = TCP_SEND_BLOCKED;
+    conn_deadline(c, TCP_TIMER_SEND, c->stack->now + TCP_BLOCKED_RETRY_NS);
+}
+
 /* Sends a segment of a connection with what every one tells: ACK, window, timestamps. False: the device has no room. */
 static bool segment_output(struct tcp_conn *c, struct out *o, uint32_t seq, uint8_t flags, bool sack) {
     uint32_t window = conn_receive_window(c), most = 65535u << c->receive_shift;
@@ -73,8 +79,7 @@ static bool segment_output(struct tcp_conn *c, struct out *o, uint32_t seq, uint
         if (h.options.sack_count > fit) h.options.sack_count = (uint8_t)fit;
     }
     if (ip_output(c->stack, o, &c->flow, &h) == -EAGAIN) {
-        c->send_timer = TCP_SEND_BLOCKED;
-        conn_deadline(c, TCP_TIMER_SEND, c->stack->now + TCP_BLOCKED_RETRY_NS);
+        blocked(c);
         return false;
     }
     c->rcv_adv = seq_max(c->rcv_adv, c->rcv_nxt + ((uint32_t)h.window << c->receive_shift));
@@ -191,7 +196,10 @@ static bool send_new(struct tcp_conn *c, uint32_t len, bool fin) {
     out_init(&measure);
     uint32_t whole = gather(c, &measure, c->snd_nxt, len); /* many small pushes may exceed a frame's segments */
     if (whole < len) fin = false;
-    if (!sent_add(c, whole + fin, fin)) return false;
+    if (!sent_add(c, whole + fin, fin)) {
+        blocked(c);
+        return false;
+    }
     if (!sent_output(c, sent_end(c) - 1)) {
         sent_take_back(c);
         return false;

@@ -1,18 +1,12 @@
-/* Every system call and allocation failing once under datagrams of libos inet: to ourselves, beside a device nobody is
- * at. */
-#include "../fault/fault_test.h"
+/*
+ * Every system call and allocation failing once under datagrams and streams of libos inet: to ourselves, beside a
+ * device nobody is at.
+ */
+#include "../fault/stream_scenario.h"
 
-#include <arpa/inet.h>
 #include <unistd.h>
 
-enum { MESSAGES = 4, TRIES = 20 };
-
-static int bound(int *qd, uint16_t port, struct sockaddr_in *addr) {
-    *addr = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port)};
-    inet_pton(AF_INET, "10.77.0.1", &addr->sin_addr);
-    int r = dmtr_socket(qd, AF_INET, SOCK_DGRAM, 0);
-    return r ? r : dmtr_bind(*qd, (struct sockaddr *)addr, sizeof *addr);
-}
+enum { DATAGRAMS = 4, TRIES = 20 };
 
 static int push_one(int qd, int number, const struct sockaddr_in *to) {
     dmtr_sgarray_t sga = dmtr_sgaalloc(sizeof number);
@@ -45,9 +39,9 @@ static int pop_one(int qd, int number) {
 static int run_udp(void) {
     int failed = 0, a, b;
     struct sockaddr_in to, from;
-    TRY(bound(&a, 1000, &to));
-    TRY(bound(&b, 1001, &from));
-    for (int i = 0; i < MESSAGES; i++) {
+    TRY(bound(&a, SOCK_DGRAM, &to));
+    TRY(bound(&b, SOCK_DGRAM, &from));
+    for (int i = 0; i < DATAGRAMS; i++) {
         for (int k = 0; k < TRIES; k++) {
             TRY(push_one(b, i, &to));
             failed = pop_one(a, i);
@@ -59,8 +53,7 @@ out:
     return failed;
 }
 
-static void udp(void **state) {
-    (void)state;
+static void sweep(const char *name, int (*run)(void)) {
     static char file[64];
     snprintf(file, sizeof file, "/tmp/dmtr-inet-fault.%d.yaml", (int)getpid());
     FILE *f = fopen(file, "w");
@@ -68,12 +61,30 @@ static void udp(void **state) {
     fprintf(f, "libos: inet\nlog:\n  sink: none\ninet:\n  device: shm\n  address: 10.77.0.1/24\n");
     fprintf(f, "  device_options: path=/tmp/dmtr-inet-fault.%d,listen=yes\n", (int)getpid());
     assert_int_equal(fclose(f), 0);
-    struct scenario s = {"udp", 3, {"test", "--dmtr-config", file}, run_udp};
+    own_address = "10.77.0.1";
+    struct scenario s = {name, 3, {"test", "--dmtr-config", file}, run};
     scenario_all_errors(&s);
     unlink(file);
 }
 
+static void udp(void **state) {
+    (void)state;
+    sweep("udp", run_udp);
+}
+
+static void tcp(void **state) {
+    (void)state;
+    framed = 0;
+    sweep("tcp", run_tcp);
+}
+
+static void tcp_framed(void **state) {
+    (void)state;
+    framed = 1;
+    sweep("tcp framed", run_tcp);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(udp)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(udp), cmocka_unit_test(tcp), cmocka_unit_test(tcp_framed)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
