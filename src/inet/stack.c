@@ -7,6 +7,7 @@
 #include "inet/ip4_fragment.h"
 #include "inet/link.h"
 #include "inet/neighbour.h"
+#include "inet/route.h"
 #include "inet/socket_event.h"
 #include "inet/tcp_input.h"
 #include "inet/udp_input.h"
@@ -31,8 +32,10 @@ static bool config_ok(const struct inet_config *c) {
     if (c->mtu < INET_MTU_MIN || c->mtu > INET_MTU_MAX || c->addr_count > INET_ADDRS_MAX || !c->transmit ||
         eth_is_group(c->mac) || ((c->offloads & INET_OFFLOAD_TSO) && !(c->offloads & INET_OFFLOAD_CSUM)))
         return false;
-    for (uint32_t i = 0; i < c->addr_count; i++)
-        if (!inet_addr_is_ip4(&c->addrs[i].addr) || c->addrs[i].bits > 32) return false;
+    for (uint32_t i = 0; i < c->addr_count; i++) {
+        const struct inet_addr *addr = &c->addrs[i].addr;
+        if (!inet_addr_is_ip4(addr) || c->addrs[i].bits > 32 || ip4_is_multicast(inet_addr_to_ip4(addr))) return false;
+    }
     return inet_addr_is_any(&c->gateway) || inet_addr_is_ip4(&c->gateway);
 }
 
