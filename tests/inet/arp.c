@@ -305,7 +305,7 @@ static void bad_configurations_are_refused(void **state) {
     c.addrs[0].bits = 33;
     assert_int_equal(inet_new(&s, &c, 0), -EINVAL);
     c = w->hosts[0].config;
-    c.addrs[0].addr = inet_addr_ip4(0xe0000001); /* multicast */
+    c.addrs[0].addr = inet_addr_ip4(__builtin_bswap32(0xe0000001)); /* multicast */
     assert_int_equal(inet_new(&s, &c, 0), -EINVAL);
     c = w->hosts[0].config;
     c.transmit = NULL;
