@@ -1,4 +1,7 @@
-"""Libos inet against the kernel's network stack, over a TAP interface in a network namespace of the test's own."""
+"""
+Libos inet against the kernel's network stack, in a network namespace of the test's own. The argument says over which
+device: tap, or packet on one end of a veth pair.
+"""
 
 import contextlib
 import ctypes
@@ -8,6 +11,7 @@ import shutil
 import socket
 import struct
 import subprocess
+import sys
 
 import apps
 from apps import Server, run
@@ -16,29 +20,37 @@ CLONE_NEWNET = 0x40000000
 OURS, KERNEL = "10.77.0.1", "10.77.0.2"
 
 
+DEVICE = sys.argv[1]
+LINKS = {
+    "tap": ["ip tuntap add dmtr0 mode tap"],
+    # The kernel must finish its frames itself: nobody behind AF_PACKET does it for us.
+    "packet": ["ip link add dmtr0 type veth peer name dmtr1", "ethtool -K dmtr0 tx off", "ip link set dmtr1 up"],
+}
+OPTIONS = {"tap": "name=dmtr0", "packet": "name=dmtr1"}
+
+
 def enter_namespace():
     """A reason why not, or None."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWNET) != 0:
         return f"no network namespace of our own: {os.strerror(ctypes.get_errno())}"
-    if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+    if DEVICE == "tap" and not os.access("/dev/net/tun", os.R_OK | os.W_OK):
         return "/dev/net/tun is not to be had"
-    if not shutil.which("ip"):
-        return "no program ip"
-    for command in ("ip link set lo up", "ip tuntap add dmtr0 mode tap", f"ip addr add {KERNEL}/24 dev dmtr0",
-                    "ip link set dmtr0 up"):
+    for command in ["ip link set lo up", *LINKS[DEVICE], f"ip addr add {KERNEL}/24 dev dmtr0", "ip link set dmtr0 up"]:
+        if not shutil.which(command.split()[0]):
+            return f"no program {command.split()[0]}"
         done = subprocess.run(command.split(), capture_output=True, text=True, check=False)
         if done.returncode:
             return f"{command}: {done.stderr.strip()}"
     return None
 
 
-ENV = {"DMTR_LIBOS": "inet", "DMTR_INET_DEVICE": "tap", "DMTR_INET_DEVICE_OPTIONS": "name=dmtr0",
+ENV = {"DMTR_LIBOS": "inet", "DMTR_INET_DEVICE": DEVICE, "DMTR_INET_DEVICE_OPTIONS": OPTIONS[DEVICE],
        "DMTR_INET_ADDRESS": f"{OURS}/24"}
 MISSING = enter_namespace()
 
 
-def need_tap():
+def need_link():
     if MISSING:
         raise apps.Skip(MISSING)
 
@@ -53,7 +65,7 @@ def echo_request(sequence, payload, kind=8):
 
 
 def test_ping_is_answered():
-    need_tap()
+    need_link()
     with Server("echo-server", "--udp", "--address", OURS, env=ENV):
         with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as sock:
             sock.settimeout(30)
@@ -64,7 +76,7 @@ def test_ping_is_answered():
 
 
 def test_kernel_sockets_send_datagrams_to_us():
-    need_tap()
+    need_link()
     with Server("echo-server", "--udp", "--address", OURS, env=ENV) as server, \
             socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.settimeout(30)
@@ -76,7 +88,7 @@ def test_kernel_sockets_send_datagrams_to_us():
 
 
 def test_kernel_sockets_connect_to_us():
-    need_tap()
+    need_link()
     with Server("echo-server", "--address", OURS, env=ENV) as server:
         for size in (1, 1000, 100000):
             with server.connect() as sock:
@@ -88,7 +100,7 @@ def test_kernel_sockets_connect_to_us():
 
 
 def test_many_short_connections_of_the_kernel():
-    need_tap()
+    need_link()
     with Server("echo-server", "--address", OURS, env=ENV) as server:
         for i in range(300):
             with server.connect() as sock:
@@ -97,7 +109,7 @@ def test_many_short_connections_of_the_kernel():
 
 
 def test_we_connect_to_the_kernels_sockets():
-    need_tap()
+    need_link()
     for protocol in (["--udp"], []):
         with Server("echo-server", *protocol, "--address", KERNEL) as server:
             out, _ = run("echo-client", *protocol, "--address", KERNEL, "--port", server.port, "--count", 500,
@@ -106,7 +118,7 @@ def test_we_connect_to_the_kernels_sockets():
 
 
 def test_a_refused_connection_is_told_both_ways():
-    need_tap()
+    need_link()
     run("echo-client", "--address", KERNEL, "--port", 9, "--count", 1, env=ENV, status=1)
     with Server("echo-server", "--udp", "--address", OURS, env=ENV), contextlib.suppress(ConnectionRefusedError):
         socket.create_connection((OURS, 9), timeout=30).close()
@@ -114,7 +126,7 @@ def test_a_refused_connection_is_told_both_ways():
 
 
 def test_datagrams_are_relayed():
-    need_tap()
+    need_link()
     with Server("echo-server", "--udp", "--address", KERNEL) as target, \
             Server("dmtr-relay", "--address", OURS, "--target", KERNEL, "--target-port", target.port, env=ENV) as relay:
         out, _ = run("echo-client", "--udp", "--address", OURS, "--port", relay.port, "--count", 200,
