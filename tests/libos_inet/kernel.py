@@ -12,6 +12,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 
 import apps
 from apps import Server, run
@@ -55,6 +56,18 @@ def need_link():
         raise apps.Skip(MISSING)
 
 
+@contextlib.contextmanager
+def our_server(*args):
+    """A program on our stack. The kernel drops what it sends until it has taken note that the link has come up."""
+    with Server(*args, env=ENV) as server:
+        deadline = time.monotonic() + 30
+        while "state UP" not in subprocess.run(["ip", "-o", "link", "show", "dmtr0"], capture_output=True, text=True,
+                                               check=True).stdout:
+            assert time.monotonic() < deadline, "the link does not come up"
+            time.sleep(0.01)
+        yield server
+
+
 def echo_request(sequence, payload, kind=8):
     """An ICMP echo request, or with kind 0 its reply."""
     packet = struct.pack("!BBHHH", kind, 0, 0, os.getpid() & 0xffff, sequence) + payload
@@ -66,7 +79,7 @@ def echo_request(sequence, payload, kind=8):
 
 def test_ping_is_answered():
     need_link()
-    with Server("echo-server", "--udp", "--address", OURS, env=ENV):
+    with our_server("echo-server", "--udp", "--address", OURS):
         with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as sock:
             sock.settimeout(30)
             for sequence in range(3):
@@ -77,7 +90,7 @@ def test_ping_is_answered():
 
 def test_kernel_sockets_send_datagrams_to_us():
     need_link()
-    with Server("echo-server", "--udp", "--address", OURS, env=ENV) as server, \
+    with our_server("echo-server", "--udp", "--address", OURS) as server, \
             socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.settimeout(30)
         sock.connect((OURS, server.port))
@@ -89,7 +102,7 @@ def test_kernel_sockets_send_datagrams_to_us():
 
 def test_kernel_sockets_connect_to_us():
     need_link()
-    with Server("echo-server", "--address", OURS, env=ENV) as server:
+    with our_server("echo-server", "--address", OURS) as server:
         for size in (1, 1000, 100000):
             with server.connect() as sock:
                 data = os.urandom(size)
@@ -101,7 +114,7 @@ def test_kernel_sockets_connect_to_us():
 
 def test_many_short_connections_of_the_kernel():
     need_link()
-    with Server("echo-server", "--address", OURS, env=ENV) as server:
+    with our_server("echo-server", "--address", OURS) as server:
         for i in range(300):
             with server.connect() as sock:
                 sock.sendall(b"%d" % i)
@@ -120,7 +133,7 @@ def test_we_connect_to_the_kernels_sockets():
 def test_a_refused_connection_is_told_both_ways():
     need_link()
     run("echo-client", "--address", KERNEL, "--port", 9, "--count", 1, env=ENV, status=1)
-    with Server("echo-server", "--udp", "--address", OURS, env=ENV), contextlib.suppress(ConnectionRefusedError):
+    with our_server("echo-server", "--udp", "--address", OURS), contextlib.suppress(ConnectionRefusedError):
         socket.create_connection((OURS, 9), timeout=30).close()
         raise AssertionError("connected to nobody")
 
@@ -128,7 +141,7 @@ def test_a_refused_connection_is_told_both_ways():
 def test_datagrams_are_relayed():
     need_link()
     with Server("echo-server", "--udp", "--address", KERNEL) as target, \
-            Server("dmtr-relay", "--address", OURS, "--target", KERNEL, "--target-port", target.port, env=ENV) as relay:
+            our_server("dmtr-relay", "--address", OURS, "--target", KERNEL, "--target-port", target.port) as relay:
         out, _ = run("echo-client", "--udp", "--address", OURS, "--port", relay.port, "--count", 200,
                      "--connections", 3, "--warmup", 0, "--json", "-", "--quiet")
         assert json.loads(out)["messages"] == 200, out
