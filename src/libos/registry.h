@@ -6,9 +6,6 @@
 
 #include <stddef.h>
 
-/* The one that carries files, whatever the network is. */
-#define LIBOS_FILES "posix"
-
 /* By name or alias; NULL: not in this build. */
 const struct libos *libos_find(const char *name);
 
