@@ -5,7 +5,11 @@
 
 #define RECEIVE_SHIFT 7u /* for windows up to TCP_RECEIVE_MAX */
 _Static_assert(65535u << RECEIVE_SHIFT >= TCP_RECEIVE_MAX, "the window can be told");
-_Static_assert(sizeof(struct tcp_conn) <= 576, "a million of them");
+_Static_assert(sizeof(struct tcp_conn) <= 512, "a million of them");
+
+#define NO_FLIGHT (struct tcp_flight *)(uintptr_t)&tcp_no_flight
+
+const struct tcp_flight tcp_no_flight = {.oldest = TCP_SENT_NONE, .newest = TCP_SENT_NONE};
 
 uint32_t conn_isn(const struct inet *s, const struct inet_flow *flow, uint32_t *ts_offset) {
     uint64_t h = siphash24(s->secret, flow, sizeof *flow);
@@ -19,6 +23,25 @@ uint16_t conn_mss_of_route(const struct inet *s) {
 
 uint32_t conn_clock_ms(const struct tcp_conn *c) {
     return (uint32_t)(c->stack->now / NS_PER_MS) + c->ts_offset;
+}
+
+bool conn_take_off(struct tcp_conn *c) {
+    if (c->flight != &tcp_no_flight) return true;
+    struct tcp_flight *f = sys_calloc(1, sizeof *f);
+    if (!f) return false;
+    *f = tcp_no_flight;
+    f->sack_high = c->snd_una;
+    c->flight = f;
+    return true;
+}
+
+static void flight_land(struct tcp_conn *c) {
+    if (c->flight != &tcp_no_flight) {
+        queue_free(&c->flight->chunks);
+        queue_free(&c->flight->sent);
+        sys_free(c->flight);
+    }
+    c->flight = NO_FLIGHT;
 }
 
 struct tcp_conn *conn_new(struct inet *s, const struct inet_flow *flow, void *user) {
@@ -36,7 +59,7 @@ struct tcp_conn *conn_new(struct inet *s, const struct inet_flow *flow, void *us
     for (uint32_t i = 0; i < TCP_TIMER_COUNT; i++)
         c->deadlines[i] = UINT64_MAX;
     c->iss = conn_isn(s, flow, &c->ts_offset);
-    c->snd_una = c->snd_nxt = c->snd_end = c->small_end = c->sack_high = c->iss;
+    c->snd_una = c->snd_nxt = c->snd_end = c->small_end = c->iss;
     c->send_limit = TCP_SEND_MAX;
     c->receive_limit = TCP_RECEIVE_FIRST;
     c->receive_max = TCP_RECEIVE_MAX;
@@ -49,7 +72,7 @@ struct tcp_conn *conn_new(struct inet *s, const struct inet_flow *flow, void *us
     c->keep_idle_s = 7200;
     c->keep_interval_s = 75;
     c->keep_count = 9;
-    c->oldest = c->newest = TCP_SENT_NONE;
+    c->flight = NO_FLIGHT;
     c->cc.ops = &cc_cubic;
     c->cc.ssthresh = UINT32_MAX;
     c->received_ns = c->sent_ns = c->progress_ns = s->now;
@@ -57,12 +80,10 @@ struct tcp_conn *conn_new(struct inet *s, const struct inet_flow *flow, void *us
 }
 
 static void chunks_clear(struct tcp_conn *c) {
-    for (; c->chunks.count > 0; queue_drop_first(&c->chunks))
-        heap_release(((struct tcp_chunk *)queue_at(&c->chunks, sizeof(struct tcp_chunk), c->chunks.first))->base);
-    queue_free(&c->chunks);
-    queue_free(&c->sent);
-    c->oldest = c->newest = TCP_SENT_NONE;
-    c->sacked_bytes = c->lost_bytes = c->again_bytes = 0;
+    struct queue *chunks = &c->flight->chunks;
+    for (; chunks->count > 0; queue_drop_first(chunks))
+        heap_release(((struct tcp_chunk *)queue_at(chunks, sizeof(struct tcp_chunk), chunks->first))->base);
+    flight_land(c);
     c->snd_una = c->snd_nxt;
 }
 
@@ -157,7 +178,6 @@ void conn_time_wait(struct tcp_conn *c) {
 }
 
 void conn_trim(struct tcp_conn *c) {
-    if (c->chunks.count == 0) queue_free(&c->chunks);
-    if (c->sent.count == 0) queue_free(&c->sent);
+    if (c->flight->chunks.count == 0 && c->flight->sent.count == 0) flight_land(c);
     if (c->slices.count == 0) queue_free(&c->slices);
 }

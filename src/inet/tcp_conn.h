@@ -66,6 +66,21 @@ enum tcp_deadline { TCP_TIMER_SEND, TCP_TIMER_DELACK, TCP_TIMER_LIFE, TCP_TIMER_
 /* What TCP_TIMER_SEND waits for. */
 enum tcp_send_timer { TCP_SEND_RTO, TCP_SEND_PROBE, TCP_SEND_REORDER, TCP_SEND_PERSIST, TCP_SEND_BLOCKED };
 
+/* What matters only while something is pushed and not acknowledged: made with the first push, given back when idle. */
+struct tcp_flight {
+    struct queue chunks, sent;
+    uint32_t oldest, newest; /* of sent, by time */
+    uint32_t sacked_bytes, lost_bytes, again_bytes;
+    uint32_t recover; /* recovery ends here */
+    uint32_t prr_delivered, prr_out, prr_flight;
+    uint32_t rack_end, rack_rtt_us, probe_end, sack_high;
+    uint64_t rack_ns;
+    uint32_t undo_ts, undo_cwnd, undo_ssthresh;
+};
+
+/* The flight of connections that have none: never written. */
+extern const struct tcp_flight tcp_no_flight;
+
 struct tcp_conn {
     struct inet_socket socket;
     struct inet *stack;
@@ -116,18 +131,12 @@ struct tcp_conn {
     /* round trip, recovery, congestion */
     uint32_t srtt_us, rttvar_us, min_rtt_us;
     uint32_t rto_us;
-    uint32_t recover; /* recovery ends here */
-    uint32_t sacked_bytes, lost_bytes, again_bytes;
-    uint32_t prr_delivered, prr_out, prr_flight;
-    uint32_t rack_end, rack_rtt_us, probe_end, sack_high;
-    uint64_t rack_ns;
-    uint32_t undo_ts, undo_cwnd, undo_ssthresh;
     uint32_t retransmits;
     struct tcp_cc cc;
 
-    struct queue chunks, sent, slices;
-    uint32_t oldest, newest; /* of sent, by time */
-    struct tcp_gap *gaps;    /* received out of order; see tcp_reassembly.h */
+    struct tcp_flight *flight; /* tcp_no_flight: none */
+    struct queue slices;
+    struct tcp_gap *gaps; /* received out of order; see tcp_reassembly.h */
     uint32_t gap_count, gap_room;
     uint32_t recent_gap;    /* where the one that came last begins */
     struct tcp_range dsack; /* received twice, to be told with the next ACK */
@@ -164,8 +173,10 @@ uint32_t conn_isn(const struct inet *s, const struct inet_flow *flow, uint32_t *
 uint16_t conn_mss_of_route(const struct inet *s);
 /* Trims the queues that are empty. */
 void conn_trim(struct tcp_conn *c);
+/* Makes sure that there is a flight to write to; false: no memory. */
+bool conn_take_off(struct tcp_conn *c);
 static inline uint32_t conn_in_flight(const struct tcp_conn *c) {
-    return c->snd_nxt - c->snd_una - c->sacked_bytes - (c->lost_bytes - c->again_bytes);
+    return c->snd_nxt - c->snd_una - c->flight->sacked_bytes - (c->flight->lost_bytes - c->flight->again_bytes);
 }
 static inline bool conn_synchronized(const struct tcp_conn *c) {
     return c->state >= TCP_ESTABLISHED;

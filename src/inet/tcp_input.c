@@ -172,14 +172,14 @@ static void timestamp_note(struct tcp_conn *c, const struct tcp_segment *g) {
 }
 
 static void chunks_acked(struct tcp_conn *c) {
-    uint32_t before = c->chunks.count;
-    while (c->chunks.count > 0) {
-        const struct tcp_chunk *chunk = queue_at(&c->chunks, sizeof *chunk, c->chunks.first);
+    uint32_t before = c->flight->chunks.count;
+    while (c->flight->chunks.count > 0) {
+        const struct tcp_chunk *chunk = queue_at(&c->flight->chunks, sizeof *chunk, c->flight->chunks.first);
         if (seq_lt(c->snd_una, chunk->seq + chunk->len)) break;
         heap_release(chunk->base);
-        queue_drop_first(&c->chunks);
+        queue_drop_first(&c->flight->chunks);
     }
-    if (before != c->chunks.count && !c->orphan) socket_event(c->stack, &c->socket, INET_EVENT_WRITABLE);
+    if (before != c->flight->chunks.count && !c->orphan) socket_event(c->stack, &c->socket, INET_EVENT_WRITABLE);
     if (c->snd_una == c->snd_nxt) conn_deadline(c, TCP_TIMER_TRIM, c->stack->now + TCP_TRIM_NS);
 }
 
@@ -246,7 +246,7 @@ static bool ack_input(struct tcp_conn *c, const struct packet *p, const struct t
                      (uint32_t)g->h.window << c->send_shift == c->snd_wnd;
     bool news = ack != c->snd_una || duplicate || g->h.options.sack_count > 0;
     window_note(c, g);
-    if (news && c->sent.count > 0) {
+    if (news && c->flight->sent.count > 0) {
         recovery_ack(c, g, duplicate);
         chunks_acked(c);
         if (c->fin_sent && c->snd_una == c->snd_nxt) fin_acked(c);

@@ -149,7 +149,7 @@ static struct tcp_conn *ack_received(struct tcp_listener *l, const struct packet
     if (!c) return NULL;
     inet_count(l->stack, tcp_cookies_in);
     c->iss = c->snd_una = iss;
-    c->snd_nxt = c->snd_end = c->small_end = c->sack_high = iss + 1;
+    c->snd_nxt = c->snd_end = c->small_end = iss + 1;
     return c;
 }
 

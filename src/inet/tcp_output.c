@@ -6,20 +6,20 @@
 #define SACK_LEAST_BYTES 12u /* one block, with padding */
 
 static const struct tcp_chunk *chunk_at(const struct tcp_conn *c, uint32_t position) {
-    return queue_at(&c->chunks, sizeof(struct tcp_chunk), position);
+    return queue_at(&c->flight->chunks, sizeof(struct tcp_chunk), position);
 }
 
 /* The chunk that holds seq, which is between snd_una and snd_end. */
 static uint32_t chunk_of(const struct tcp_conn *c, uint32_t seq) {
-    uint32_t low = 0, high = c->chunks.count - 1;
+    uint32_t low = 0, high = c->flight->chunks.count - 1;
     while (low < high) {
         uint32_t middle = low + (high - low + 1) / 2;
-        if (seq_le(chunk_at(c, c->chunks.first + middle)->seq, seq))
+        if (seq_le(chunk_at(c, c->flight->chunks.first + middle)->seq, seq))
             low = middle;
         else
             high = middle - 1;
     }
-    return c->chunks.first + low;
+    return c->flight->chunks.first + low;
 }
 
 /* Adds the bytes [seq, seq + len) to the frame; how many found room. */
@@ -181,8 +181,8 @@ static bool sent_output(struct tcp_conn *c, uint32_t position) {
 
 bool tcp_resend(struct tcp_conn *c, uint32_t position) {
     if (!sent_output(c, position)) return false;
-    if (c->undo && c->undo_ts == 0) c->undo_ts = conn_clock_ms(c) | 1;
-    c->prr_out += sent_at(c, position)->len;
+    if (c->undo && c->flight->undo_ts == 0) c->flight->undo_ts = conn_clock_ms(c) | 1;
+    c->flight->prr_out += sent_at(c, position)->len;
     sent_again(c, position);
     c->retransmits++;
     inet_count(c->stack, tcp_retransmits);
@@ -207,7 +207,7 @@ static bool send_new(struct tcp_conn *c, uint32_t len, bool fin) {
     if (first) c->progress_ns = c->stack->now;
     if (whole < c->mss) c->small_end = c->snd_nxt;
     c->fin_sent |= fin;
-    c->prr_out += whole + fin;
+    c->flight->prr_out += whole + fin;
     return true;
 }
 

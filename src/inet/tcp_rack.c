@@ -14,34 +14,35 @@ void rack_delivered(struct tcp_conn *c, const struct tcp_sent *e) {
     /* Sent more than once, and back too soon: it is the first one that has arrived. */
     if ((e->flags & TCP_SENT_EVER) && rtt_us < c->min_rtt_us) return;
     uint32_t end = e->seq + e->len;
-    if (c->rack_ns != 0 && !sent_after(e->sent_ns, end, c->rack_ns, c->rack_end)) return;
-    c->rack_ns = e->sent_ns;
-    c->rack_end = end;
-    c->rack_rtt_us = rtt_us < UINT32_MAX ? (uint32_t)rtt_us : UINT32_MAX;
+    if (c->flight->rack_ns != 0 && !sent_after(e->sent_ns, end, c->flight->rack_ns, c->flight->rack_end)) return;
+    c->flight->rack_ns = e->sent_ns;
+    c->flight->rack_end = end;
+    c->flight->rack_rtt_us = rtt_us < UINT32_MAX ? (uint32_t)rtt_us : UINT32_MAX;
 }
 
 /* How long a segment may be overtaken before it is lost. */
 static uint64_t reorder_window_ns(const struct tcp_conn *c) {
-    if (!c->reordering && (c->recovery != TCP_OPEN || c->sacked_bytes >= DUP_THRESHOLD * (uint32_t)c->mss)) return 0;
+    if (!c->reordering && (c->recovery != TCP_OPEN || c->flight->sacked_bytes >= DUP_THRESHOLD * (uint32_t)c->mss))
+        return 0;
     uint64_t window_us = (uint64_t)c->min_rtt_us / 4 * (c->reorder_steps + 1u);
     return (window_us < c->srtt_us ? window_us : c->srtt_us) * 1000;
 }
 
 bool rack_detect(struct tcp_conn *c, const struct tcp_delivery *d) {
     if (d->duplicate && c->reorder_steps < REORDER_STEPS_MAX) c->reorder_steps++; /* we were too quick */
-    if (c->rack_ns == 0 || c->sent.count == 0) return false;
-    uint64_t patience = (uint64_t)c->rack_rtt_us * 1000 + reorder_window_ns(c);
+    if (c->flight->rack_ns == 0 || c->flight->sent.count == 0) return false;
+    uint64_t patience = (uint64_t)c->flight->rack_rtt_us * 1000 + reorder_window_ns(c);
     bool any = false;
-    while (c->oldest != TCP_SENT_NONE) {
-        const struct tcp_sent *e = sent_at(c, c->oldest);
-        if (!sent_after(c->rack_ns, c->rack_end, e->sent_ns, e->seq + e->len)) break;
+    while (c->flight->oldest != TCP_SENT_NONE) {
+        const struct tcp_sent *e = sent_at(c, c->flight->oldest);
+        if (!sent_after(c->flight->rack_ns, c->flight->rack_end, e->sent_ns, e->seq + e->len)) break;
         uint64_t lost_ns = e->sent_ns + patience;
         if (lost_ns > c->stack->now) {
             c->send_timer = TCP_SEND_REORDER;
             conn_deadline(c, TCP_TIMER_SEND, lost_ns);
             break;
         }
-        sent_mark_lost(c, c->oldest);
+        sent_mark_lost(c, c->flight->oldest);
         any = true;
     }
     return any;

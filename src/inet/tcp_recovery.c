@@ -9,18 +9,18 @@
 
 static void undo_remember(struct tcp_conn *c) {
     c->undo = c->timestamps;
-    c->undo_ts = 0; /* the time of the first segment sent again */
-    c->undo_cwnd = c->cc.cwnd;
-    c->undo_ssthresh = c->cc.ssthresh;
+    c->flight->undo_ts = 0; /* the time of the first segment sent again */
+    c->flight->undo_cwnd = c->cc.cwnd;
+    c->flight->undo_ssthresh = c->cc.ssthresh;
 }
 
 static void recovery_begin(struct tcp_conn *c) {
     undo_remember(c);
     c->recovery = TCP_RECOVERY;
-    c->recover = c->snd_nxt;
-    c->prr_flight = c->snd_nxt - c->snd_una;
-    c->prr_delivered = c->prr_out = 0;
-    c->cc.ssthresh = c->cc.ops->reduce(&c->cc, c->prr_flight, c->mss);
+    c->flight->recover = c->snd_nxt;
+    c->flight->prr_flight = c->snd_nxt - c->snd_una;
+    c->flight->prr_delivered = c->flight->prr_out = 0;
+    c->cc.ssthresh = c->cc.ops->reduce(&c->cc, c->flight->prr_flight, c->mss);
     c->probe_sent = false;
     inet_count(c->stack, tcp_recoveries);
 }
@@ -31,7 +31,7 @@ void recovery_timeout(struct tcp_conn *c) {
         c->cc.ssthresh = c->cc.ops->reduce(&c->cc, c->snd_nxt - c->snd_una, c->mss);
     }
     c->recovery = TCP_LOSS;
-    c->recover = c->snd_nxt;
+    c->flight->recover = c->snd_nxt;
     c->cc.cwnd = c->mss;
     c->dup_acks = 0;
     c->probe_sent = false;
@@ -48,10 +48,10 @@ static void recovery_end(struct tcp_conn *c) {
 
 /* RFC 3522: the ACK echoes a time before anything was sent again, so the original had arrived. */
 static void undo_check(struct tcp_conn *c, const struct tcp_options *o) {
-    if (!c->undo || c->undo_ts == 0 || c->recovery == TCP_OPEN || !o->has_timestamp) return;
-    if (o->ts_echo != 0 && seq_lt(o->ts_echo, c->undo_ts)) {
-        if (c->cc.cwnd < c->undo_cwnd) c->cc.cwnd = c->undo_cwnd;
-        c->cc.ssthresh = c->undo_ssthresh;
+    if (!c->undo || c->flight->undo_ts == 0 || c->recovery == TCP_OPEN || !o->has_timestamp) return;
+    if (o->ts_echo != 0 && seq_lt(o->ts_echo, c->flight->undo_ts)) {
+        if (c->cc.cwnd < c->flight->undo_cwnd) c->cc.cwnd = c->flight->undo_cwnd;
+        c->cc.ssthresh = c->flight->undo_ssthresh;
         sent_unmark_lost(c);
         c->recovery = TCP_OPEN;
         c->dup_acks = 0;
@@ -64,26 +64,27 @@ static void undo_check(struct tcp_conn *c, const struct tcp_options *o) {
 static void prr(struct tcp_conn *c, uint32_t delivered, bool advanced) {
     uint32_t pipe = conn_in_flight(c), ssthresh = c->cc.ssthresh, mss = c->mss;
     uint64_t send;
-    c->prr_delivered += delivered;
+    c->flight->prr_delivered += delivered;
     if (pipe > ssthresh) {
-        uint64_t due =
-            ((uint64_t)c->prr_delivered * ssthresh + c->prr_flight - 1) / (c->prr_flight ? c->prr_flight : 1);
-        send = due > c->prr_out ? due - c->prr_out : 0;
+        uint64_t due = ((uint64_t)c->flight->prr_delivered * ssthresh + c->flight->prr_flight - 1) /
+                       (c->flight->prr_flight ? c->flight->prr_flight : 1);
+        send = due > c->flight->prr_out ? due - c->flight->prr_out : 0;
     } else {
-        uint64_t behind = c->prr_delivered > c->prr_out ? c->prr_delivered - c->prr_out : 0;
+        uint64_t behind =
+            c->flight->prr_delivered > c->flight->prr_out ? c->flight->prr_delivered - c->flight->prr_out : 0;
         send = behind > delivered ? behind : delivered;
         if (advanced) send += mss;
         if (send > ssthresh - pipe) send = ssthresh - pipe;
     }
-    if (c->prr_out == 0 && send < mss) send = mss; /* the first one goes at once */
+    if (c->flight->prr_out == 0 && send < mss) send = mss; /* the first one goes at once */
     c->cc.cwnd = pipe + (uint32_t)send;
 }
 
 /* Without SACK: three duplicates mean a loss, and so does an ACK that advances to less than all (RFC 6582). */
 static bool reno_detect(struct tcp_conn *c, bool advanced) {
     bool lost = c->recovery == TCP_OPEN ? c->dup_acks >= DUP_THRESHOLD : advanced;
-    if (!lost || c->sent.count == 0 || (sent_at(c, c->sent.first)->flags & TCP_SENT_LOST)) return false;
-    sent_mark_lost(c, c->sent.first);
+    if (!lost || c->flight->sent.count == 0 || (sent_at(c, c->flight->sent.first)->flags & TCP_SENT_LOST)) return false;
+    sent_mark_lost(c, c->flight->sent.first);
     return true;
 }
 
@@ -96,7 +97,7 @@ void recovery_detect(struct tcp_conn *c, const struct tcp_delivery *d) {
 
 /* RFC 8985 section 7.4: the probe repaired a loss that nothing else has told of. */
 static void probe_check(struct tcp_conn *c, uint32_t ack, const struct tcp_delivery *d) {
-    if (!c->probe_sent || seq_lt(ack, c->probe_end)) return;
+    if (!c->probe_sent || seq_lt(ack, c->flight->probe_end)) return;
     c->probe_sent = false;
     if (!c->probe_again || d->duplicate || c->recovery != TCP_OPEN) return;
     c->cc.ssthresh = c->cc.ops->reduce(&c->cc, c->snd_nxt - c->snd_una, c->mss);
@@ -132,7 +133,7 @@ void recovery_ack(struct tcp_conn *c, const struct tcp_segment *g, bool duplicat
     probe_check(c, ack, &d);
     if (acked > 0) {
         undo_check(c, &g->h.options);
-        if (c->recovery != TCP_OPEN && seq_le(c->recover, ack)) recovery_end(c);
+        if (c->recovery != TCP_OPEN && seq_le(c->flight->recover, ack)) recovery_end(c);
         if (c->recovery != TCP_RECOVERY && full && (was_open || c->recovery == TCP_LOSS)) window_grow(c, acked);
         tcp_arm_send(c);
     }

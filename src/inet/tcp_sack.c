@@ -3,24 +3,24 @@
 
 static void by_time_unlink(struct tcp_conn *c, const struct tcp_sent *e) {
     if (e->older == TCP_SENT_NONE)
-        c->oldest = e->newer;
+        c->flight->oldest = e->newer;
     else
         sent_at(c, e->older)->newer = e->newer;
     if (e->newer == TCP_SENT_NONE)
-        c->newest = e->older;
+        c->flight->newest = e->older;
     else
         sent_at(c, e->newer)->older = e->older;
 }
 
 static void by_time_append(struct tcp_conn *c, uint32_t position) {
     struct tcp_sent *e = sent_at(c, position);
-    e->older = c->newest;
+    e->older = c->flight->newest;
     e->newer = TCP_SENT_NONE;
-    if (c->newest == TCP_SENT_NONE)
-        c->oldest = position;
+    if (c->flight->newest == TCP_SENT_NONE)
+        c->flight->oldest = position;
     else
-        sent_at(c, c->newest)->newer = position;
-    c->newest = position;
+        sent_at(c, c->flight->newest)->newer = position;
+    c->flight->newest = position;
 }
 
 /* On its way, as far as we know: linked by time. */
@@ -30,19 +30,20 @@ static bool on_its_way(const struct tcp_sent *e) {
 
 /* Takes n of its sequence numbers out of the sums that its flags have put them into. */
 static void uncount(struct tcp_conn *c, const struct tcp_sent *e, uint32_t n) {
-    if (e->flags & TCP_SENT_SACKED) c->sacked_bytes -= n;
-    if (e->flags & TCP_SENT_LOST) c->lost_bytes -= n;
-    if (e->flags & TCP_SENT_AGAIN) c->again_bytes -= n;
+    if (e->flags & TCP_SENT_SACKED) c->flight->sacked_bytes -= n;
+    if (e->flags & TCP_SENT_LOST) c->flight->lost_bytes -= n;
+    if (e->flags & TCP_SENT_AGAIN) c->flight->again_bytes -= n;
 }
 
 bool sent_add(struct tcp_conn *c, uint32_t len, bool fin) {
-    if (c->sent.count == 0) {
-        c->sent.first = 0;
-        c->oldest = c->newest = TCP_SENT_NONE;
+    if (!conn_take_off(c)) return false;
+    if (c->flight->sent.count == 0) {
+        c->flight->sent.first = 0;
+        c->flight->oldest = c->flight->newest = TCP_SENT_NONE;
     }
     uint32_t position = sent_end(c);
     if (position == TCP_SENT_NONE) return false; /* after 2^32 segments without a pause: waits for one */
-    struct tcp_sent *e = queue_add(&c->sent, sizeof *e, TCP_QUEUE_MAX);
+    struct tcp_sent *e = queue_add(&c->flight->sent, sizeof *e, TCP_QUEUE_MAX);
     if (!e) return false;
     *e = (struct tcp_sent){
         .sent_ns = c->stack->now, .seq = c->snd_nxt, .len = len & 0xffffff, .flags = fin ? TCP_SENT_FIN : 0};
@@ -55,7 +56,7 @@ void sent_take_back(struct tcp_conn *c) {
     struct tcp_sent *e = sent_at(c, sent_end(c) - 1);
     by_time_unlink(c, e);
     c->snd_nxt -= e->len;
-    c->sent.count--;
+    c->flight->sent.count--;
 }
 
 void sent_again(struct tcp_conn *c, uint32_t position) {
@@ -63,7 +64,7 @@ void sent_again(struct tcp_conn *c, uint32_t position) {
     if (on_its_way(e)) by_time_unlink(c, e);
     if ((e->flags & (TCP_SENT_LOST | TCP_SENT_AGAIN)) == TCP_SENT_LOST) {
         e->flags |= TCP_SENT_AGAIN;
-        c->again_bytes += e->len;
+        c->flight->again_bytes += e->len;
     }
     e->flags |= TCP_SENT_EVER;
     e->sent_ns = c->stack->now;
@@ -80,15 +81,15 @@ static void delivered(struct tcp_conn *c, const struct tcp_sent *e, struct tcp_d
             d->rtt_us = (c->stack->now - e->sent_ns) / 1000;
             if (d->rtt_us == 0) d->rtt_us = 1;
         }
-        if (seq_lt(end, c->sack_high)) c->reordering = true; /* RFC 8985 section 6.2 step 3 */
+        if (seq_lt(end, c->flight->sack_high)) c->reordering = true; /* RFC 8985 section 6.2 step 3 */
     }
-    c->sack_high = seq_max(c->sack_high, end);
+    c->flight->sack_high = seq_max(c->flight->sack_high, end);
     rack_delivered(c, e);
 }
 
 void sent_acked(struct tcp_conn *c, uint32_t ack, struct tcp_delivery *d) {
-    while (c->sent.count > 0) {
-        struct tcp_sent *e = sent_at(c, c->sent.first);
+    while (c->flight->sent.count > 0) {
+        struct tcp_sent *e = sent_at(c, c->flight->sent.first);
         if (seq_le(ack, e->seq)) return;
         uint32_t n = ack - e->seq;
         if (n < e->len) { /* in part: the rest stays as it is */
@@ -101,21 +102,21 @@ void sent_acked(struct tcp_conn *c, uint32_t ack, struct tcp_delivery *d) {
         if (on_its_way(e)) by_time_unlink(c, e);
         if (!(e->flags & TCP_SENT_SACKED)) delivered(c, e, d);
         uncount(c, e, e->len);
-        queue_drop_first(&c->sent);
+        queue_drop_first(&c->flight->sent);
     }
 }
 
 /* The first position whose segment begins at or behind seq. */
 static uint32_t position_of(const struct tcp_conn *c, uint32_t seq) {
-    uint32_t low = 0, high = c->sent.count;
+    uint32_t low = 0, high = c->flight->sent.count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (seq_lt(sent_at(c, c->sent.first + middle)->seq, seq))
+        if (seq_lt(sent_at(c, c->flight->sent.first + middle)->seq, seq))
             low = middle + 1;
         else
             high = middle;
     }
-    return c->sent.first + low;
+    return c->flight->sent.first + low;
 }
 
 /* Only segments that lie in the block as a whole count as arrived. */
@@ -128,7 +129,7 @@ static void block_sacked(struct tcp_conn *c, const struct tcp_range *block, stru
         delivered(c, e, d);
         uncount(c, e, e->len);
         e->flags = (uint8_t)((e->flags & ~(TCP_SENT_LOST | TCP_SENT_AGAIN)) | TCP_SENT_SACKED);
-        c->sacked_bytes += e->len;
+        c->flight->sacked_bytes += e->len;
     }
 }
 
@@ -152,18 +153,18 @@ void sent_mark_lost(struct tcp_conn *c, uint32_t position) {
     if (!on_its_way(e)) return;
     by_time_unlink(c, e);
     if (e->flags & TCP_SENT_AGAIN)
-        c->again_bytes -= e->len;
+        c->flight->again_bytes -= e->len;
     else
-        c->lost_bytes += e->len;
+        c->flight->lost_bytes += e->len;
     e->flags = (uint8_t)((e->flags & ~TCP_SENT_AGAIN) | TCP_SENT_LOST);
 }
 
 void sent_mark_all_lost(struct tcp_conn *c) {
-    bool reneged = c->sent.count > 0 && (sent_at(c, c->sent.first)->flags & TCP_SENT_SACKED);
-    for (uint32_t at = c->sent.first; at != sent_end(c); at++) {
+    bool reneged = c->flight->sent.count > 0 && (sent_at(c, c->flight->sent.first)->flags & TCP_SENT_SACKED);
+    for (uint32_t at = c->flight->sent.first; at != sent_end(c); at++) {
         struct tcp_sent *e = sent_at(c, at);
         if (reneged && (e->flags & TCP_SENT_SACKED)) {
-            c->sacked_bytes -= e->len;
+            c->flight->sacked_bytes -= e->len;
             e->flags &= (uint8_t)~TCP_SENT_SACKED;
             by_time_append(c, at);
         }
@@ -172,18 +173,18 @@ void sent_mark_all_lost(struct tcp_conn *c) {
 }
 
 void sent_unmark_lost(struct tcp_conn *c) {
-    for (uint32_t at = c->sent.first; at != sent_end(c); at++) {
+    for (uint32_t at = c->flight->sent.first; at != sent_end(c); at++) {
         struct tcp_sent *e = sent_at(c, at);
         if (!(e->flags & TCP_SENT_LOST)) continue;
         if (!on_its_way(e)) by_time_append(c, at);
         e->flags &= (uint8_t) ~(TCP_SENT_LOST | TCP_SENT_AGAIN);
     }
-    c->lost_bytes = c->again_bytes = 0;
+    c->flight->lost_bytes = c->flight->again_bytes = 0;
 }
 
 uint32_t sent_first_lost(const struct tcp_conn *c) {
-    if (c->lost_bytes == c->again_bytes) return TCP_SENT_NONE;
-    for (uint32_t at = c->sent.first; at != sent_end(c); at++)
+    if (c->flight->lost_bytes == c->flight->again_bytes) return TCP_SENT_NONE;
+    for (uint32_t at = c->flight->sent.first; at != sent_end(c); at++)
         if ((sent_at(c, at)->flags & (TCP_SENT_LOST | TCP_SENT_AGAIN)) == TCP_SENT_LOST) return at;
     return TCP_SENT_NONE;
 }

@@ -16,10 +16,10 @@ struct tcp_delivery {
 };
 
 static inline struct tcp_sent *sent_at(const struct tcp_conn *c, uint32_t position) {
-    return queue_at(&c->sent, sizeof(struct tcp_sent), position);
+    return queue_at(&c->flight->sent, sizeof(struct tcp_sent), position);
 }
 static inline uint32_t sent_end(const struct tcp_conn *c) {
-    return c->sent.first + c->sent.count; /* behind the last position */
+    return c->flight->sent.first + c->flight->sent.count; /* behind the last position */
 }
 
 /* A new segment, at snd_nxt; false: no room or memory. */

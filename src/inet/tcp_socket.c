@@ -43,7 +43,7 @@ int tcp_error(const struct tcp_conn *c) {
 }
 
 uint32_t tcp_unacked(const struct tcp_conn *c) {
-    return c->chunks.count > 0 ? c->snd_end - (seq_lt(c->snd_una, c->snd_end) ? c->snd_una : c->snd_end) : 0;
+    return c->flight->chunks.count > 0 ? c->snd_end - (seq_lt(c->snd_una, c->snd_end) ? c->snd_una : c->snd_end) : 0;
 }
 
 int tcp_push(struct tcp_conn *c, const struct inet_segment *data, bool more, uint64_t now) {
@@ -56,10 +56,11 @@ int tcp_push(struct tcp_conn *c, const struct inet_segment *data, bool more, uin
     /* One push is always taken where nothing waits, so that a limit cannot stop the stream for good. */
     if (waiting > 0 && (waiting >= c->send_limit || data->len > c->send_limit - waiting)) return -EAGAIN;
     if (data->len > INT32_MAX / 2) return -EINVAL;
-    struct tcp_chunk *chunk = queue_add(&c->chunks, sizeof *chunk, TCP_QUEUE_MAX);
-    if (!chunk) return c->chunks.count == TCP_QUEUE_MAX ? -EAGAIN : -ENOMEM;
+    if (!conn_take_off(c)) return -ENOMEM;
+    struct tcp_chunk *chunk = queue_add(&c->flight->chunks, sizeof *chunk, TCP_QUEUE_MAX);
+    if (!chunk) return c->flight->chunks.count == TCP_QUEUE_MAX ? -EAGAIN : -ENOMEM;
     if (!heap_hold(data->base)) {
-        c->chunks.count--;
+        c->flight->chunks.count--;
         return -EINVAL;
     }
     *chunk = (struct tcp_chunk){data->base, c->snd_end, data->len};

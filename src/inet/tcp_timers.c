@@ -31,9 +31,9 @@ static void arm(struct tcp_conn *c, enum tcp_send_timer kind, uint64_t after_ns)
 /* RFC 8985 section 7.2: after two round trips of silence, and a delayed ACK's time where one segment is out. */
 static bool arm_probe(struct tcp_conn *c) {
     if (!c->sack || c->probe_sent || c->srtt_us == 0 || c->recovery != TCP_OPEN || c->backoff > 0 ||
-        c->sacked_bytes > 0)
+        c->flight->sacked_bytes > 0)
         return false;
-    uint64_t wait = 2000ull * c->srtt_us + (c->sent.count == 1 ? TCP_RTO_MIN_NS : 2 * NS_PER_MS);
+    uint64_t wait = 2000ull * c->srtt_us + (c->flight->sent.count == 1 ? TCP_RTO_MIN_NS : 2 * NS_PER_MS);
     if (wait >= backed_off(c)) return false;
     arm(c, TCP_SEND_PROBE, wait);
     return true;
@@ -68,7 +68,7 @@ static void retransmission_fire(struct tcp_conn *c) {
     if (c->backoff < 16) c->backoff++;
     if (conn_synchronized(c)) {
         recovery_timeout(c);
-        if (tcp_resend(c, c->sent.first)) arm(c, TCP_SEND_RTO, backed_off(c));
+        if (tcp_resend(c, c->flight->sent.first)) arm(c, TCP_SEND_RTO, backed_off(c));
     } else {
         tcp_send_syn(c);
         arm(c, TCP_SEND_RTO, backed_off(c));
@@ -95,11 +95,11 @@ static void persist_fire(struct tcp_conn *c) {
 
 /* The tail may be lost without anything behind it to show it (RFC 8985 section 7.3). */
 static void probe_fire(struct tcp_conn *c) {
-    if (c->sent.count == 0) return;
+    if (c->flight->sent.count == 0) return;
     c->probe_again = !tcp_send_one(c);
     if (c->probe_again && !tcp_resend(c, sent_end(c) - 1)) return;
     c->probe_sent = true;
-    c->probe_end = c->snd_nxt;
+    c->flight->probe_end = c->snd_nxt;
     inet_count(c->stack, tcp_loss_probes);
     arm(c, TCP_SEND_RTO, backed_off(c));
 }
