@@ -1,0 +1,51 @@
+/*
+ * One end of two stacks that are wired to each other in memory, so that nothing but the stacks is measured. The wire
+ * belongs to the program; an end is one kind of stack with one echo server or client on it.
+ */
+#ifndef BENCH_PAIR_H
+#define BENCH_PAIR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define PAIR_MESSAGE_BYTES 64u
+#define PAIR_MTU           1500u
+#define PAIR_FRAME_BYTES   (PAIR_MTU + 14u)
+#define PAIR_PORT          7u
+#define PAIR_ENDS          2u /* 0 is the server */
+
+/* The address of an end, 10.78.0.1 or 10.78.0.2, in host order; and the last byte of its MAC, 02:00:00:00:00:0x. */
+#define PAIR_ADDRESS(end)  (0x0a4e0001u + (end))
+#define PAIR_MAC_LAST(end) ((uint8_t)((end) + 1))
+
+struct pair_run {
+    const void *base;
+    uint32_t len;
+};
+
+/* Puts a frame on the wire, gathered from its runs. False: there is no room. */
+typedef bool pair_send(void *wire, const struct pair_run *runs, uint32_t count);
+
+struct pair_kind {
+    const char *name;
+
+    /* An end whose clock begins at `now`; NULL: it cannot be made. */
+    void *(*open)(uint32_t end, bool stream, pair_send *send, void *wire, uint64_t now);
+    void (*close)(void *end);
+
+    /* Memory for a frame that is to arrive, then the frame in it, which is the end's from there on. */
+    void *(*buffer)(void *end, uint32_t bytes);
+    void (*input)(void *end, void *frame, uint32_t bytes, uint64_t now);
+
+    /* After a batch of input: timers, and what the application does, which is to echo at the server. */
+    void (*settle)(void *end, uint64_t now);
+
+    /* The client: whether it can send; sends one message; how many bytes have come back. */
+    bool (*connected)(void *end);
+    void (*request)(void *end, uint64_t now);
+    uint64_t (*received)(const void *end);
+};
+
+extern const struct pair_kind pair_inet;
+
+#endif
