@@ -5,7 +5,7 @@
 #include "base/sys.h"
 #include "core/sga.h"
 #include "inet/udp.h"
-#include "libos/inet/address.h"
+#include "libos/address.h"
 #include "mem/heap.h"
 
 #include <string.h>

@@ -3,7 +3,7 @@
  * the stack, turns the stack's events into completed operations, and gives the stack's frames to the device in bursts.
  *
  * net.c starts, polls and stops; setup.c reads the configuration; transmit.c is the queue before the device;
- * datagram.c is UDP sockets, stream.h TCP sockets; address.h turns addresses.
+ * datagram.c is UDP sockets, stream.h TCP sockets.
  */
 #ifndef LIBOS_INET_NET_H
 #define LIBOS_INET_NET_H

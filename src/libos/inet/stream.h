@@ -7,9 +7,9 @@
 
 #include "base/clock.h"
 #include "inet/tcp.h"
-#include "libos/inet/address.h"
+#include "libos/address.h"
 #include "libos/inet/net.h"
-#include "libos/inet/stream_options.h"
+#include "libos/stream_options.h"
 
 enum stream_state { STREAM_NEW, STREAM_LISTENING, STREAM_CONNECTING, STREAM_CONNECTED };
 

@@ -1,6 +1,6 @@
 /* Addresses of the socket interface, in both directions. */
-#ifndef LIBOS_INET_ADDRESS_H
-#define LIBOS_INET_ADDRESS_H
+#ifndef LIBOS_ADDRESS_H
+#define LIBOS_ADDRESS_H
 
 #include "inet/addr.h"
 

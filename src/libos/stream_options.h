@@ -2,8 +2,8 @@
  * Options of TCP sockets that are numbers, by the platform's names. They stand apart because the platform's header and
  * the stack's do not go together.
  */
-#ifndef LIBOS_INET_STREAM_OPTIONS_H
-#define LIBOS_INET_STREAM_OPTIONS_H
+#ifndef LIBOS_STREAM_OPTIONS_H
+#define LIBOS_STREAM_OPTIONS_H
 
 /* Least that may wait to be acknowledged: two pieces as stream_data.c cuts them, and then some. */
 #define STREAM_SEND_LEAST 131072

@@ -1,5 +1,5 @@
 /* Options of TCP sockets by the platform's names. */
-#include "libos/inet/stream_options.h"
+#include "libos/stream_options.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -1,0 +1,134 @@
+/* From the options of a libos to an open device and the addresses on it. */
+#include "libos/link.h"
+
+#include "base/sys.h"
+#include "core/config.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define UNSET      "none"
+#define REASON_MAX 256
+
+static bool is_set(const char *value) {
+    return strcmp(value, UNSET) != 0;
+}
+
+static bool parse_ip4(const char *text, struct inet_addr *addr) {
+    struct in_addr in;
+    if (inet_pton(AF_INET, text, &in) != 1) return false;
+    *addr = inet_addr_ip4(in.s_addr);
+    return true;
+}
+
+static bool parse_mac(const char *text, uint8_t mac[INET_MAC_BYTES]) {
+    static const char digits[] = "0123456789abcdefABCDEF";
+    for (int i = 0; i < INET_MAC_BYTES; i++, text += 3) {
+        if (strspn(text, digits) != 2 || text[2] != (i + 1 < INET_MAC_BYTES ? ':' : '\0')) return false;
+        mac[i] = (uint8_t)strtoul(text, NULL, 16);
+    }
+    return !(mac[0] & 1); /* one station's */
+}
+
+/* Cuts `text` at the separator; what follows it, or NULL. */
+static char *split(char *text, char separator) {
+    char *at = strchr(text, separator);
+    if (at) *at++ = '\0';
+    return at;
+}
+
+/* "10.0.0.1/24" */
+static bool parse_prefix(char *text, struct inet_prefix *prefix) {
+    char *bits = split(text, '/'), *end;
+    if (!bits || strspn(bits, "0123456789") == 0) return false;
+    unsigned long value = strtoul(bits, &end, 10);
+    prefix->bits = (uint8_t)value;
+    return *end == '\0' && value <= 32 && parse_ip4(text, &prefix->addr);
+}
+
+/* "10.0.0.2=02:00:00:00:00:02" */
+static bool parse_neighbour(char *text, struct inet_static_neighbour *n) {
+    char *mac = split(text, '=');
+    return mac && parse_ip4(text, &n->addr) && parse_mac(mac, n->mac);
+}
+
+static int refuse(const struct link_options *o, const char *key, const char *value, const char *right) {
+    log_error(o->log, "%s.%s cannot be \"%s\"; it takes %s", o->group, key, value, right);
+    return -EINVAL;
+}
+
+static int read_addresses(const struct link_options *o, struct inet_config *c) {
+    char text[CONFIG_STRING_MAX];
+    memcpy(text, o->address, sizeof text);
+    for (char *at = text, *next; at; at = next) {
+        next = split(at, ',');
+        if (c->addr_count < o->addresses_max && parse_prefix(at, &c->addrs[c->addr_count++])) continue;
+        return refuse(o, "address", o->address,
+                      o->addresses_max == 1
+                          ? "an IPv4 address with its prefix, such as 10.0.0.1/24"
+                          : "up to 16 IPv4 addresses with their prefixes, such as 10.0.0.1/24,10.0.1.1/16");
+    }
+    return 0;
+}
+
+static int read_neighbours(const struct link_options *o, struct inet_config *c,
+                           struct inet_static_neighbour neighbours[LINK_NEIGHBOURS_MAX]) {
+    char text[CONFIG_STRING_MAX];
+    if (!is_set(o->neighbours)) return 0;
+    memcpy(text, o->neighbours, sizeof text);
+    for (char *at = text, *next; at; at = next) {
+        next = split(at, ',');
+        if (c->neighbour_count == LINK_NEIGHBOURS_MAX || !parse_neighbour(at, &neighbours[c->neighbour_count++]))
+            return refuse(o, "neighbours", o->neighbours,
+                          "up to 16 addresses with their MAC, such as 10.0.0.2=02:00:00:00:00:02, or none");
+    }
+    c->neighbours = neighbours;
+    return 0;
+}
+
+/* What the options say; the rest of `c` is the device's. */
+static int read_options(const struct link_options *o, struct inet_config *c,
+                        struct inet_static_neighbour neighbours[LINK_NEIGHBOURS_MAX]) {
+    int r = read_addresses(o, c);
+    if (!r) r = read_neighbours(o, c, neighbours);
+    if (r) return r;
+    if (is_set(o->gateway) && !parse_ip4(o->gateway, &c->gateway))
+        return refuse(o, "gateway", o->gateway, "an IPv4 address, or none");
+    if (is_set(o->mac) && !parse_mac(o->mac, c->mac))
+        return refuse(o, "mac", o->mac, "the address of one station, such as 02:00:00:00:00:01, or none");
+    return 0;
+}
+
+static int open_device(const struct link_options *o, struct netdev **dev) {
+    char why[REASON_MAX] = "";
+    struct netdev_args args = {.log = o->log, .why = why, .why_bytes = sizeof why};
+    if (is_set(o->device_options)) args.options = o->device_options;
+    int r = netdev_open(o->device, &args, dev);
+    if (r && !is_set(o->device))
+        log_error(o->log, "%s: no device is configured (%s); choose one with --dmtr-set %s.device=NAME", o->group, why,
+                  o->group);
+    else if (r)
+        log_error(o->log, "%s: device %s cannot be opened: %s; see %s.device and %s.device_options", o->group,
+                  o->device, why[0] ? why : strerror(-r), o->group, o->group);
+    return r;
+}
+
+int link_open(const struct link_options *o, struct inet_config *c,
+              struct inet_static_neighbour neighbours[LINK_NEIGHBOURS_MAX], struct netdev **dev) {
+    ssize_t n = SYS(getrandom, c->seed, sizeof c->seed, 0);
+    if (n != (ssize_t)sizeof c->seed) {
+        log_error(o->log, "%s: no random numbers", o->group);
+        return n < 0 ? (int)n : -EIO;
+    }
+    int r = open_device(o, dev);
+    if (!r) r = read_options(o, c, neighbours);
+    if (r) return r;
+    c->mtu = (uint16_t)(o->mtu < (*dev)->mtu ? o->mtu : (*dev)->mtu);
+    if (!is_set(o->mac)) memcpy(c->mac, (*dev)->mac, sizeof c->mac);
+    if ((*dev)->offloads & NETDEV_CSUM) c->offloads |= INET_OFFLOAD_CSUM;
+    return 0;
+}

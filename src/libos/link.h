@@ -1,0 +1,26 @@
+/* What is the same for every stack over a network device: its options, the device itself, the addresses on it. */
+#ifndef LIBOS_LINK_H
+#define LIBOS_LINK_H
+
+#include "inet/inet.h"
+#include "netdev/netdev.h"
+
+#define LINK_NEIGHBOURS_MAX 16u
+
+/* The options of one libos. Texts are CONFIG_STRING_MAX bytes, as in struct config. */
+struct link_options {
+    const struct log *log;
+    const char *group; /* what their keys begin with: "inet" */
+    const char *device, *device_options, *mac, *address, *gateway, *neighbours;
+    uint64_t mtu;
+    uint32_t addresses_max; /* 1 ... INET_ADDRS_MAX */
+};
+
+/*
+ * Opens the device and fills in, of *c, the MAC, MTU, addresses, gateway, neighbours, checksum offload and a fresh
+ * seed. 0, or a negative errno with a log line. *dev is the caller's to close once it is not NULL, also on failure.
+ */
+int link_open(const struct link_options *o, struct inet_config *c,
+              struct inet_static_neighbour neighbours[LINK_NEIGHBOURS_MAX], struct netdev **dev);
+
+#endif
