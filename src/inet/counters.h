@@ -44,6 +44,7 @@
     X(icmp_echo_replies, "Echo requests answered")                                                                     \
     X(icmp_errors_out, "ICMP errors sent")                                                                             \
     X(icmp_rate_limit, "ICMP errors not sent because of their rate")                                                   \
+    X(path_mtu_lowered, "Path MTUs lowered because a router could not forward")                                        \
     X(udp_bad_header, "UDP datagrams with a bad length or without a source port")                                      \
     X(udp_bad_checksum, "UDP datagrams with a bad checksum")                                                           \
     X(udp_no_port, "UDP datagrams for a port nobody receives on")                                                      \

@@ -62,11 +62,16 @@ static void icmp_about(struct inet *s, const uint8_t *ip, uint32_t len, const st
         .local_port = wire_get16(ports),
         .remote_port = wire_get16(ports + 2),
     };
+    uint32_t first = wire_get32(ports + 4); /* of TCP the sequence number */
+    if (icmp->type == ICMP_UNREACHABLE && icmp->code == ICMP_FRAGMENTATION_NEEDED && h.protocol == IP_TCP) {
+        if (!tcp_too_big(s, &flow, first, icmp->mtu, total)) inet_count(s, icmp_unmatched);
+        return;
+    }
     int error = icmp->type == ICMP_UNREACHABLE     ? unreachable_errno(icmp->code)
                 : icmp->type == ICMP_TIME_EXCEEDED ? -EHOSTUNREACH
                                                    : -EPROTO;
     bool matched = h.protocol == IP_UDP   ? udp_error(s, &flow, error)
-                   : h.protocol == IP_TCP ? tcp_icmp_error(s, &flow, wire_get32(ports + 4), error)
+                   : h.protocol == IP_TCP ? tcp_icmp_error(s, &flow, first, error)
                                           : false;
     if (!matched) inet_count(s, icmp_unmatched);
 }

@@ -103,6 +103,9 @@ int inet_new(struct inet **out, const struct inet_config *config, uint64_t now);
 /* Close all sockets first. What they have left behind, such as connections in TIME_WAIT, ends without a word. */
 void inet_delete(struct inet *s);
 
+/* The link's MTU has changed; connections follow with what they send next. -EINVAL: not within the bounds. */
+int inet_set_mtu(struct inet *s, uint16_t mtu);
+
 enum inet_input_flags {
     INET_INPUT_CSUM_OK = 1, /* the device has checked the TCP or UDP checksum, or the frame never left memory */
 };

@@ -7,6 +7,7 @@
 #include "inet/ip4_fragment.h"
 #include "inet/link.h"
 #include "inet/neighbour.h"
+#include "inet/path.h"
 #include "inet/route.h"
 #include "inet/socket_event.h"
 #include "inet/tcp_input.h"
@@ -46,6 +47,7 @@ static const struct {
 } parts[] = {
     {neighbours_init, neighbours_fini},
     {fragments_init, fragments_fini},
+    {paths_init, paths_fini},
     {udp_init, udp_fini},
     {tcp_init, tcp_fini},
 };
@@ -90,6 +92,13 @@ int inet_new(struct inet **out, const struct inet_config *config, uint64_t now) 
     }
     arp_init(s);
     *out = s;
+    return 0;
+}
+
+int inet_set_mtu(struct inet *s, uint16_t mtu) {
+    if (mtu < INET_MTU_MIN || mtu > INET_MTU_MAX) return -EINVAL;
+    s->config.mtu = mtu;
+    s->path_epoch++;
     return 0;
 }
 

@@ -99,6 +99,11 @@ struct fragments {
     size_t bytes; /* heap memory held */
 };
 
+struct paths {
+    struct hash by_addr;
+    struct list by_age;
+};
+
 struct token_bucket {
     uint64_t filled_ns;
     uint32_t tokens;
@@ -116,6 +121,8 @@ struct inet {
     uint32_t loopback_count;
     struct neighbours neighbours;
     struct fragments fragments;
+    struct paths paths;
+    uint16_t path_epoch; /* moves when the MTU of any path changes */
     struct token_bucket icmp_bucket, challenge_bucket;
     struct hash udp_bound, tcp_conns, tcp_listeners;
     struct list tcp_dead; /* connections to be freed once nobody looks at them */

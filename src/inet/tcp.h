@@ -6,16 +6,21 @@
 #define INET_TCP_H
 
 #include "inet/socket.h"
+#include "inet/tcp_option.h"
 
 struct tcp_conn;
 struct tcp_listener;
 
 /*
  * Listens; the wildcard on all addresses. At most `backlog` connections (at least one) wait to be accepted, and as
- * many are half open. -EADDRINUSE, -EADDRNOTAVAIL, -EINVAL (port 0), -ENOMEM.
+ * many are half open. `settings` (NULL: the defaults) go to the connections. -EADDRINUSE, -EADDRNOTAVAIL, -EINVAL (port
+ * 0), -ENOMEM.
  */
 int tcp_listen(struct inet *s, struct tcp_listener **out, const struct inet_endpoint *local, uint32_t backlog,
-               void *user);
+               const struct tcp_settings *settings, void *user);
+
+/* Other settings for the connections that are going to be asked for. */
+void tcp_listener_configure(struct tcp_listener *l, const struct tcp_settings *settings);
 
 /* Connections that were not accepted are reset. */
 void tcp_listener_close(struct tcp_listener *l, uint64_t now);
@@ -24,12 +29,12 @@ void tcp_listener_close(struct tcp_listener *l, uint64_t now);
 int tcp_accept(struct tcp_listener *l, struct tcp_conn **out, void *user);
 
 /*
- * Begins to connect, from `local` or, where its parts are zero, from the route's address and a random port.
- * INET_EVENT_CONNECTED tells the end of it: tcp_error is 0, or says why it failed. -ENETUNREACH, -EADDRNOTAVAIL (no
- * port left), -EADDRINUSE, -EINVAL, -ENOMEM.
+ * Begins to connect, from `local` or, where its parts are zero, from the route's address and a random port, with
+ * `settings` (NULL: the defaults). INET_EVENT_CONNECTED tells the end of it: tcp_error is 0, or says why it failed.
+ * -ENETUNREACH, -EADDRNOTAVAIL (no port left), -EADDRINUSE, -EINVAL, -ENOMEM.
  */
 int tcp_connect(struct inet *s, struct tcp_conn **out, const struct inet_endpoint *remote,
-                const struct inet_endpoint *local, void *user, uint64_t now);
+                const struct inet_endpoint *local, const struct tcp_settings *settings, void *user, uint64_t now);
 
 /*
  * Pushes bytes that lie in a heap block; the stack holds the block until they are acknowledged. 0; -EAGAIN: as much as
@@ -43,6 +48,15 @@ int tcp_push(struct tcp_conn *c, const struct inet_segment *data, bool more, uin
  * the stream; -EAGAIN: nothing there yet; or what ended the connection, after the data that came before.
  */
 int tcp_pop(struct tcp_conn *c, struct inet_slice *out, uint32_t limit, uint64_t now);
+
+/*
+ * Shows bytes that tcp_pop is going to give, from `offset` behind the next one on, as many as lie together; valid until
+ * the next call of the stack. 0; -EAGAIN: there are not so many.
+ */
+int tcp_peek(const struct tcp_conn *c, uint32_t offset, struct inet_segment *out);
+
+/* Bytes that tcp_pop is going to give. */
+uint32_t tcp_available(const struct tcp_conn *c);
 
 /* Ends our direction: a FIN follows what was pushed. -ENOTCONN. */
 int tcp_shutdown(struct tcp_conn *c, uint64_t now);
@@ -65,48 +79,52 @@ uint32_t tcp_unacked(const struct tcp_conn *c);
 struct inet_endpoint tcp_local(const struct tcp_conn *c);
 struct inet_endpoint tcp_remote(const struct tcp_conn *c);
 
-enum tcp_option {
-    TCP_OPTION_NODELAY,         /* 1: small segments do not wait (Nagle off) */
-    TCP_OPTION_KEEPALIVE,       /* 1: an idle peer is asked whether it lives */
-    TCP_OPTION_KEEP_IDLE_S,     /* seconds of silence before (7200); 1 ... 32767, as the next */
-    TCP_OPTION_KEEP_INTERVAL_S, /* seconds between (75) */
-    TCP_OPTION_KEEP_COUNT,      /* questions without an answer that end the connection (9); 1 ... 127 */
-    TCP_OPTION_USER_TIMEOUT_MS, /* unacknowledged data ends the connection after this (0: after 15 repetitions) */
-    TCP_OPTION_SEND_LIMIT,      /* bytes that may wait to be acknowledged (4 MiB) */
-    TCP_OPTION_RECEIVE_LIMIT,   /* bytes the window may open to (6 MiB) */
-};
-
-/* -EINVAL: out of range. */
-int tcp_set_option(struct tcp_conn *c, enum tcp_option option, uint32_t value);
-
-/* Chooses the congestion control by name: "cubic" (at first), "reno". The window stays. -ENOENT: none of that name. */
-int tcp_set_congestion(struct tcp_conn *c, const char *name);
+/* Sets an option, with effect from now on. -EINVAL: no such option, or out of range. */
+int tcp_set_option(struct tcp_conn *c, enum tcp_option option, uint32_t value, uint64_t now);
+/* -EINVAL: no such option. */
+int tcp_get_option(const struct tcp_conn *c, enum tcp_option option, uint32_t *value);
 
 enum tcp_state {
-    TCP_CLOSED,
-    TCP_SYN_SENT,
-    TCP_SYN_RECEIVED,
-    TCP_ESTABLISHED,
-    TCP_FIN_WAIT_1,
-    TCP_FIN_WAIT_2,
-    TCP_CLOSE_WAIT,
-    TCP_CLOSING,
-    TCP_LAST_ACK,
-    TCP_TIME_WAIT,
+    TCP_STATE_CLOSED,
+    TCP_STATE_SYN_SENT,
+    TCP_STATE_SYN_RECEIVED,
+    TCP_STATE_ESTABLISHED,
+    TCP_STATE_FIN_WAIT_1,
+    TCP_STATE_FIN_WAIT_2,
+    TCP_STATE_CLOSE_WAIT,
+    TCP_STATE_CLOSING,
+    TCP_STATE_LAST_ACK,
+    TCP_STATE_TIME_WAIT,
+};
+
+enum tcp_recovery {
+    TCP_OPEN,     /* nothing is missing */
+    TCP_RECOVERY, /* losses were found by what came after them */
+    TCP_LOSS,     /* the retransmission timer has expired */
 };
 
 /* What a connection shows of itself. */
-struct tcp_info {
+struct tcp_status {
     enum tcp_state state;
+    enum tcp_recovery recovery;
     uint32_t srtt_us, rttvar_us, rto_us, min_rtt_us;
-    uint32_t cwnd, ssthresh; /* bytes */
-    uint32_t mss, send_window, receive_window, in_flight;
-    uint32_t retransmits; /* segments, since it began */
-    uint8_t send_shift, receive_shift, backoff;
-    bool timestamps, sack;
+    uint32_t cwnd, ssthresh;                /* bytes */
+    uint32_t mss;                           /* payload of a full segment sent */
+    uint32_t receive_mss;                   /* of the largest received */
+    uint32_t path_mtu, advertised_mss;      /* bytes */
+    uint32_t send_window, receive_window;   /* bytes: as the peer tells it, and as we do */
+    uint32_t in_flight;                     /* bytes on their way, as far as is known */
+    uint32_t unacked_segments;              /* sent and not acknowledged */
+    uint32_t sacked, lost, again, not_sent; /* bytes: arrived out of order, taken for lost, sent again, waiting */
+    uint32_t retransmits;                   /* segments, since it began */
+    uint32_t segments_in, segments_out;
+    uint64_t bytes_acked, bytes_received;
+    uint64_t sent_ns, received_ns; /* when anything was, last */
+    uint8_t send_shift, receive_shift, backoff, probes;
+    uint16_t delayed_ack_ms;
+    bool timestamps, sack, window_scale, reordering;
     const char *congestion; /* name of the algorithm */
-    const char *recovery;   /* "open", "recovery" or "loss" */
 };
-void tcp_get_info(const struct tcp_conn *c, struct tcp_info *info);
+void tcp_get_status(const struct tcp_conn *c, struct tcp_status *out);
 
 #endif

@@ -1,7 +1,9 @@
 /* A connection's beginning and end, its deadlines, and what depends on both ends. */
 #include "inet/tcp_conn.h"
 
+#include "inet/path.h"
 #include "inet/tcp_reassembly.h"
+#include "inet/tcp_sack.h"
 
 #define RECEIVE_SHIFT 7u /* for windows up to TCP_RECEIVE_MAX */
 _Static_assert(65535u << RECEIVE_SHIFT >= TCP_RECEIVE_MAX, "the window can be told");
@@ -17,8 +19,24 @@ uint32_t conn_isn(const struct inet *s, const struct inet_flow *flow, uint32_t *
     return (uint32_t)(s->now / 4000) + (uint32_t)h; /* RFC 6528 section 3: 4 µs a tick */
 }
 
-uint16_t conn_mss_of_route(const struct inet *s) {
-    return (uint16_t)(s->config.mtu - 40);
+static uint16_t mss_of_path(const struct tcp_conn *c, bool *fragment) {
+    return (uint16_t)(path_mtu(c->stack, &c->flow.remote, fragment) - TCP_MSS_OVERHEAD);
+}
+
+uint16_t conn_mss_told(const struct tcp_conn *c) {
+    uint16_t most = (uint16_t)(c->stack->config.mtu - TCP_MSS_OVERHEAD);
+    return c->maxseg > 0 && c->maxseg < most ? c->maxseg : most;
+}
+
+void conn_path_changed(struct tcp_conn *c) {
+    bool fragment;
+    uint16_t mss = mss_of_path(c, &fragment), before = c->mss;
+    c->path_epoch = c->stack->path_epoch;
+    c->dont_fragment = c->pmtu_discover && !fragment;
+    if (c->offered < mss) mss = c->offered;
+    if (c->maxseg > 0 && c->maxseg < mss) mss = c->maxseg;
+    c->mss = (uint16_t)(mss - (c->timestamps ? TCP_TIMESTAMP_BYTES : 0));
+    if (c->mss < before) sent_cut(c);
 }
 
 uint32_t conn_clock_ms(const struct tcp_conn *c) {
@@ -44,7 +62,8 @@ static void flight_land(struct tcp_conn *c) {
     c->flight = NO_FLIGHT;
 }
 
-struct tcp_conn *conn_new(struct inet *s, const struct inet_flow *flow, void *user) {
+struct tcp_conn *conn_new(struct inet *s, const struct inet_flow *flow, const struct tcp_settings *settings,
+                          void *user) {
     struct tcp_conn *c = sys_calloc(1, sizeof *c);
     if (!c) return NULL;
     if (hash_insert(&s->tcp_conns, flow, c)) {
@@ -60,21 +79,16 @@ struct tcp_conn *conn_new(struct inet *s, const struct inet_flow *flow, void *us
         c->deadlines[i] = UINT64_MAX;
     c->iss = conn_isn(s, flow, &c->ts_offset);
     c->snd_una = c->snd_nxt = c->snd_end = c->small_end = c->iss;
-    c->send_limit = TCP_SEND_MAX;
     c->receive_limit = TCP_RECEIVE_FIRST;
-    c->receive_max = TCP_RECEIVE_MAX;
     c->receive_shift = RECEIVE_SHIFT;
-    c->mss = TCP_MSS_DEFAULT;
+    c->mss = c->offered = TCP_MSS_DEFAULT;
+    c->dont_fragment = true;
     c->peer_mss = TCP_MSS_DEFAULT;
     c->rto_us = TCP_RTO_INITIAL_NS / 1000;
     c->min_rtt_us = UINT32_MAX;
-    c->quick = TCP_QUICK_ACKS;
-    c->keep_idle_s = 7200;
-    c->keep_interval_s = 75;
-    c->keep_count = 9;
     c->flight = NO_FLIGHT;
-    c->cc.ops = &cc_cubic;
     c->cc.ssthresh = UINT32_MAX;
+    conn_configure(c, settings);
     c->received_ns = c->sent_ns = c->progress_ns = s->now;
     return c;
 }
@@ -89,7 +103,7 @@ static void chunks_clear(struct tcp_conn *c) {
 
 static void listener_leave(struct tcp_conn *c) {
     if (!c->listener) return;
-    if (c->state == TCP_SYN_RECEIVED)
+    if (c->state == TCP_STATE_SYN_RECEIVED)
         c->listener->half_open_count--;
     else
         c->listener->waiting_count--;
@@ -100,13 +114,13 @@ static void listener_leave(struct tcp_conn *c) {
 
 void conn_end(struct tcp_conn *c, int error) {
     struct inet *s = c->stack;
-    if (c->state == TCP_CLOSED) return;
+    if (c->state == TCP_STATE_CLOSED) return;
     listener_leave(c);
     hash_remove(&s->tcp_conns, &c->flow);
     inet_timer_cancel(s, &c->timer);
     chunks_clear(c);
     c->error = error;
-    c->state = TCP_CLOSED;
+    c->state = TCP_STATE_CLOSED;
     if (c->orphan)
         list_push_back(&s->tcp_dead, &c->link);
     else
@@ -140,16 +154,16 @@ uint32_t conn_receive_window(const struct tcp_conn *c) {
 
 void conn_agree(struct tcp_conn *c, const struct tcp_header *syn) {
     const struct tcp_options *o = &syn->options;
-    uint16_t mss = o->mss ? o->mss : TCP_MSS_DEFAULT, most = conn_mss_of_route(c->stack);
-    if (mss < TCP_MSS_MIN) mss = TCP_MSS_MIN;
-    c->mss = mss < most ? mss : most;
-    c->peer_mss = most;
+    c->offered = o->mss ? o->mss : TCP_MSS_DEFAULT;
+    if (c->offered < TCP_MSS_MIN) c->offered = TCP_MSS_MIN;
+    c->peer_mss = conn_mss_told(c);
     c->timestamps = o->has_timestamp;
-    if (c->timestamps) c->mss = (uint16_t)(c->mss - 12);
+    conn_path_changed(c);
     c->ts_recent = o->ts_value;
     c->ts_recent_ns = c->stack->now;
     c->sack = o->sack_permitted;
     c->send_shift = o->window_shift;
+    c->window_scale = o->has_window_shift;
     if (!o->has_window_shift) {
         c->send_shift = c->receive_shift = 0;
         c->receive_max = TCP_RECEIVE_FIRST;
@@ -163,7 +177,7 @@ void conn_agree(struct tcp_conn *c, const struct tcp_header *syn) {
 }
 
 void conn_established(struct tcp_conn *c) {
-    c->state = TCP_ESTABLISHED;
+    c->state = TCP_STATE_ESTABLISHED;
     c->backoff = c->tries = 0;
     c->tune_ns = c->stack->now;
     conn_deadline(c, TCP_TIMER_SEND, UINT64_MAX);
@@ -171,7 +185,7 @@ void conn_established(struct tcp_conn *c) {
 }
 
 void conn_time_wait(struct tcp_conn *c) {
-    c->state = TCP_TIME_WAIT;
+    c->state = TCP_STATE_TIME_WAIT;
     chunks_clear(c);
     conn_deadline(c, TCP_TIMER_SEND, UINT64_MAX);
     conn_deadline(c, TCP_TIMER_LIFE, c->stack->now + TCP_TIME_WAIT_NS);

@@ -12,16 +12,16 @@
 #include "inet/wire_tcp.h"
 
 #define TCP_MSS_DEFAULT      536u /* RFC 9293 section 3.7.1 */
-#define TCP_MSS_MIN          48u  /* a smaller one offered is taken for this: tiny segments cost us, not the peer */
+#define TCP_MSS_OVERHEAD     40u  /* IP and TCP headers without options */
+#define TCP_TIMESTAMP_BYTES  12u
+#define TCP_MSS_MIN          48u /* a smaller one offered is taken for this: tiny segments cost us, not the peer */
 #define TCP_RTO_INITIAL_NS   NS_PER_S
 #define TCP_RTO_MIN_NS       (200 * NS_PER_MS)
 #define TCP_RTO_MAX_NS       (120 * NS_PER_S)
-#define TCP_DELACK_NS        (40 * NS_PER_MS)
 #define TCP_TIME_WAIT_NS     (60 * NS_PER_S)
 #define TCP_FIN_WAIT_2_NS    (60 * NS_PER_S) /* of a connection that nobody owns any more */
 #define TCP_BLOCKED_RETRY_NS (50 * 1000ull)  /* a device without room is tried again after this */
 #define TCP_TRIM_NS          NS_PER_S        /* queues that stay empty give their memory back after this */
-#define TCP_SYN_TRIES        6u
 #define TCP_SYN_ACK_TRIES    5u
 #define TCP_DATA_TRIES       15u
 #define TCP_ORPHAN_TRIES     8u
@@ -59,8 +59,6 @@ struct tcp_sent {
 };
 _Static_assert(sizeof(struct tcp_sent) == 24, "many of them");
 
-enum tcp_recovery { TCP_OPEN, TCP_RECOVERY, TCP_LOSS };
-
 enum tcp_deadline { TCP_TIMER_SEND, TCP_TIMER_DELACK, TCP_TIMER_LIFE, TCP_TIMER_TRIM, TCP_TIMER_COUNT };
 
 /* What TCP_TIMER_SEND waits for. */
@@ -96,14 +94,19 @@ struct tcp_conn {
     uint8_t backoff, tries, probes;
     uint8_t send_shift, receive_shift;
     uint8_t quick, dup_acks, reorder_steps, keep_count;
+    uint8_t syn_count, tos, ttl;
+    uint16_t delayed_ack_ms, maxseg;
+    uint16_t path_epoch; /* the stack's when mss was last found */
+    uint16_t offered;    /* MSS of the peer's SYN */
 
     bool orphan : 1;     /* nobody owns it */
     bool fin_queued : 1; /* a FIN follows the last pushed byte */
     bool fin_sent : 1;
     bool fin_received : 1; /* rcv_nxt is behind it */
     bool ack_now : 1, ack_later : 1;
-    bool sack : 1, timestamps : 1;
-    bool nodelay : 1, more : 1, keepalive : 1;
+    bool sack : 1, timestamps : 1, window_scale : 1;
+    bool nodelay : 1, more : 1, cork : 1, keepalive : 1;
+    bool pmtu_discover : 1, dont_fragment : 1;
     bool interactive : 1; /* it answers what it receives: an ACK may wait for the answer */
     bool limited : 1;     /* the congestion window kept data back */
     bool reordering : 1, probe_sent : 1, probe_again : 1;
@@ -131,7 +134,8 @@ struct tcp_conn {
     /* round trip, recovery, congestion */
     uint32_t srtt_us, rttvar_us, min_rtt_us;
     uint32_t rto_us;
-    uint32_t retransmits;
+    uint32_t retransmits, segments_in, segments_out;
+    uint64_t bytes_acked, bytes_received;
     struct tcp_cc cc;
 
     struct tcp_flight *flight; /* tcp_no_flight: none */
@@ -146,6 +150,7 @@ struct tcp_listener {
     struct inet_socket socket;
     struct inet *stack;
     struct inet_endpoint local;
+    struct tcp_settings settings;
     uint32_t backlog, half_open_count, waiting_count;
     struct list half_open, waiting;
     uint64_t cookies_until_ns; /* until then cookies may come back */
@@ -160,7 +165,8 @@ struct tcp_segment {
 };
 
 /* tcp_conn.c */
-struct tcp_conn *conn_new(struct inet *s, const struct inet_flow *flow, void *user);
+struct tcp_conn *conn_new(struct inet *s, const struct inet_flow *flow, const struct tcp_settings *settings,
+                          void *user);
 /* Leaves the tables and gives all memory but the structure back; error 0: in order. Orphans are freed by conn_reap. */
 void conn_end(struct tcp_conn *c, int error);
 void conn_reap(struct inet *s);
@@ -169,8 +175,12 @@ uint32_t conn_clock_ms(const struct tcp_conn *c);                               
 uint32_t conn_receive_window(const struct tcp_conn *c);
 /* What the two ends have agreed on: called once, with the peer's SYN. */
 void conn_agree(struct tcp_conn *c, const struct tcp_header *syn);
+/* Finds the MSS anew, because the path or the options have changed, and cuts again what was sent in larger pieces. */
+void conn_path_changed(struct tcp_conn *c);
+void conn_configure(struct tcp_conn *c, const struct tcp_settings *settings);
 uint32_t conn_isn(const struct inet *s, const struct inet_flow *flow, uint32_t *ts_offset);
-uint16_t conn_mss_of_route(const struct inet *s);
+/* Largest segment, options included, that the path or the user's option allows. */
+uint16_t conn_mss_told(const struct tcp_conn *c);
 /* Trims the queues that are empty. */
 void conn_trim(struct tcp_conn *c);
 /* Makes sure that there is a flight to write to; false: no memory. */
@@ -179,7 +189,7 @@ static inline uint32_t conn_in_flight(const struct tcp_conn *c) {
     return c->snd_nxt - c->snd_una - c->flight->sacked_bytes - (c->flight->lost_bytes - c->flight->again_bytes);
 }
 static inline bool conn_synchronized(const struct tcp_conn *c) {
-    return c->state >= TCP_ESTABLISHED;
+    return c->state >= TCP_STATE_ESTABLISHED;
 }
 void conn_established(struct tcp_conn *c);
 void conn_time_wait(struct tcp_conn *c);

@@ -2,6 +2,7 @@
 #include "inet/tcp_input.h"
 
 #include "inet/ip4.h"
+#include "inet/path.h"
 #include "inet/tcp_listen.h"
 #include "inet/tcp_reassembly.h"
 #include "inet/tcp_recovery.h"
@@ -101,7 +102,7 @@ static bool syn_sent_input(struct tcp_conn *c, const struct packet *p, const str
     }
     conn_agree(c, &g->h);
     if (!acks) { /* both have begun at once */
-        c->state = TCP_SYN_RECEIVED;
+        c->state = TCP_STATE_SYN_RECEIVED;
         tcp_send_syn(c);
         tcp_arm_send(c);
         return false;
@@ -130,7 +131,7 @@ static bool sequence_check(struct tcp_conn *c, const struct tcp_segment *g) {
         c->ack_now = true;
         return false;
     }
-    if (c->state == TCP_SYN_RECEIVED && (g->h.flags & TCP_SYN) && !rst && g->seq == c->irs) {
+    if (c->state == TCP_STATE_SYN_RECEIVED && (g->h.flags & TCP_SYN) && !rst && g->seq == c->irs) {
         if (g->h.flags & TCP_ACK) return true; /* the answer to our own SYN, where both began at once */
         tcp_send_syn(c);                       /* ours was lost */
         return false;
@@ -147,9 +148,9 @@ static bool sequence_check(struct tcp_conn *c, const struct tcp_segment *g) {
     }
     if (rst) { /* RFC 5961 section 3.2 */
         if (g->seq == c->rcv_nxt) {
-            int error = c->state == TCP_SYN_RECEIVED ? -ECONNREFUSED : -ECONNRESET;
+            int error = c->state == TCP_STATE_SYN_RECEIVED ? -ECONNREFUSED : -ECONNRESET;
             inet_count(c->stack, tcp_resets_in);
-            conn_end(c, c->state == TCP_TIME_WAIT ? 0 : error);
+            conn_end(c, c->state == TCP_STATE_TIME_WAIT ? 0 : error);
         } else {
             inet_count(c->stack, tcp_bad_reset);
             challenge(c);
@@ -200,14 +201,14 @@ static void window_note(struct tcp_conn *c, const struct tcp_segment *g) {
 /* Our FIN has arrived. */
 static void fin_acked(struct tcp_conn *c) {
     switch (c->state) {
-    case TCP_FIN_WAIT_1:
-        c->state = TCP_FIN_WAIT_2;
+    case TCP_STATE_FIN_WAIT_1:
+        c->state = TCP_STATE_FIN_WAIT_2;
         if (c->orphan) conn_deadline(c, TCP_TIMER_LIFE, c->stack->now + TCP_FIN_WAIT_2_NS);
         break;
-    case TCP_CLOSING:
+    case TCP_STATE_CLOSING:
         conn_time_wait(c);
         break;
-    case TCP_LAST_ACK:
+    case TCP_STATE_LAST_ACK:
         conn_end(c, 0);
         break;
     default:
@@ -222,7 +223,7 @@ static bool ack_input(struct tcp_conn *c, const struct packet *p, const struct t
         inet_count(c->stack, tcp_unacceptable);
         return false;
     }
-    if (c->state == TCP_SYN_RECEIVED) {
+    if (c->state == TCP_STATE_SYN_RECEIVED) {
         if (ack != c->snd_nxt) {
             tcp_refuse(c->stack, p, g);
             return false;
@@ -247,11 +248,13 @@ static bool ack_input(struct tcp_conn *c, const struct packet *p, const struct t
     bool news = ack != c->snd_una || duplicate || g->h.options.sack_count > 0;
     window_note(c, g);
     if (news && c->flight->sent.count > 0) {
+        uint32_t before = c->snd_una;
         recovery_ack(c, g, duplicate);
+        c->bytes_acked += c->snd_una - before;
         chunks_acked(c);
         if (c->fin_sent && c->snd_una == c->snd_nxt) fin_acked(c);
     }
-    return c->state != TCP_CLOSED;
+    return c->state != TCP_STATE_CLOSED;
 }
 
 /* Leaves of the payload what is new and in the window. */
@@ -285,9 +288,10 @@ static void ack_schedule(struct tcp_conn *c, const struct tcp_segment *g) {
     if (c->gap_count > 0 || c->rcv_nxt - c->last_ack > c->peer_mss || (c->quick > 0 && !c->interactive))
         c->ack_now = true;
     if (c->quick > 0) c->quick--;
+    if (c->delayed_ack_ms == 0) c->ack_now = true;
     if (c->ack_now || c->ack_later) return;
     c->ack_later = true;
-    conn_deadline(c, TCP_TIMER_DELACK, c->stack->now + TCP_DELACK_NS);
+    conn_deadline(c, TCP_TIMER_DELACK, c->stack->now + c->delayed_ack_ms * NS_PER_MS);
 }
 
 /* The window grows with what is popped in a round trip, so that it never is what limits the peer. */
@@ -309,13 +313,13 @@ static void receive_tune(struct tcp_conn *c) {
 static void fin_input(struct tcp_conn *c) {
     c->ack_now = true;
     switch (c->state) {
-    case TCP_ESTABLISHED:
-        c->state = TCP_CLOSE_WAIT;
+    case TCP_STATE_ESTABLISHED:
+        c->state = TCP_STATE_CLOSE_WAIT;
         break;
-    case TCP_FIN_WAIT_1:
-        c->state = TCP_CLOSING;
+    case TCP_STATE_FIN_WAIT_1:
+        c->state = TCP_STATE_CLOSING;
         break;
-    case TCP_FIN_WAIT_2:
+    case TCP_STATE_FIN_WAIT_2:
         conn_time_wait(c);
         break;
     default:
@@ -326,7 +330,7 @@ static void fin_input(struct tcp_conn *c) {
 /* Steps 7 and 8. */
 static void text_input(struct tcp_conn *c, struct packet *p, struct tcp_segment *g) {
     if (g->len == 0 && !g->fin) return;
-    if (c->state == TCP_TIME_WAIT) { /* the peer has not heard our last ACK */
+    if (c->state == TCP_STATE_TIME_WAIT) { /* the peer has not heard our last ACK */
         c->ack_now = true;
         conn_deadline(c, TCP_TIMER_LIFE, c->stack->now + TCP_TIME_WAIT_NS);
         return;
@@ -344,7 +348,9 @@ static void text_input(struct tcp_conn *c, struct packet *p, struct tcp_segment 
     trim(c, p, g);
     if (g->len == 0 && !g->fin) return;
     bool gaps = c->gap_count > 0;
+    uint32_t before = c->rcv_nxt;
     bool moved = reassembly_add(c, p, g);
+    c->bytes_received += c->rcv_nxt - before - c->fin_received;
     if (gaps || !moved) c->ack_now = true;
     ack_schedule(c, g);
     receive_tune(c);
@@ -354,7 +360,7 @@ static void text_input(struct tcp_conn *c, struct packet *p, struct tcp_segment 
 
 /* RFC 6191 section 2: a SYN that can only be a new connection takes the place of one in TIME_WAIT. */
 static bool time_wait_reused(struct tcp_conn *c, const struct tcp_segment *g) {
-    if (c->state != TCP_TIME_WAIT || (g->h.flags & (TCP_SYN | TCP_RST | TCP_ACK)) != TCP_SYN) return false;
+    if (c->state != TCP_STATE_TIME_WAIT || (g->h.flags & (TCP_SYN | TCP_RST | TCP_ACK)) != TCP_SYN) return false;
     bool newer = c->timestamps && g->h.options.has_timestamp ? seq_lt(c->ts_recent, g->h.options.ts_value)
                                                              : seq_lt(c->rcv_nxt, g->seq);
     if (newer) conn_end(c, 0);
@@ -364,7 +370,8 @@ static bool time_wait_reused(struct tcp_conn *c, const struct tcp_segment *g) {
 static void conn_input(struct tcp_conn *c, struct packet *p, struct tcp_segment *g) {
     c->received_ns = c->stack->now;
     c->probes = 0;
-    if (c->state == TCP_SYN_SENT) {
+    c->segments_in++;
+    if (c->state == TCP_STATE_SYN_SENT) {
         if (!syn_sent_input(c, p, g)) return;
         g->seq++; /* what follows the SYN */
     } else {
@@ -375,7 +382,7 @@ static void conn_input(struct tcp_conn *c, struct packet *p, struct tcp_segment 
     }
     text_input(c, p, g);
 out:
-    if (c->state != TCP_CLOSED) tcp_output(c);
+    if (c->state != TCP_STATE_CLOSED) tcp_output(c);
 }
 
 void tcp_input(struct inet *s, struct packet *p) {
@@ -395,12 +402,24 @@ void tcp_input(struct inet *s, struct packet *p) {
     conn_reap(s);
 }
 
-bool tcp_icmp_error(struct inet *s, const struct inet_flow *flow, uint32_t seq, int error) {
+/* The connection an ICMP error speaks of. RFC 5927 section 4.1: only who sees our segments knows what is in flight. */
+static struct tcp_conn *conn_in_error(const struct inet *s, const struct inet_flow *flow, uint32_t seq) {
     struct tcp_conn *c = hash_find(&s->tcp_conns, flow);
-    /* RFC 5927 section 4.1: only who sees our segments knows what is in flight. */
-    if (!c || seq_lt(seq, c->snd_una) || !seq_lt(seq, c->snd_nxt)) return false;
+    return !c || seq_lt(seq, c->snd_una) || !seq_lt(seq, c->snd_nxt) ? NULL : c;
+}
+
+bool tcp_too_big(struct inet *s, const struct inet_flow *flow, uint32_t seq, uint16_t mtu, uint16_t packet_bytes) {
+    struct tcp_conn *c = conn_in_error(s, flow, seq);
+    if (!c) return false;
+    if (c->pmtu_discover && path_learn(s, &flow->remote, mtu, packet_bytes)) tcp_output(c);
+    return true;
+}
+
+bool tcp_icmp_error(struct inet *s, const struct inet_flow *flow, uint32_t seq, int error) {
+    struct tcp_conn *c = conn_in_error(s, flow, seq);
+    if (!c) return false;
     /* Section 5.2: an established connection survives; its timers find out. */
-    if (c->state == TCP_SYN_SENT && error != -EMSGSIZE) {
+    if (c->state == TCP_STATE_SYN_SENT) {
         conn_end(c, error);
         conn_reap(s);
     }

@@ -11,6 +11,8 @@ void tcp_fini(struct inet *s);
 
 void tcp_input(struct inet *s, struct packet *p);
 
+/* A router could not forward a packet of that many bytes; see path_learn. Whether it was of a live connection. */
+bool tcp_too_big(struct inet *s, const struct inet_flow *flow, uint32_t seq, uint16_t mtu, uint16_t packet_bytes);
 /* An ICMP error names a flow of ours, and a sequence number: `error` is a negative errno. Whether it was believed. */
 bool tcp_icmp_error(struct inet *s, const struct inet_flow *flow, uint32_t seq, int error);
 

@@ -20,7 +20,7 @@ struct tcp_listener *listener_find(const struct inet *s, const struct inet_addr 
 }
 
 int tcp_listen(struct inet *s, struct tcp_listener **out, const struct inet_endpoint *local, uint32_t backlog,
-               void *user) {
+               const struct tcp_settings *settings, void *user) {
     if (local->port == 0) return -EINVAL;
     bool any = inet_addr_is_any(&local->addr);
     if (!any && !(inet_addr_is_ip4(&local->addr) && route_is_own(s, inet_addr_to_ip4(&local->addr))))
@@ -36,11 +36,16 @@ int tcp_listen(struct inet *s, struct tcp_listener **out, const struct inet_endp
     socket_init(&l->socket, INET_TCP_LISTENER, user);
     l->stack = s;
     l->local = *local;
+    l->settings = settings ? *settings : tcp_settings_default;
     l->backlog = backlog == 0 ? 1 : backlog < TCP_HALF_OPEN_MAX ? backlog : TCP_HALF_OPEN_MAX;
     list_init(&l->half_open);
     list_init(&l->waiting);
     *out = l;
     return 0;
+}
+
+void tcp_listener_configure(struct tcp_listener *l, const struct tcp_settings *settings) {
+    l->settings = *settings;
 }
 
 void listener_free(struct tcp_listener *l) {
@@ -97,12 +102,12 @@ bool listener_establish(struct tcp_conn *c) {
 
 /* A connection of the listener's, half open; NULL: no memory. */
 static struct tcp_conn *half_open(struct tcp_listener *l, const struct inet_flow *flow, const struct tcp_header *syn) {
-    struct tcp_conn *c = conn_new(l->stack, flow, NULL);
+    struct tcp_conn *c = conn_new(l->stack, flow, &l->settings, NULL);
     if (!c) {
         inet_count(l->stack, no_memory);
         return NULL;
     }
-    c->state = TCP_SYN_RECEIVED;
+    c->state = TCP_STATE_SYN_RECEIVED;
     c->orphan = true; /* until it is accepted */
     c->listener = l;
     list_push_back(&l->half_open, &c->link);

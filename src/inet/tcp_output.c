@@ -36,7 +36,9 @@ static uint32_t gather(const struct tcp_conn *c, struct out *o, uint32_t seq, ui
     return done;
 }
 
-static int ip_output(struct inet *s, struct out *o, const struct inet_flow *flow, struct tcp_header *h) {
+/* c: NULL for what belongs to no connection. */
+static int ip_output(struct inet *s, struct out *o, const struct inet_flow *flow, struct tcp_header *h,
+                     const struct tcp_conn *c) {
     h->from_port = flow->local_port;
     h->to_port = flow->remote_port;
     h->header_bytes = (uint8_t)(TCP_HEADER_BYTES + tcp_options_bytes(&h->options));
@@ -45,8 +47,9 @@ static int ip_output(struct inet *s, struct out *o, const struct inet_flow *flow
         .from = inet_addr_to_ip4(&flow->local),
         .to = inet_addr_to_ip4(&flow->remote),
         .protocol = IP_TCP,
-        .ttl = IP4_TTL,
-        .dont_fragment = true,
+        .tos = c ? c->tos : 0,
+        .ttl = c ? c->ttl : IP4_TTL,
+        .dont_fragment = !c || c->dont_fragment,
         .has_checksum = true,
         .checksum_offset = TCP_CHECKSUM_OFFSET,
     };
@@ -71,17 +74,18 @@ static bool segment_output(struct tcp_conn *c, struct out *o, uint32_t seq, uint
         h.options.ts_echo = c->ts_recent;
     }
     /* A segment that has no room for SACK blocks leaves the ACK with them to an empty one. */
-    uint32_t used = o->frame.bytes + (c->timestamps ? 12 : 0) + SACK_LEAST_BYTES;
-    bool room = used <= conn_mss_of_route(c->stack), told_later = c->gap_count > 0 && !room;
+    uint32_t used = o->frame.bytes + SACK_LEAST_BYTES;
+    bool room = used <= c->mss, told_later = c->gap_count > 0 && !room;
     if (sack && c->sack && room) {
         reassembly_sack(c, &h.options);
-        uint32_t fit = (conn_mss_of_route(c->stack) - used) / 8 + 1;
+        uint32_t fit = (c->mss - used) / 8 + 1;
         if (h.options.sack_count > fit) h.options.sack_count = (uint8_t)fit;
     }
-    if (ip_output(c->stack, o, &c->flow, &h) == -EAGAIN) {
+    if (ip_output(c->stack, o, &c->flow, &h, c) == -EAGAIN) {
         blocked(c);
         return false;
     }
+    c->segments_out++;
     c->rcv_adv = seq_max(c->rcv_adv, c->rcv_nxt + ((uint32_t)h.window << c->receive_shift));
     c->last_ack = c->rcv_nxt;
     if (told_later && c->ack_now) return true;
@@ -109,7 +113,7 @@ void tcp_send_reset(struct tcp_conn *c) {
 }
 
 void tcp_send_syn(struct tcp_conn *c) {
-    bool answer = c->state == TCP_SYN_RECEIVED;
+    bool answer = c->state == TCP_STATE_SYN_RECEIVED;
     struct out o;
     struct tcp_header h = {
         .seq = c->iss,
@@ -118,7 +122,7 @@ void tcp_send_syn(struct tcp_conn *c) {
         .window = (uint16_t)(c->receive_limit < 65535 ? c->receive_limit : 65535), /* never scaled */
         .options =
             {
-                .mss = conn_mss_of_route(c->stack),
+                .mss = conn_mss_told(c),
                 .has_window_shift = !answer || c->receive_shift > 0,
                 .window_shift = c->receive_shift,
                 .sack_permitted = !answer || c->sack,
@@ -129,7 +133,7 @@ void tcp_send_syn(struct tcp_conn *c) {
     };
     out_init(&o);
     /* Refused by the device, it is lost as on the wire: its timer runs. */
-    if (ip_output(c->stack, &o, &c->flow, &h) == 0 && answer) c->rcv_adv = c->rcv_nxt + h.window;
+    if (ip_output(c->stack, &o, &c->flow, &h, c) == 0 && answer) c->rcv_adv = c->rcv_nxt + h.window;
     c->snd_nxt = c->iss + 1;
     c->snd_end = c->snd_nxt;
     c->sent_ns = c->stack->now;
@@ -147,7 +151,7 @@ void tcp_refuse(struct inet *s, const struct packet *p, const struct tcp_segment
     if (g->h.flags & TCP_RST) return;
     out_init(&o);
     inet_count(s, tcp_resets_out);
-    if (ip_output(s, &o, &flow, &h)) inet_count(s, transmit_dropped);
+    if (ip_output(s, &o, &flow, &h, NULL)) inet_count(s, transmit_dropped);
 }
 
 void tcp_answer_syn(struct inet *s, const struct packet *p, const struct tcp_segment *g, uint32_t iss) {
@@ -158,10 +162,10 @@ void tcp_answer_syn(struct inet *s, const struct packet *p, const struct tcp_seg
         .ack = g->seq + 1,
         .flags = TCP_SYN | TCP_ACK,
         .window = TCP_RECEIVE_FIRST,
-        .options = {.mss = conn_mss_of_route(s)},
+        .options = {.mss = (uint16_t)(s->config.mtu - TCP_MSS_OVERHEAD)},
     };
     out_init(&o);
-    if (ip_output(s, &o, &flow, &h)) inet_count(s, transmit_dropped);
+    if (ip_output(s, &o, &flow, &h, NULL)) inet_count(s, transmit_dropped);
 }
 
 /* The segment at `position` of those that were sent. */
@@ -233,7 +237,7 @@ static bool next_segment(const struct tcp_conn *c, uint32_t *len, bool *fin) {
     if (*len == c->mss) return true;
     if (*len < unsent) return *len >= c->max_wnd / 2; /* silly window avoidance: RFC 9293 section 3.8.6.2.1 */
     if (c->fin_queued) return true;
-    return !c->more && (c->nodelay || !seq_lt(c->snd_una, c->small_end));
+    return !c->more && !c->cork && (c->nodelay || !seq_lt(c->snd_una, c->small_end));
 }
 
 bool tcp_send_one(struct tcp_conn *c) {
@@ -286,12 +290,13 @@ static void restart_after_idle(struct tcp_conn *c) {
 }
 
 void tcp_output(struct tcp_conn *c) {
-    if (conn_synchronized(c) && c->state != TCP_TIME_WAIT) {
+    if (conn_synchronized(c) && c->state != TCP_STATE_TIME_WAIT) {
         uint32_t before = c->snd_nxt;
+        if (c->path_epoch != c->stack->path_epoch) conn_path_changed(c);
         restart_after_idle(c);
         if (!send_lost(c) || !send_unsent(c)) return; /* tried again soon */
         bool waits = c->deadlines[TCP_TIMER_SEND] != UINT64_MAX && c->send_timer != TCP_SEND_PROBE;
         if (!waits || (before != c->snd_nxt && c->send_timer == TCP_SEND_PERSIST)) tcp_arm_send(c);
     }
-    if (c->ack_now && c->state != TCP_CLOSED) tcp_send_ack(c);
+    if (c->ack_now && c->state != TCP_STATE_CLOSED) tcp_send_ack(c);
 }

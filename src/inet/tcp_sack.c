@@ -182,6 +182,50 @@ void sent_unmark_lost(struct tcp_conn *c) {
     c->flight->lost_bytes = c->flight->again_bytes = 0;
 }
 
+/* Adds e in pieces; false: no memory. */
+static bool cut_one(const struct tcp_conn *c, struct queue *to, const struct tcp_sent *e) {
+    uint32_t fin = (e->flags & TCP_SENT_FIN) != 0, payload = e->len - fin, at = 0;
+    do {
+        struct tcp_sent *piece = queue_add(to, sizeof *piece, TCP_QUEUE_MAX);
+        if (!piece) return false;
+        uint32_t n = payload - at < c->mss ? payload - at : c->mss;
+        bool last = at + n == payload;
+        *piece = *e;
+        piece->seq = e->seq + at;
+        piece->len = (n + (last ? fin : 0)) & 0xffffff;
+        if (!last) piece->flags &= (uint8_t)~TCP_SENT_FIN;
+        at += n;
+    } while (at < payload);
+    return true;
+}
+
+static bool too_large(const struct tcp_conn *c, const struct tcp_sent *e) {
+    return e->len > c->mss + ((e->flags & TCP_SENT_FIN) != 0);
+}
+
+void sent_cut(struct tcp_conn *c) {
+    struct queue pieces = {.base = NULL};
+    uint32_t at = c->flight->sent.first;
+    while (at != sent_end(c) && !too_large(c, sent_at(c, at)))
+        at++;
+    if (at == sent_end(c)) return;
+    for (at = c->flight->sent.first; at != sent_end(c); at++)
+        if (!cut_one(c, &pieces, sent_at(c, at))) {
+            queue_free(&pieces);
+            return;
+        }
+    queue_free(&c->flight->sent);
+    c->flight->sent = pieces;
+    c->flight->oldest = c->flight->newest = TCP_SENT_NONE;
+    c->flight->lost_bytes = c->flight->again_bytes = 0;
+    for (at = 0; at != sent_end(c); at++) {
+        struct tcp_sent *e = sent_at(c, at);
+        if (e->flags & TCP_SENT_SACKED) continue;
+        e->flags = (uint8_t)((e->flags & ~TCP_SENT_AGAIN) | TCP_SENT_LOST);
+        c->flight->lost_bytes += e->len;
+    }
+}
+
 uint32_t sent_first_lost(const struct tcp_conn *c) {
     if (c->flight->lost_bytes == c->flight->again_bytes) return TCP_SENT_NONE;
     for (uint32_t at = c->flight->sent.first; at != sent_end(c); at++)

@@ -37,6 +37,8 @@ void sent_mark_lost(struct tcp_conn *c, uint32_t position);
 void sent_mark_all_lost(struct tcp_conn *c);
 /* It was not lost after all. */
 void sent_unmark_lost(struct tcp_conn *c);
+/* Cuts what is larger than the MSS now is; all that has not arrived is to be sent again. Without memory: nothing. */
+void sent_cut(struct tcp_conn *c);
 /* The first segment to send again; TCP_SENT_NONE: there is none. */
 uint32_t sent_first_lost(const struct tcp_conn *c);
 

@@ -1,6 +1,8 @@
 /* The calls on a connection. */
+#include "inet/path.h"
 #include "inet/route.h"
 #include "inet/tcp_listen.h"
+#include "inet/tcp_reassembly.h"
 #include "inet/tcp_recovery.h"
 
 static int flow_choose(struct inet *s, struct inet_flow *flow) {
@@ -15,7 +17,7 @@ static int flow_choose(struct inet *s, struct inet_flow *flow) {
 }
 
 int tcp_connect(struct inet *s, struct tcp_conn **out, const struct inet_endpoint *remote,
-                const struct inet_endpoint *local, void *user, uint64_t now) {
+                const struct inet_endpoint *local, const struct tcp_settings *settings, void *user, uint64_t now) {
     s->now = now;
     if (!inet_addr_is_ip4(&remote->addr) || remote->port == 0) return -EINVAL;
     struct route r = route_find(s, inet_addr_to_ip4(&remote->addr));
@@ -29,9 +31,9 @@ int tcp_connect(struct inet *s, struct tcp_conn **out, const struct inet_endpoin
     }
     int error = flow_choose(s, &flow);
     if (error) return error;
-    struct tcp_conn *c = conn_new(s, &flow, user);
+    struct tcp_conn *c = conn_new(s, &flow, settings ? settings : &tcp_settings_default, user);
     if (!c) return -ENOMEM;
-    c->state = TCP_SYN_SENT;
+    c->state = TCP_STATE_SYN_SENT;
     tcp_send_syn(c);
     tcp_arm_send(c);
     *out = c;
@@ -49,8 +51,8 @@ uint32_t tcp_unacked(const struct tcp_conn *c) {
 int tcp_push(struct tcp_conn *c, const struct inet_segment *data, bool more, uint64_t now) {
     c->stack->now = now;
     if (c->error) return c->error;
-    if (c->state == TCP_SYN_SENT || c->state == TCP_SYN_RECEIVED) return -ENOTCONN;
-    if (c->fin_queued || (c->state != TCP_ESTABLISHED && c->state != TCP_CLOSE_WAIT)) return -EPIPE;
+    if (c->state == TCP_STATE_SYN_SENT || c->state == TCP_STATE_SYN_RECEIVED) return -ENOTCONN;
+    if (c->fin_queued || (c->state != TCP_STATE_ESTABLISHED && c->state != TCP_STATE_CLOSE_WAIT)) return -EPIPE;
     if (data->len == 0) return 0;
     uint32_t waiting = tcp_unacked(c);
     /* One push is always taken where nothing waits, so that a limit cannot stop the stream for good. */
@@ -74,7 +76,8 @@ int tcp_push(struct tcp_conn *c, const struct inet_segment *data, bool more, uin
 /* The window that the peer knows has become small against what there is: it is told (RFC 1122 section 4.2.3.3). */
 static void window_update(struct tcp_conn *c) {
     uint32_t told = seq_lt(c->rcv_nxt, c->rcv_adv) ? c->rcv_adv - c->rcv_nxt : 0;
-    if (c->state != TCP_ESTABLISHED && c->state != TCP_FIN_WAIT_1 && c->state != TCP_FIN_WAIT_2) return;
+    if (c->state != TCP_STATE_ESTABLISHED && c->state != TCP_STATE_FIN_WAIT_1 && c->state != TCP_STATE_FIN_WAIT_2)
+        return;
     if (told > c->receive_limit / 2) return;
     uint32_t window = conn_receive_window(c);
     if (window == told || window / 2 < told) return;
@@ -86,7 +89,8 @@ int tcp_pop(struct tcp_conn *c, struct inet_slice *out, uint32_t limit, uint64_t
     c->stack->now = now;
     if (c->slices.count == 0) {
         if (c->error) return c->error;
-        if (!c->fin_received && c->state != TCP_CLOSED) return c->state < TCP_ESTABLISHED ? -ENOTCONN : -EAGAIN;
+        if (!c->fin_received && c->state != TCP_STATE_CLOSED)
+            return c->state < TCP_STATE_ESTABLISHED ? -ENOTCONN : -EAGAIN;
         *out = (struct inet_slice){NULL, 0};
         return 0;
     }
@@ -102,14 +106,33 @@ int tcp_pop(struct tcp_conn *c, struct inet_slice *out, uint32_t limit, uint64_t
     }
     c->received -= out->len;
     window_update(c);
-    if (c->slices.count == 0 && c->state != TCP_CLOSED) conn_deadline(c, TCP_TIMER_TRIM, now + TCP_TRIM_NS);
+    if (c->slices.count == 0 && c->state != TCP_STATE_CLOSED) conn_deadline(c, TCP_TIMER_TRIM, now + TCP_TRIM_NS);
     return 0;
+}
+
+int tcp_peek(const struct tcp_conn *c, uint32_t offset, struct inet_segment *out) {
+    for (uint32_t i = 0; i < c->slices.count; i++) {
+        const struct inet_slice *slice = queue_at(&c->slices, sizeof *slice, c->slices.first + i);
+        if (offset < slice->len) {
+            *out = (struct inet_segment){(const uint8_t *)slice->base + offset, slice->len - offset};
+            return 0;
+        }
+        offset -= slice->len;
+    }
+    return -EAGAIN;
+}
+
+uint32_t tcp_available(const struct tcp_conn *c) {
+    uint32_t bytes = c->received;
+    for (uint32_t i = 0; i < c->gap_count; i++)
+        bytes -= c->gaps[i].len; /* not in order yet */
+    return bytes;
 }
 
 int tcp_shutdown(struct tcp_conn *c, uint64_t now) {
     c->stack->now = now;
-    if (c->state != TCP_ESTABLISHED && c->state != TCP_CLOSE_WAIT) return c->fin_queued ? 0 : -ENOTCONN;
-    c->state = c->state == TCP_ESTABLISHED ? TCP_FIN_WAIT_1 : TCP_LAST_ACK;
+    if (c->state != TCP_STATE_ESTABLISHED && c->state != TCP_STATE_CLOSE_WAIT) return c->fin_queued ? 0 : -ENOTCONN;
+    c->state = c->state == TCP_STATE_ESTABLISHED ? TCP_STATE_FIN_WAIT_1 : TCP_STATE_LAST_ACK;
     c->fin_queued = true;
     c->more = false;
     tcp_output(c);
@@ -121,10 +144,10 @@ void tcp_abort(struct tcp_conn *c, uint64_t now) {
     s->now = now;
     c->orphan = true;
     socket_forget(&c->socket);
-    if (c->state == TCP_CLOSED) {
+    if (c->state == TCP_STATE_CLOSED) {
         list_push_back(&s->tcp_dead, &c->link);
     } else {
-        if (c->state != TCP_SYN_SENT && c->state != TCP_TIME_WAIT) tcp_send_reset(c);
+        if (c->state != TCP_STATE_SYN_SENT && c->state != TCP_STATE_TIME_WAIT) tcp_send_reset(c);
         conn_end(c, -ECONNABORTED);
     }
     conn_reap(s);
@@ -132,7 +155,7 @@ void tcp_abort(struct tcp_conn *c, uint64_t now) {
 
 void tcp_close(struct tcp_conn *c, uint64_t now) {
     /* Data that nobody is going to read: the peer must not think it was read. */
-    if (c->state < TCP_ESTABLISHED || c->slices.count > 0 || c->gap_count > 0) {
+    if (c->state < TCP_STATE_ESTABLISHED || c->slices.count > 0 || c->gap_count > 0) {
         tcp_abort(c, now);
         return;
     }
@@ -140,7 +163,7 @@ void tcp_close(struct tcp_conn *c, uint64_t now) {
     socket_forget(&c->socket);
     c->keepalive = false;
     tcp_shutdown(c, now);
-    if (c->state == TCP_FIN_WAIT_2) conn_deadline(c, TCP_TIMER_LIFE, now + TCP_FIN_WAIT_2_NS);
+    if (c->state == TCP_STATE_FIN_WAIT_2) conn_deadline(c, TCP_TIMER_LIFE, now + TCP_FIN_WAIT_2_NS);
     conn_reap(c->stack);
 }
 
@@ -152,67 +175,11 @@ struct inet_endpoint tcp_remote(const struct tcp_conn *c) {
     return (struct inet_endpoint){c->flow.remote, c->flow.remote_port};
 }
 
-static bool option_in_range(enum tcp_option option, uint32_t value) {
-    static const struct {
-        uint32_t least, most;
-    } ranges[] = {
-        [TCP_OPTION_NODELAY] = {0, 1},
-        [TCP_OPTION_KEEPALIVE] = {0, 1},
-        [TCP_OPTION_KEEP_IDLE_S] = {1, 32767},
-        [TCP_OPTION_KEEP_INTERVAL_S] = {1, 32767},
-        [TCP_OPTION_KEEP_COUNT] = {1, 127},
-        [TCP_OPTION_USER_TIMEOUT_MS] = {0, UINT32_MAX},
-        [TCP_OPTION_SEND_LIMIT] = {1, INT32_MAX / 2},
-        [TCP_OPTION_RECEIVE_LIMIT] = {1, TCP_RECEIVE_MAX},
-    };
-    return option < sizeof ranges / sizeof *ranges && value >= ranges[option].least && value <= ranges[option].most;
-}
-
-int tcp_set_option(struct tcp_conn *c, enum tcp_option option, uint32_t value) {
-    if (!option_in_range(option, value)) return -EINVAL;
-    switch (option) {
-    case TCP_OPTION_NODELAY:
-        c->nodelay = value;
-        break;
-    case TCP_OPTION_KEEPALIVE:
-        c->keepalive = value;
-        break;
-    case TCP_OPTION_KEEP_IDLE_S:
-        c->keep_idle_s = (uint16_t)value;
-        break;
-    case TCP_OPTION_KEEP_INTERVAL_S:
-        c->keep_interval_s = (uint16_t)value;
-        break;
-    case TCP_OPTION_KEEP_COUNT:
-        c->keep_count = (uint8_t)value;
-        break;
-    case TCP_OPTION_USER_TIMEOUT_MS:
-        c->user_timeout_ms = value;
-        break;
-    case TCP_OPTION_SEND_LIMIT:
-        c->send_limit = value;
-        break;
-    case TCP_OPTION_RECEIVE_LIMIT:
-        c->receive_max = value;
-        if (c->receive_limit > value) c->receive_limit = value;
-        break;
-    }
-    if (c->keepalive && conn_synchronized(c) && c->state != TCP_TIME_WAIT)
-        conn_deadline(c, TCP_TIMER_LIFE, c->received_ns + c->keep_idle_s * NS_PER_S);
-    return 0;
-}
-
-int tcp_set_congestion(struct tcp_conn *c, const char *name) {
-    const struct tcp_cc_ops *ops = tcp_cc_find(name);
-    if (!ops) return -ENOENT;
-    c->cc = (struct tcp_cc){.ops = ops, .cwnd = c->cc.cwnd, .ssthresh = c->cc.ssthresh};
-    return 0;
-}
-
-void tcp_get_info(const struct tcp_conn *c, struct tcp_info *info) {
-    static const char *const recoveries[] = {"open", "recovery", "loss"};
-    *info = (struct tcp_info){
+void tcp_get_status(const struct tcp_conn *c, struct tcp_status *out) {
+    bool fragment;
+    *out = (struct tcp_status){
         .state = c->state,
+        .recovery = c->recovery,
         .srtt_us = c->srtt_us,
         .rttvar_us = c->rttvar_us,
         .rto_us = c->rto_us,
@@ -220,16 +187,33 @@ void tcp_get_info(const struct tcp_conn *c, struct tcp_info *info) {
         .cwnd = c->cc.cwnd,
         .ssthresh = c->cc.ssthresh,
         .mss = c->mss,
+        .receive_mss = c->peer_mss,
+        .path_mtu = path_mtu(c->stack, &c->flow.remote, &fragment),
+        .advertised_mss = conn_mss_told(c),
         .send_window = c->snd_wnd,
         .receive_window = conn_receive_window(c),
         .in_flight = conn_in_flight(c),
+        .unacked_segments = c->flight->sent.count,
+        .sacked = c->flight->sacked_bytes,
+        .lost = c->flight->lost_bytes,
+        .again = c->flight->again_bytes,
+        .not_sent = seq_lt(c->snd_nxt, c->snd_end) ? c->snd_end - c->snd_nxt : 0,
         .retransmits = c->retransmits,
+        .segments_in = c->segments_in,
+        .segments_out = c->segments_out,
+        .bytes_acked = c->bytes_acked,
+        .bytes_received = c->bytes_received,
+        .sent_ns = c->sent_ns,
+        .received_ns = c->received_ns,
         .send_shift = c->send_shift,
         .receive_shift = c->receive_shift,
         .backoff = c->backoff,
+        .probes = c->probes,
+        .delayed_ack_ms = c->delayed_ack_ms,
         .timestamps = c->timestamps,
+        .window_scale = c->window_scale,
         .sack = c->sack,
+        .reordering = c->reordering,
         .congestion = c->cc.ops->name,
-        .recovery = recoveries[c->recovery],
     };
 }

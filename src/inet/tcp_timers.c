@@ -55,10 +55,10 @@ static bool gives_up(const struct tcp_conn *c, uint32_t tries) {
 }
 
 static void retransmission_fire(struct tcp_conn *c) {
-    uint32_t tries = c->state == TCP_SYN_SENT       ? TCP_SYN_TRIES
-                     : c->state == TCP_SYN_RECEIVED ? TCP_SYN_ACK_TRIES
-                     : c->orphan                    ? TCP_ORPHAN_TRIES
-                                                    : TCP_DATA_TRIES;
+    uint32_t tries = c->state == TCP_STATE_SYN_SENT       ? c->syn_count
+                     : c->state == TCP_STATE_SYN_RECEIVED ? TCP_SYN_ACK_TRIES
+                     : c->orphan                          ? TCP_ORPHAN_TRIES
+                                                          : TCP_DATA_TRIES;
     if (gives_up(c, tries)) {
         inet_count(c->stack, tcp_timeouts);
         conn_end(c, -ETIMEDOUT);
@@ -148,7 +148,7 @@ static void keepalive_fire(struct tcp_conn *c) {
 }
 
 static void life_fire(struct tcp_conn *c) {
-    if (c->state == TCP_TIME_WAIT || (c->state == TCP_FIN_WAIT_2 && c->orphan))
+    if (c->state == TCP_STATE_TIME_WAIT || (c->state == TCP_STATE_FIN_WAIT_2 && c->orphan))
         conn_end(c, 0);
     else if (c->keepalive && conn_synchronized(c))
         keepalive_fire(c);
@@ -158,13 +158,13 @@ void tcp_timer_fire(struct inet *s, struct inet_timer *t) {
     static void (*const fire[TCP_TIMER_COUNT])(struct tcp_conn * c) = {send_fire, delack_fire, life_fire, conn_trim};
     struct tcp_conn *c = list_entry(t, struct tcp_conn, timer);
     uint64_t next = UINT64_MAX;
-    for (uint32_t i = 0; i < TCP_TIMER_COUNT && c->state != TCP_CLOSED; i++) {
+    for (uint32_t i = 0; i < TCP_TIMER_COUNT && c->state != TCP_STATE_CLOSED; i++) {
         if (c->deadlines[i] > s->now) continue;
         c->deadlines[i] = UINT64_MAX;
         fire[i](c);
     }
     for (uint32_t i = 0; i < TCP_TIMER_COUNT; i++)
         if (c->deadlines[i] < next) next = c->deadlines[i];
-    if (c->state != TCP_CLOSED && next != UINT64_MAX) inet_timer_arm(s, &c->timer, next);
+    if (c->state != TCP_STATE_CLOSED && next != UINT64_MAX) inet_timer_arm(s, &c->timer, next);
     conn_reap(s);
 }

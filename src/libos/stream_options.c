@@ -1,42 +1,50 @@
 /* Options of TCP sockets by the platform's names. */
 #include "libos/stream_options.h"
 
-#include <errno.h>
-#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
 
+#define RECEIVE_LEAST 4096
+#define RECEIVE_MOST  (6 << 20)
+#define SEND_MOST     (1 << 29)
+
 static const struct {
-    int level, name, def, least, most;
-    bool flag; /* any value but 0 is 1 */
-    bool size; /* brought within the bounds, as the platform does */
-} options[STREAM_SETTINGS] = {
-    [STREAM_NODELAY] = {IPPROTO_TCP, TCP_NODELAY, 0, 0, 1, true, false},
-    [STREAM_KEEPALIVE] = {SOL_SOCKET, SO_KEEPALIVE, 0, 0, 1, true, false},
-    [STREAM_KEEP_IDLE] = {IPPROTO_TCP, TCP_KEEPIDLE, 7200, 1, 32767, false, false},
-    [STREAM_KEEP_INTERVAL] = {IPPROTO_TCP, TCP_KEEPINTVL, 75, 1, 32767, false, false},
-    [STREAM_KEEP_COUNT] = {IPPROTO_TCP, TCP_KEEPCNT, 9, 1, 127, false, false},
-    [STREAM_USER_TIMEOUT] = {IPPROTO_TCP, TCP_USER_TIMEOUT, 0, 0, INT_MAX, false, false},
-    [STREAM_SEND_LIMIT] = {SOL_SOCKET, SO_SNDBUF, 4 << 20, STREAM_SEND_LEAST, 1 << 30, false, true},
-    [STREAM_RECEIVE_LIMIT] = {SOL_SOCKET, SO_RCVBUF, 6 << 20, 4096, 6 << 20, false, true},
+    int level, name;
+    enum tcp_option option;
+    bool flag;       /* any value but 0 is 1 */
+    int least, most; /* of a size, which is brought within; 0: it is none */
+} options[] = {
+    {IPPROTO_TCP, TCP_NODELAY, TCP_OPTION_NODELAY, true, 0, 0},
+    {IPPROTO_TCP, TCP_CORK, TCP_OPTION_CORK, true, 0, 0},
+    {IPPROTO_TCP, TCP_QUICKACK, TCP_OPTION_QUICKACK, true, 0, 0},
+    {SOL_SOCKET, SO_KEEPALIVE, TCP_OPTION_KEEPALIVE, true, 0, 0},
+    {IPPROTO_TCP, TCP_KEEPIDLE, TCP_OPTION_KEEP_IDLE_S, false, 0, 0},
+    {IPPROTO_TCP, TCP_KEEPINTVL, TCP_OPTION_KEEP_INTERVAL_S, false, 0, 0},
+    {IPPROTO_TCP, TCP_KEEPCNT, TCP_OPTION_KEEP_COUNT, false, 0, 0},
+    {IPPROTO_TCP, TCP_SYNCNT, TCP_OPTION_SYN_COUNT, false, 0, 0},
+    {IPPROTO_TCP, TCP_USER_TIMEOUT, TCP_OPTION_USER_TIMEOUT_MS, false, 0, 0},
+    {IPPROTO_TCP, TCP_MAXSEG, TCP_OPTION_MAXSEG, false, 0, 0},
+    {IPPROTO_IP, IP_TOS, TCP_OPTION_TOS, false, 0, 0},
+    {IPPROTO_IP, IP_TTL, TCP_OPTION_TTL, false, 0, 0},
+    {SOL_SOCKET, SO_SNDBUF, TCP_OPTION_SEND_LIMIT, false, STREAM_SEND_LEAST, SEND_MOST},
+    {SOL_SOCKET, SO_RCVBUF, TCP_OPTION_RECEIVE_LIMIT, false, RECEIVE_LEAST, RECEIVE_MOST},
 };
 
-int stream_option_find(int level, int name) {
-    for (int i = 0; i < STREAM_SETTINGS; i++)
-        if (options[i].level == level && options[i].name == name) return i;
+int stream_option_find(int level, int name, int *value) {
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        if (options[i].level != level || options[i].name != name) continue;
+        if (options[i].flag) *value = *value != 0;
+        if (options[i].most && *value < options[i].least) *value = options[i].least;
+        if (options[i].most && *value > options[i].most) *value = options[i].most;
+        return (int)options[i].option;
+    }
     return -1;
 }
 
-int stream_option_default(enum stream_setting setting) {
-    return options[setting].def;
-}
-
-int stream_option_check(enum stream_setting setting, int *value) {
-    int least = options[setting].least, most = options[setting].most;
-    if (options[setting].flag) *value = *value != 0;
-    if (options[setting].size) *value = *value < least ? least : *value > most ? most : *value;
-    return *value < least || *value > most ? -EINVAL : 0;
+enum stream_named stream_option_named(int level, int name) {
+    if (level == IPPROTO_TCP && name == TCP_CONGESTION) return STREAM_NAMED_CONGESTION;
+    return level == IPPROTO_TCP && name == TCP_INFO ? STREAM_NAMED_INFO : STREAM_NAMED_NONE;
 }

@@ -5,27 +5,18 @@
 #ifndef LIBOS_STREAM_OPTIONS_H
 #define LIBOS_STREAM_OPTIONS_H
 
+#include "inet/tcp_option.h"
+
 /* Least that may wait to be acknowledged: two pieces as stream_data.c cuts them, and then some. */
 #define STREAM_SEND_LEAST 131072
 
-enum stream_setting {
-    STREAM_NODELAY,
-    STREAM_KEEPALIVE,
-    STREAM_KEEP_IDLE,
-    STREAM_KEEP_INTERVAL,
-    STREAM_KEEP_COUNT,
-    STREAM_USER_TIMEOUT,
-    STREAM_SEND_LIMIT,
-    STREAM_RECEIVE_LIMIT,
-    STREAM_SETTINGS,
-};
+/* The stack's option of that name, and the value as it is taken: sizes are brought within bounds. -1: no such option.
+ */
+int stream_option_find(int level, int name, int *value);
 
-/* The setting that an option names, or -1. */
-int stream_option_find(int level, int name);
+enum stream_named { STREAM_NAMED_NONE, STREAM_NAMED_CONGESTION, STREAM_NAMED_INFO };
 
-int stream_option_default(enum stream_setting setting);
-
-/* `value` as it is taken: sizes are brought within bounds. -EINVAL: out of range. */
-int stream_option_check(enum stream_setting setting, int *value);
+/* Those that are no numbers. */
+enum stream_named stream_option_named(int level, int name);
 
 #endif

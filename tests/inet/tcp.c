@@ -15,14 +15,14 @@ struct stream {
 static struct tcp_listener *listen_on(struct host *h, uint16_t port) {
     struct tcp_listener *l;
     struct inet_endpoint any = {.port = port};
-    assert_int_equal(tcp_listen(h->stack, &l, &any, 16, NULL), 0);
+    assert_int_equal(tcp_listen(h->stack, &l, &any, 16, NULL, NULL), 0);
     return l;
 }
 
 static struct tcp_conn *connect_to(struct host *h, uint8_t host, uint16_t port) {
     struct tcp_conn *c;
     struct inet_endpoint to = {inet_addr_ip4(IP(10, 0, 0, host)), port};
-    assert_int_equal(tcp_connect(h->stack, &c, &to, NULL, NULL, h->wire->now), 0);
+    assert_int_equal(tcp_connect(h->stack, &c, &to, NULL, NULL, NULL, h->wire->now), 0);
     return c;
 }
 
@@ -184,15 +184,16 @@ static void both_congestion_controls_carry_streams_over_a_lossy_path(void **stat
         struct wire *w = pair(i);
         struct stream a = {.total = 5000000, .chunk = 50000}, b = {.chunk = 1};
         struct tcp_listener *l;
-        struct tcp_info info;
+        struct tcp_status info;
         open_pair(w, &l, &a, &b);
-        assert_int_equal(tcp_set_congestion(a.conn, "no such"), -ENOENT);
-        assert_int_equal(tcp_set_congestion(a.conn, names[i]), 0);
+        assert_int_equal(tcp_congestion_find("no such"), -ENOENT);
+        assert_int_equal(tcp_set_option(a.conn, TCP_OPTION_CONGESTION, (uint32_t)tcp_congestion_find(names[i]), w->now),
+                         0);
         w->loss_permille = 10;
         w->delay_ns = 10 * MS;
         uint64_t start = w->now;
         assert_true(exchange(w, &a, &b, 300 * SEC));
-        tcp_get_info(a.conn, &info);
+        tcp_get_status(a.conn, &info);
         assert_string_equal(info.congestion, names[i]);
         assert_true(counted(&w->hosts[0], tcp_recoveries) > 0);
         printf("# %s: %llu kbit/s at 1%% loss and 20 ms, %u segments sent again, %llu timeouts\n", names[i],
@@ -279,7 +280,7 @@ static void user_timeout_ends_sooner(void **state) {
     struct stream a = {.total = 100000, .chunk = 1000}, b = {.chunk = 1};
     struct tcp_listener *l;
     open_pair(w, &l, &a, &b);
-    assert_int_equal(tcp_set_option(a.conn, TCP_OPTION_USER_TIMEOUT_MS, 5000), 0);
+    assert_int_equal(tcp_set_option(a.conn, TCP_OPTION_USER_TIMEOUT_MS, 5000, w->now), 0);
     w->loss_permille = 1000;
     uint64_t start = w->now;
     assert_false(exchange(w, &a, &b, 2000 * SEC));
@@ -317,8 +318,8 @@ static void both_beginning_at_once_make_one_connection(void **state) {
     struct wire *w = pair(1);
     struct stream a = {.total = 5000, .chunk = 500}, b = {.total = 7000, .chunk = 700};
     struct inet_endpoint ends[2] = {{inet_addr_ip4(IP(10, 0, 0, 1)), 1111}, {inet_addr_ip4(IP(10, 0, 0, 2)), 2222}};
-    assert_int_equal(tcp_connect(w->hosts[0].stack, &a.conn, &ends[1], &ends[0], NULL, w->now), 0);
-    assert_int_equal(tcp_connect(w->hosts[1].stack, &b.conn, &ends[0], &ends[1], NULL, w->now), 0);
+    assert_int_equal(tcp_connect(w->hosts[0].stack, &a.conn, &ends[1], &ends[0], NULL, NULL, w->now), 0);
+    assert_int_equal(tcp_connect(w->hosts[1].stack, &b.conn, &ends[0], &ends[1], NULL, NULL, w->now), 0);
     assert_true(exchange(w, &a, &b, 100 * SEC));
     assert_int_equal(a.popped, 7000);
     assert_int_equal(b.popped, 5000);

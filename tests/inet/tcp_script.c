@@ -108,7 +108,7 @@ uint32_t drain(struct script *s) {
 void script_accept(struct script *s, struct tcp_options options) {
     struct inet_endpoint any = {.port = STACK_PORT};
     if (options.mss == 0) options.mss = 1000;
-    assert_int_equal(tcp_listen(s->h->stack, &s->listener, &any, 4, NULL), 0);
+    assert_int_equal(tcp_listen(s->h->stack, &s->listener, &any, 4, NULL, NULL), 0);
     in(s, (struct seg){.flags = TCP_SYN, .window = s->window, .options = options});
     expect(s, TCP_SYN | TCP_ACK, 0, 0, 1);
     in_ack(s, 1);
@@ -119,7 +119,7 @@ void script_accept(struct script *s, struct tcp_options options) {
 void script_connect(struct script *s, struct tcp_options options) {
     struct inet_endpoint to = {inet_addr_ip4(IP(10, 0, 0, 2)), PEER_PORT};
     if (options.mss == 0) options.mss = 1000;
-    assert_int_equal(tcp_connect(s->h->stack, &s->conn, &to, NULL, NULL, s->w->now), 0);
+    assert_int_equal(tcp_connect(s->h->stack, &s->conn, &to, NULL, NULL, NULL, s->w->now), 0);
     expect(s, TCP_SYN, 0, 0, 0);
     in(s, (struct seg){.flags = TCP_SYN | TCP_ACK, .ack = 1, .window = s->window, .options = options});
     expect(s, TCP_ACK, 1, 0, 1);

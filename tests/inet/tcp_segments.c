@@ -8,7 +8,7 @@ static void handshake_offers_all_options_and_answers_only_what_was_offered(void 
     (void)state;
     struct script *s = script_new();
     struct inet_endpoint to = {inet_addr_ip4(IP(10, 0, 0, 2)), PEER_PORT};
-    assert_int_equal(tcp_connect(s->h->stack, &s->conn, &to, NULL, NULL, s->w->now), 0);
+    assert_int_equal(tcp_connect(s->h->stack, &s->conn, &to, NULL, NULL, NULL, s->w->now), 0);
     struct seg g = expect(s, TCP_SYN, 0, 0, 0);
     assert_int_equal(g.options.mss, 1460);
     assert_true(g.options.has_timestamp && g.options.sack_permitted && g.options.has_window_shift);
@@ -16,7 +16,7 @@ static void handshake_offers_all_options_and_answers_only_what_was_offered(void 
     script_delete(s);
     s = script_new();
     struct inet_endpoint any = {.port = STACK_PORT};
-    assert_int_equal(tcp_listen(s->h->stack, &s->listener, &any, 4, NULL), 0);
+    assert_int_equal(tcp_listen(s->h->stack, &s->listener, &any, 4, NULL, NULL), 0);
     in(s, (struct seg){.flags = TCP_SYN, .window = 1000});
     g = expect(s, TCP_SYN | TCP_ACK, 0, 0, 1);
     assert_false(g.options.has_timestamp || g.options.sack_permitted || g.options.has_window_shift);
@@ -172,19 +172,19 @@ static void after_the_peers_fin_our_data_is_still_sent_and_repeated(void **state
 static void only_the_ack_of_the_fin_moves_on_and_data_in_fin_wait_is_kept(void **state) {
     (void)state;
     struct script *s = script_new();
-    struct tcp_info info;
+    struct tcp_status info;
     script_accept(s, plain);
     push(s, 500);
     tcp_shutdown(s->conn, s->w->now);
     expect(s, TCP_ACK, 1, 500, 1);
     expect(s, TCP_ACK | TCP_FIN, 501, 0, 1);
     in_ack(s, 501); /* the data, not the FIN */
-    tcp_get_info(s->conn, &info);
-    assert_int_equal(info.state, TCP_FIN_WAIT_1);
+    tcp_get_status(s->conn, &info);
+    assert_int_equal(info.state, TCP_STATE_FIN_WAIT_1);
     in_data(s, 1, 300, 501);
     in_data(s, 301, 200, 502);
-    tcp_get_info(s->conn, &info);
-    assert_int_equal(info.state, TCP_FIN_WAIT_2);
+    tcp_get_status(s->conn, &info);
+    assert_int_equal(info.state, TCP_STATE_FIN_WAIT_2);
     assert_int_equal(pop(s), 500);
     drain(s);
     in(s, (struct seg){.flags = TCP_ACK | TCP_FIN, .seq = 501, .ack = 502, .window = 65535});
@@ -337,22 +337,22 @@ static void timeout_doubles_and_a_late_ack_by_timestamp_undoes_it(void **state) 
     (void)state;
     struct script *s = script_new();
     struct tcp_options o = modern;
-    struct tcp_info before, info;
+    struct tcp_status before, info;
     s->timestamps = true;
     s->ts = 5000;
     script_accept(s, o);
     push(s, 3000);
     struct seg first = out(s);
     drain(s);
-    tcp_get_info(s->conn, &before);
+    tcp_get_status(s->conn, &before);
     pass(s, 20 * SEC);
-    tcp_get_info(s->conn, &info);
+    tcp_get_status(s->conn, &info);
     assert_true(info.backoff >= 4);
-    assert_string_equal(info.recovery, "loss");
+    assert_int_equal(info.recovery, TCP_LOSS);
     assert_true(drain(s) >= 4);
     s->ts_echo = first.options.ts_value; /* the originals had arrived */
     in_ack(s, 3001);
-    tcp_get_info(s->conn, &info);
+    tcp_get_status(s->conn, &info);
     assert_true(info.cwnd >= before.cwnd);
     assert_int_equal(info.ssthresh, before.ssthresh);
     assert_int_equal(counted(s->h, tcp_undone), 1);
@@ -380,10 +380,10 @@ static void keepalive_asks_and_ends(void **state) {
     (void)state;
     struct script *s = script_new();
     script_accept(s, plain);
-    tcp_set_option(s->conn, TCP_OPTION_KEEP_IDLE_S, 10);
-    tcp_set_option(s->conn, TCP_OPTION_KEEP_INTERVAL_S, 2);
-    tcp_set_option(s->conn, TCP_OPTION_KEEP_COUNT, 3);
-    tcp_set_option(s->conn, TCP_OPTION_KEEPALIVE, 1);
+    tcp_set_option(s->conn, TCP_OPTION_KEEP_IDLE_S, 10, s->w->now);
+    tcp_set_option(s->conn, TCP_OPTION_KEEP_INTERVAL_S, 2, s->w->now);
+    tcp_set_option(s->conn, TCP_OPTION_KEEP_COUNT, 3, s->w->now);
+    tcp_set_option(s->conn, TCP_OPTION_KEEPALIVE, 1, s->w->now);
     for (uint32_t i = 0; i < 5; i++) {
         pass(s, 11 * SEC);
         expect(s, TCP_ACK, 0, 0, 1);
@@ -408,7 +408,7 @@ static void small_segments_wait_for_the_ack_unless_told_not_to(void **state) {
     expect_nothing(s);
     in_ack(s, 11);
     expect(s, TCP_ACK, 11, 20, 1);
-    tcp_set_option(s->conn, TCP_OPTION_NODELAY, 1);
+    tcp_set_option(s->conn, TCP_OPTION_NODELAY, 1, s->w->now);
     push(s, 10);
     expect(s, TCP_ACK, 31, 10, 1);
     script_delete(s);
@@ -421,7 +421,7 @@ static void initial_sequence_numbers_and_ports_are_not_predictable(void **state)
     uint32_t last = 0, near = 0;
     for (uint32_t i = 0; i < 50; i++) {
         struct tcp_conn *c;
-        assert_int_equal(tcp_connect(s->h->stack, &c, &to, NULL, NULL, s->w->now), 0);
+        assert_int_equal(tcp_connect(s->h->stack, &c, &to, NULL, NULL, NULL, s->w->now), 0);
         out(s);
         near += s->iss - last < 0x1000000;
         last = s->iss;
@@ -448,7 +448,7 @@ static void syn_flood_is_answered_with_cookies_and_honest_peers_get_in(void **st
     struct script *s = script_new();
     struct inet_endpoint any = {.port = STACK_PORT};
     struct heap_stats stats;
-    assert_int_equal(tcp_listen(s->h->stack, &s->listener, &any, 4, NULL), 0);
+    assert_int_equal(tcp_listen(s->h->stack, &s->listener, &any, 4, NULL, NULL), 0);
     for (uint16_t i = 0; i < 5000; i++) { /* of strangers that never answer */
         s->peer_port = (uint16_t)(3000 + i);
         in(s, (struct seg){.flags = TCP_SYN, .window = 1000, .options = {.mss = 1460}});
@@ -484,7 +484,7 @@ static void cookies_expire(void **state) {
     (void)state;
     struct script *s = script_new();
     struct inet_endpoint any = {.port = STACK_PORT};
-    assert_int_equal(tcp_listen(s->h->stack, &s->listener, &any, 1, NULL), 0);
+    assert_int_equal(tcp_listen(s->h->stack, &s->listener, &any, 1, NULL, NULL), 0);
     for (s->peer_port = 3000; s->peer_port < 3002; s->peer_port++) {
         in(s, (struct seg){.flags = TCP_SYN, .window = 1000});
         expect(s, TCP_SYN | TCP_ACK, 0, 0, 1);
@@ -547,11 +547,11 @@ static void hostile_segments_at_any_time_do_no_harm(void **state) {
         else
             script_connect(s, rng_below(&r, 2) ? plain : modern);
         for (uint32_t i = 0; i < 400; i++) {
-            struct tcp_info info;
+            struct tcp_status info;
             random_step(s, &r, &shut);
-            tcp_get_info(s->conn, &info);
+            tcp_get_status(s->conn, &info);
             assert_true(info.in_flight <= s->pushed + 2);
-            assert_true(info.cwnd >= info.mss || info.state < TCP_ESTABLISHED);
+            assert_true(info.cwnd >= info.mss || info.state < TCP_STATE_ESTABLISHED);
         }
         s->h->refuse = 0;
         script_delete(s);

@@ -212,15 +212,52 @@ static void calls_in_the_wrong_state_are_refused(void **state) {
     assert_ok(dmtr_sgafree(&sga));
 }
 
+static void congestion_control_is_chosen_by_name_and_the_state_shown(void **state) {
+    (void)state;
+    struct pair p;
+    char name[16] = "";
+    struct tcp_info info = {0};
+    socklen_t len = sizeof name, info_len = sizeof info;
+    connect_pair(&p, 0);
+    assert_int_equal(dmtr_setsockopt(p.client, IPPROTO_TCP, TCP_CONGESTION, "vegas", 5), ENOENT);
+    assert_ok(dmtr_setsockopt(p.client, IPPROTO_TCP, TCP_CONGESTION, "reno", 4));
+    assert_ok(dmtr_getsockopt(p.client, IPPROTO_TCP, TCP_CONGESTION, name, &len));
+    assert_string_equal(name, "reno");
+    push_wait(p.client, "hello");
+    expect_pop_text(p.server, "hello");
+    assert_ok(dmtr_getsockopt(p.client, IPPROTO_TCP, TCP_INFO, &info, &info_len));
+    assert_int_equal(info_len, sizeof info);
+    assert_int_equal(info.tcpi_state, TCP_ESTABLISHED);
+    assert_true(info.tcpi_options & TCPI_OPT_SACK);
+    assert_true(info.tcpi_snd_mss > 500 && info.tcpi_snd_cwnd >= 10);
+    info_len = 1;
+    assert_ok(dmtr_getsockopt(p.client, IPPROTO_TCP, TCP_INFO, &info, &info_len));
+    assert_int_equal(info_len, 1);
+    info_len = sizeof info;
+    assert_int_equal(dmtr_getsockopt(p.listener, IPPROTO_TCP, TCP_INFO, &info, &info_len), ENOTCONN);
+}
+
 static void options_are_kept_bounded_and_inherited(void **state) {
     (void)state;
     static const struct {
         int level, name, value, taken;
-    } cases[] = {{IPPROTO_TCP, TCP_NODELAY, 5, 1},       {SOL_SOCKET, SO_KEEPALIVE, 1, 1},
-                 {IPPROTO_TCP, TCP_KEEPIDLE, 30, 30},    {IPPROTO_TCP, TCP_KEEPINTVL, 3, 3},
-                 {IPPROTO_TCP, TCP_KEEPCNT, 2, 2},       {IPPROTO_TCP, TCP_USER_TIMEOUT, 5000, 5000},
-                 {SOL_SOCKET, SO_SNDBUF, 1, 131072},     {SOL_SOCKET, SO_RCVBUF, 1 << 30, 6 << 20},
-                 {SOL_SOCKET, SO_RCVBUF, 100000, 100000}};
+    } cases[] = {{IPPROTO_TCP, TCP_NODELAY, 5, 1},
+                 {SOL_SOCKET, SO_KEEPALIVE, 1, 1},
+                 {IPPROTO_TCP, TCP_KEEPIDLE, 30, 30},
+                 {IPPROTO_TCP, TCP_KEEPINTVL, 3, 3},
+                 {IPPROTO_TCP, TCP_KEEPCNT, 2, 2},
+                 {IPPROTO_TCP, TCP_USER_TIMEOUT, 5000, 5000},
+                 {SOL_SOCKET, SO_SNDBUF, 1, 131072},
+                 {SOL_SOCKET, SO_RCVBUF, 1 << 30, 6 << 20},
+                 {SOL_SOCKET, SO_RCVBUF, 100000, 100000},
+                 {IPPROTO_TCP, TCP_CORK, 1, 1},
+                 {IPPROTO_TCP, TCP_CORK, 0, 0},
+                 {IPPROTO_TCP, TCP_QUICKACK, 0, 0},
+                 {IPPROTO_TCP, TCP_SYNCNT, 3, 3},
+                 {IPPROTO_IP, IP_TOS, 0x10, 0x10},
+                 {IPPROTO_IP, IP_TTL, 9, 9},
+                 {SOL_SOCKET, SO_REUSEADDR, 1, 1},
+                 {IPPROTO_TCP, TCP_MAXSEG, 500, 488}};
     struct pair p;
     int value, wrong = 0;
     socklen_t len = sizeof value;
@@ -232,6 +269,11 @@ static void options_are_kept_bounded_and_inherited(void **state) {
     }
     assert_int_equal(dmtr_setsockopt(p.client, IPPROTO_TCP, TCP_KEEPCNT, &wrong, sizeof wrong), EINVAL);
     assert_int_equal(dmtr_setsockopt(p.client, IPPROTO_TCP, 12345, &wrong, sizeof wrong), ENOPROTOOPT);
+    wrong = -1;
+    assert_int_equal(dmtr_setsockopt(p.client, IPPROTO_IP, IP_TOS, &wrong, sizeof wrong), EINVAL);
+    assert_int_equal(dmtr_setsockopt(p.client, IPPROTO_IP, IP_TOS, &wrong, 1), EINVAL);
+    assert_ok(dmtr_getsockopt(p.client, SOL_SOCKET, SO_ERROR, &value, &len));
+    assert_int_equal(value, 0);
     assert_ok(dmtr_getsockopt(p.listener, SOL_SOCKET, SO_ACCEPTCONN, &value, &len));
     assert_int_equal(value, 1);
     push_wait(p.client, "it works");
@@ -274,6 +316,7 @@ static const struct CMUnitTest tests[] = {
     alone(many_connects_and_accepts_are_outstanding_at_once),
     alone(calls_in_the_wrong_state_are_refused),
     alone(options_are_kept_bounded_and_inherited),
+    alone(congestion_control_is_chosen_by_name_and_the_state_shown),
     alone(messages_are_framed),
     alone(closing_ends_what_waits),
 };

@@ -2,18 +2,9 @@
 #include "libos/inet/stream.h"
 
 #include "base/sys.h"
+#include "libos/inet/linux_info.h"
 
-static const enum tcp_option tcp_options[STREAM_SETTINGS] = {
-    [STREAM_NODELAY] = TCP_OPTION_NODELAY,       [STREAM_KEEPALIVE] = TCP_OPTION_KEEPALIVE,
-    [STREAM_KEEP_IDLE] = TCP_OPTION_KEEP_IDLE_S, [STREAM_KEEP_INTERVAL] = TCP_OPTION_KEEP_INTERVAL_S,
-    [STREAM_KEEP_COUNT] = TCP_OPTION_KEEP_COUNT, [STREAM_USER_TIMEOUT] = TCP_OPTION_USER_TIMEOUT_MS,
-    [STREAM_SEND_LIMIT] = TCP_OPTION_SEND_LIMIT, [STREAM_RECEIVE_LIMIT] = TCP_OPTION_RECEIVE_LIMIT,
-};
-
-void stream_apply(struct stream *s) {
-    for (int i = 0; i < STREAM_SETTINGS; i++)
-        if (s->values[i] != stream_option_default(i)) tcp_set_option(s->conn, tcp_options[i], (uint32_t)s->values[i]);
-}
+#define CONGESTION_NAME_BYTES 16 /* Linux's TCP_CA_NAME_MAX */
 
 void stream_end_ops(struct stream *s, struct list *ops, int error) {
     for (struct list *l; (l = list_pop_front(ops));)
@@ -108,17 +99,66 @@ static int set_linger(struct stream *s, const void *value, socklen_t len) {
     return 0;
 }
 
+static int set_number(struct stream *s, enum tcp_option option, uint32_t value) {
+    uint64_t now = clock_now_ns();
+    int r = tcp_option_check(option, value);
+    if (r) return r;
+    s->settings.values[option] = value;
+    if (s->listener) tcp_listener_configure(s->listener, &s->settings);
+    if (!s->conn) return 0;
+    r = tcp_set_option(s->conn, option, value, now);
+    net_settle(s->net, now);
+    return r;
+}
+
+static int set_congestion(struct stream *s, const void *value, socklen_t len) {
+    char name[CONGESTION_NAME_BYTES] = "";
+    memcpy(name, value, len < sizeof name ? len : sizeof name - 1);
+    int number = tcp_congestion_find(name);
+    return number < 0 ? number : set_number(s, TCP_OPTION_CONGESTION, (uint32_t)number);
+}
+
 static int stream_setsockopt(struct queue *q, int level, int name, const void *value, socklen_t len) {
     struct stream *s = to_stream(q);
-    int number, setting = stream_option_find(level, name);
+    int number;
     if (level == SOL_SOCKET && name == SO_LINGER) return set_linger(s, value, len);
-    if (setting < 0) return -ENOPROTOOPT;
-    if (len < sizeof number) return -EINVAL;
-    memcpy(&number, value, sizeof number);
-    int r = stream_option_check(setting, &number);
-    if (!r && s->conn) r = tcp_set_option(s->conn, tcp_options[setting], (uint32_t)number);
-    if (!r) s->values[setting] = number;
-    return r;
+    if (stream_option_named(level, name) == STREAM_NAMED_CONGESTION) return set_congestion(s, value, len);
+    if (level == SOL_SOCKET && name == SO_REUSEADDR) return len < sizeof number ? -EINVAL : 0;
+    bool whole = len >= sizeof number;
+    memcpy(&number, value, whole ? sizeof number : 0);
+    int option = stream_option_find(level, name, &number);
+    if (option < 0) return -ENOPROTOOPT;
+    return whole && number >= 0 ? set_number(s, (enum tcp_option)option, (uint32_t)number) : -EINVAL;
+}
+
+static int give(const void *from, size_t size, void *value, socklen_t *len) {
+    if (*len > size) *len = (socklen_t)size;
+    memcpy(value, from, *len);
+    return 0;
+}
+
+static uint32_t option_value(const struct stream *s, enum tcp_option option) {
+    uint32_t value = s->settings.values[option];
+    struct tcp_status status;
+    if (s->conn) tcp_get_option(s->conn, option, &value);
+    if (s->conn && option == TCP_OPTION_MAXSEG) {
+        tcp_get_status(s->conn, &status);
+        value = status.mss;
+    }
+    return value;
+}
+
+static int get_named(const struct stream *s, enum stream_named named, void *value, socklen_t *len) {
+    struct tcp_status status;
+    if (named == STREAM_NAMED_CONGESTION) {
+        char name[CONGESTION_NAME_BYTES] = "";
+        strncpy(name, tcp_congestion_name(option_value(s, TCP_OPTION_CONGESTION)), sizeof name - 1);
+        return give(name, sizeof name, value, len);
+    }
+    if (!s->conn) return -ENOTCONN;
+    tcp_get_status(s->conn, &status);
+    *len = (socklen_t)linux_tcp_info(&status, clock_now_ns(), value, *len);
+    return 0;
 }
 
 static int stream_getsockopt(struct queue *q, int level, int name, void *value, socklen_t *len) {
@@ -129,20 +169,18 @@ static int stream_getsockopt(struct queue *q, int level, int name, void *value, 
     } fixed[] = {{SO_TYPE, SOCK_STREAM},
                  {SO_DOMAIN, AF_INET},
                  {SO_PROTOCOL, IPPROTO_TCP},
+                 {SO_REUSEADDR, 1},
+                 {SO_ERROR, s->conn ? -tcp_error(s->conn) : 0},
                  {SO_ACCEPTCONN, s->state == STREAM_LISTENING}};
-    int setting = stream_option_find(level, name);
-    const void *from = setting >= 0 ? &s->values[setting] : NULL;
-    size_t size = sizeof(int);
+    int number = 0, option = stream_option_find(level, name, &number);
+    enum stream_named named = stream_option_named(level, name);
+    if (named) return get_named(s, named, value, len);
+    if (level == SOL_SOCKET && name == SO_LINGER) return give(&l, sizeof l, value, len);
     for (size_t i = 0; level == SOL_SOCKET && i < sizeof fixed / sizeof *fixed; i++)
-        if (fixed[i].name == name) from = &fixed[i].value;
-    if (level == SOL_SOCKET && name == SO_LINGER) {
-        from = &l;
-        size = sizeof l;
-    }
-    if (!from) return -ENOPROTOOPT;
-    if (*len > size) *len = (socklen_t)size;
-    memcpy(value, from, *len);
-    return 0;
+        if (fixed[i].name == name) return give(&fixed[i].value, sizeof fixed[i].value, value, len);
+    if (option < 0) return -ENOPROTOOPT;
+    number = (int)option_value(s, (enum tcp_option)option);
+    return give(&number, sizeof number, value, len);
 }
 
 static const struct queue_ops ops = {
@@ -170,8 +208,7 @@ int stream_make(struct net *net, struct stream **out) {
     queue_init(&s->q, net->rt, &ops);
     s->net = net;
     s->linger_s = -1;
-    for (int i = 0; i < STREAM_SETTINGS; i++)
-        s->values[i] = stream_option_default(i);
+    s->settings = tcp_settings_default;
     list_init(&s->waiters);
     list_init(&s->pushes);
     list_init(&s->sent);

@@ -28,7 +28,7 @@ struct stream {
     uint32_t left;              /* bytes not acknowledged when it was armed */
     enum stream_state state;
     struct inet_endpoint local; /* as bound */
-    int values[STREAM_SETTINGS];
+    struct tcp_settings settings;
     int send_error; /* the stream broke off within a push */
     int linger_s;   /* -1: SO_LINGER is off */
     bool bound, shut_read, shut_write, fin_sent, closed;
@@ -46,8 +46,6 @@ static inline struct op *stream_first(const struct list *ops) {
 void stream_end_ops(struct stream *s, struct list *ops, int error);
 int stream_make(struct net *net, struct stream **out);
 void stream_free(struct stream *s);
-/* Gives the connection the options that were set. */
-void stream_apply(struct stream *s);
 
 int stream_push(struct queue *q, struct op *op);
 int stream_pop(struct queue *q, struct op *op);

@@ -11,12 +11,11 @@ int stream_connect(struct queue *q, struct op *op, const struct sockaddr *addr, 
     if (s->state == STREAM_CONNECTED) return -EISCONN;
     if (s->state == STREAM_LISTENING) return -EOPNOTSUPP;
     int r = address_take(&remote, addr, len);
-    if (!r) r = tcp_connect(s->net->stack, &s->conn, &remote, &s->local, s, now);
+    if (!r) r = tcp_connect(s->net->stack, &s->conn, &remote, &s->local, &s->settings, s, now);
     if (r) {
         op_complete(q->rt, op, r);
         return 0;
     }
-    stream_apply(s);
     s->state = STREAM_CONNECTING;
     s->connect_op = op;
     net_settle(s->net, now);
@@ -38,12 +37,12 @@ void stream_connected(struct stream *s, uint64_t now) {
 /* Port 0 stands for a random free one. */
 static int listen_somewhere(struct stream *s, uint32_t backlog) {
     struct inet_endpoint local = s->local;
-    if (local.port) return tcp_listen(s->net->stack, &s->listener, &local, backlog, s);
+    if (local.port) return tcp_listen(s->net->stack, &s->listener, &local, backlog, &s->settings, s);
     uint32_t start = (uint32_t)rng_below(&s->q.rt->rng, PORT_EPHEMERAL_COUNT);
     int r = -EADDRINUSE;
     for (uint32_t i = 0; i < PORT_EPHEMERAL_COUNT && r == -EADDRINUSE; i++) {
         local.port = port_candidate(start, i);
-        r = tcp_listen(s->net->stack, &s->listener, &local, backlog, s);
+        r = tcp_listen(s->net->stack, &s->listener, &local, backlog, &s->settings, s);
     }
     if (r == 0) s->local = local;
     return r;
@@ -68,10 +67,9 @@ static int accept_one(struct stream *s, struct stream **out) {
         stream_free(fresh);
         return r;
     }
-    memcpy(fresh->values, s->values, sizeof fresh->values);
+    fresh->settings = s->settings;
     fresh->linger_s = s->linger_s;
     fresh->state = STREAM_CONNECTED;
-    stream_apply(fresh);
     *out = fresh;
     return 0;
 }
