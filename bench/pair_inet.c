@@ -38,8 +38,8 @@ static int open_sockets(struct end *e, bool stream, uint64_t now) {
     int r = stream ? 0 : udp_open(e->stack, &e->udp, e);
     if (r) return r;
     if (stream) {
-        return e->client ? tcp_connect(e->stack, &e->conn, &server, &own, e, now)
-                         : tcp_listen(e->stack, &e->listener, &server, 1, e);
+        return e->client ? tcp_connect(e->stack, &e->conn, &server, &own, NULL, e, now)
+                         : tcp_listen(e->stack, &e->listener, &server, 1, NULL, e);
     }
     e->connected = true;
     return e->client ? udp_connect(e->udp, &server) : udp_bind(e->udp, &server);
