@@ -39,7 +39,8 @@ struct queued {
 struct frames {
     struct inet *stack;
     uint64_t now;
-    uint32_t refuse; /* frames that the device is going to refuse */
+    struct tcp_settings settings; /* of connections to come */
+    uint32_t refuse;              /* frames that the device is going to refuse */
     struct sock sockets[SOCKETS_MAX];
     struct queued queue[FRAMES_MAX];
     uint32_t first, count;
@@ -74,6 +75,7 @@ static void *frames_start(const struct settings *s, char *why, size_t bytes) {
     struct frames *b = calloc(1, sizeof *b);
     if (!b) return NULL;
     b->now = FIRST_NS;
+    b->settings = tcp_settings_default;
     struct inet_config config = {
         .mtu = (uint16_t)s->mtu,
         .addrs = {{inet_addr_ip4(STACK_IP), PREFIX_BITS}},
@@ -193,7 +195,7 @@ static int64_t do_listen(struct frames *b, struct sock *k, const struct call *c,
     struct inet_endpoint at = {.port = (uint16_t)c->port};
     struct tcp_listener *l;
     (void)k, (void)data;
-    int error = tcp_listen(b->stack, &l, &at, c->backlog, NULL);
+    int error = tcp_listen(b->stack, &l, &at, c->backlog, &b->settings, NULL);
     return error ? error : sock_new(b, c->name, LISTENER, l);
 }
 
@@ -208,16 +210,16 @@ static int64_t do_connect(struct frames *b, struct sock *k, const struct call *c
     struct inet_endpoint to = {inet_addr_ip4(c->ip), (uint16_t)c->port}, from = {.port = (uint16_t)c->from_port};
     struct tcp_conn *conn;
     (void)k, (void)data;
-    int error = tcp_connect(b->stack, &conn, &to, &from, NULL, b->now);
+    int error = tcp_connect(b->stack, &conn, &to, &from, &b->settings, NULL, b->now);
     if (!error) error = sock_new(b, c->name, CONN, conn);
     return error ? error : -EINPROGRESS;
 }
 
 static int64_t do_connected(struct frames *b, struct sock *k, const struct call *c, uint8_t *data) {
-    struct tcp_info info;
+    struct tcp_status info;
     (void)b, (void)c, (void)data;
-    tcp_get_info(k->conn, &info);
-    if (info.state == TCP_SYN_SENT || info.state == TCP_SYN_RECEIVED) return -EINPROGRESS;
+    tcp_get_status(k->conn, &info);
+    if (info.state == TCP_STATE_SYN_SENT || info.state == TCP_STATE_SYN_RECEIVED) return -EINPROGRESS;
     return tcp_error(k->conn);
 }
 
@@ -253,22 +255,15 @@ static int64_t do_close(struct frames *b, struct sock *k, const struct call *c, 
     return 0;
 }
 
+/* Of a connection; or, of "all", of those to come. */
 static int64_t do_option(struct frames *b, struct sock *k, const struct call *c, uint8_t *data) {
-    static const struct {
-        const char *name;
-        enum tcp_option option;
-    } options[] = {
-        {"nodelay", TCP_OPTION_NODELAY},      {"keepalive", TCP_OPTION_KEEPALIVE},
-        {"keepidle", TCP_OPTION_KEEP_IDLE_S}, {"keepintvl", TCP_OPTION_KEEP_INTERVAL_S},
-        {"keepcnt", TCP_OPTION_KEEP_COUNT},   {"user-timeout", TCP_OPTION_USER_TIMEOUT_MS},
-        {"sndbuf", TCP_OPTION_SEND_LIMIT},    {"rcvbuf", TCP_OPTION_RECEIVE_LIMIT},
-    };
-    (void)b, (void)data;
-    if (k->kind != CONN) return -ENOPROTOOPT;
-    if (strcmp(c->word, "newreno") == 0) return tcp_set_congestion(k->conn, c->number ? "reno" : "cubic");
-    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
-        if (strcmp(options[i].name, c->word) == 0) return tcp_set_option(k->conn, options[i].option, c->number);
-    return -ENOPROTOOPT;
+    const struct name_option *o = name_option_find(c->word);
+    (void)data;
+    if (!o) return -ENOPROTOOPT;
+    if (k && k->kind == CONN) return tcp_set_option(k->conn, o->option, c->number, b->now);
+    if (strcmp(c->name, "all") != 0) return -EBADF;
+    b->settings.values[o->option] = c->number;
+    return tcp_option_check(o->option, c->number);
 }
 
 static int64_t do_udp(struct frames *b, struct sock *k, const struct call *c, uint8_t *data) {
@@ -315,10 +310,10 @@ static int64_t do_counter(struct frames *b, struct sock *k, const struct call *c
 }
 
 static int64_t do_info(struct frames *b, struct sock *k, const struct call *c, uint8_t *data) {
-    struct tcp_info i;
+    struct tcp_status i;
     (void)b, (void)data;
     if (k->kind != CONN) return -EINVAL;
-    tcp_get_info(k->conn, &i);
+    tcp_get_status(k->conn, &i);
     const struct {
         const char *name;
         uint32_t value;
@@ -334,9 +329,10 @@ static int64_t do_info(struct frames *b, struct sock *k, const struct call *c, u
         {"receive-window", i.receive_window},
         {"rto-ms", i.rto_us / 1000},
         {"srtt-ms", i.srtt_us / 1000},
-        {"open", strcmp(i.recovery, "open") == 0},
-        {"recovery", strcmp(i.recovery, "recovery") == 0},
-        {"loss", strcmp(i.recovery, "loss") == 0},
+        {"recovery", i.recovery},
+        {"path-mtu", i.path_mtu},
+        {"lost", i.lost},
+        {"sacked", i.sacked},
         {"unacked", tcp_unacked(k->conn)},
     };
     for (size_t n = 0; n < sizeof fields / sizeof *fields; n++)
@@ -359,7 +355,7 @@ static const struct {
     [VERB_CONNECT] = {do_connect, NONE},   [VERB_CONNECTED] = {do_connected, CONN},
     [VERB_SEND] = {do_send, CONN},         [VERB_RECV] = {do_recv, CONN},
     [VERB_SHUTDOWN] = {do_shutdown, CONN}, [VERB_CLOSE] = {do_close, NONE},
-    [VERB_ABORT] = {do_close, CONN},       [VERB_OPTION] = {do_option, CONN},
+    [VERB_ABORT] = {do_close, CONN},       [VERB_OPTION] = {do_option, NONE},
     [VERB_UDP] = {do_udp, NONE},           [VERB_UDP_CONNECT] = {do_udp_connect, UDP},
     [VERB_SENDTO] = {do_sendto, UDP},      [VERB_RECVFROM] = {do_recvfrom, UDP},
     [VERB_COUNTER] = {do_counter, NONE},   [VERB_INFO] = {do_info, CONN},

@@ -2,6 +2,8 @@
 #include "names.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stddef.h>
 
 const uint8_t stack_mac[INET_MAC_BYTES] = {2, 0, 0, 0, 0, 1}, peer_mac[INET_MAC_BYTES] = {2, 0, 0, 0, 0, 2};
@@ -17,6 +19,31 @@ const struct name_ip *name_ip_find(const char *name) {
 const struct name_mac *name_mac_find(const char *name) {
     static const struct name_mac all[] = {
         {"stack", {2, 0, 0, 0, 0, 1}}, {"peer", {2, 0, 0, 0, 0, 2}}, {"all", {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (strcmp(all[i].name, name) == 0) return &all[i];
+    return NULL;
+}
+
+const struct name_option *name_option_find(const char *name) {
+    static const struct name_option all[] = {
+        {"nodelay", TCP_OPTION_NODELAY, IPPROTO_TCP, TCP_NODELAY},
+        {"cork", TCP_OPTION_CORK, IPPROTO_TCP, TCP_CORK},
+        {"quickack", TCP_OPTION_QUICKACK, IPPROTO_TCP, TCP_QUICKACK},
+        {"keepalive", TCP_OPTION_KEEPALIVE, SOL_SOCKET, SO_KEEPALIVE},
+        {"keepidle", TCP_OPTION_KEEP_IDLE_S, IPPROTO_TCP, TCP_KEEPIDLE},
+        {"keepintvl", TCP_OPTION_KEEP_INTERVAL_S, IPPROTO_TCP, TCP_KEEPINTVL},
+        {"keepcnt", TCP_OPTION_KEEP_COUNT, IPPROTO_TCP, TCP_KEEPCNT},
+        {"syncnt", TCP_OPTION_SYN_COUNT, IPPROTO_TCP, TCP_SYNCNT},
+        {"user-timeout", TCP_OPTION_USER_TIMEOUT_MS, IPPROTO_TCP, TCP_USER_TIMEOUT},
+        {"sndbuf", TCP_OPTION_SEND_LIMIT, SOL_SOCKET, SO_SNDBUF},
+        {"rcvbuf", TCP_OPTION_RECEIVE_LIMIT, SOL_SOCKET, SO_RCVBUF},
+        {"delayed-ack", TCP_OPTION_DELAYED_ACK_MS, -1, 0},
+        {"maxseg", TCP_OPTION_MAXSEG, IPPROTO_TCP, TCP_MAXSEG},
+        {"tos", TCP_OPTION_TOS, IPPROTO_IP, IP_TOS},
+        {"ttl", TCP_OPTION_TTL, IPPROTO_IP, IP_TTL},
+        {"pmtu-discover", TCP_OPTION_PMTU_DISCOVER, IPPROTO_IP, IP_MTU_DISCOVER},
+        {"newreno", TCP_OPTION_CONGESTION, IPPROTO_TCP, TCP_CONGESTION},
+    };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (strcmp(all[i].name, name) == 0) return &all[i];
     return NULL;

@@ -3,6 +3,7 @@
 #define TESTS_SCRIPT_NAMES_H
 
 #include "inet/addr.h"
+#include "inet/tcp_option.h"
 
 #define IP(a, b, c, d) __builtin_bswap32((uint32_t)(a) << 24 | (b) << 16 | (c) << 8 | (d))
 #define STACK_IP       IP(10, 0, 0, 1)
@@ -21,11 +22,19 @@ struct name_mac {
     uint8_t mac[INET_MAC_BYTES];
 };
 
+/* An option of a connection: the stack's name of it, and the platform's; level -1: that has none. */
+struct name_option {
+    const char *name;
+    enum tcp_option option;
+    int level, platform;
+};
+
 extern const uint8_t stack_mac[INET_MAC_BYTES], peer_mac[INET_MAC_BYTES];
 
 /* By name; NULL: none is called so. */
 const struct name_ip *name_ip_find(const char *name);
 const struct name_mac *name_mac_find(const char *name);
+const struct name_option *name_option_find(const char *name);
 /* The positive errno of that name; 0: none. */
 int name_errno(const char *name);
 

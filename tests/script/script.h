@@ -17,7 +17,6 @@
     X(neighbour_queue, 0)                                                                                              \
     X(fragment_bytes, 0)                                                                                               \
     X(icmp_per_second, 0)                                                                                              \
-    X(newreno, 0) /* 1: congestion control by NewReno, not CUBIC */                                                    \
     X(seed, 1)
 
 struct settings {
