@@ -295,8 +295,9 @@ void tcp_output(struct tcp_conn *c) {
         if (c->path_epoch != c->stack->path_epoch) conn_path_changed(c);
         restart_after_idle(c);
         if (!send_lost(c) || !send_unsent(c)) return; /* tried again soon */
-        bool waits = c->deadlines[TCP_TIMER_SEND] != UINT64_MAX && c->send_timer != TCP_SEND_PROBE;
-        if (!waits || (before != c->snd_nxt && c->send_timer == TCP_SEND_PERSIST)) tcp_arm_send(c);
+        /* What is sent anew moves the loss probe; what arrives does not, or it would never fire. */
+        bool moves = before != c->snd_nxt && (c->send_timer == TCP_SEND_PERSIST || c->send_timer == TCP_SEND_PROBE);
+        if (moves || c->deadlines[TCP_TIMER_SEND] == UINT64_MAX) tcp_arm_send(c);
     }
     if (c->ack_now && c->state != TCP_STATE_CLOSED) tcp_send_ack(c);
 }

@@ -140,5 +140,7 @@ void recovery_ack(struct tcp_conn *c, const struct tcp_segment *g, bool duplicat
     bool lost = c->sack ? rack_detect(c, &d) : reno_detect(c, acked > 0);
     if (lost && c->recovery == TCP_OPEN) recovery_begin(c);
     if (c->recovery == TCP_RECOVERY) prr(c, d.bytes, acked > 0 && !lost);
-    if (c->deadlines[TCP_TIMER_SEND] == UINT64_MAX) tcp_arm_send(c);
+    /* Where something is known to be missing its timer takes the place of the probe (RFC 8985 section 7.2). */
+    bool probing = c->send_timer == TCP_SEND_PROBE && (c->recovery != TCP_OPEN || c->flight->sacked_bytes > 0);
+    if (probing || c->deadlines[TCP_TIMER_SEND] == UINT64_MAX) tcp_arm_send(c);
 }

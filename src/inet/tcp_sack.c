@@ -88,22 +88,28 @@ static void delivered(struct tcp_conn *c, const struct tcp_sent *e, struct tcp_d
 }
 
 void sent_acked(struct tcp_conn *c, uint32_t ack, struct tcp_delivery *d) {
+    struct tcp_delivery before = *d;
+    bool repaired = false;
     while (c->flight->sent.count > 0) {
         struct tcp_sent *e = sent_at(c, c->flight->sent.first);
-        if (seq_le(ack, e->seq)) return;
+        if (seq_le(ack, e->seq)) break;
         uint32_t n = ack - e->seq;
+        repaired |= (e->flags & TCP_SENT_EVER) != 0;
         if (n < e->len) { /* in part: the rest stays as it is */
             if (!(e->flags & TCP_SENT_SACKED)) d->bytes += n;
             uncount(c, e, n);
             e->seq += n;
             e->len -= n & 0xffffff;
-            return;
+            break;
         }
         if (on_its_way(e)) by_time_unlink(c, e);
         if (!(e->flags & TCP_SENT_SACKED)) delivered(c, e, d);
         uncount(c, e, e->len);
         queue_drop_first(&c->flight->sent);
     }
+    if (!repaired) return;
+    d->rtt_us = before.rtt_us; /* the ACK has waited for what was repeated: it tells nothing of the round trip */
+    d->rtt_sent_ns = before.rtt_sent_ns;
 }
 
 /* The first position whose segment begins at or behind seq. */

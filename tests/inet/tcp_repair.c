@@ -1,0 +1,79 @@
+/* TCP repairing a path: findings of the simulation, each as a conversation. */
+#include "tcp_script.h"
+
+static const struct tcp_options with_sack = {.mss = 1000, .sack_permitted = true};
+
+static void in_sack(struct script *s, uint32_t ack, uint32_t from, uint32_t to) {
+    in(s, (struct seg){.flags = TCP_ACK,
+                       .seq = 1,
+                       .ack = ack,
+                       .window = s->window,
+                       .options = {.sack_count = 1, .sack = {{s->iss + from, s->iss + to}}}});
+}
+
+/* A round trip of a few milliseconds is known, and nothing is out. */
+static struct script *with_round_trip(void) {
+    struct script *s = script_new();
+    script_accept(s, with_sack);
+    push(s, 1000);
+    pass(s, 10 * MS);
+    drain(s);
+    in_ack(s, 1001);
+    return s;
+}
+
+static void peer_that_goes_on_talking_does_not_put_off_our_repetition(void **state) {
+    (void)state;
+    struct script *s = with_round_trip();
+    push(s, 2000);
+    assert_int_equal(drain(s), 2); /* lost */
+    bool repeated = false;
+    for (uint32_t i = 0; i < 2000 && !repeated; i++) {
+        pass(s, MS);
+        in_data(s, 1 + i * 10, 10, 1001);
+        pop(s);
+        while (s->h->frame_count > 0)
+            repeated |= out(s).len == 1000;
+    }
+    assert_true(repeated);
+    script_delete(s);
+}
+
+static void ack_that_waited_for_a_repetition_is_no_round_trip(void **state) {
+    (void)state;
+    struct script *s = with_round_trip();
+    struct tcp_status info;
+    push(s, 3000); /* all three lost to a path that is down for long; the peer has the last two from before */
+    pass(s, 20 * SEC);
+    drain(s);
+    in_ack(s, 4001);
+    tcp_get_status(s->conn, &info);
+    assert_true(info.srtt_us < 100000);
+    assert_true(info.rto_us < 1000000);
+    script_delete(s);
+}
+
+static void probe_does_not_repeat_what_has_arrived(void **state) {
+    (void)state;
+    struct script *s = with_round_trip();
+    push(s, 2000);
+    assert_int_equal(drain(s), 2);
+    pass(s, MS);                  /* before the probe */
+    in_sack(s, 1001, 2001, 3001); /* the first is late: it may still come */
+    for (uint32_t i = 0; i < 20; i++) {
+        pass(s, 10 * MS);
+        while (s->h->frame_count > 0)
+            assert_int_equal(out(s).seq, 1001);
+    }
+    in_ack(s, 5001);
+    script_delete(s);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(peer_that_goes_on_talking_does_not_put_off_our_repetition),
+        cmocka_unit_test(ack_that_waited_for_a_repetition_is_no_round_trip),
+        cmocka_unit_test(probe_does_not_repeat_what_has_arrived),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

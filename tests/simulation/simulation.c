@@ -1,0 +1,153 @@
+/*
+ * simulation SEED [verbose]             one run, told in full
+ * simulation --runs N [--first SEED]    N runs from that seed on
+ * simulation --seconds N                runs from a random seed on, for so long
+ *
+ * A run draws everything from its seed: nodes, paths, faults, connections, datagrams. What must hold is checked while
+ * it goes on and at its end; when faults have ended everything finishes, and no memory is left.
+ */
+#include "../inet/tcp_check.h"
+#include "faults.h"
+
+#include "mem/heap.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define FINISH_NS   (4000 * SEC) /* after the last fault everything ends within this */
+#define FORGET_NS   (1000 * SEC) /* and then what has a time to live */
+#define CHECK_EVERY 64u          /* events */
+
+struct run {
+    struct world *w;
+    struct streams streams;
+    struct datagrams datagrams;
+    struct faults faults;
+};
+
+static void on_event(void *ctx, struct node *n, struct inet_socket *k, uint32_t events) {
+    struct run *r = ctx;
+    if (k->kind == INET_UDP)
+        datagrams_event(&r->datagrams, n);
+    else
+        streams_event(&r->streams, n, k, events);
+}
+
+static void check_stacks(const struct run *r) {
+    for (uint32_t i = 0; i < r->w->node_count; i++) {
+        const char *wrong = r->w->nodes[i].stack ? tcp_check_all(r->w->nodes[i].stack) : NULL;
+        if (wrong) world_fail(r->w, "tcp_check.c", 0, wrong);
+    }
+}
+
+static uint64_t act(struct run *r) {
+    uint64_t a = faults_act(&r->faults), b = streams_act(&r->streams), c = datagrams_act(&r->datagrams);
+    if (b < a) a = b;
+    return c < a ? c : a;
+}
+
+static void go_on_until_done(struct run *r) {
+    uint64_t last = UINT64_MAX;
+    do {
+        uint64_t next = act(r);
+        if (r->faults.end_ns == UINT64_MAX && last == UINT64_MAX) last = r->w->now + FINISH_NS;
+        if (r->w->now >= last) streams_say(&r->streams);
+        world_must(r->w, r->w->now < last);
+        world_step(r->w, next < last ? next : last, on_event, r);
+        if (r->w->events % CHECK_EVERY == 0) check_stacks(r);
+    } while (!streams_done(&r->streams) || r->datagrams.next_ns != UINT64_MAX || r->faults.end_ns != UINT64_MAX);
+}
+
+/* All closed: what the stacks still keep is given up in its time, down to nothing. */
+static void close_all(struct run *r) {
+    struct world *w = r->w;
+    uint64_t until = w->now + FORGET_NS;
+    for (uint32_t i = 0; i < w->node_count; i++)
+        tcp_listener_close(r->streams.listeners[i], w->now);
+    while (world_step(w, until, on_event, r))
+        ;
+    for (uint32_t i = 0; i < w->node_count; i++) {
+        const struct inet *s = w->nodes[i].stack;
+        datagrams_forget_node(&r->datagrams, &w->nodes[i]);
+        world_must(w, hash_count(&s->tcp_conns) == 0 && hash_count(&s->tcp_listeners) == 0);
+        world_must(w, list_empty(&s->tcp_dead) && list_empty(&s->ready) && s->loopback_count == 0);
+        world_must(w, s->fragments.bytes == 0 && hash_count(&s->udp_bound) == 0);
+        world_must(w, hash_count(&s->neighbours.by_addr) == s->config.neighbour_count);
+        world_must(w, inet_next_ns(w->nodes[i].stack) == UINT64_MAX);
+    }
+}
+
+static uint16_t draw_mtu(struct rng *r) {
+    static const uint16_t usual[] = {1500, 1500, 1500, 9000, 576};
+    if (rng_below(r, 10) < 8) return usual[rng_below(r, sizeof usual / sizeof *usual)];
+    return (uint16_t)(INET_MTU_MIN + rng_below(r, INET_MTU_MAX - INET_MTU_MIN + 1));
+}
+
+static void run(uint64_t seed, bool verbose) {
+    struct rng shapes;
+    struct run r;
+    rng_init(&shapes, ~seed);
+    enum weather weather = (enum weather)rng_below(&shapes, 3);
+    struct world_shape shape = {
+        .nodes = 2 + (uint32_t)rng_below(&shapes, WORLD_NODES_MAX - 1),
+        .mtu = draw_mtu(&shapes),
+        .neighbours_known = weather != WEATHER_HARSH || rng_below(&shapes, 2),
+        .limits = {.neighbour_queue = 1 + (uint32_t)rng_below(&shapes, 16)},
+    };
+    uint64_t spread_ns = rng_below(&shapes, 20 * SEC);
+    r.w = world_new(seed, &shape, verbose);
+    world_say(r.w, "%u nodes, MTU %u, weather %d", shape.nodes, shape.mtu, (int)weather);
+    streams_init(&r.streams, r.w, weather != WEATHER_HARSH, spread_ns);
+    datagrams_init(&r.datagrams, r.w, spread_ns);
+    faults_init(&r.faults, r.w, weather, &r.streams, &r.datagrams);
+    go_on_until_done(&r);
+    close_all(&r);
+    streams_check(&r.streams);
+    datagrams_check(&r.datagrams, weather == WEATHER_IDEAL);
+    struct heap_stats stats;
+    heap_get_stats(&stats);
+    world_must(r.w, stats.used_bytes + stats.large_bytes == 0);
+    world_say(r.w, "ends well after %llu events", (unsigned long long)r.w->events);
+    world_delete(r.w);
+}
+
+static uint64_t runs_for(uint64_t first, uint64_t seconds) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    uint64_t n = 0;
+    for (time_t end = t.tv_sec + (time_t)seconds; t.tv_sec < end; n++) {
+        run(first + n, false);
+        clock_gettime(CLOCK_MONOTONIC, &t);
+    }
+    return n;
+}
+
+int main(int argc, char **argv) {
+    uint64_t runs = 0, first = 0, seconds = 0;
+    for (int i = 1; i + 1 < argc; i++) {
+        uint64_t value = strtoull(argv[i + 1], NULL, 0);
+        if (strcmp(argv[i], "--runs") == 0) runs = value;
+        if (strcmp(argv[i], "--first") == 0) first = value;
+        if (strcmp(argv[i], "--seconds") == 0) seconds = value;
+    }
+    if (argc < 2) {
+        fprintf(stderr, "simulation SEED [verbose] | --runs N [--first SEED] | --seconds N\n");
+        return 2;
+    }
+    if (argv[1][0] != '-') {
+        run(strtoull(argv[1], NULL, 0), argc > 2);
+        return 0;
+    }
+    if (seconds) {
+        struct rng r;
+        if (rng_init_random(&r)) return 2;
+        first = rng_next(&r);
+        runs = runs_for(first, seconds);
+    } else {
+        for (uint64_t i = 0; i < runs; i++)
+            run(first + i, false);
+    }
+    printf("%llu runs, from seed %llu on\n", (unsigned long long)runs, (unsigned long long)first);
+    return 0;
+}

@@ -1,0 +1,169 @@
+/* The simulated world: stacks, devices, the clock. */
+#include "world.h"
+
+#include "inet/stack.h"
+#include "inet/wire_eth.h"
+#include "inet/wire_ip4.h"
+#include "inet/wire_tcp.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BURST      32
+#define FRAMES_MAX 8192u
+#define HOST_QUEUE 1024u
+#define EVENTS_MAX 20000000u /* of one run */
+
+void world_fail(const struct world *w, const char *file, int line, const char *what) {
+    fflush(stdout);
+    fprintf(stderr, "%s:%d: at %.6f s: not so: %s\n", file, line, (double)(w->now - SEC) / 1e9, what);
+    fprintf(stderr, "seed %llu; to repeat it alone: simulation %llu verbose\n", (unsigned long long)w->seed,
+            (unsigned long long)w->seed);
+    exit(1);
+}
+
+uint64_t world_log_below(struct world *w, uint64_t most) {
+    uint32_t bits = 64 - (uint32_t)__builtin_clzll(most | 1);
+    uint64_t n = rng_below(&w->rng, 1ull << (1 + world_below(w, bits)));
+    return n < most ? n : most;
+}
+
+/* Of a frame whose headers lie at p. */
+static void say_frame(const struct node *n, const char *what, const uint8_t *p, uint32_t len) {
+    struct ip4_header ip;
+    struct tcp_header h;
+    uint32_t number = (uint32_t)(n - n->world->nodes);
+    if (len < ETH_HEADER_BYTES || !ip4_parse(&ip, p + ETH_HEADER_BYTES, len - ETH_HEADER_BYTES)) {
+        world_say(n->world, "node %u %s %u bytes", number, what, len);
+        return;
+    }
+    const uint8_t *segment = p + ETH_HEADER_BYTES + IP4_HEADER_BYTES;
+    uint32_t bytes = ip.total_bytes - IP4_HEADER_BYTES;
+    if (ip.protocol != IP_TCP || ip.fragment_offset > 0 || !tcp_parse(&h, segment, bytes)) {
+        world_say(n->world, "node %u %s IP protocol %u, %u bytes at %u", number, what, ip.protocol, bytes,
+                  ip.fragment_offset);
+        return;
+    }
+    world_say(n->world, "node %u %s %u > %u flags %02x seq %u len %u ack %u win %u sacks %u", number, what, h.from_port,
+              h.to_port, h.flags, h.seq, bytes - h.header_bytes, h.ack, h.window, h.options.sack_count);
+}
+
+static int node_transmit(void *ctx, const struct inet_frame *f) {
+    struct node *n = ctx;
+    struct netdev_seg segs[INET_FRAME_SEGMENTS];
+    struct netdev_frame frame = {.segs = segs, .segs_count = f->count, .bytes = f->bytes};
+    for (uint32_t i = 0; i < f->count; i++) /* the simulated device copies at once, so the header may lie anywhere */
+        segs[i] = (struct netdev_seg){f->segments[i].base, f->segments[i].len};
+    if (n->world->refuse && world_below(n->world, SIM_CHANCE_ONE) < n->world->refuse) return -EAGAIN;
+    if (n->world->verbose) say_frame(n, "sends", f->segments[0].base, f->bytes);
+    return netdev_tx(n->dev, &frame, 1, n->world->now) == 0 ? -EAGAIN : 0; /* with the link down it is lost */
+}
+
+void node_power_on(struct node *n) {
+    struct world *w = n->world;
+    for (uint32_t k = 0; k < INET_SEED_BYTES; k++)
+        n->config.seed[k] = (uint8_t)rng_next(&w->rng);
+    n->config.neighbours = w->known;
+    sim_unplug(w->sim, n->host, false);
+    world_must(w, inet_new(&n->stack, &n->config, w->now) == 0);
+}
+
+void node_power_off(struct node *n) {
+    inet_delete(n->stack);
+    n->stack = NULL;
+}
+
+static void node_init(struct world *w, uint32_t i, int hub, const struct world_shape *shape) {
+    struct node *n = &w->nodes[i];
+    uint8_t mac[INET_MAC_BYTES] = {2, 0, 0, 0, 0, (uint8_t)(i + 1)};
+    char name[16], options[32];
+    snprintf(name, sizeof name, "h%u", i);
+    snprintf(options, sizeof options, "host=%s", name);
+    n->world = w;
+    n->addr = inet_addr_ip4(htobe32(0x0a000001 + i));
+    n->config = (struct inet_config){
+        .mtu = shape->mtu,
+        .addrs = {{n->addr, 24}},
+        .addr_count = 1,
+        .neighbour_count = shape->neighbours_known ? shape->nodes : 0,
+        .limits = shape->limits,
+        .transmit = node_transmit,
+        .transmit_ctx = n,
+    };
+    memcpy(n->config.mac, mac, sizeof mac);
+    w->known[i].addr = n->addr;
+    memcpy(w->known[i].mac, mac, sizeof mac);
+    n->host = sim_add_host(w->sim, name, mac, shape->mtu);
+    n->link = sim_connect(w->sim, n->host, hub, NULL, NULL);
+    world_must(w, n->host >= 0 && n->link >= 0);
+    struct netdev_args args = {.options = options, .sim = w->sim};
+    world_must(w, netdev_open("sim", &args, &n->dev) == 0);
+}
+
+struct world *world_new(uint64_t seed, const struct world_shape *shape, bool verbose) {
+    struct world *w = calloc(1, sizeof *w);
+    if (!w) abort();
+    w->seed = seed;
+    w->now = SEC;
+    w->verbose = verbose;
+    w->node_count = shape->nodes;
+    rng_init(&w->rng, seed);
+    struct sim_config config = {.seed = rng_next(&w->rng),
+                                .start_ns = w->now,
+                                .nodes_max = WORLD_NODES_MAX + 1,
+                                .frames_max = FRAMES_MAX,
+                                .host_queue_max = HOST_QUEUE};
+    w->sim = sim_new(&config);
+    world_must(w, w->sim);
+    int hub = sim_add_switch(w->sim, "hub");
+    for (uint32_t i = 0; i < w->node_count; i++)
+        node_init(w, i, hub, shape);
+    for (uint32_t i = 0; i < w->node_count; i++)
+        node_power_on(&w->nodes[i]);
+    return w;
+}
+
+void world_delete(struct world *w) {
+    for (uint32_t i = 0; i < w->node_count; i++) {
+        if (w->nodes[i].stack) node_power_off(&w->nodes[i]);
+        netdev_close(w->nodes[i].dev);
+    }
+    sim_free(w->sim);
+    free(w);
+}
+
+static void node_receive(struct node *n) {
+    struct netdev_buffer frames[BURST];
+    int count;
+    while ((count = netdev_rx(n->dev, frames, BURST, n->world->now)) > 0) {
+        for (int i = 0; i < count; i++) {
+            if (n->world->verbose) say_frame(n, "gets", frames[i].data, frames[i].bytes);
+            if (n->stack)
+                inet_input(n->stack, frames[i].data, frames[i].bytes, 0, n->world->now);
+            else
+                heap_free(frames[i].data);
+        }
+    }
+}
+
+bool world_step(struct world *w, uint64_t until, world_event *event, void *ctx) {
+    uint64_t next = sim_next_ns(w->sim);
+    for (uint32_t i = 0; i < w->node_count; i++) {
+        uint64_t at = w->nodes[i].stack ? inet_next_ns(w->nodes[i].stack) : UINT64_MAX;
+        if (at < next) next = at;
+    }
+    bool found = next <= until;
+    if (!found) next = until;
+    if (next > w->now) w->now = next;
+    world_must(w, w->events++ < EVENTS_MAX);
+    for (uint32_t i = 0; i < w->node_count; i++) {
+        struct node *n = &w->nodes[i];
+        struct inet_socket *k;
+        uint32_t events;
+        node_receive(n);
+        if (n->stack && inet_next_ns(n->stack) <= w->now) inet_timers(n->stack, w->now);
+        while (n->stack && (k = inet_next_event(n->stack, &events)))
+            event(ctx, n, k, events);
+    }
+    return found;
+}

@@ -1,0 +1,94 @@
+/*
+ * Whole stacks on a simulated network, on one virtual clock and one thread: a seed repeats a run bit by bit. Nodes hang
+ * on one switch, each by a link of its own.
+ */
+#ifndef TESTS_SIMULATION_WORLD_H
+#define TESTS_SIMULATION_WORLD_H
+
+#include "base/rng.h"
+#include "inet/tcp.h"
+#include "inet/udp.h"
+#include "netdev/sim.h"
+
+#include <stdio.h>
+
+#define WORLD_NODES_MAX 4u
+#define MS              1000000ull
+#define SEC             1000000000ull
+
+struct world;
+
+struct node {
+    struct world *world;
+    struct netdev *dev;
+    struct inet *stack; /* NULL: without power */
+    struct inet_config config;
+    struct inet_addr addr;
+    int host, link; /* the link's first node is the host */
+};
+
+struct world {
+    uint64_t seed, now;
+    bool verbose;
+    struct rng rng;
+    struct sim *sim;
+    struct node nodes[WORLD_NODES_MAX];
+    uint32_t node_count;
+    uint32_t refuse; /* chance that a device has no room for a frame */
+    uint64_t events;
+    struct inet_static_neighbour known[WORLD_NODES_MAX];
+};
+
+/* Ends the process and says how to repeat the run, where the condition does not hold. */
+#define world_must(w, condition)                                                                                       \
+    do {                                                                                                               \
+        if (!(condition)) world_fail(w, __FILE__, __LINE__, #condition);                                               \
+    } while (0)
+_Noreturn void world_fail(const struct world *w, const char *file, int line, const char *what);
+
+#define world_say(w, ...)                                                                                              \
+    do {                                                                                                               \
+        if ((w)->verbose) {                                                                                            \
+            printf("%14.6f ", (double)((w)->now - SEC) / 1e9);                                                         \
+            printf(__VA_ARGS__);                                                                                       \
+            putchar('\n');                                                                                             \
+        }                                                                                                              \
+    } while (0)
+
+/* What the world does not draw itself. */
+struct world_shape {
+    uint32_t nodes;
+    uint16_t mtu;
+    bool neighbours_known;
+    struct inet_limits limits;
+};
+
+/* Everything with power on, nothing on its way. */
+struct world *world_new(uint64_t seed, const struct world_shape *shape, bool verbose);
+
+/* All sockets must be closed. */
+void world_delete(struct world *w);
+
+/* Ends a node's stack, with no word on the wire; or begins a new one. Its sockets must be closed. */
+void node_power_off(struct node *n);
+void node_power_on(struct node *n);
+
+/* Something happened to a socket of this node. */
+typedef void world_event(void *ctx, struct node *n, struct inet_socket *k, uint32_t events);
+
+/*
+ * Lets time pass up to whatever happens next, at most to `until`, and does it. False: nothing does, and it is `until`
+ * now.
+ */
+bool world_step(struct world *w, uint64_t until, world_event *event, void *ctx);
+
+/* Even in the logarithm from 0 or 1 to most. */
+uint64_t world_log_below(struct world *w, uint64_t most);
+static inline uint32_t world_below(struct world *w, uint64_t bound) {
+    return (uint32_t)rng_below(&w->rng, bound);
+}
+static inline bool world_chance(struct world *w, uint32_t percent) {
+    return world_below(w, 100) < percent;
+}
+
+#endif
