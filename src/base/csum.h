@@ -19,11 +19,10 @@ static inline uint64_t csum_join(uint64_t a, uint64_t b) {
 
 /* The 16-bit sum, not complemented; of a range with a correct checksum inside it is 0xffff. */
 static inline uint16_t csum_fold(uint64_t sum) {
-    sum = (sum >> 32) + (uint32_t)sum;
-    sum = (sum >> 32) + (uint32_t)sum;
-    sum = (sum >> 16) + (uint16_t)sum;
-    sum = (sum >> 16) + (uint16_t)sum;
-    return (uint16_t)sum;
+    sum += sum >> 32 | sum << 32; /* the low half's carry ends in the high half */
+    uint32_t half = (uint32_t)(sum >> 32);
+    half += half >> 16 | half << 16;
+    return (uint16_t)(half >> 16);
 }
 
 /* The checksum to store. */

@@ -17,6 +17,7 @@ _Static_assert(WHEEL_LEVELS *WHEEL_LEVEL_BITS + WHEEL_TICK_SHIFT == 64, "the lev
 void wheel_init(struct wheel *w, uint64_t now_ns) {
     w->now_tick = now_ns >> WHEEL_TICK_SHIFT;
     w->count = 0;
+    w->next_tick = UINT64_MAX;
     list_init(&w->due);
     for (unsigned level = 0; level < WHEEL_LEVELS; level++) {
         w->occupied[level] = 0;
@@ -45,6 +46,8 @@ static inline void wheel_insert(struct wheel *w, struct timer *t) {
         unsigned bit = 63u - (unsigned)__builtin_clzll(tick ^ w->now_tick);
         unsigned level = bit * 43 >> 8; /* bit / 6, exact below 64 */
         unsigned slot = (unsigned)(tick >> (level * WHEEL_LEVEL_BITS)) & (SLOTS - 1);
+        uint64_t begins = tick >> (level * WHEEL_LEVEL_BITS) << (level * WHEEL_LEVEL_BITS);
+        if (begins < w->next_tick) w->next_tick = begins;
         w->occupied[level] |= 1ull << slot;
         at = &w->slots[level][slot];
     }
@@ -88,7 +91,9 @@ static bool wheel_nearest(struct wheel *w, unsigned *level_out, unsigned *slot_o
 static bool wheel_advance(struct wheel *w, uint64_t target) {
     unsigned level, slot;
     uint64_t tick;
-    if (!wheel_nearest(w, &level, &slot, &tick) || tick > target) {
+    bool waits = wheel_nearest(w, &level, &slot, &tick);
+    w->next_tick = waits ? tick : UINT64_MAX;
+    if (!waits || tick > target) {
         if (w->now_tick < target) w->now_tick = target;
         return false;
     }

@@ -24,7 +24,8 @@ struct wheel {
     uint64_t now_tick;
     uint64_t occupied[WHEEL_LEVELS]; /* a bit per slot that has timers, or had some that were cancelled */
     struct list slots[WHEEL_LEVELS][1u << WHEEL_LEVEL_BITS];
-    struct list due; /* expired, not yet handed out */
+    struct list due;    /* expired, not yet handed out */
+    uint64_t next_tick; /* no slot with timers is reached before */
     uint32_t count;
 };
 
@@ -41,6 +42,11 @@ void wheel_cancel(struct wheel *w, struct timer *t);
  * Timers may be armed and cancelled between calls. Order is by tick.
  */
 struct timer *wheel_expire(struct wheel *w, uint64_t now_ns);
+
+/* Whether wheel_expire has anything to do; where not, it need not be called. */
+static inline bool wheel_is_due(const struct wheel *w, uint64_t now_ns) {
+    return now_ns >> WHEEL_TICK_SHIFT >= w->next_tick || !list_empty(&w->due);
+}
 
 /*
  * When wheel_expire is next worth calling: at most one tick after the nearest deadline, earlier where a far timer

@@ -52,4 +52,15 @@ struct inet_flow {
 };
 _Static_assert(sizeof(struct inet_flow) == 36, "hashed as bytes");
 
+/* Whether two flows are the same; the ends that differ most often are compared first. */
+static inline bool inet_flow_equal(const struct inet_flow *a, const struct inet_flow *b) {
+    uint64_t x[4], y[4];
+    uint32_t ports_x, ports_y;
+    memcpy(x, a, sizeof x);
+    memcpy(y, b, sizeof y);
+    memcpy(&ports_x, &a->local_port, sizeof ports_x);
+    memcpy(&ports_y, &b->local_port, sizeof ports_y);
+    return ports_x == ports_y && x[3] == y[3] && ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2])) == 0;
+}
+
 #endif

@@ -5,7 +5,6 @@
 #include "inet/ip4_fragment.h"
 #include "inet/link.h"
 #include "inet/neighbour.h"
-#include "inet/route.h"
 #include "inet/tcp_input.h"
 #include "inet/udp_input.h"
 #include "inet/wire_eth.h"
@@ -26,12 +25,6 @@ static bool options_ok(const uint8_t *p, uint32_t bytes) {
     return true;
 }
 
-static bool source_ok(const struct inet *s, const struct packet *p, uint32_t from) {
-    if (p->loop) return true;
-    return from != 0 && !ip4_is_multicast(from) && !ip4_is_loopback(from) && !route_is_broadcast(s, from) &&
-           !route_is_own(s, from);
-}
-
 void ip4_input(struct inet *s, struct packet *p) {
     struct ip4_header h;
     if (!ip4_parse(&h, p->at, p->len)) {
@@ -46,12 +39,12 @@ void ip4_input(struct inet *s, struct packet *p) {
         inet_count(s, ip_bad_options);
         return;
     }
-    if (!source_ok(s, p, h.from)) {
+    if (!p->loop && !dest_find(s, h.from)->may_be_source) {
         inet_count(s, ip_bad_source);
         return;
     }
-    bool broadcast = route_is_broadcast(s, h.to);
-    if (!broadcast && !route_is_own(s, h.to) && !(p->loop && ip4_is_loopback(h.to))) {
+    bool own = route_is_own(s, h.to), broadcast = !own && route_is_broadcast(s, h.to);
+    if (!own && !broadcast && !(p->loop && ip4_is_loopback(h.to))) {
         inet_count(s, ip_other_host);
         return;
     }
@@ -107,9 +100,10 @@ static int loopback_output(struct inet *s, const struct out *o) {
  * The transport checksum: by the device where it can, which then needs the sum of the pseudo header and two offsets;
  * none at all on the way to ourselves.
  */
-static void checksum_fill(struct inet *s, struct out *o, const struct ip4_send *send, const struct route *r) {
+static void checksum_fill(struct inet *s, struct out *o, const struct ip4_send *send, uint32_t from,
+                          const struct route *r) {
     uint8_t *check = o->at + send->checksum_offset;
-    uint64_t sum = ip4_pseudo_sum(send->from, send->to, send->protocol, o->frame.bytes);
+    uint64_t sum = ip4_pseudo_sum(from, send->to, send->protocol, o->frame.bytes);
     wire_store16(check, 0);
     if (r->kind == ROUTE_LOOPBACK) return;
     if ((s->config.offloads & INET_OFFLOAD_CSUM) &&
@@ -128,26 +122,19 @@ static void checksum_fill(struct inet *s, struct out *o, const struct ip4_send *
     wire_store16(check, result == 0 && send->protocol == IP_UDP ? UINT16_MAX : result);
 }
 
-/* Counters per destination, each from a random start: no repeats while fragments live, no leak of how much is sent. */
-static uint16_t ip_id(struct inet *s, const struct ip4_send *send) {
-    uint32_t key[3] = {send->from, send->to, send->protocol};
-    return s->ip_ids[siphash13(s->secret, key, sizeof key) % IP_ID_BUCKETS]++;
-}
-
-static int route_output(struct inet *s, struct out *o, const struct route *r) {
-    struct inet_addr next_hop = inet_addr_ip4(r->next_hop);
-    switch (r->kind) {
+static int dest_output(struct inet *s, struct out *o, struct dest *d) {
+    switch (d->route.kind) {
     case ROUTE_LOOPBACK:
         return loopback_output(s, o);
     case ROUTE_BROADCAST:
         return link_output(s, o, link_broadcast, ETH_TYPE_IP4);
     default:
-        return neighbour_output(s, o, &next_hop);
+        return neighbour_output(s, o, d);
     }
 }
 
 /* A packet in pieces. Once one is out the packet counts as sent: what is then refused is lost, as on the wire. */
-static int fragments_output(struct inet *s, const struct out *o, struct ip4_header *h, const struct route *r) {
+static int fragments_output(struct inet *s, const struct out *o, struct ip4_header *h, struct dest *d) {
     uint32_t most = (s->config.mtu - IP4_HEADER_BYTES) / 8 * 8;
     for (uint32_t at = 0; at < o->frame.bytes; at += most) {
         struct out piece;
@@ -158,7 +145,7 @@ static int fragments_output(struct inet *s, const struct out *o, struct ip4_head
         h->fragment_offset = at;
         h->fragment_flags = at + bytes < o->frame.bytes ? IP4_MF : 0;
         ip4_emit(out_push(&piece, IP4_HEADER_BYTES), h);
-        int error = route_output(s, &piece, r);
+        int error = dest_output(s, &piece, d);
         if (error && at == 0) return error;
         if (error) {
             inet_count(s, transmit_dropped);
@@ -170,31 +157,29 @@ static int fragments_output(struct inet *s, const struct out *o, struct ip4_head
 }
 
 int ip4_output(struct inet *s, struct out *o, const struct ip4_send *send) {
-    struct route r = route_find(s, send->to);
-    struct ip4_send sent = *send;
-    if (r.kind == ROUTE_NONE) {
+    struct dest *d = dest_find(s, send->to);
+    if (d->route.kind == ROUTE_NONE) {
         inet_count(s, ip_no_route);
         return -ENETUNREACH;
     }
-    if (sent.from == 0) sent.from = r.source;
-    uint32_t total = o->frame.bytes + IP4_HEADER_BYTES;
-    bool fits = total <= s->config.mtu || r.kind == ROUTE_LOOPBACK || o->frame.tso_bytes > 0;
-    if (total > IP4_PACKET_MAX || (!fits && sent.dont_fragment)) {
+    uint32_t from = send->from ? send->from : d->route.source, total = o->frame.bytes + IP4_HEADER_BYTES;
+    bool fits = total <= s->config.mtu || d->route.kind == ROUTE_LOOPBACK || o->frame.tso_bytes > 0;
+    if (total > IP4_PACKET_MAX || (!fits && send->dont_fragment)) {
         inet_count(s, ip_too_big);
         return -EMSGSIZE;
     }
-    if (sent.has_checksum) checksum_fill(s, o, &sent, &r);
+    if (send->has_checksum) checksum_fill(s, o, send, from, &d->route);
     struct ip4_header h = {
-        .from = sent.from,
-        .to = sent.to,
-        .tos = sent.tos,
-        .ttl = sent.ttl,
-        .protocol = sent.protocol,
+        .from = from,
+        .to = send->to,
+        .tos = send->tos,
+        .ttl = send->ttl,
+        .protocol = send->protocol,
         .total_bytes = (uint16_t)total,
-        .fragment_flags = sent.dont_fragment ? IP4_DF : 0,
-        .id = sent.dont_fragment ? 0 : ip_id(s, &sent), /* RFC 6864 section 4.1 */
+        .fragment_flags = send->dont_fragment ? IP4_DF : 0,
+        .id = send->dont_fragment ? 0 : (*d->ip_id)++, /* RFC 6864 section 4.1 */
     };
-    if (!fits) return fragments_output(s, o, &h, &r);
+    if (!fits) return fragments_output(s, o, &h, d);
     ip4_emit(out_push(o, IP4_HEADER_BYTES), &h);
-    return route_output(s, o, &r);
+    return dest_output(s, o, d);
 }

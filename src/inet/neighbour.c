@@ -23,6 +23,7 @@ static void queue_fail(struct inet *s, struct neighbour *n) {
 static void neighbour_forget(struct inet *s, struct neighbour *n) {
     inet_timer_cancel(s, &n->timer);
     hash_remove(&s->neighbours.by_addr, &n->addr);
+    dests_forget(s);
     list_remove(&n->link);
     queue_fail(s, n);
     sys_free(n);
@@ -127,17 +128,29 @@ static int queue_add(struct inet *s, struct neighbour *n, struct out *o) {
     return 0;
 }
 
-int neighbour_output(struct inet *s, struct out *o, const struct inet_addr *to) {
-    struct neighbour *n = hash_find(&s->neighbours.by_addr, to);
-    if (!n) {
-        if (!(n = neighbour_new(s, to))) {
-            inet_count(s, no_memory);
-            return -ENOBUFS;
-        }
-        list_push_back(&s->neighbours.by_age, &n->link);
-        n->state = NEIGHBOUR_INCOMPLETE;
-        neighbour_ask(s, n);
+/* The neighbour at an address, asked for where it is not known; NULL: no room. */
+static struct neighbour *neighbour_at(struct inet *s, uint32_t ip) {
+    struct inet_addr addr = inet_addr_ip4(ip);
+    struct neighbour *n = hash_find(&s->neighbours.by_addr, &addr);
+    if (n) return n;
+    if (!(n = neighbour_new(s, &addr))) {
+        inet_count(s, no_memory);
+        return NULL;
     }
+    list_push_back(&s->neighbours.by_age, &n->link);
+    n->state = NEIGHBOUR_INCOMPLETE;
+    neighbour_ask(s, n);
+    return n;
+}
+
+int neighbour_output(struct inet *s, struct out *o, struct dest *d) {
+    if (!d->neighbour) {
+        struct neighbour *found = neighbour_at(s, d->route.next_hop); /* which may forget another one */
+        if (!found) return -ENOBUFS;
+        d->neighbour = found;
+        d->epoch = s->dest_epoch;
+    }
+    struct neighbour *n = d->neighbour;
     n->used = true;
     if (n->state == NEIGHBOUR_INCOMPLETE) return queue_add(s, n, o);
     return link_output(s, o, n->mac, ETH_TYPE_IP4);

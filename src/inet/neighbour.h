@@ -6,7 +6,7 @@
 #ifndef INET_NEIGHBOUR_H
 #define INET_NEIGHBOUR_H
 
-#include "inet/stack.h"
+#include "inet/dest.h"
 
 #define NEIGHBOUR_TRIES        3u
 #define NEIGHBOUR_RETRY_NS     NS_PER_S
@@ -30,8 +30,8 @@ struct neighbour {
 int neighbours_init(struct inet *s);
 void neighbours_fini(struct inet *s);
 
-/* Sends to a neighbour, or keeps the packet until it has answered. 0; -EAGAIN: no room; -ENOMEM; -ENOBUFS. */
-int neighbour_output(struct inet *s, struct out *o, const struct inet_addr *to);
+/* Sends to d's neighbour, or keeps the packet until it has answered. 0; -EAGAIN: no room; -ENOMEM; -ENOBUFS. */
+int neighbour_output(struct inet *s, struct out *o, struct dest *d);
 
 /* A sign of life; makes an entry where there is none if `create`. */
 void neighbour_learn(struct inet *s, const struct inet_addr *addr, const uint8_t *mac, bool create);

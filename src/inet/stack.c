@@ -3,6 +3,7 @@
 
 #include "base/sys.h"
 #include "inet/arp.h"
+#include "inet/dest.h"
 #include "inet/ip4.h"
 #include "inet/ip4_fragment.h"
 #include "inet/link.h"
@@ -45,6 +46,7 @@ static const struct {
     int (*init)(struct inet *s);
     void (*fini)(struct inet *s);
 } parts[] = {
+    {dests_init, dests_fini},
     {neighbours_init, neighbours_fini},
     {fragments_init, fragments_fini},
     {paths_init, paths_fini},
@@ -84,6 +86,7 @@ int inet_new(struct inet **out, const struct inet_config *config, uint64_t now) 
         s->ip_ids[i] = (uint16_t)rng_next(&s->rng);
     list_init(&s->loopback);
     list_init(&s->ready);
+    s->dest_epoch = 1;
     wheel_init(&s->wheel, now);
     int error = parts_init(s);
     if (error) {
@@ -132,11 +135,11 @@ static void loopback_deliver(struct inet *s) {
 void inet_timers(struct inet *s, uint64_t now) {
     struct timer *t;
     s->now = now;
-    while ((t = wheel_expire(&s->wheel, now))) {
+    while (wheel_is_due(&s->wheel, now) && (t = wheel_expire(&s->wheel, now))) {
         struct inet_timer *due = list_entry(t, struct inet_timer, timer);
         due->fire(s, due);
     }
-    loopback_deliver(s);
+    if (s->loopback_count > 0) loopback_deliver(s);
 }
 
 uint64_t inet_next_ns(struct inet *s) {

@@ -110,6 +110,9 @@ struct token_bucket {
 };
 
 #define IP_ID_BUCKETS 64u
+#define DESTS         256u /* powers of two: places of the caches in front of the tables */
+#define TCP_FLOWS     1024u
+#define UDP_PORTS     256u
 
 struct inet {
     struct inet_config config;
@@ -125,6 +128,10 @@ struct inet {
     uint16_t path_epoch; /* moves when the MTU of any path changes */
     struct token_bucket icmp_bucket, challenge_bucket;
     struct hash udp_bound, tcp_conns, tcp_listeners;
+    struct dest *dests; /* [DESTS]; see dest.h */
+    uint32_t dest_epoch;
+    struct tcp_conn *tcp_flows[TCP_FLOWS]; /* found last */
+    struct udp_socket *udp_ports[UDP_PORTS];
     struct list tcp_dead; /* connections to be freed once nobody looks at them */
     struct list ready;    /* sockets with events */
     uint64_t arp_defended_ns;

@@ -112,11 +112,21 @@ static void listener_leave(struct tcp_conn *c) {
     c->orphan = true; /* nobody has been told of it */
 }
 
+struct tcp_conn *conn_find(struct inet *s, const struct inet_flow *flow) {
+    struct tcp_conn **place = &s->tcp_flows[conn_place(flow)], *c = *place;
+    if (c && inet_flow_equal(&c->flow, flow)) return c;
+    c = hash_find(&s->tcp_conns, flow);
+    if (c) *place = c;
+    return c;
+}
+
 void conn_end(struct tcp_conn *c, int error) {
     struct inet *s = c->stack;
     if (c->state == TCP_STATE_CLOSED) return;
     listener_leave(c);
     hash_remove(&s->tcp_conns, &c->flow);
+    struct tcp_conn **place = &s->tcp_flows[conn_place(&c->flow)];
+    if (*place == c) *place = NULL;
     inet_timer_cancel(s, &c->timer);
     chunks_clear(c);
     c->error = error;

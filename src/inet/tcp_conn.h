@@ -164,7 +164,17 @@ struct tcp_segment {
     bool fin;
 };
 
+/* The place of a flow in the stack's tcp_flows. It may be guessed: what collides there is still found in the table. */
+static inline uint32_t conn_place(const struct inet_flow *flow) {
+    uint32_t ports;
+    memcpy(&ports, &flow->local_port, sizeof ports);
+    return ((ports ^ flow->remote.words[3]) * 0x9e3779b1u) >> 22;
+}
+_Static_assert(TCP_FLOWS == 1u << 10, "ten bits of the product");
+
 /* tcp_conn.c */
+/* The connection of that flow; NULL: none. */
+struct tcp_conn *conn_find(struct inet *s, const struct inet_flow *flow);
 struct tcp_conn *conn_new(struct inet *s, const struct inet_flow *flow, const struct tcp_settings *settings,
                           void *user);
 /* Leaves the tables and gives all memory but the structure back; error 0: in order. Orphans are freed by conn_reap. */

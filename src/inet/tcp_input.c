@@ -389,7 +389,7 @@ void tcp_input(struct inet *s, struct packet *p) {
     struct tcp_segment g;
     if (!segment_parse(s, p, &g)) return;
     struct inet_flow flow = {p->to, p->from, g.h.to_port, g.h.from_port};
-    struct tcp_conn *c = hash_find(&s->tcp_conns, &flow);
+    struct tcp_conn *c = conn_find(s, &flow);
     struct tcp_listener *l;
     if (c && !time_wait_reused(c, &g)) {
         conn_input(c, p, &g);
@@ -403,8 +403,8 @@ void tcp_input(struct inet *s, struct packet *p) {
 }
 
 /* The connection an ICMP error speaks of. RFC 5927 section 4.1: only who sees our segments knows what is in flight. */
-static struct tcp_conn *conn_in_error(const struct inet *s, const struct inet_flow *flow, uint32_t seq) {
-    struct tcp_conn *c = hash_find(&s->tcp_conns, flow);
+static struct tcp_conn *conn_in_error(struct inet *s, const struct inet_flow *flow, uint32_t seq) {
+    struct tcp_conn *c = conn_find(s, flow);
     return !c || seq_lt(seq, c->snd_una) || !seq_lt(seq, c->snd_nxt) ? NULL : c;
 }
 

@@ -56,19 +56,35 @@ static void options_parse(struct tcp_options *o, const uint8_t *p, uint32_t byte
     }
 }
 
+#define TIMESTAMP_ALONE (OPTION_NOP << 24 | OPTION_NOP << 16 | OPTION_TIMESTAMP << 8 | 10) /* RFC 7323 appendix A */
+
+/* Blocks beyond sack_count mean nothing. */
+static void options_clear(struct tcp_options *o) {
+    o->mss = 0;
+    o->has_window_shift = o->sack_permitted = o->has_timestamp = false;
+    o->window_shift = o->sack_count = 0;
+    o->ts_value = o->ts_echo = 0;
+}
+
 bool tcp_parse(struct tcp_header *h, const uint8_t *p, uint32_t len) {
     if (len < TCP_HEADER_BYTES) return false;
-    *h = (struct tcp_header){
-        .from_port = wire_get16(p),
-        .to_port = wire_get16(p + 2),
-        .seq = wire_get32(p + 4),
-        .ack = wire_get32(p + 8),
-        .header_bytes = (uint8_t)((p[12] >> 4) * 4),
-        .flags = p[13],
-        .window = wire_get16(p + 14),
-    };
+    h->from_port = wire_get16(p);
+    h->to_port = wire_get16(p + 2);
+    h->seq = wire_get32(p + 4);
+    h->ack = wire_get32(p + 8);
+    h->header_bytes = (uint8_t)((p[12] >> 4) * 4);
+    h->flags = p[13];
+    h->window = wire_get16(p + 14);
+    options_clear(&h->options);
     if (h->header_bytes < TCP_HEADER_BYTES || h->header_bytes > len) return false;
-    options_parse(&h->options, p + TCP_HEADER_BYTES, h->header_bytes - TCP_HEADER_BYTES);
+    p += TCP_HEADER_BYTES;
+    if (h->header_bytes == TCP_HEADER_BYTES + 12 && wire_get32(p) == TIMESTAMP_ALONE) {
+        h->options.has_timestamp = true;
+        h->options.ts_value = wire_get32(p + 4);
+        h->options.ts_echo = wire_get32(p + 8);
+        return true;
+    }
+    options_parse(&h->options, p, h->header_bytes - TCP_HEADER_BYTES);
     return true;
 }
 

@@ -168,25 +168,23 @@ void tcp_answer_syn(struct inet *s, const struct packet *p, const struct tcp_seg
     if (ip_output(s, &o, &flow, &h, NULL)) inet_count(s, transmit_dropped);
 }
 
-/* The segment at `position` of those that were sent. */
-static bool sent_output(struct tcp_conn *c, uint32_t position) {
-    const struct tcp_sent *e = sent_at(c, position);
-    bool fin = e->flags & TCP_SENT_FIN;
-    uint32_t bytes = e->len - fin;
-    struct out o;
-    out_init(&o);
-    gather(c, &o, e->seq, bytes);
-    bool push = e->seq + bytes == c->snd_end;
-    if (!segment_output(c, &o, e->seq, (uint8_t)((push ? TCP_PSH : 0) | (fin ? TCP_FIN : 0)), c->gap_count > 0))
-        return false;
+/* Sends payload that was gathered, from seq on, and what ends with it. False: the device has no room. */
+static bool data_output(struct tcp_conn *c, struct out *o, uint32_t seq, bool fin) {
+    uint8_t flags = (uint8_t)((seq + o->frame.bytes == c->snd_end ? TCP_PSH : 0) | (fin ? TCP_FIN : 0));
+    if (!segment_output(c, o, seq, flags, c->gap_count > 0)) return false;
     c->sent_ns = c->stack->now;
     return true;
 }
 
 bool tcp_resend(struct tcp_conn *c, uint32_t position) {
-    if (!sent_output(c, position)) return false;
+    const struct tcp_sent *e = sent_at(c, position);
+    bool fin = e->flags & TCP_SENT_FIN;
+    struct out o;
+    out_init(&o);
+    gather(c, &o, e->seq, e->len - fin);
+    if (!data_output(c, &o, e->seq, fin)) return false;
     if (c->undo && c->flight->undo_ts == 0) c->flight->undo_ts = conn_clock_ms(c) | 1;
-    c->flight->prr_out += sent_at(c, position)->len;
+    c->flight->prr_out += e->len;
     sent_again(c, position);
     c->retransmits++;
     inet_count(c->stack, tcp_retransmits);
@@ -195,16 +193,17 @@ bool tcp_resend(struct tcp_conn *c, uint32_t position) {
 
 /* New data of len bytes and perhaps the FIN; false: the device has no room, or there is no memory. */
 static bool send_new(struct tcp_conn *c, uint32_t len, bool fin) {
-    struct out measure;
-    bool first = c->snd_una == c->snd_nxt;
-    out_init(&measure);
-    uint32_t whole = gather(c, &measure, c->snd_nxt, len); /* many small pushes may exceed a frame's segments */
+    struct out o;
+    uint32_t seq = c->snd_nxt;
+    bool first = c->snd_una == seq;
+    out_init(&o);
+    uint32_t whole = gather(c, &o, seq, len); /* many small pushes may exceed a frame's segments */
     if (whole < len) fin = false;
     if (!sent_add(c, whole + fin, fin)) {
         blocked(c);
         return false;
     }
-    if (!sent_output(c, sent_end(c) - 1)) {
+    if (!data_output(c, &o, seq, fin)) {
         sent_take_back(c);
         return false;
     }

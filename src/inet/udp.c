@@ -24,12 +24,14 @@ struct udp_socket {
     int error;              /* to be told once; a negative errno */
     uint32_t receive_limit; /* bytes of heap memory */
     uint32_t received;      /* of those, in use */
-    struct queue queue;     /* struct udp_datagram */
+    struct queue queue;     /* struct waiting */
 };
 
-static uint32_t charge_of(const struct udp_datagram *d) {
-    return (uint32_t)sizeof *d + (d->payload.base ? (uint32_t)heap_usable_size(heap_block(d->payload.base)) : 0);
-}
+/* A datagram that waits to be received. */
+struct waiting {
+    struct udp_datagram datagram;
+    uint32_t charge; /* memory it holds */
+};
 
 static struct inet_flow key_of(const struct inet_endpoint *local) {
     struct inet_flow key = {.local_port = local->port};
@@ -78,7 +80,9 @@ int udp_open(struct inet *s, struct udp_socket **out, void *user) {
 
 void udp_close(struct udp_socket *u) {
     struct inet_flow key = key_of(&u->local);
+    struct udp_socket **place = &u->stack->udp_ports[u->local.port % UDP_PORTS];
     if (u->bound) hash_remove(&u->stack->udp_bound, &key);
+    if (*place == u) *place = NULL;
     udp_free(u);
 }
 
@@ -176,28 +180,30 @@ int udp_receive(struct udp_socket *u, struct udp_datagram *out) {
     int error = take_error(u);
     if (error) return error;
     if (u->queue.count == 0) return -EAGAIN;
-    *out = *(struct udp_datagram *)queue_at(&u->queue, sizeof *out, u->queue.first);
+    const struct waiting *first = queue_at(&u->queue, sizeof *first, u->queue.first);
+    *out = first->datagram;
+    u->received -= first->charge;
     queue_drop_first(&u->queue);
-    u->received -= charge_of(out);
     return 0;
 }
 
 static void deliver(struct udp_socket *u, struct packet *p, uint16_t from_port) {
-    struct udp_datagram d = {
-        .from = {p->from, from_port},
-        .to = p->to,
-        .payload = {p->len > 0 ? p->at : NULL, p->len},
-    };
-    uint32_t charge = charge_of(&d);
-    struct udp_datagram *to = NULL;
+    size_t held = p->len > 0 ? heap_usable_size(heap_block(p->at)) : 0;
+    uint32_t charge = (uint32_t)(sizeof(struct waiting) + held);
+    struct waiting *to = NULL;
     if (charge <= u->receive_limit - u->received) to = queue_add(&u->queue, sizeof *to, QUEUE_MAX);
     if (!to) {
         inet_count(u->stack, udp_receive_limit);
         return;
     }
-    if (d.payload.base) packet_keep(p);
+    to->datagram = (struct udp_datagram){
+        .from = {p->from, from_port},
+        .to = p->to,
+        .payload = {p->len > 0 ? p->at : NULL, p->len},
+    };
+    to->charge = charge;
     u->received += charge;
-    *to = d;
+    if (p->len > 0) packet_keep(p);
     socket_event(u->stack, &u->socket, INET_EVENT_READABLE);
 }
 
@@ -205,9 +211,15 @@ static bool receives_from(const struct udp_socket *u, const struct inet_addr *fr
     return !u->connected || (u->remote.port == port && inet_addr_equal(&u->remote.addr, from));
 }
 
-static struct udp_socket *receiver(const struct inet *s, const struct inet_addr *to, uint16_t port) {
-    struct udp_socket *u = bound_to(s, to, port);
-    return u ? u : bound_to(s, NULL, port);
+/* A port has either one wildcard or sockets of single addresses: whoever matches is the only one. */
+static struct udp_socket *receiver(struct inet *s, const struct inet_addr *to, uint16_t port) {
+    struct udp_socket **place = &s->udp_ports[port % UDP_PORTS], *u = *place;
+    if (u && u->local.port == port && (inet_addr_is_any(&u->local.addr) || inet_addr_equal(&u->local.addr, to)))
+        return u;
+    u = bound_to(s, to, port);
+    if (!u) u = bound_to(s, NULL, port);
+    if (u) *place = u;
+    return u;
 }
 
 void udp_input(struct inet *s, struct packet *p) {

@@ -42,8 +42,18 @@ static inline bool ip4_parse(struct ip4_header *h, const uint8_t *p, uint32_t le
     return h->header_bytes >= IP4_HEADER_BYTES && h->total_bytes >= h->header_bytes && h->total_bytes <= len;
 }
 
+/* Partial sum of a header without options. */
+static inline uint64_t ip4_header_sum(const uint8_t *p) {
+    uint64_t a, b;
+    memcpy(&a, p, sizeof a);
+    memcpy(&b, p + 8, sizeof b);
+    return csum_join(csum_join(a, b), wire_load32(p + 16));
+}
+
 static inline bool ip4_checksum_ok(const uint8_t *p, uint32_t header_bytes) {
-    return csum_fold(csum_add(0, p, header_bytes)) == 0xffff;
+    uint64_t sum = ip4_header_sum(p);
+    if (header_bytes > IP4_HEADER_BYTES) sum = csum_add(sum, p + IP4_HEADER_BYTES, header_bytes - IP4_HEADER_BYTES);
+    return csum_fold(sum) == 0xffff;
 }
 
 /* Writes a header without options: header_bytes is not looked at. */
@@ -58,7 +68,7 @@ static inline void ip4_emit(uint8_t *p, const struct ip4_header *h) {
     wire_store16(p + 10, 0);
     wire_store32(p + 12, h->from);
     wire_store32(p + 16, h->to);
-    wire_store16(p + 10, csum_finish(csum_add(0, p, IP4_HEADER_BYTES)));
+    wire_store16(p + 10, csum_finish(ip4_header_sum(p)));
 }
 
 /* Partial sum of the pseudo header of TCP and UDP. */
