@@ -14,6 +14,7 @@ static void newreno_avoid(struct tcp_cc *cc, uint32_t bytes, uint32_t mss, uint3
 
 static uint32_t newreno_reduce(struct tcp_cc *cc, uint32_t flight, uint32_t mss) {
     cc->newreno.acked = 0;
+    if (flight > cc->cwnd) flight = cc->cwnd; /* what duplicate ACKs let out does not count (RFC 5681 section 3.2) */
     return flight / 2 > 2 * mss ? flight / 2 : 2 * mss;
 }
 

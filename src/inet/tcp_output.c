@@ -183,7 +183,8 @@ bool tcp_resend(struct tcp_conn *c, uint32_t position) {
     out_init(&o);
     gather(c, &o, e->seq, e->len - fin);
     if (!data_output(c, &o, e->seq, fin)) return false;
-    if (c->undo && c->flight->undo_ts == 0) c->flight->undo_ts = conn_clock_ms(c) | 1;
+    uint32_t clock = conn_clock_ms(c);
+    if (c->undo && c->flight->undo_ts == 0) c->flight->undo_ts = clock ? clock : 1;
     c->flight->prr_out += e->len;
     sent_again(c, position);
     c->retransmits++;

@@ -1,4 +1,5 @@
 /* TCP repairing a path: findings of the simulation, each as a conversation. */
+#include "inet/tcp_cc.h"
 #include "tcp_script.h"
 
 static const struct tcp_options with_sack = {.mss = 1000, .sack_permitted = true};
@@ -69,11 +70,45 @@ static void probe_does_not_repeat_what_has_arrived(void **state) {
     script_delete(s);
 }
 
+/* Whatever the clock shows at the time: RFC 3522 compares it with what the peer echoes. */
+static void repair_that_was_needed_is_not_undone(void **state) {
+    (void)state;
+    struct tcp_status status;
+    for (uint32_t i = 0; i < 4; i++) {
+        struct script *s = script_new();
+        s->timestamps = true;
+        s->ts = 5000;
+        script_accept(s, with_sack);
+        push(s, 4000);
+        pass(s, (20 + i) * MS); /* all lost but the last, and found by it or by the timer */
+        drain(s);
+        in_sack(s, 1, 3001, 4001);
+        pass(s, 10 * MS);
+        while (s->h->frame_count > 0)
+            s->ts_echo = out(s).options.ts_value;
+        in_ack(s, 4001);
+        tcp_get_status(s->conn, &status);
+        assert_int_equal(counted(s->h, tcp_undone), 0);
+        assert_true(status.ssthresh < UINT32_MAX);
+        script_delete(s);
+    }
+}
+
+static void what_duplicate_acks_let_out_does_not_soften_the_reduction(void **state) {
+    (void)state;
+    struct tcp_cc cc = {.ops = &cc_newreno, .cwnd = 20000};
+    assert_int_equal(cc.ops->reduce(&cc, 26000, 1000), 10000);
+    assert_int_equal(cc.ops->reduce(&cc, 12000, 1000), 6000);
+    assert_int_equal(cc.ops->reduce(&cc, 1000, 1000), 2000);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(peer_that_goes_on_talking_does_not_put_off_our_repetition),
         cmocka_unit_test(ack_that_waited_for_a_repetition_is_no_round_trip),
         cmocka_unit_test(probe_does_not_repeat_what_has_arrived),
+        cmocka_unit_test(repair_that_was_needed_is_not_undone),
+        cmocka_unit_test(what_duplicate_acks_let_out_does_not_soften_the_reduction),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
