@@ -24,11 +24,12 @@ static void cubic_avoid(struct tcp_cc *cc, uint32_t bytes, uint32_t mss, uint32_
     float target = C * t * t * t + cc->cubic.w_max;
     if (target < cwnd) target = cwnd;
     if (target > 1.5f * cwnd) target = 1.5f * cwnd;
-    float alpha = cc->cubic.w_est < cc->cubic.w_max ? ALPHA : 1;
-    cc->cubic.w_est += alpha * acked / cwnd;
+    cc->cubic.w_est += ALPHA * acked / cwnd; /* as Linux: also beyond the window of the last loss */
     /* Reno-friendly region (section 4.3), else concave and convex (4.4, 4.5). */
-    float grown = cc->cubic.w_est > target ? cc->cubic.w_est - cwnd : (target - cwnd) / cwnd * acked;
-    cc->cubic.credit += grown > acked ? acked : grown; /* never faster than slow start */
+    float credit =
+        cc->cubic.w_est > target ? cc->cubic.w_est - cwnd : cc->cubic.credit + (target - cwnd) / cwnd * acked;
+    float most = cc->cubic.credit + acked; /* never faster than slow start */
+    cc->cubic.credit = credit < most ? credit : most;
     if (cc->cubic.credit < 1) return;
     uint32_t whole = (uint32_t)cc->cubic.credit;
     cc->cwnd += whole * mss;

@@ -102,6 +102,19 @@ static void what_duplicate_acks_let_out_does_not_soften_the_reduction(void **sta
     assert_int_equal(cc.ops->reduce(&cc, 1000, 1000), 2000);
 }
 
+/* RFC 9438 section 4.3: on a short path 0.53 segments a round trip, as Reno with this reduction would reach. */
+static void cubic_is_no_faster_than_reno_would_be_where_that_is_what_counts(void **state) {
+    (void)state;
+    struct tcp_cc cc = {.ops = &cc_cubic, .cwnd = 20000};
+    cc.cwnd = cc.ops->reduce(&cc, 20000, 1000);
+    assert_int_equal(cc.cwnd, 14000);
+    uint64_t now = SEC;
+    for (uint32_t round = 0; round < 20; round++, now += MS)
+        for (uint32_t i = 0, n = cc.cwnd / 1000; i < n; i++)
+            cc.ops->avoid(&cc, 1000, 1000, 1000, now);
+    assert_in_range(cc.cwnd, 23000, 25000);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(peer_that_goes_on_talking_does_not_put_off_our_repetition),
@@ -109,6 +122,7 @@ int main(void) {
         cmocka_unit_test(probe_does_not_repeat_what_has_arrived),
         cmocka_unit_test(repair_that_was_needed_is_not_undone),
         cmocka_unit_test(what_duplicate_acks_let_out_does_not_soften_the_reduction),
+        cmocka_unit_test(cubic_is_no_faster_than_reno_would_be_where_that_is_what_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -72,7 +72,8 @@ static void one_fault(struct faults *f) {
     case 3:
         if (n->stack) sim_unplug(w->sim, n->host, false);
         break;
-    case 4: /* what is longer is lost without a word */
+    case 4: /* what is longer is lost, with a word or without */
+        w->routers_tell = world_chance(w, 50);
         sim_set_mtu(w->sim, n->host, NETDEV_MTU_MIN + world_below(w, mtu - NETDEV_MTU_MIN + 1));
         break;
     case 5:

@@ -3,6 +3,7 @@
 
 #include "inet/stack.h"
 #include "inet/wire_eth.h"
+#include "inet/wire_icmp.h"
 #include "inet/wire_ip4.h"
 #include "inet/wire_tcp.h"
 
@@ -13,6 +14,8 @@
 #define FRAMES_MAX 8192u
 #define HOST_QUEUE 1024u
 #define EVENTS_MAX 20000000u /* of one run */
+
+static const uint8_t router_mac[INET_MAC_BYTES] = {2, 0, 0, 0, 0, 0xfe};
 
 void world_fail(const struct world *w, const char *file, int line, const char *what) {
     fflush(stdout);
@@ -48,6 +51,26 @@ static void say_frame(const struct node *n, const char *what, const uint8_t *p, 
               h.to_port, h.flags, h.seq, bytes - h.header_bytes, h.ack, h.window, h.options.sack_count);
 }
 
+/* Where the path begins with a link whose MTU is smaller: RFC 1191 section 4. */
+static void tell_too_big(struct node *n, const uint8_t *ip) {
+    struct ip4_header h;
+    uint32_t quoted = IP4_HEADER_BYTES + ICMP_QUOTE_MIN, bytes = ICMP_HEADER_BYTES + quoted;
+    if (!ip4_parse(&h, ip, UINT16_MAX) || !(h.fragment_flags & IP4_DF) || h.to == h.from) return;
+    struct ip4_header outer = {.from = h.to,
+                               .to = h.from,
+                               .ttl = 64,
+                               .protocol = IP_ICMP,
+                               .total_bytes = (uint16_t)(IP4_HEADER_BYTES + bytes)};
+    uint8_t *p = n->too_big, *icmp = p + ETH_HEADER_BYTES + IP4_HEADER_BYTES;
+    eth_emit(p, n->config.mac, router_mac, ETH_TYPE_IP4);
+    ip4_emit(p + ETH_HEADER_BYTES, &outer);
+    icmp_emit(icmp, ICMP_UNREACHABLE, ICMP_FRAGMENTATION_NEEDED);
+    wire_put16(icmp + 6, (uint16_t)n->dev->mtu);
+    memcpy(icmp + ICMP_HEADER_BYTES, ip, quoted);
+    wire_store16(icmp + 2, csum_finish(csum_add(0, icmp, bytes)));
+    n->too_big_bytes = ETH_HEADER_BYTES + outer.total_bytes;
+}
+
 static int node_transmit(void *ctx, const struct inet_frame *f) {
     struct node *n = ctx;
     struct netdev_seg segs[INET_FRAME_SEGMENTS];
@@ -56,7 +79,10 @@ static int node_transmit(void *ctx, const struct inet_frame *f) {
         segs[i] = (struct netdev_seg){f->segments[i].base, f->segments[i].len};
     if (n->world->refuse && world_below(n->world, SIM_CHANCE_ONE) < n->world->refuse) return -EAGAIN;
     if (n->world->verbose) say_frame(n, "sends", f->segments[0].base, f->bytes);
-    return netdev_tx(n->dev, &frame, 1, n->world->now) == 0 ? -EAGAIN : 0; /* with the link down it is lost */
+    int taken = netdev_tx(n->dev, &frame, 1, n->world->now);
+    if (n->world->routers_tell && f->bytes > n->dev->mtu + ETH_HEADER_BYTES)
+        tell_too_big(n, (const uint8_t *)f->segments[0].base + ETH_HEADER_BYTES);
+    return taken == 0 ? -EAGAIN : 0; /* with the link down it is lost */
 }
 
 void node_power_on(struct node *n) {
@@ -144,6 +170,12 @@ static void node_receive(struct node *n) {
                 heap_free(frames[i].data);
         }
     }
+    if (n->stack && n->too_big_bytes) {
+        uint8_t *p = heap_alloc(n->too_big_bytes);
+        memcpy(p, n->too_big, n->too_big_bytes);
+        inet_input(n->stack, p, n->too_big_bytes, 0, n->world->now);
+    }
+    n->too_big_bytes = 0;
 }
 
 bool world_step(struct world *w, uint64_t until, world_event *event, void *ctx) {

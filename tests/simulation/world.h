@@ -12,9 +12,10 @@
 
 #include <stdio.h>
 
-#define WORLD_NODES_MAX 4u
-#define MS              1000000ull
-#define SEC             1000000000ull
+#define WORLD_NODES_MAX  4u
+#define WORLD_ICMP_BYTES 80u
+#define MS               1000000ull
+#define SEC              1000000000ull
 
 struct world;
 
@@ -24,7 +25,9 @@ struct node {
     struct inet *stack; /* NULL: without power */
     struct inet_config config;
     struct inet_addr addr;
-    int host, link; /* the link's first node is the host */
+    int host, link;                    /* the link's first node is the host */
+    uint8_t too_big[WORLD_ICMP_BYTES]; /* a router's word to this node, on its way */
+    uint32_t too_big_bytes;
 };
 
 struct world {
@@ -34,7 +37,8 @@ struct world {
     struct sim *sim;
     struct node nodes[WORLD_NODES_MAX];
     uint32_t node_count;
-    uint32_t refuse; /* chance that a device has no room for a frame */
+    uint32_t refuse;   /* chance that a device has no room for a frame */
+    bool routers_tell; /* of packets that are too big for the path and may not be fragmented */
     uint64_t events;
     struct inet_static_neighbour known[WORLD_NODES_MAX];
 };
