@@ -9,6 +9,7 @@
 #include "inet/link.h"
 #include "inet/neighbour.h"
 #include "inet/path.h"
+#include "inet/predict.h"
 #include "inet/route.h"
 #include "inet/socket_event.h"
 #include "inet/tcp_input.h"
@@ -116,6 +117,7 @@ void inet_delete(struct inet *s) {
 void inet_input(struct inet *s, void *buf, uint32_t len, uint32_t flags, uint64_t now) {
     s->now = now;
     inet_count(s, frames_in);
+    if (predict_input(s, buf, len, flags)) return;
     struct packet p = {.at = buf, .len = len, .flags = flags};
     link_input(s, &p);
     if (!p.taken) heap_free(buf);

@@ -156,6 +156,12 @@ struct tcp_listener {
     uint64_t cookies_until_ns; /* until then cookies may come back */
 };
 
+/* What is looked at of a segment that may be the one expected next. */
+struct tcp_expected {
+    uint32_t seq, ack, len, ts_value;
+    uint16_t window;
+};
+
 /* A segment received, options and all. */
 struct tcp_segment {
     struct tcp_header h;

@@ -164,12 +164,16 @@ static bool sequence_check(struct tcp_conn *c, const struct tcp_segment *g) {
     return true;
 }
 
+static void timestamp_take(struct tcp_conn *c, uint32_t value) {
+    c->ts_recent = value;
+    c->ts_recent_ns = c->stack->now;
+}
+
 /* RFC 7323 section 4.3: the timestamp to echo is that of the segment the last ACK was waiting for. */
 static void timestamp_note(struct tcp_conn *c, const struct tcp_segment *g) {
     if (!c->timestamps || !g->h.options.has_timestamp || seq_lt(c->last_ack, g->seq)) return;
     if (seq_lt(g->h.options.ts_value, c->ts_recent)) return;
-    c->ts_recent = g->h.options.ts_value;
-    c->ts_recent_ns = c->stack->now;
+    timestamp_take(c, g->h.options.ts_value);
 }
 
 static void chunks_acked(struct tcp_conn *c) {
@@ -184,13 +188,13 @@ static void chunks_acked(struct tcp_conn *c) {
     if (c->snd_una == c->snd_nxt) conn_deadline(c, TCP_TIMER_TRIM, c->stack->now + TCP_TRIM_NS);
 }
 
-static void window_note(struct tcp_conn *c, const struct tcp_segment *g) {
-    if (!seq_lt(c->snd_wl1, g->seq) && (c->snd_wl1 != g->seq || seq_lt(g->h.ack, c->snd_wl2))) return;
-    uint32_t window = (uint32_t)g->h.window << c->send_shift;
+static inline void window_note(struct tcp_conn *c, uint32_t seq, uint32_t ack, uint16_t told) {
+    if (!seq_lt(c->snd_wl1, seq) && (c->snd_wl1 != seq || seq_lt(ack, c->snd_wl2))) return;
+    uint32_t window = (uint32_t)told << c->send_shift;
     bool opened = c->snd_wnd == 0 && window > 0;
     c->snd_wnd = window;
-    c->snd_wl1 = g->seq;
-    c->snd_wl2 = g->h.ack;
+    c->snd_wl1 = seq;
+    c->snd_wl2 = ack;
     if (window > c->max_wnd) c->max_wnd = window;
     if (opened && c->send_timer == TCP_SEND_PERSIST) {
         c->backoff = 0;
@@ -246,10 +250,10 @@ static bool ack_input(struct tcp_conn *c, const struct packet *p, const struct t
     bool duplicate = ack == c->snd_una && g->len == 0 && !g->fin && c->snd_una != c->snd_nxt &&
                      (uint32_t)g->h.window << c->send_shift == c->snd_wnd;
     bool news = ack != c->snd_una || duplicate || g->h.options.sack_count > 0;
-    window_note(c, g);
+    window_note(c, g->seq, ack, g->h.window);
     if (news && c->flight->sent.count > 0) {
         uint32_t before = c->snd_una;
-        recovery_ack(c, g, duplicate);
+        recovery_ack(c, ack, &g->h.options, duplicate);
         c->bytes_acked += c->snd_una - before;
         chunks_acked(c);
         if (c->fin_sent && c->snd_una == c->snd_nxt) fin_acked(c);
@@ -283,8 +287,8 @@ static void trim(struct tcp_conn *c, struct packet *p, struct tcp_segment *g) {
 }
 
 /* RFC 1122 section 4.2.3.2: every second full segment at once; at the start and after trouble every one. */
-static void ack_schedule(struct tcp_conn *c, const struct tcp_segment *g) {
-    if (g->len > c->peer_mss) c->peer_mss = (uint16_t)g->len;
+static inline void ack_schedule(struct tcp_conn *c, uint32_t len) {
+    if (len > c->peer_mss) c->peer_mss = (uint16_t)len;
     if (c->gap_count > 0 || c->rcv_nxt - c->last_ack > c->peer_mss || (c->quick > 0 && !c->interactive))
         c->ack_now = true;
     if (c->quick > 0) c->quick--;
@@ -352,7 +356,7 @@ static void text_input(struct tcp_conn *c, struct packet *p, struct tcp_segment 
     bool moved = reassembly_add(c, p, g);
     c->bytes_received += c->rcv_nxt - before - c->fin_received;
     if (gaps || !moved) c->ack_now = true;
-    ack_schedule(c, g);
+    ack_schedule(c, g->len);
     receive_tune(c);
     if (c->fin_received) fin_input(c);
     if (moved && !c->orphan) socket_event(c->stack, &c->socket, INET_EVENT_READABLE);
@@ -383,6 +387,62 @@ static void conn_input(struct tcp_conn *c, struct packet *p, struct tcp_segment 
     text_input(c, p, g);
 out:
     if (c->state != TCP_STATE_CLOSED) tcp_output(c);
+}
+
+/*
+ * Header prediction (Jacobson, RFC 1144's author, in 4.3BSD): most segments are the next one of a connection without
+ * trouble, with no flags but ACK and PSH and no options but the timestamp. These are told apart by few comparisons and
+ * need few of the steps above; all others, and all that is not clear, go through them.
+ */
+static bool is_expected(const struct tcp_conn *c, const struct tcp_expected *e) {
+    return c->state == TCP_STATE_ESTABLISHED && c->recovery == TCP_OPEN && c->gap_count == 0 && !c->orphan &&
+           e->seq == c->rcv_nxt && e->ack - c->snd_una <= c->snd_nxt - c->snd_una && c->snd_wnd > 0 &&
+           e->len <= c->rcv_adv - c->rcv_nxt && (e->len > 0 || e->ack != c->snd_una) &&
+           (!c->timestamps || !seq_lt(e->ts_value, c->ts_recent));
+}
+
+/* Reads what may be expected; false: something else. */
+static bool expected_parse(const struct tcp_conn *c, const uint8_t *t, uint32_t bytes, struct tcp_expected *e) {
+    uint32_t header = TCP_HEADER_BYTES + (c->timestamps ? TCP_TIMESTAMP_BYTES : 0);
+    if (bytes < header || t[12] != header / 4 << 4 || (t[13] & ~TCP_PSH) != TCP_ACK) return false;
+    if (c->timestamps) {
+        if (wire_get32(t + TCP_HEADER_BYTES) != TCP_TIMESTAMP_ALONE) return false;
+        e->ts_value = wire_get32(t + TCP_HEADER_BYTES + 4);
+    }
+    e->seq = wire_get32(t + 4);
+    e->ack = wire_get32(t + 8);
+    e->window = wire_get16(t + 14);
+    e->len = bytes - header;
+    return true;
+}
+
+enum tcp_taken tcp_input_expected(struct tcp_conn *c, uint8_t *t, uint32_t bytes, bool checked) {
+    struct tcp_expected e = {0};
+    static const struct tcp_options none;
+    if (!expected_parse(c, t, bytes, &e) || !is_expected(c, &e)) return TCP_NOT_EXPECTED;
+    if (!checked) {
+        uint64_t sum = ip4_pseudo_sum(c->flow.remote.words[3], c->flow.local.words[3], IP_TCP, bytes);
+        if (csum_fold(csum_add(sum, t, bytes)) != 0xffff) return TCP_NOT_EXPECTED;
+    }
+    if (e.len > 0 && !reassembly_next(c, t + bytes - e.len, e.len)) return TCP_NOT_EXPECTED;
+    c->received_ns = c->stack->now;
+    c->probes = c->tries = 0;
+    c->segments_in++;
+    if (c->timestamps && seq_le(e.seq, c->last_ack)) timestamp_take(c, e.ts_value);
+    window_note(c, e.seq, e.ack, e.window);
+    if (e.ack != c->snd_una) {
+        c->bytes_acked += e.ack - c->snd_una;
+        recovery_ack(c, e.ack, &none, false);
+        chunks_acked(c);
+    }
+    if (e.len > 0) {
+        c->bytes_received += e.len;
+        ack_schedule(c, e.len);
+        receive_tune(c);
+        socket_event(c->stack, &c->socket, INET_EVENT_READABLE);
+    }
+    if (c->ack_now || c->snd_nxt != c->snd_end || c->fin_queued) tcp_output(c);
+    return e.len > 0 ? TCP_TAKEN : TCP_DONE;
 }
 
 void tcp_input(struct inet *s, struct packet *p) {

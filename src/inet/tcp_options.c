@@ -56,8 +56,6 @@ static void options_parse(struct tcp_options *o, const uint8_t *p, uint32_t byte
     }
 }
 
-#define TIMESTAMP_ALONE (OPTION_NOP << 24 | OPTION_NOP << 16 | OPTION_TIMESTAMP << 8 | 10) /* RFC 7323 appendix A */
-
 /* Blocks beyond sack_count mean nothing. */
 static void options_clear(struct tcp_options *o) {
     o->mss = 0;
@@ -78,7 +76,7 @@ bool tcp_parse(struct tcp_header *h, const uint8_t *p, uint32_t len) {
     options_clear(&h->options);
     if (h->header_bytes < TCP_HEADER_BYTES || h->header_bytes > len) return false;
     p += TCP_HEADER_BYTES;
-    if (h->header_bytes == TCP_HEADER_BYTES + 12 && wire_get32(p) == TIMESTAMP_ALONE) {
+    if (h->header_bytes == TCP_HEADER_BYTES + 12 && wire_get32(p) == TCP_TIMESTAMP_ALONE) {
         h->options.has_timestamp = true;
         h->options.ts_value = wire_get32(p + 4);
         h->options.ts_echo = wire_get32(p + 8);

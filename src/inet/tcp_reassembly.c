@@ -56,6 +56,12 @@ static bool accept(struct tcp_conn *c, uint8_t *base, uint32_t seq, uint32_t len
     return true;
 }
 
+bool reassembly_next(struct tcp_conn *c, uint8_t *base, uint32_t len) {
+    if (!slice_add(c, base, len)) return false;
+    c->rcv_nxt += len;
+    return true;
+}
+
 static void gap_remove(struct tcp_conn *c, uint32_t i) {
     memmove(&c->gaps[i], &c->gaps[i + 1], (--c->gap_count - i) * sizeof *c->gaps);
 }

@@ -23,4 +23,7 @@ void reassembly_sack(struct tcp_conn *c, struct tcp_options *o);
 /* Frees all data. */
 void reassembly_clear(struct tcp_conn *c);
 
+/* Queues the bytes that come next, and takes over the ownership of their block; false: no memory. */
+bool reassembly_next(struct tcp_conn *c, uint8_t *base, uint32_t len);
+
 #endif

@@ -114,12 +114,19 @@ static void window_grow(struct tcp_conn *c, uint32_t acked) {
     if (acked > 0 && cc->cwnd >= cc->ssthresh) cc->ops->avoid(cc, acked, c->mss, c->srtt_us, c->stack->now);
 }
 
-void recovery_ack(struct tcp_conn *c, const struct tcp_segment *g, bool duplicate) {
-    uint32_t ack = g->h.ack, acked = ack - c->snd_una;
-    bool was_open = c->recovery == TCP_OPEN, full = c->limited || c->recovery == TCP_LOSS;
+/* Nothing was missing before this ACK, and it tells of nothing that is: there are no losses to look for. */
+static bool in_order(const struct tcp_conn *c, uint32_t ack, const struct tcp_options *o) {
+    const struct tcp_flight *f = c->flight;
+    return c->recovery == TCP_OPEN && ack != c->snd_una && o->sack_count == 0 && !c->probe_sent &&
+           c->send_timer != TCP_SEND_REORDER && f->sacked_bytes == 0 && f->lost_bytes == 0;
+}
+
+void recovery_ack(struct tcp_conn *c, uint32_t ack, const struct tcp_options *o, bool duplicate) {
+    uint32_t acked = ack - c->snd_una;
+    bool was_open = c->recovery == TCP_OPEN, full = c->limited || c->recovery == TCP_LOSS, calm = in_order(c, ack, o);
     struct tcp_delivery d = {0};
     if (c->send_timer == TCP_SEND_REORDER) c->deadlines[TCP_TIMER_SEND] = UINT64_MAX; /* found anew below */
-    if (c->sack) sent_sacked(c, &g->h.options, ack, &d);
+    if (c->sack && o->sack_count > 0) sent_sacked(c, o, ack, &d);
     if (acked > 0) {
         sent_acked(c, ack, &d);
         c->snd_una = ack;
@@ -130,9 +137,14 @@ void recovery_ack(struct tcp_conn *c, const struct tcp_segment *g, bool duplicat
         c->dup_acks++;
     }
     if (d.rtt_us) tcp_rtt_sample(c, d.rtt_us);
+    if (calm) {
+        if (full) window_grow(c, acked);
+        tcp_arm_send(c);
+        return;
+    }
     probe_check(c, ack, &d);
     if (acked > 0) {
-        undo_check(c, &g->h.options);
+        undo_check(c, o);
         if (c->recovery != TCP_OPEN && seq_le(c->flight->recover, ack)) recovery_end(c);
         if (c->recovery != TCP_RECOVERY && full && (was_open || c->recovery == TCP_LOSS)) window_grow(c, acked);
         tcp_arm_send(c);

@@ -5,10 +5,10 @@
 #include "inet/tcp_sack.h"
 
 /*
- * A segment with an acceptable ACK: takes what it acknowledges off the scoreboard, finds losses, moves the windows.
- * `duplicate`: it is a duplicate ACK in the sense of RFC 5681 section 2.
+ * An acceptable ACK: takes what it acknowledges off the scoreboard, finds losses, moves the windows. `o`: the segment's
+ * options. `duplicate`: it is a duplicate ACK in the sense of RFC 5681 section 2.
  */
-void recovery_ack(struct tcp_conn *c, const struct tcp_segment *g, bool duplicate);
+void recovery_ack(struct tcp_conn *c, uint32_t ack, const struct tcp_options *o, bool duplicate);
 
 /* Looks for losses again, because time has passed. */
 void recovery_detect(struct tcp_conn *c, const struct tcp_delivery *d);

@@ -45,7 +45,7 @@ void tcp_arm_send(struct tcp_conn *c) {
     } else if (conn_synchronized(c) && !c->fin_sent && (c->snd_end != c->snd_nxt || c->fin_queued)) {
         arm(c, TCP_SEND_PERSIST, backed_off(c));
     } else {
-        conn_deadline(c, TCP_TIMER_SEND, UINT64_MAX);
+        c->deadlines[TCP_TIMER_SEND] = UINT64_MAX;
     }
 }
 

@@ -187,39 +187,44 @@ int udp_receive(struct udp_socket *u, struct udp_datagram *out) {
     return 0;
 }
 
-static void deliver(struct udp_socket *u, struct packet *p, uint16_t from_port) {
-    size_t held = p->len > 0 ? heap_usable_size(heap_block(p->at)) : 0;
-    uint32_t charge = (uint32_t)(sizeof(struct waiting) + held);
+/* Queues a payload, NULL where there is none, for the receiver. False: no room; the block was not taken over. */
+static bool deliver(struct udp_socket *u, const struct inet_flow *flow, void *payload, uint32_t len) {
+    uint32_t charge =
+        (uint32_t)sizeof(struct waiting) + (payload ? (uint32_t)heap_usable_size(heap_block(payload)) : 0);
     struct waiting *to = NULL;
     if (charge <= u->receive_limit - u->received) to = queue_add(&u->queue, sizeof *to, QUEUE_MAX);
     if (!to) {
         inet_count(u->stack, udp_receive_limit);
-        return;
+        return false;
     }
-    to->datagram = (struct udp_datagram){
-        .from = {p->from, from_port},
-        .to = p->to,
-        .payload = {p->len > 0 ? p->at : NULL, p->len},
-    };
+    to->datagram = (struct udp_datagram){{flow->remote, flow->remote_port}, flow->local, {payload, len}};
     to->charge = charge;
     u->received += charge;
-    if (p->len > 0) packet_keep(p);
     socket_event(u->stack, &u->socket, INET_EVENT_READABLE);
+    return true;
 }
 
 static bool receives_from(const struct udp_socket *u, const struct inet_addr *from, uint16_t port) {
     return !u->connected || (u->remote.port == port && inet_addr_equal(&u->remote.addr, from));
 }
 
+static bool is_at(const struct udp_socket *u, const struct inet_addr *to, uint16_t port) {
+    return u->local.port == port && (inet_addr_is_any(&u->local.addr) || inet_addr_equal(&u->local.addr, to));
+}
+
 /* A port has either one wildcard or sockets of single addresses: whoever matches is the only one. */
 static struct udp_socket *receiver(struct inet *s, const struct inet_addr *to, uint16_t port) {
     struct udp_socket **place = &s->udp_ports[port % UDP_PORTS], *u = *place;
-    if (u && u->local.port == port && (inet_addr_is_any(&u->local.addr) || inet_addr_equal(&u->local.addr, to)))
-        return u;
+    if (u && is_at(u, to, port)) return u;
     u = bound_to(s, to, port);
     if (!u) u = bound_to(s, NULL, port);
     if (u) *place = u;
     return u;
+}
+
+static bool checksum_ok(const struct inet_flow *flow, const uint8_t *t, uint32_t bytes) {
+    uint64_t sum = ip4_pseudo_sum(inet_addr_to_ip4(&flow->remote), inet_addr_to_ip4(&flow->local), IP_UDP, bytes);
+    return csum_fold(csum_add(sum, t, bytes)) == 0xffff;
 }
 
 void udp_input(struct inet *s, struct packet *p) {
@@ -229,12 +234,10 @@ void udp_input(struct inet *s, struct packet *p) {
         return;
     }
     p->len = h.bytes;
-    if (h.has_checksum && !(p->flags & INET_INPUT_CSUM_OK)) {
-        uint64_t sum = ip4_pseudo_sum(inet_addr_to_ip4(&p->from), inet_addr_to_ip4(&p->to), IP_UDP, h.bytes);
-        if (csum_fold(csum_add(sum, p->at, h.bytes)) != 0xffff) {
-            inet_count(s, udp_bad_checksum);
-            return;
-        }
+    struct inet_flow flow = {p->to, p->from, h.to_port, h.from_port};
+    if (h.has_checksum && !(p->flags & INET_INPUT_CSUM_OK) && !checksum_ok(&flow, p->at, h.bytes)) {
+        inet_count(s, udp_bad_checksum);
+        return;
     }
     struct udp_socket *u = receiver(s, &p->to, h.to_port);
     if (!u || !receives_from(u, &p->from, h.from_port)) {
@@ -242,9 +245,18 @@ void udp_input(struct inet *s, struct packet *p) {
         icmp_error(s, p, ICMP_UNREACHABLE, ICMP_PORT_UNREACHABLE);
         return;
     }
-    p->at += UDP_HEADER_BYTES;
-    p->len -= UDP_HEADER_BYTES;
-    deliver(u, p, h.from_port);
+    bool empty = p->len == UDP_HEADER_BYTES;
+    if (deliver(u, &flow, empty ? NULL : p->at + UDP_HEADER_BYTES, p->len - UDP_HEADER_BYTES) && !empty) packet_keep(p);
+}
+
+bool udp_input_expected(struct inet *s, uint8_t *t, uint32_t bytes, const struct inet_flow *flow, bool checked) {
+    struct udp_header h;
+    struct udp_socket *u = s->udp_ports[flow->local_port % UDP_PORTS];
+    if (!u || !is_at(u, &flow->local, flow->local_port) || !receives_from(u, &flow->remote, flow->remote_port))
+        return false;
+    if (!udp_parse(&h, t, bytes) || h.from_port == 0 || h.bytes == UDP_HEADER_BYTES) return false;
+    if (h.has_checksum && !checked && !checksum_ok(flow, t, h.bytes)) return false;
+    return deliver(u, flow, t + UDP_HEADER_BYTES, h.bytes - UDP_HEADER_BYTES);
 }
 
 bool udp_error(struct inet *s, const struct inet_flow *flow, int error) {
