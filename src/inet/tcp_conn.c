@@ -39,12 +39,7 @@ void conn_path_changed(struct tcp_conn *c) {
     if (c->mss < before) sent_cut(c);
 }
 
-uint32_t conn_clock_ms(const struct tcp_conn *c) {
-    return (uint32_t)(c->stack->now / NS_PER_MS) + c->ts_offset;
-}
-
-bool conn_take_off(struct tcp_conn *c) {
-    if (c->flight != &tcp_no_flight) return true;
+bool conn_flight_new(struct tcp_conn *c) {
     struct tcp_flight *f = sys_calloc(1, sizeof *f);
     if (!f) return false;
     *f = tcp_no_flight;
@@ -147,13 +142,6 @@ void conn_reap(struct inet *s) {
     }
 }
 
-void conn_deadline(struct tcp_conn *c, enum tcp_deadline which, uint64_t at_ns) {
-    c->deadlines[which] = at_ns;
-    /* A timer that is early costs less than one that is moved with every segment. */
-    if (at_ns != UINT64_MAX && (!c->timer.timer.armed || at_ns < c->timer.timer.deadline_ns))
-        inet_timer_arm(c->stack, &c->timer, at_ns);
-}
-
 uint32_t conn_receive_window(const struct tcp_conn *c) {
     uint32_t told = seq_lt(c->rcv_nxt, c->rcv_adv) ? c->rcv_adv - c->rcv_nxt : 0;
     uint32_t space = c->receive_limit > c->received ? c->receive_limit - c->received : 0;
@@ -202,6 +190,11 @@ void conn_time_wait(struct tcp_conn *c) {
 }
 
 void conn_trim(struct tcp_conn *c) {
+    uint64_t last = c->sent_ns > c->received_ns ? c->sent_ns : c->received_ns;
+    if (c->stack->now - last < TCP_TRIM_NS) {
+        conn_deadline(c, TCP_TIMER_TRIM, last + TCP_TRIM_NS);
+        return;
+    }
     if (c->flight->chunks.count == 0 && c->flight->sent.count == 0) flight_land(c);
     if (c->slices.count == 0) queue_free(&c->slices);
 }

@@ -186,8 +186,20 @@ struct tcp_conn *conn_new(struct inet *s, const struct inet_flow *flow, const st
 /* Leaves the tables and gives all memory but the structure back; error 0: in order. Orphans are freed by conn_reap. */
 void conn_end(struct tcp_conn *c, int error);
 void conn_reap(struct inet *s);
-void conn_deadline(struct tcp_conn *c, enum tcp_deadline which, uint64_t at_ns); /* UINT64_MAX: none */
-uint32_t conn_clock_ms(const struct tcp_conn *c);                                /* for timestamps */
+/* UINT64_MAX: none. A timer that is early costs less than one that is moved with every segment. */
+static inline void conn_deadline(struct tcp_conn *c, enum tcp_deadline which, uint64_t at_ns) {
+    c->deadlines[which] = at_ns;
+    if (at_ns != UINT64_MAX && (!c->timer.timer.armed || at_ns < c->timer.timer.deadline_ns))
+        inet_timer_arm(c->stack, &c->timer, at_ns);
+}
+/* The connection is idle at this moment; if it stays so, its queues are going to be trimmed. */
+static inline void conn_idle(struct tcp_conn *c) {
+    if (c->deadlines[TCP_TIMER_TRIM] == UINT64_MAX) conn_deadline(c, TCP_TIMER_TRIM, c->stack->now + TCP_TRIM_NS);
+}
+/* For timestamps. */
+static inline uint32_t conn_clock_ms(const struct tcp_conn *c) {
+    return (uint32_t)(c->stack->now / NS_PER_MS) + c->ts_offset;
+}
 uint32_t conn_receive_window(const struct tcp_conn *c);
 /* What the two ends have agreed on: called once, with the peer's SYN. */
 void conn_agree(struct tcp_conn *c, const struct tcp_header *syn);
@@ -197,10 +209,13 @@ void conn_configure(struct tcp_conn *c, const struct tcp_settings *settings);
 uint32_t conn_isn(const struct inet *s, const struct inet_flow *flow, uint32_t *ts_offset);
 /* Largest segment, options included, that the path or the user's option allows. */
 uint16_t conn_mss_told(const struct tcp_conn *c);
-/* Trims the queues that are empty. */
+/* Gives the memory of empty queues back, once nothing has happened for a while. */
 void conn_trim(struct tcp_conn *c);
+bool conn_flight_new(struct tcp_conn *c);
 /* Makes sure that there is a flight to write to; false: no memory. */
-bool conn_take_off(struct tcp_conn *c);
+static inline bool conn_take_off(struct tcp_conn *c) {
+    return c->flight != &tcp_no_flight || conn_flight_new(c);
+}
 static inline uint32_t conn_in_flight(const struct tcp_conn *c) {
     return c->snd_nxt - c->snd_una - c->flight->sacked_bytes - (c->flight->lost_bytes - c->flight->again_bytes);
 }

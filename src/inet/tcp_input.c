@@ -185,7 +185,7 @@ static void chunks_acked(struct tcp_conn *c) {
         queue_drop_first(&c->flight->chunks);
     }
     if (before != c->flight->chunks.count && !c->orphan) socket_event(c->stack, &c->socket, INET_EVENT_WRITABLE);
-    if (c->snd_una == c->snd_nxt) conn_deadline(c, TCP_TIMER_TRIM, c->stack->now + TCP_TRIM_NS);
+    if (c->snd_una == c->snd_nxt) conn_idle(c);
 }
 
 static inline void window_note(struct tcp_conn *c, uint32_t seq, uint32_t ack, uint16_t told) {

@@ -36,13 +36,8 @@ static uint32_t gather(const struct tcp_conn *c, struct out *o, uint32_t seq, ui
     return done;
 }
 
-/* c: NULL for what belongs to no connection. */
-static int ip_output(struct inet *s, struct out *o, const struct inet_flow *flow, struct tcp_header *h,
-                     const struct tcp_conn *c) {
-    h->from_port = flow->local_port;
-    h->to_port = flow->remote_port;
-    h->header_bytes = (uint8_t)(TCP_HEADER_BYTES + tcp_options_bytes(&h->options));
-    tcp_emit(out_push(o, h->header_bytes), h);
+/* o has the TCP header already. c: NULL for what belongs to no connection. */
+static int ip_output(struct inet *s, struct out *o, const struct inet_flow *flow, const struct tcp_conn *c) {
     struct ip4_send send = {
         .from = inet_addr_to_ip4(&flow->local),
         .to = inet_addr_to_ip4(&flow->remote),
@@ -56,6 +51,53 @@ static int ip_output(struct inet *s, struct out *o, const struct inet_flow *flow
     return ip4_output(s, o, &send);
 }
 
+static void emit(struct out *o, struct tcp_header *h) {
+    h->header_bytes = (uint8_t)(TCP_HEADER_BYTES + tcp_options_bytes(&h->options));
+    tcp_emit(out_push(o, h->header_bytes), h);
+}
+
+static int header_output(struct inet *s, struct out *o, const struct inet_flow *flow, struct tcp_header *h,
+                         const struct tcp_conn *c) {
+    h->from_port = flow->local_port;
+    h->to_port = flow->remote_port;
+    emit(o, h);
+    return ip_output(s, o, flow, c);
+}
+
+/* The header of most segments: no options, or the timestamp alone. */
+static void plain_header(const struct tcp_conn *c, struct out *o, uint32_t seq, uint8_t flags, uint16_t window) {
+    uint32_t bytes = TCP_HEADER_BYTES + (c->timestamps ? TCP_TIMESTAMP_BYTES : 0);
+    uint8_t *p = out_push(o, bytes);
+    wire_put16(p, c->flow.local_port);
+    wire_put16(p + 2, c->flow.remote_port);
+    wire_put32(p + 4, seq);
+    wire_put32(p + 8, c->rcv_nxt);
+    wire_put16(p + 12, (uint16_t)(bytes / 4 << 12 | flags));
+    wire_put16(p + 14, window);
+    wire_put32(p + TCP_CHECKSUM_OFFSET, 0);
+    if (!c->timestamps) return;
+    wire_put32(p + TCP_HEADER_BYTES, TCP_TIMESTAMP_ALONE);
+    wire_put32(p + TCP_HEADER_BYTES + 4, conn_clock_ms(c));
+    wire_put32(p + TCP_HEADER_BYTES + 8, c->ts_recent);
+}
+
+/* The header of a segment with SACK blocks; as many as find room. */
+static void sack_header(struct tcp_conn *c, struct out *o, uint32_t seq, uint8_t flags, uint16_t window) {
+    struct tcp_header h = {
+        .from_port = c->flow.local_port,
+        .to_port = c->flow.remote_port,
+        .seq = seq,
+        .ack = c->rcv_nxt,
+        .flags = flags,
+        .window = window,
+        .options = {.has_timestamp = c->timestamps, .ts_value = conn_clock_ms(c), .ts_echo = c->ts_recent},
+    };
+    uint32_t fit = (c->mss - o->frame.bytes - SACK_LEAST_BYTES) / 8 + 1;
+    reassembly_sack(c, &h.options);
+    if (h.options.sack_count > fit) h.options.sack_count = (uint8_t)fit;
+    emit(o, &h);
+}
+
 /* What could not be sent for want of room or memory is tried again soon. */
 static void blocked(struct tcp_conn *c) {
     c->send_timer = TCP_SEND_BLOCKED;
@@ -64,29 +106,21 @@ static void blocked(struct tcp_conn *c) {
 
 /* Sends a segment of a connection with what every one tells: ACK, window, timestamps. False: the device has no room. */
 static bool segment_output(struct tcp_conn *c, struct out *o, uint32_t seq, uint8_t flags, bool sack) {
-    uint32_t window = conn_receive_window(c), most = 65535u << c->receive_shift;
-    uint32_t told = ((window < most ? window : most) + (1u << c->receive_shift) - 1) >> c->receive_shift;
-    struct tcp_header h = {.seq = seq, .ack = c->rcv_nxt, .flags = flags | TCP_ACK, .window = (uint16_t)told};
-    if (told > 65535) h.window = 65535;
-    if (c->timestamps) {
-        h.options.has_timestamp = true;
-        h.options.ts_value = conn_clock_ms(c);
-        h.options.ts_echo = c->ts_recent;
-    }
+    uint32_t told = (conn_receive_window(c) + (1u << c->receive_shift) - 1) >> c->receive_shift;
+    uint16_t window = told < 65535 ? (uint16_t)told : 65535;
     /* A segment that has no room for SACK blocks leaves the ACK with them to an empty one. */
-    uint32_t used = o->frame.bytes + SACK_LEAST_BYTES;
-    bool room = used <= c->mss, told_later = c->gap_count > 0 && !room;
-    if (sack && c->sack && room) {
-        reassembly_sack(c, &h.options);
-        uint32_t fit = (c->mss - used) / 8 + 1;
-        if (h.options.sack_count > fit) h.options.sack_count = (uint8_t)fit;
-    }
-    if (ip_output(c->stack, o, &c->flow, &h, c) == -EAGAIN) {
+    bool blocks = c->sack && (c->gap_count > 0 || c->dsack.start != c->dsack.end);
+    bool room = o->frame.bytes + SACK_LEAST_BYTES <= c->mss, told_later = c->gap_count > 0 && !room;
+    if (blocks && sack && room)
+        sack_header(c, o, seq, flags | TCP_ACK, window);
+    else
+        plain_header(c, o, seq, flags | TCP_ACK, window);
+    if (ip_output(c->stack, o, &c->flow, c) == -EAGAIN) {
         blocked(c);
         return false;
     }
     c->segments_out++;
-    c->rcv_adv = seq_max(c->rcv_adv, c->rcv_nxt + ((uint32_t)h.window << c->receive_shift));
+    c->rcv_adv = seq_max(c->rcv_adv, c->rcv_nxt + ((uint32_t)window << c->receive_shift));
     c->last_ack = c->rcv_nxt;
     if (told_later && c->ack_now) return true;
     c->ack_now = c->ack_later = false;
@@ -133,7 +167,7 @@ void tcp_send_syn(struct tcp_conn *c) {
     };
     out_init(&o);
     /* Refused by the device, it is lost as on the wire: its timer runs. */
-    if (ip_output(c->stack, &o, &c->flow, &h, c) == 0 && answer) c->rcv_adv = c->rcv_nxt + h.window;
+    if (header_output(c->stack, &o, &c->flow, &h, c) == 0 && answer) c->rcv_adv = c->rcv_nxt + h.window;
     c->snd_nxt = c->iss + 1;
     c->snd_end = c->snd_nxt;
     c->sent_ns = c->stack->now;
@@ -151,7 +185,7 @@ void tcp_refuse(struct inet *s, const struct packet *p, const struct tcp_segment
     if (g->h.flags & TCP_RST) return;
     out_init(&o);
     inet_count(s, tcp_resets_out);
-    if (ip_output(s, &o, &flow, &h, NULL)) inet_count(s, transmit_dropped);
+    if (header_output(s, &o, &flow, &h, NULL)) inet_count(s, transmit_dropped);
 }
 
 void tcp_answer_syn(struct inet *s, const struct packet *p, const struct tcp_segment *g, uint32_t iss) {
@@ -165,7 +199,7 @@ void tcp_answer_syn(struct inet *s, const struct packet *p, const struct tcp_seg
         .options = {.mss = (uint16_t)(s->config.mtu - TCP_MSS_OVERHEAD)},
     };
     out_init(&o);
-    if (ip_output(s, &o, &flow, &h, NULL)) inet_count(s, transmit_dropped);
+    if (header_output(s, &o, &flow, &h, NULL)) inet_count(s, transmit_dropped);
 }
 
 /* Sends payload that was gathered, from seq on, and what ends with it. False: the device has no room. */
@@ -226,7 +260,7 @@ static uint32_t flight(const struct tcp_conn *c) {
  * wait for the peer's window, for more data, or for an ACK.
  */
 static bool next_segment(const struct tcp_conn *c, uint32_t *len, bool *fin) {
-    if (c->fin_sent) return false;
+    if (c->fin_sent || (c->snd_nxt == c->snd_end && !c->fin_queued)) return false;
     uint32_t edge = c->snd_una + c->snd_wnd, unsent = c->snd_end - c->snd_nxt;
     uint32_t room = seq_lt(c->snd_nxt, edge) ? edge - c->snd_nxt : 0;
     *len = unsent < c->mss ? unsent : c->mss;

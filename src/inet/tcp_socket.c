@@ -106,7 +106,7 @@ int tcp_pop(struct tcp_conn *c, struct inet_slice *out, uint32_t limit, uint64_t
     }
     c->received -= out->len;
     window_update(c);
-    if (c->slices.count == 0 && c->state != TCP_STATE_CLOSED) conn_deadline(c, TCP_TIMER_TRIM, now + TCP_TRIM_NS);
+    if (c->slices.count == 0 && c->state != TCP_STATE_CLOSED) conn_idle(c);
     return 0;
 }
 

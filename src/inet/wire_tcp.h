@@ -11,8 +11,9 @@
 #define TCP_CHECKSUM_OFFSET  16u
 #define TCP_SACK_BLOCKS_MAX  4u
 #define TCP_WINDOW_SHIFT_MAX 14u
-#define TCP_TIMESTAMP_ALONE  0x0101080au /* what a timestamp begins with that is the only option: RFC 7323 appendix A  \
-                                          */
+#define TCP_TIMESTAMP_ALONE                                                                                            \
+    0x0101080au /* what a timestamp begins with that is the only option: RFC 7323 appendix A                           \
+                 */
 
 enum tcp_flags { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_PSH = 8, TCP_ACK = 16 };
 
