@@ -27,6 +27,8 @@ void tcp_listener_close(struct tcp_listener *l, uint64_t now);
 
 /* The connection that has waited longest. 0, -EAGAIN. */
 int tcp_accept(struct tcp_listener *l, struct tcp_conn **out, void *user);
+/* Whether there is one. */
+bool tcp_acceptable(const struct tcp_listener *l);
 
 /*
  * Begins to connect, from `local` or, where its parts are zero, from the route's address and a random port, with

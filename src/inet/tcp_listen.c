@@ -86,6 +86,10 @@ int tcp_accept(struct tcp_listener *l, struct tcp_conn **out, void *user) {
     return 0;
 }
 
+bool tcp_acceptable(const struct tcp_listener *l) {
+    return l->waiting_count > 0;
+}
+
 bool listener_establish(struct tcp_conn *c) {
     struct tcp_listener *l = c->listener;
     if (l->waiting_count >= l->backlog) {

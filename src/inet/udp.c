@@ -187,6 +187,10 @@ int udp_receive(struct udp_socket *u, struct udp_datagram *out) {
     return 0;
 }
 
+bool udp_readable(const struct udp_socket *u) {
+    return u->error || u->queue.count > 0;
+}
+
 /* Queues a payload, NULL where there is none, for the receiver. False: no room; the block was not taken over. */
 static bool deliver(struct udp_socket *u, const struct inet_flow *flow, void *payload, uint32_t len) {
     uint32_t charge =

@@ -43,6 +43,8 @@ int udp_send(struct udp_socket *u, const struct inet_segment *segments, uint32_t
 
 /* The oldest datagram. 0; -EAGAIN: none; or the error that came back for one sent, once, such as -ECONNREFUSED. */
 int udp_receive(struct udp_socket *u, struct udp_datagram *out);
+/* Whether there is either. */
+bool udp_readable(const struct udp_socket *u);
 
 /* Bytes of heap memory that datagrams may hold before they are received; at first 208 KiB. */
 void udp_set_receive_limit(struct udp_socket *u, uint32_t bytes);

@@ -111,7 +111,9 @@ void script_accept(struct script *s, struct tcp_options options) {
     assert_int_equal(tcp_listen(s->h->stack, &s->listener, &any, 4, NULL, NULL), 0);
     in(s, (struct seg){.flags = TCP_SYN, .window = s->window, .options = options});
     expect(s, TCP_SYN | TCP_ACK, 0, 0, 1);
+    assert_false(tcp_acceptable(s->listener));
     in_ack(s, 1);
+    assert_true(tcp_acceptable(s->listener));
     assert_int_equal(tcp_accept(s->listener, &s->conn, NULL), 0);
     expect_nothing(s);
 }

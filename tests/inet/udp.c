@@ -64,6 +64,7 @@ static void datagrams_of_all_sizes_arrive_with_their_sender(void **state) {
     send_bytes(&w->hosts[0], a, &to, 5);
     wire_run(w, w->now + SEC);
     struct udp_datagram d;
+    assert_true(udp_readable(b));
     assert_int_equal(udp_receive(b, &d), 0);
     assert_int_equal(d.from.port, 1000);
     assert_int_equal(inet_addr_to_ip4(&d.from.addr), IP(10, 0, 0, 1));
@@ -125,7 +126,9 @@ static void connected_socket_hears_its_peer_only_and_of_refusals(void **state) {
     send_bytes(&w->hosts[0], a, NULL, 4);
     wire_run(w, w->now + SEC);
     assert_int_equal(counted(&w->hosts[1], udp_no_port), 1);
+    assert_true(udp_readable(a));
     assert_int_equal(udp_receive(a, &d), -ECONNREFUSED);
+    assert_false(udp_readable(a));
     assert_int_equal(udp_receive(a, &d), -EAGAIN);
     udp_close(a);
     udp_close(c);

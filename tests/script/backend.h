@@ -7,7 +7,8 @@
 
 struct backend_ops {
     const char *name;
-    bool timed; /* its clock is virtual: times are compared, and every frame is */
+    bool timed;        /* its clock is virtual: times are compared, and every frame is */
+    bool sees_silence; /* it can tell that nothing was sent */
 
     /* NULL: `why` says why not. */
     void *(*start)(const struct settings *s, char *why, size_t bytes);

@@ -318,7 +318,6 @@ static int64_t do_info(struct frames *b, struct sock *k, const struct call *c, u
         const char *name;
         uint32_t value;
     } fields[] = {
-        {"state", i.state},
         {"cwnd", i.cwnd},
         {"ssthresh", i.ssthresh},
         {"mss", i.mss},
@@ -340,6 +339,13 @@ static int64_t do_info(struct frames *b, struct sock *k, const struct call *c, u
     return -EINVAL;
 }
 
+static int64_t do_state(struct frames *b, struct sock *k, const struct call *c, uint8_t *data) {
+    struct tcp_status s;
+    (void)b, (void)c, (void)data;
+    tcp_get_status(k->conn, &s);
+    return s.state;
+}
+
 static int64_t do_refuse(struct frames *b, struct sock *k, const struct call *c, uint8_t *data) {
     (void)k, (void)data;
     b->refuse = c->number;
@@ -359,7 +365,7 @@ static const struct {
     [VERB_UDP] = {do_udp, NONE},           [VERB_UDP_CONNECT] = {do_udp_connect, UDP},
     [VERB_SENDTO] = {do_sendto, UDP},      [VERB_RECVFROM] = {do_recvfrom, UDP},
     [VERB_COUNTER] = {do_counter, NONE},   [VERB_INFO] = {do_info, CONN},
-    [VERB_REFUSE] = {do_refuse, NONE},
+    [VERB_STATE] = {do_state, CONN},       [VERB_REFUSE] = {do_refuse, NONE},
 };
 
 static int64_t frames_call(void *backend, const struct call *c, uint8_t *data) {
@@ -390,6 +396,7 @@ static bool frames_end(void *backend, int64_t *result) {
 const struct backend_ops backend_frames = {
     .name = "frames",
     .timed = true,
+    .sees_silence = true,
     .start = frames_start,
     .stop = frames_stop,
     .now = frames_now,

@@ -35,7 +35,7 @@ static bool collect(glob_t *files, char **paths) {
 }
 
 int main(int argc, char **argv) {
-    static const struct backend_ops *const backends[] = {&backend_frames};
+    static const struct backend_ops *const backends[] = {&backend_frames, &backend_virtual, &backend_real};
     const struct backend_ops *ops = NULL;
     glob_t files = {.gl_pathc = 0};
     int failed = 0;

@@ -49,6 +49,31 @@ const struct name_option *name_option_find(const char *name) {
     return NULL;
 }
 
+static const struct name_state states[] = {
+    {"closed", TCP_STATE_CLOSED, TCP_CLOSE},
+    {"syn-sent", TCP_STATE_SYN_SENT, TCP_SYN_SENT},
+    {"syn-received", TCP_STATE_SYN_RECEIVED, TCP_SYN_RECV},
+    {"established", TCP_STATE_ESTABLISHED, TCP_ESTABLISHED},
+    {"fin-wait-1", TCP_STATE_FIN_WAIT_1, TCP_FIN_WAIT1},
+    {"fin-wait-2", TCP_STATE_FIN_WAIT_2, TCP_FIN_WAIT2},
+    {"close-wait", TCP_STATE_CLOSE_WAIT, TCP_CLOSE_WAIT},
+    {"closing", TCP_STATE_CLOSING, TCP_CLOSING},
+    {"last-ack", TCP_STATE_LAST_ACK, TCP_LAST_ACK},
+    {"time-wait", TCP_STATE_TIME_WAIT, TCP_TIME_WAIT},
+};
+
+const struct name_state *name_state_find(const char *name) {
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++)
+        if (strcmp(states[i].name, name) == 0) return &states[i];
+    return NULL;
+}
+
+const struct name_state *name_state_of(uint8_t platform) {
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++)
+        if (states[i].platform == platform) return &states[i];
+    return NULL;
+}
+
 int name_errno(const char *name) {
     static const struct {
         const char *name;

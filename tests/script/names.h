@@ -3,7 +3,7 @@
 #define TESTS_SCRIPT_NAMES_H
 
 #include "inet/addr.h"
-#include "inet/tcp_option.h"
+#include "inet/tcp.h"
 
 #define IP(a, b, c, d) __builtin_bswap32((uint32_t)(a) << 24 | (b) << 16 | (c) << 8 | (d))
 #define STACK_IP       IP(10, 0, 0, 1)
@@ -31,10 +31,19 @@ struct name_option {
 
 extern const uint8_t stack_mac[INET_MAC_BYTES], peer_mac[INET_MAC_BYTES];
 
+/* Of a state of TCP: the stack's number, and the platform's. */
+struct name_state {
+    const char *name;
+    enum tcp_state state;
+    uint8_t platform;
+};
+
 /* By name; NULL: none is called so. */
 const struct name_ip *name_ip_find(const char *name);
 const struct name_mac *name_mac_find(const char *name);
 const struct name_option *name_option_find(const char *name);
+const struct name_state *name_state_find(const char *name);
+const struct name_state *name_state_of(uint8_t platform);
 /* The positive errno of that name; 0: none. */
 int name_errno(const char *name);
 

@@ -45,7 +45,10 @@ __attribute__((format(printf, 2, 3))) static bool fail(const struct player *p, c
     for (int i = 0; i < HISTORY; i++)
         if (shown[i]) printf("#        %s\n", shown[i]->text);
     if (p->at) printf("#  ->    %s\n", p->at->text);
-    printf("# %s:%u: ", p->script->file, p->at ? p->at->line : 0);
+    if (p->at)
+        printf("# %s:%u: ", p->script->file, p->at->line);
+    else
+        printf("# %s: at its end: ", p->script->file);
     va_start(args, format);
     vprintf(format, args);
     va_end(args);
@@ -98,6 +101,7 @@ static bool play_out(struct player *p) {
         packet_decode(&p->flows, &p->frame, &got);
         if (wanted.kind == PACKET_TCP && !packet_has(&wanted, FIELD_AT))
             packet_set(&wanted, FIELD_AT, flow_of(&p->flows, packet_get(&wanted, FIELD_FROM))->stack_port);
+        if (p->ops->timed && p->frame.at_ns > last) break;
         bool same = packet_matches(&wanted, &got);
         if (!p->ops->timed && !same) continue; /* a machine that is slow sees things sent again */
         if (!same) return mismatch(p, &got);
@@ -112,7 +116,7 @@ static bool play_out(struct player *p) {
 static bool play_quiet(struct player *p) {
     struct script_packet got;
     uint64_t until = p->now + p->at->from_ns;
-    if (!p->ops->timed) {
+    if (!p->ops->sees_silence) { /* the time of what is sent next is looked at */
         p->ops->pass(p->backend, until);
     } else if (p->ops->receive(p->backend, until, &p->frame)) {
         packet_decode(&p->flows, &p->frame, &got);
@@ -199,7 +203,7 @@ static bool play_all(struct player *p) {
     struct script_packet got;
     for (p->at = p->script->first; p->at; p->at = p->at->next)
         if (!play_statement(p)) return false;
-    if (!p->ops->timed || !p->ops->receive(p->backend, p->now, &p->frame)) return true;
+    if (!p->ops->sees_silence || !p->ops->receive(p->backend, p->now, &p->frame)) return true;
     packet_decode(&p->flows, &p->frame, &got);
     return mismatch(p, &got);
 }

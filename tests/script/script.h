@@ -25,7 +25,8 @@ struct settings {
 #undef X
 };
 
-/* Word, arguments: n a socket's name, N a number, P a port, w a word; [name value] and [name] may be there. */
+/* Word, arguments: n a socket's name, N a number, P a port, w a word, s a state; [name value] and [name] may be there.
+ */
 #define SCRIPT_VERBS(X)                                                                                                \
     X(LISTEN, "listen", "nPb")                                                                                         \
     X(ACCEPT, "accept", "na")                                                                                          \
@@ -44,6 +45,7 @@ struct settings {
     X(END, "end", "") /* the call that was begun must have ended */                                                    \
     X(COUNTER, "counter", "wN")                                                                                        \
     X(INFO, "info", "nwN")                                                                                             \
+    X(STATE, "state", "ns")                                                                                            \
     X(REFUSE, "refuse", "N")    /* so many frames are refused by the device */                                         \
     X(UNALIKE, "unalike", "PQ") /* the initial numbers of the flows from port P to port Q */
 

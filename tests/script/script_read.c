@@ -55,6 +55,15 @@ static bool read_address(struct words *w, uint32_t *to) {
     return word && words_address(w, word, to);
 }
 
+static bool read_state(struct words *w, uint32_t *to) {
+    const char *word = words_next(w, "the state");
+    const struct name_state *state = word ? name_state_find(word) : NULL;
+    if (!word) return false;
+    if (!state) return words_fail(w, "there is no state \"%s\"", word);
+    *to = state->state;
+    return true;
+}
+
 static bool read_argument(struct words *w, char kind, struct call *c) {
     switch (kind) {
     case 'n':
@@ -63,6 +72,8 @@ static bool read_argument(struct words *w, char kind, struct call *c) {
         return read_text(w, "the name", c->word);
     case 'N':
         return read_number(w, "the number", &c->number);
+    case 's':
+        return read_state(w, &c->number);
     case 'P':
         return read_number(w, "the port", &c->port);
     case 'Q':
@@ -95,6 +106,7 @@ static int64_t usual_result(const struct call *c) {
     case VERB_RECVFROM:
     case VERB_COUNTER:
     case VERB_INFO:
+    case VERB_STATE:
         return c->number;
     default:
         return 0;
