@@ -37,7 +37,9 @@
     X(posix_datagrams_truncated, "Datagrams cut because they exceeded the buffer or the pop's count")                  \
     X(inet_push_waits, "Pushes that waited because the network device had no room")                                    \
     X(inet_link_down_drops, "Frames lost because the link was down and many waited for it already")                    \
-    X(inet_datagrams_truncated, "Datagrams cut because they exceeded the pop's count, over the library's own stack")
+    X(inet_datagrams_truncated, "Datagrams cut because they exceeded the pop's count, over the library's own stack")   \
+    X(lwip_receive_limit, "Datagrams lost because those not popped yet reach their limit, over lwIP")                  \
+    X(lwip_datagrams_truncated, "Datagrams cut because they exceeded the pop's count, over lwIP")
 
 enum counter {
 #define X(name, text) COUNTER_##name,

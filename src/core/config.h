@@ -25,7 +25,7 @@ enum posix_engine { POSIX_AUTO, POSIX_IO_URING, POSIX_EPOLL };
  * STRING(key, field, default, text)
  */
 #define DMTR_OPTIONS(UINT, ENUM, BOOL, STRING)                                                                         \
-    STRING("libos", libos, "posix", "Network for dmtr_socket: posix, inet, or an alias of one")                        \
+    STRING("libos", libos, "posix", "Network for dmtr_socket: posix, inet, lwip, or an alias of one")                  \
     ENUM("wait.policy", wait_policy, WAIT_ADAPTIVE, config_wait_policies,                                              \
          "How a wait idles: spin (never sleep), adaptive (spin, then sleep), block (sleep at once)")                   \
     UINT("wait.spin_us", wait_spin_us, 50, 0, 1000000, "us",                                                           \
@@ -72,6 +72,15 @@ enum posix_engine { POSIX_AUTO, POSIX_IO_URING, POSIX_EPOLL };
          "Most memory held by packets of which fragments are missing")                                                 \
     UINT("inet.icmp_per_second", inet_icmp_per_second, 1000, 1, 1000000, "messages",                                   \
          "Most ICMP errors sent in a second")                                                                          \
+    STRING("lwip.device", lwip_device, "none", "Network device of libos lwip, by its kind, as inet.device")            \
+    STRING("lwip.device_options", lwip_device_options, "none", "Options of that device, as KEY=VALUE,KEY=VALUE")       \
+    STRING("lwip.mac", lwip_mac, "none", "MAC address to use in place of the device's own")                            \
+    STRING("lwip.address", lwip_address, "none", "Own IPv4 address with its prefix, such as 10.0.0.1/24")              \
+    STRING("lwip.gateway", lwip_gateway, "none", "IPv4 address of the router to all other networks")                   \
+    UINT("lwip.mtu", lwip_mtu, 9216, 68, 9216, "bytes",                                                                \
+         "Largest IP packet, where the device's own limit is not lower")                                               \
+    STRING("lwip.neighbours", lwip_neighbours, "none",                                                                 \
+           "Neighbours that are not asked for, such as 10.0.0.2=02:00:00:00:00:02, with commas between")               \
     BOOL("stats.share", stats_share, true, "Let `dmtr ss` read the counters of this process")                          \
     ENUM("log.level", log_level, LOG_LEVEL_WARN, config_log_levels, "Least severity logged: error, warn, info, debug") \
     ENUM("log.sink", log_sink, LOG_SINK_STDERR, config_log_sinks, "Where the log goes: stderr, syslog, none")

@@ -2,6 +2,7 @@
 #include "libos/registry.h"
 
 #include "libos/inet/libos.h"
+#include "libos/lwip/libos.h"
 #include "libos/posix/libos.h"
 
 #include <stdbool.h>
@@ -10,6 +11,9 @@
 static const struct libos *const table[] = {
     &libos_posix,
     &libos_inet,
+#ifdef DMTR_LWIP
+    &libos_lwip,
+#endif
     NULL,
 };
 

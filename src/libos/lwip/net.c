@@ -1,0 +1,167 @@
+/* The lwip libos: started, polled, stopped. */
+#include "libos/lwip/net.h"
+#include "libos/lwip/libos.h"
+
+#include "base/clock.h"
+#include "base/sys.h"
+#include "libos/link.h"
+#include "libos/lwip/host.h"
+
+#include "lwip/err.h"
+
+#include <errno.h>
+#include <string.h>
+
+int lw_error(int err) {
+    static const struct {
+        int err, error;
+    } table[] = {
+        {ERR_OK, 0},
+        {ERR_MEM, -ENOMEM},
+        {ERR_BUF, -ENOBUFS},
+        {ERR_TIMEOUT, -ETIMEDOUT},
+        {ERR_RTE, -ENETUNREACH},
+        {ERR_WOULDBLOCK, -EAGAIN},
+        {ERR_USE, -EADDRINUSE},
+        {ERR_ALREADY, -EALREADY},
+        {ERR_ISCONN, -EISCONN},
+        {ERR_CONN, -ENOTCONN},
+        {ERR_IF, -ENETDOWN},
+        {ERR_ABRT, -ETIMEDOUT}, /* nobody but its timers gives a connection up */
+        {ERR_RST, -ECONNRESET},
+        {ERR_CLSD, 0},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (table[i].err == err) return table[i].error;
+    return -EINVAL;
+}
+
+int lw_net_local(const struct lw_net *net, const struct inet_endpoint *local) {
+    return inet_addr_is_any(&local->addr) || inet_addr_equal(&local->addr, &net->address) ? 0 : -EADDRNOTAVAIL;
+}
+
+static void lost(struct lw_net *net, int error) {
+    net->lost = true;
+    log_error(&net->rt->log, "lwip: device %s is lost: %s", net->rt->config.lwip_device, strerror(-error));
+    runtime_poller_remove(net->rt, &net->poller); /* its descriptor would be ready for ever */
+    lw_stream_lost(net);
+    lw_datagram_lost(net);
+}
+
+void lw_net_settle(struct lw_net *net) {
+    while (lw_stream_settle(net))
+        continue;
+}
+
+static uint32_t net_poll(struct poller *p) {
+    struct lw_net *net = list_entry(p, struct lw_net, poller);
+    if (net->lost) return 0;
+    int n = host_poll(clock_now_ns());
+    if (host_take_refused()) {
+        lw_stream_retry(net);
+        lw_datagram_retry(net);
+    }
+    lw_net_settle(net);
+    if (n < 0) lost(net, n);
+    return n > 0 ? (uint32_t)n : 0;
+}
+
+static bool net_prepare(struct poller *p) {
+    struct lw_net *net = list_entry(p, struct lw_net, poller);
+    bool down = !net->dev->link_up;
+    int r = net->lost ? 0 : netdev_prepare(net->dev);
+    if (r < 0 && r != -ENETDOWN) lost(net, r);
+    uint64_t next = net->lost ? NETDEV_NEVER : host_next_ns(), now = clock_now_ns();
+    if (next == NETDEV_NEVER)
+        runtime_timer_cancel(net->rt, &net->timer);
+    else
+        runtime_timer_arm(net->rt, &net->timer, next > now ? next : now + 1);
+    return r > 0 || (down && net->dev->link_up); /* which lwIP is yet to be told */
+}
+
+static void timer_fire(struct dmtr_runtime *rt, struct runtime_timer *t) {
+    (void)rt;
+    net_poll(&list_entry(t, struct lw_net, timer)->poller);
+}
+
+static int open_host(struct lw_net *net) {
+    const struct config *config = &net->rt->config;
+    const struct link_options link = {
+        .log = &net->rt->log,
+        .group = "lwip",
+        .device = config->lwip_device,
+        .device_options = config->lwip_device_options,
+        .mac = config->lwip_mac,
+        .address = config->lwip_address,
+        .gateway = config->lwip_gateway,
+        .neighbours = config->lwip_neighbours,
+        .mtu = config->lwip_mtu,
+        .addresses_max = 1,
+    };
+    struct inet_static_neighbour neighbours[LINK_NEIGHBOURS_MAX];
+    struct inet_config c = {.mtu = 0};
+    int r = link_open(&link, &c, neighbours, &net->dev);
+    if (r) return r;
+    net->address = c.addrs[0].addr;
+    r = host_open(net->dev, &c, clock_now_ns());
+    if (r == -EBUSY)
+        log_error(&net->rt->log, "lwip: another runtime of this process has lwIP, which can be there once only");
+    else if (r)
+        log_error(&net->rt->log, "lwip: address %s, gateway %s, neighbours %s do not go together", config->lwip_address,
+                  config->lwip_gateway, config->lwip_neighbours);
+    return r;
+}
+
+static int net_start(struct dmtr_runtime *rt, void **state_out) {
+    struct lw_net *net = sys_calloc(1, sizeof *net);
+    if (!net) return -ENOMEM;
+    net->rt = rt;
+    list_init(&net->streams);
+    list_init(&net->news);
+    list_init(&net->datagrams);
+    timer_init(&net->timer.timer);
+    net->timer.fire = timer_fire;
+    int r = open_host(net);
+    if (r == 0) {
+        net->poller = (struct poller){.poll = net_poll, .prepare = net_prepare, .fd = net->dev->fd};
+        r = runtime_poller_add(rt, &net->poller);
+        if (r) {
+            log_error(&rt->log, "lwip: device %s cannot be polled: %s", rt->config.lwip_device, strerror(-r));
+            host_close();
+        }
+    }
+    if (r) {
+        netdev_close(net->dev);
+        sys_free(net);
+        return r;
+    }
+    *state_out = net;
+    return 0;
+}
+
+static void net_stop(struct dmtr_runtime *rt, void *state) {
+    struct lw_net *net = state;
+    lw_datagram_fini(net);
+    lw_stream_fini(net);
+    runtime_timer_cancel(rt, &net->timer);
+    if (!net->lost) runtime_poller_remove(rt, &net->poller);
+    host_close();
+    netdev_close(net->dev);
+    sys_free(net);
+}
+
+static int net_socket(struct dmtr_runtime *rt, void *state, int domain, int type, int protocol, struct queue **q_out) {
+    (void)rt;
+    (void)protocol;
+    if (domain != AF_INET) return -EAFNOSUPPORT;
+    return type == SOCK_STREAM ? lw_stream_new(state, q_out) : lw_datagram_new(state, q_out);
+}
+
+const struct libos libos_lwip = {
+    .name = "lwip",
+    .aliases = (const char *const[]){NULL},
+    .text = "Sockets over the lwIP stack and a network device, one runtime a process",
+    .start = net_start,
+    .stop = net_stop,
+    .socket = net_socket,
+};

@@ -1,0 +1,114 @@
+/*
+ * Closing a TCP socket over lwIP. It is kept until the peer has acknowledged what was pushed, and what still comes is
+ * thrown away meanwhile. A peer that takes nothing for STALL_NS is given up; SO_LINGER sets another time, and 0 gives
+ * up at once.
+ */
+#include "libos/lwip/stream.h"
+
+#include "base/clock.h"
+#include "base/sys.h"
+#include "libos/lwip/host.h"
+
+#include "lwip/tcp.h"
+
+#define STALL_NS 60000000000u
+
+void lw_stream_free(struct lw_stream *s) {
+    lw_stream_discard_received(s);
+    lw_stream_release_held(s, UINT64_MAX);
+    list_remove(&s->link);
+    list_remove(&s->news);
+    sys_free(s);
+}
+
+static void reset_unaccepted(struct lw_stream *listener) {
+    for (struct list *l; (l = list_first(&listener->accepted));) {
+        struct lw_stream *s = list_entry(l, struct lw_stream, link);
+        tcp_abort(lw_stream_detach(s));
+        lw_stream_free(s);
+    }
+}
+
+void lw_stream_finish(struct lw_stream *s, int error) {
+    struct dmtr_runtime *rt = s->q.rt;
+    lw_stream_end_pushes(s, error ? error : -ECANCELED);
+    lw_stream_discard_received(s); /* with data left lwIP would reset */
+    reset_unaccepted(s);
+    bool listening = s->state == LW_LISTENING;
+    struct tcp_pcb *pcb = lw_stream_detach(s);
+    if (pcb && error && !listening)
+        tcp_abort(pcb);
+    else if (pcb)
+        tcp_close(pcb);
+    runtime_timer_cancel(rt, &s->timer);
+    if (s->close_op) op_complete(rt, s->close_op, error);
+    rt->lingering--;
+    lw_stream_free(s);
+}
+
+void lw_stream_linger(struct lw_stream *s) {
+    bool done = list_empty(&s->pushes) && s->acked_bytes == s->taken_bytes;
+    lw_stream_discard_received(s);
+    if (s->error || done || !s->pcb) lw_stream_finish(s, done ? 0 : s->error);
+}
+
+static void arm(struct lw_stream *s, uint64_t now) {
+    uint64_t ns = s->linger_s < 0 ? STALL_NS : (uint64_t)s->linger_s * 1000000000;
+    s->left = s->taken_bytes - s->acked_bytes;
+    runtime_timer_arm(s->q.rt, &s->timer, now + ns);
+}
+
+static void stalled(struct dmtr_runtime *rt, struct runtime_timer *t) {
+    struct lw_stream *s = list_entry(t, struct lw_stream, timer);
+    uint64_t now = clock_now_ns();
+    (void)rt;
+    host_set_time(now);
+    if (s->linger_s < 0 && s->left != s->taken_bytes - s->acked_bytes)
+        arm(s, now);
+    else
+        lw_stream_finish(s, -ETIMEDOUT);
+}
+
+int lw_stream_shutdown(struct queue *q, int how) {
+    struct lw_stream *s = to_lw_stream(q);
+    if (s->state != LW_CONNECTED) return -ENOTCONN;
+    host_set_time(clock_now_ns());
+    s->shut_read |= how != SHUT_WR;
+    s->shut_write |= how != SHUT_RD;
+    lw_stream_send(s);
+    lw_stream_serve_pops(s);
+    lw_net_settle(s->net);
+    return 0;
+}
+
+void lw_stream_close(struct queue *q, struct op *op) {
+    struct lw_stream *s = to_lw_stream(q);
+    struct lw_net *net = s->net;
+    uint64_t now = clock_now_ns();
+    host_set_time(now);
+    s->closed = s->shut_write = true;
+    s->close_op = op;
+    q->rt->lingering++;
+    lw_stream_end_ops(s, &s->waiters, -ECANCELED);
+    if (s->connect_op) op_complete(q->rt, s->connect_op, -ECANCELED);
+    s->connect_op = NULL;
+    if (s->state != LW_CONNECTED) {
+        lw_stream_finish(s, 0);
+    } else if (s->linger_s == 0) {
+        bool unsent = !list_empty(&s->pushes) || s->acked_bytes != s->taken_bytes;
+        struct tcp_pcb *pcb = lw_stream_detach(s);
+        if (pcb) tcp_abort(pcb);
+        lw_stream_finish(s, unsent ? -ECONNRESET : 0);
+    } else {
+        s->timer.fire = stalled;
+        arm(s, now);
+        lw_stream_send(s);
+        lw_stream_linger(s);
+    }
+    lw_net_settle(net);
+}
+
+void lw_stream_fini(struct lw_net *net) {
+    for (struct list *l; (l = list_first(&net->streams));)
+        lw_stream_finish(list_entry(l, struct lw_stream, link), -ETIMEDOUT);
+}
