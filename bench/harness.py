@@ -100,10 +100,10 @@ def interleave(rounds, contestants, measure, between=None):
 
 
 def summary(values, reference=None):
-    """Median and spread; with a reference, the median of the rounds' ratios to it."""
+    """Median and spread; with a reference, the median of the rounds' ratios to it (0 where it did nothing)."""
     out = {"median": statistics.median(values), "min": min(values), "max": max(values), "rounds": values}
     if reference is not None:
-        out["ratio"] = statistics.median(v / r for v, r in zip(values, reference) if r)
+        out["ratio"] = statistics.median([v / r for v, r in zip(values, reference) if r] or [0.0])
     return out
 
 
