@@ -71,10 +71,11 @@ static uint32_t net_poll(struct poller *p) {
 
 static bool net_prepare(struct poller *p) {
     struct net *net = list_entry(p, struct net, poller);
+    bool down = !net->dev->link_up;
     int r = net->lost ? 0 : netdev_prepare(net->dev);
     if (r < 0 && r != -ENETDOWN) net_lost(net, r);
     arm(net, clock_now_ns());
-    return r > 0;
+    return r > 0 || (down && net->dev->link_up); /* frames wait for the link */
 }
 
 static void timer_fire(struct dmtr_runtime *rt, struct runtime_timer *t) {
