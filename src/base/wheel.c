@@ -18,6 +18,7 @@ void wheel_init(struct wheel *w, uint64_t now_ns) {
     w->now_tick = now_ns >> WHEEL_TICK_SHIFT;
     w->count = 0;
     w->next_tick = UINT64_MAX;
+    w->exact = true;
     list_init(&w->due);
     for (unsigned level = 0; level < WHEEL_LEVELS; level++) {
         w->occupied[level] = 0;
@@ -55,10 +56,12 @@ static inline void wheel_insert(struct wheel *w, struct timer *t) {
 }
 
 void wheel_arm(struct wheel *w, struct timer *t, uint64_t deadline_ns) {
-    if (t->armed)
+    if (t->armed) {
         list_unlink(&t->link);
-    else
+        w->exact = false;
+    } else {
         w->count++;
+    }
     t->armed = true;
     t->deadline_ns = deadline_ns;
     wheel_insert(w, t);
@@ -68,6 +71,7 @@ void wheel_cancel(struct wheel *w, struct timer *t) {
     if (!t->armed) return;
     list_unlink(&t->link);
     t->armed = false;
+    w->exact = false;
     w->count--;
 }
 
@@ -93,6 +97,7 @@ static bool wheel_advance(struct wheel *w, uint64_t target) {
     uint64_t tick;
     bool waits = wheel_nearest(w, &level, &slot, &tick);
     w->next_tick = waits ? tick : UINT64_MAX;
+    w->exact = !waits || tick > target;
     if (!waits || tick > target) {
         if (w->now_tick < target) w->now_tick = target;
         return false;
@@ -122,5 +127,7 @@ uint64_t wheel_next_ns(struct wheel *w) {
     unsigned level, slot;
     uint64_t tick;
     if (!list_empty(&w->due)) return w->now_tick << WHEEL_TICK_SHIFT;
-    return wheel_nearest(w, &level, &slot, &tick) ? tick << WHEEL_TICK_SHIFT : UINT64_MAX;
+    if (!w->exact) w->next_tick = wheel_nearest(w, &level, &slot, &tick) ? tick : UINT64_MAX;
+    w->exact = true;
+    return w->next_tick == UINT64_MAX ? UINT64_MAX : w->next_tick << WHEEL_TICK_SHIFT;
 }

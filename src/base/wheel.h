@@ -26,6 +26,7 @@ struct wheel {
     struct list slots[WHEEL_LEVELS][1u << WHEEL_LEVEL_BITS];
     struct list due;    /* expired, not yet handed out */
     uint64_t next_tick; /* no slot with timers is reached before */
+    bool exact; /* one is reached at that tick, or there are none: no timer has left its slot since it was set */
     uint32_t count;
 };
 

@@ -136,19 +136,27 @@ void runtime_timer_cancel(struct dmtr_runtime *rt, struct runtime_timer *t) {
 static void poller_ready(struct evloop_item *item, uint32_t events) {
     (void)events;
     struct poller *p = list_entry(item, struct poller, item);
+    p->rt->now_ns = clock_now_ns(); /* there may have been a sleep before */
     p->poll(p);
 }
 
+static void poller_unwatch(struct dmtr_runtime *rt, struct poller *p) {
+    if (p->item.events) rt->poller_items--;
+    evloop_set(&rt->ev, &p->item, 0);
+}
+
 int runtime_poller_add(struct dmtr_runtime *rt, struct poller *p) {
+    p->rt = rt;
     p->item = (struct evloop_item){.fd = p->fd, .ready = poller_ready};
     /* One that sleeps itself is not put into the evloop, because it watches the evloop. */
     if (p->fd >= 0 && !p->sleep) {
         int r = evloop_set(&rt->ev, &p->item, EPOLLIN);
         if (r) return r;
+        rt->poller_items++;
     }
     int r = event_fd_add_poller(&rt->event, p);
     if (r) {
-        evloop_set(&rt->ev, &p->item, 0);
+        poller_unwatch(rt, p);
         return r;
     }
     list_push_back(&rt->pollers, &p->link);
@@ -158,7 +166,7 @@ int runtime_poller_add(struct dmtr_runtime *rt, struct poller *p) {
 void runtime_poller_remove(struct dmtr_runtime *rt, struct poller *p) {
     list_remove(&p->link);
     event_fd_remove_poller(&rt->event, p);
-    evloop_set(&rt->ev, &p->item, 0);
+    poller_unwatch(rt, p);
 }
 
 static void fire_timers(struct dmtr_runtime *rt) {
@@ -188,8 +196,9 @@ void runtime_poll(struct dmtr_runtime *rt) {
         p->poll(p);
     }
     if (rt->now_ns >= rt->next_timer_ns) fire_timers(rt);
-    /* The wake item alone needs no look: runtime_wake also sets a flag. */
-    if (rt->eager_items || (rt->ev.items > 1 && rt->now_ns - rt->last_ev_poll_ns >= EV_POLL_INTERVAL_NS)) {
+    /* Pollers have just been asked, and the wake item alone needs no look: runtime_wake also sets a flag. */
+    if (rt->eager_items ||
+        (rt->ev.items > 1 + rt->poller_items && rt->now_ns - rt->last_ev_poll_ns >= EV_POLL_INTERVAL_NS)) {
         rt->last_ev_poll_ns = rt->now_ns;
         int r = evloop_run(&rt->ev, 0);
         if (r < 0) log_error(&rt->log, "cannot poll descriptors: %s", strerror(-r));

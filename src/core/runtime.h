@@ -38,7 +38,8 @@ struct poller {
     bool (*prepare)(struct poller *p);
     int (*sleep)(struct poller *p, int epoll_fd, uint64_t timeout_ns);
     int fd;
-    struct evloop_item item; /* the runtime's */
+    struct dmtr_runtime *rt; /* this and the next: the runtime's */
+    struct evloop_item item;
 };
 
 struct libos_slot {
@@ -75,7 +76,8 @@ struct dmtr_runtime {
     struct wheel wheel;
     uint64_t next_timer_ns;
     struct evloop ev;
-    uint32_t eager_items; /* evloop items that carry data: while there are any, every poll looks at the evloop */
+    uint32_t poller_items; /* evloop items of pollers */
+    uint32_t eager_items;  /* evloop items that carry data: while there are any, every poll looks at the evloop */
     uint64_t last_ev_poll_ns;
     struct list pollers;
     uint64_t spin_budget_ns; /* adaptive policy: how long to spin now */

@@ -50,10 +50,8 @@ void net_settle(struct net *net, uint64_t now) {
     arm(net, now);
 }
 
-static uint32_t net_poll(struct poller *p) {
-    struct net *net = list_entry(p, struct net, poller);
+static uint32_t take_in(struct net *net, uint64_t now) {
     struct netdev_buffer frames[NET_RX_BURST];
-    uint64_t now = clock_now_ns();
     int n = net->lost ? 0 : netdev_rx(net->dev, frames, NET_RX_BURST, now);
     for (int i = 0; i < n; i++) {
         uint32_t flags = frames[i].flags & NETDEV_RX_CSUM_GOOD ? INET_INPUT_CSUM_OK : 0;
@@ -69,6 +67,11 @@ static uint32_t net_poll(struct poller *p) {
     return n > 0 ? (uint32_t)n : 0;
 }
 
+static uint32_t net_poll(struct poller *p) {
+    struct net *net = list_entry(p, struct net, poller);
+    return take_in(net, net->rt->now_ns);
+}
+
 static bool net_prepare(struct poller *p) {
     struct net *net = list_entry(p, struct net, poller);
     bool down = !net->dev->link_up;
@@ -82,7 +85,7 @@ static void timer_fire(struct dmtr_runtime *rt, struct runtime_timer *t) {
     struct net *net = list_entry(t, struct net, timer);
     (void)rt;
     net->next_ns = 0; /* not armed any more */
-    net_poll(&net->poller);
+    take_in(net, clock_now_ns());
 }
 
 static void net_free(struct net *net) {
