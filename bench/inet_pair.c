@@ -28,7 +28,7 @@ struct wire {
 };
 
 struct pair {
-    const struct pair_kind *kind;
+    const struct pair_kind *kinds[PAIR_ENDS];
     void *ends[PAIR_ENDS];
     struct wire wires[PAIR_ENDS]; /* to each end */
     uint64_t now;
@@ -36,18 +36,23 @@ struct pair {
 
 static const struct component {
     const char *name;
-    const struct pair_kind *kind;
+    const struct pair_kind *kinds[PAIR_ENDS];
     bool stream;
 } components[] = {
-    {"inet-tcp", &pair_inet, true},
-    {"inet-udp", &pair_inet, false},
+    {"inet-tcp", {&pair_inet, &pair_inet}, true},
+    {"inet-udp", {&pair_inet, &pair_inet}, false},
+#ifdef DMTR_LWIP
+    {"lwip-tcp", {&pair_lwip_server, &pair_lwip_client}, true},
+    {"lwip-udp", {&pair_lwip_server, &pair_lwip_client}, false},
+#endif
 };
 
 static uint64_t iterations = 1000000;
 static const char *component = "inet-tcp";
 
 static const struct option_spec specs[] = {
-    {"component", OPTION_STRING, &component, "NAME", "inet-tcp, inet-udp", 0, 0},
+    {"component", OPTION_STRING, &component, "NAME", "inet-tcp, inet-udp, and where lwIP is there lwip-tcp, lwip-udp",
+     0, 0},
     {"iterations", OPTION_UINT, &iterations, "N", "round trips, in 10 rounds", ROUNDS, 1ull << 40},
     {0}};
 
@@ -71,8 +76,8 @@ static bool wire_send(void *ctx, const struct pair_run *runs, uint32_t count) {
 static void turn(struct pair *p, uint32_t end) {
     struct wire *w = &p->wires[end];
     for (; w->count; w->count--, w->head = (w->head + 1) % SLOTS)
-        p->kind->input(w->to, w->slots[w->head].frame, w->slots[w->head].bytes, p->now);
-    p->kind->settle(w->to, p->now);
+        p->kinds[end]->input(w->to, w->slots[w->head].frame, w->slots[w->head].bytes, p->now);
+    p->kinds[end]->settle(w->to, p->now);
     p->now += TURN_NS;
 }
 
@@ -81,9 +86,10 @@ static __attribute__((noinline)) void server_turn(struct pair *p) {
 }
 
 static void round_trip(struct pair *p) {
-    uint64_t wanted = p->kind->received(p->ends[1]) + PAIR_MESSAGE_BYTES;
-    p->kind->request(p->ends[1], p->now);
-    for (uint32_t turns = 0; p->kind->received(p->ends[1]) < wanted; turns++) {
+    const struct pair_kind *client = p->kinds[1];
+    uint64_t wanted = client->received(p->ends[1]) + PAIR_MESSAGE_BYTES;
+    client->request(p->ends[1], p->now);
+    for (uint32_t turns = 0; client->received(p->ends[1]) < wanted; turns++) {
         if (turns == TURNS_MAX) {
             fprintf(stderr, "inet-pair: %s: a message did not come back\n", component);
             exit(1);
@@ -99,16 +105,18 @@ static __attribute__((noinline)) void measure(struct pair *p, uint64_t n) {
 }
 
 static bool pair_open(struct pair *p, const struct component *c) {
-    *p = (struct pair){.kind = c->kind};
+    *p = (struct pair){.now = 0};
+    memcpy(p->kinds, c->kinds, sizeof p->kinds);
+    for (uint32_t end = 0; end < PAIR_ENDS; end++)
+        p->wires[end].kind = c->kinds[end];
     for (uint32_t end = 0; end < PAIR_ENDS; end++) {
         struct wire *there = &p->wires[PAIR_ENDS - 1 - end];
-        p->wires[end].kind = c->kind;
-        p->ends[end] = p->wires[end].to = c->kind->open(end, c->stream, wire_send, there, p->now);
+        p->ends[end] = p->wires[end].to = c->kinds[end]->open(end, c->stream, wire_send, there, p->now);
         if (!p->ends[end]) return false;
     }
-    for (uint32_t turns = 0; turns < TURNS_MAX && !c->kind->connected(p->ends[1]); turns++)
+    for (uint32_t turns = 0; turns < TURNS_MAX && !c->kinds[1]->connected(p->ends[1]); turns++)
         turn(p, turns % PAIR_ENDS);
-    return c->kind->connected(p->ends[1]);
+    return c->kinds[1]->connected(p->ends[1]);
 }
 
 static int by_size(const void *a, const void *b) {
@@ -131,7 +139,7 @@ static int run(const struct component *c) {
     }
     p->wires[0].to = p->wires[1].to = NULL;
     for (uint32_t end = 0; end < PAIR_ENDS; end++)
-        c->kind->close(p->ends[end]);
+        c->kinds[end]->close(p->ends[end]);
     free(p);
     qsort(ns, ROUNDS, sizeof *ns, by_size);
     printf("{\"program\":\"inet-pair\",\"component\":\"%s\",\"median_ns\":%.1f,\"min_ns\":%.1f}\n", c->name,

@@ -46,6 +46,6 @@ struct pair_kind {
     uint64_t (*received)(const void *end);
 };
 
-extern const struct pair_kind pair_inet;
+extern const struct pair_kind pair_inet, pair_lwip_server, pair_lwip_client;
 
 #endif
