@@ -59,7 +59,7 @@
     X(tcp_resets_in, "Connections ended by the peer with a reset")                                                     \
     X(tcp_resets_out, "Resets sent to segments without a connection")                                                  \
     X(tcp_challenges, "Challenge ACKs sent")                                                                           \
-    X(tcp_challenge_limit, "Challenge ACKs not sent because of their rate")                                            \
+    X(tcp_challenge_limit, "Challenge ACKs, and answers to stale ones, not sent because of their rate")                \
     X(tcp_beyond_window, "TCP segments whose end lay beyond the window and was cut")                                   \
     X(tcp_out_of_order_limit, "TCP segments out of order dropped because too many are kept")                           \
     X(tcp_data_after_close, "Connections reset because data came that nobody is going to read")                        \

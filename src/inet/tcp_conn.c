@@ -37,6 +37,7 @@ void conn_path_changed(struct tcp_conn *c) {
     if (c->maxseg > 0 && c->maxseg < mss) mss = c->maxseg;
     c->mss = (uint16_t)(mss - (c->timestamps ? TCP_TIMESTAMP_BYTES : 0));
     if (c->mss < before) sent_cut(c);
+    if (c->cc.cwnd < c->mss) c->cc.cwnd = c->mss;
 }
 
 bool conn_flight_new(struct tcp_conn *c) {

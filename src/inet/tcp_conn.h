@@ -19,9 +19,10 @@
 #define TCP_RTO_MIN_NS       (200 * NS_PER_MS)
 #define TCP_RTO_MAX_NS       (120 * NS_PER_S)
 #define TCP_TIME_WAIT_NS     (60 * NS_PER_S)
-#define TCP_FIN_WAIT_2_NS    (60 * NS_PER_S) /* of a connection that nobody owns any more */
-#define TCP_BLOCKED_RETRY_NS (50 * 1000ull)  /* a device without room is tried again after this */
-#define TCP_TRIM_NS          NS_PER_S        /* queues that stay empty give their memory back after this */
+#define TCP_FIN_WAIT_2_NS    (60 * NS_PER_S)   /* of a connection that nobody owns any more */
+#define TCP_BLOCKED_RETRY_NS (50 * 1000ull)    /* a device without room is tried again after this */
+#define TCP_STALE_NS         (500 * NS_PER_MS) /* empty segments out of place are answered once in this time */
+#define TCP_TRIM_NS          NS_PER_S          /* queues that stay empty give their memory back after this */
 #define TCP_SYN_ACK_TRIES    5u
 #define TCP_DATA_TRIES       15u
 #define TCP_ORPHAN_TRIES     8u
@@ -127,6 +128,7 @@ struct tcp_conn {
     uint32_t ts_recent, ts_offset;
     /* when last: ts_recent changed, anything came, data was sent, the peer acknowledged something new */
     uint64_t ts_recent_ns, received_ns, sent_ns, progress_ns;
+    uint64_t stale_ns; /* when an empty segment out of place was last answered */
     uint16_t peer_mss; /* largest segment received */
     uint32_t tune_seq; /* receive auto-tuning: where and when the measured round began */
     uint64_t tune_ns;

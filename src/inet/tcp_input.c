@@ -69,6 +69,21 @@ static void challenge(struct tcp_conn *c) {
     tcp_send_ack(c);
 }
 
+/*
+ * What lies outside the window is answered, so that the peer finds its way. If it is empty that is done now and then
+ * only: two ends that disagree would answer each other for ever, at the speed of the wire.
+ */
+static void answer_stale(struct tcp_conn *c, const struct tcp_segment *g) {
+    if (g->len == 0 && !g->fin) {
+        if (c->stale_ns != 0 && c->stack->now - c->stale_ns < TCP_STALE_NS) {
+            inet_count(c->stack, tcp_challenge_limit);
+            return;
+        }
+        c->stale_ns = c->stack->now;
+    }
+    c->ack_now = true;
+}
+
 static void connected(struct tcp_conn *c) {
     conn_established(c);
     if (c->keepalive) conn_deadline(c, TCP_TIMER_LIFE, c->stack->now + c->keep_idle_s * NS_PER_S);
@@ -128,7 +143,7 @@ static bool sequence_check(struct tcp_conn *c, const struct tcp_segment *g) {
     bool rst = g->h.flags & TCP_RST;
     if (paws_fails(c, g) && !rst) {
         inet_count(c->stack, tcp_paws);
-        c->ack_now = true;
+        answer_stale(c, g);
         return false;
     }
     if (c->state == TCP_STATE_SYN_RECEIVED && (g->h.flags & TCP_SYN) && !rst && g->seq == c->irs) {
@@ -142,7 +157,7 @@ static bool sequence_check(struct tcp_conn *c, const struct tcp_segment *g) {
         if (g->h.flags & TCP_SYN)
             challenge(c);
         else
-            c->ack_now = true;
+            answer_stale(c, g);
         if (c->sack && g->len > 0 && seq_le(g->end, c->rcv_nxt)) c->dsack = (struct tcp_range){g->seq, g->seq + g->len};
         return false;
     }

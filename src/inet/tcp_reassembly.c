@@ -66,7 +66,17 @@ static void gap_remove(struct tcp_conn *c, uint32_t i) {
     memmove(&c->gaps[i], &c->gaps[i + 1], (--c->gap_count - i) * sizeof *c->gaps);
 }
 
-/* Moves what has come into order. */
+static void gaps_clear(struct tcp_conn *c) {
+    for (uint32_t i = 0; i < c->gap_count; i++) {
+        c->received -= c->gaps[i].len;
+        heap_free(c->gaps[i].base);
+    }
+    sys_free(c->gaps);
+    c->gaps = NULL;
+    c->gap_count = c->gap_room = 0;
+}
+
+/* Moves what has come into order. Behind a FIN there is nothing worth keeping. */
 static void gaps_drain(struct tcp_conn *c) {
     while (c->gap_count > 0 && seq_le(c->gaps[0].seq, c->rcv_nxt) && !c->fin_received) {
         struct tcp_gap g = c->gaps[0];
@@ -77,11 +87,7 @@ static void gaps_drain(struct tcp_conn *c) {
         }
         gap_remove(c, 0);
     }
-    if (c->gap_count == 0) {
-        sys_free(c->gaps);
-        c->gaps = NULL;
-        c->gap_room = 0;
-    }
+    if (c->gap_count == 0 || c->fin_received) gaps_clear(c);
 }
 
 static bool gap_room(struct tcp_conn *c) {
@@ -179,10 +185,6 @@ void reassembly_clear(struct tcp_conn *c) {
     for (; c->slices.count > 0; queue_drop_first(&c->slices))
         heap_free(((struct inet_slice *)queue_at(&c->slices, sizeof(struct inet_slice), c->slices.first))->base);
     queue_free(&c->slices);
-    for (uint32_t i = 0; i < c->gap_count; i++)
-        heap_free(c->gaps[i].base);
-    sys_free(c->gaps);
-    c->gaps = NULL;
-    c->gap_count = c->gap_room = 0;
+    gaps_clear(c);
     c->received = 0;
 }

@@ -115,6 +115,21 @@ static void cubic_is_no_faster_than_reno_would_be_where_that_is_what_counts(void
     assert_in_range(cc.cwnd, 23000, 25000);
 }
 
+static void window_has_room_for_a_segment_when_segments_grow(void **state) {
+    (void)state;
+    struct script *s = with_round_trip();
+    struct tcp_status status;
+    assert_int_equal(tcp_set_option(s->conn, TCP_OPTION_MAXSEG, 88, s->w->now), 0);
+    push(s, 1000);
+    pass(s, 10 * SEC);
+    drain(s);
+    assert_int_equal(tcp_set_option(s->conn, TCP_OPTION_MAXSEG, 0, s->w->now), 0);
+    tcp_get_status(s->conn, &status);
+    assert_int_equal(status.mss, 1000);
+    assert_true(status.cwnd >= status.mss);
+    script_delete(s);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(peer_that_goes_on_talking_does_not_put_off_our_repetition),
@@ -123,6 +138,7 @@ int main(void) {
         cmocka_unit_test(repair_that_was_needed_is_not_undone),
         cmocka_unit_test(what_duplicate_acks_let_out_does_not_soften_the_reduction),
         cmocka_unit_test(cubic_is_no_faster_than_reno_would_be_where_that_is_what_counts),
+        cmocka_unit_test(window_has_room_for_a_segment_when_segments_grow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,7 @@ struct script *script_new(void) {
     s->window = 65535;
     s->port = STACK_PORT;
     s->peer_port = PEER_PORT;
+    s->peer_ip = IP(10, 0, 0, 2);
     return s;
 }
 
@@ -45,7 +46,13 @@ void in(struct script *s, struct seg g) {
     tcp_emit(p + HEADERS, &h);
     for (uint32_t i = 0; i < g.len; i++)
         p[HEADERS + h.header_bytes + i] = (uint8_t)(g.seq - 1 + i);
-    uint64_t sum = ip4_pseudo_sum(IP(10, 0, 0, 2), IP(10, 0, 0, 1), IP_TCP, bytes);
+    if (s->peer_ip != IP(10, 0, 0, 2)) {
+        uint8_t *ip = p + ETH_HEADER_BYTES;
+        wire_store32(ip + 12, s->peer_ip);
+        wire_store16(ip + 10, 0);
+        wire_store16(ip + 10, csum_finish(csum_add(0, ip, IP4_HEADER_BYTES)));
+    }
+    uint64_t sum = ip4_pseudo_sum(s->peer_ip, IP(10, 0, 0, 1), IP_TCP, bytes);
     wire_store16(p + HEADERS + TCP_CHECKSUM_OFFSET, csum_finish(csum_add(sum, p + HEADERS, bytes)));
     host_receive(s->h, p, len);
 }

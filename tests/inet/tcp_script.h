@@ -21,6 +21,7 @@ struct script {
     uint32_t iss;  /* the stack's */
     uint16_t port; /* the stack's */
     uint16_t peer_port;
+    uint32_t peer_ip; /* who the peer says it is, in network order; at first 10.0.0.2, where answers go */
     uint16_t window; /* what the peer tells, unscaled */
     bool timestamps;
     uint32_t ts, ts_echo;

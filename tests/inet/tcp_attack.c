@@ -1,0 +1,353 @@
+/* TCP under attack: what strangers forge does nothing, and what hostile peers ask for stays within bounds. */
+#include "tcp_script.h"
+
+#include "inet/tcp_conn.h"
+#include "tcp_check.h"
+
+#ifdef TEST_SANITIZED
+#define FLOOD 50000u
+#else
+#define FLOOD 1000000u
+#endif
+
+static const struct tcp_options modern = {.has_window_shift = true, .window_shift = 2, .sack_permitted = true};
+
+static size_t heap_used(void) {
+    struct heap_stats stats;
+    heap_get_stats(&stats);
+    return stats.used_bytes + stats.large_bytes;
+}
+
+static struct script *attacked(void) {
+    struct script *s = script_new();
+    script_accept(s, modern);
+    return s;
+}
+
+static void assert_unharmed(struct script *s) {
+    struct tcp_status status;
+    tcp_get_status(s->conn, &status);
+    assert_int_equal(status.state, TCP_STATE_ESTABLISHED);
+    assert_int_equal(pop(s), 0);
+    assert_null(tcp_check(s->conn));
+}
+
+/* Who the ith stranger of a flood is; none of them is on our link. */
+static void stranger(struct script *s, uint32_t i) {
+    s->peer_ip = htobe32(0x0b000000 + i / 60000);
+    s->peer_port = (uint16_t)(1024 + i % 60000);
+}
+
+/* An honest client, begun with its SYN: shakes hands, is accepted, is heard. */
+static void honest(struct script *s, uint16_t port) {
+    s->peer_ip = IP(10, 0, 0, 2);
+    s->peer_port = port;
+    in(s, (struct seg){.flags = TCP_SYN, .window = 65535, .options = {.mss = 1000}});
+    expect(s, TCP_SYN | TCP_ACK, 0, 0, 1);
+    in_ack(s, 1);
+    in_data(s, 1, 100, 1);
+    struct tcp_conn *c;
+    struct inet_slice slice;
+    assert_int_equal(tcp_accept(s->listener, &c, NULL), 0);
+    assert_int_equal(tcp_pop(c, &slice, 1000, s->w->now), 0);
+    assert_int_equal(slice.len, 100);
+    heap_free(slice.base);
+    tcp_abort(c, s->w->now);
+    drain(s);
+}
+
+static void flood_of_half_open_connections_is_bounded_and_honest_clients_are_served(void **state) {
+    (void)state;
+    enum { BACKLOG = 128 };
+    struct script *s = script_new();
+    struct inet_endpoint any = {.port = STACK_PORT};
+    const struct hash *conns = &s->h->stack->tcp_conns;
+    assert_int_equal(tcp_listen(s->h->stack, &s->listener, &any, BACKLOG, NULL, NULL), 0);
+    size_t most = 0;
+    for (uint32_t i = 0; i < FLOOD; i++) {
+        stranger(s, i);
+        in(s, (struct seg){.flags = TCP_SYN, .window = 1000, .options = {.mss = 1460}});
+        drain(s);
+        if (i % 10 == 0) pass(s, 1000); /* ten million a second */
+        if (i % 1000) continue;
+        honest(s, (uint16_t)(2000 + i / 1000));
+        if (heap_used() > most) most = heap_used();
+        assert_true(hash_count(conns) <= BACKLOG + 1);
+    }
+    assert_true(most < 1u << 20); /* packets that wait for the gateway to answer, among them */
+    assert_null(tcp_check_all(s->h->stack));
+    script_delete(s);
+}
+
+static void forged_ends_of_handshakes_make_no_connection(void **state) {
+    (void)state;
+    struct script *s = script_new();
+    struct inet_endpoint any = {.port = STACK_PORT};
+    struct rng r = test_rng();
+    assert_int_equal(tcp_listen(s->h->stack, &s->listener, &any, 1, NULL, NULL), 0);
+    for (uint32_t i = 0; i < 2; i++) { /* cookies are about */
+        stranger(s, i);
+        in(s, (struct seg){.flags = TCP_SYN, .window = 1000});
+        drain(s);
+    }
+    for (uint32_t i = 0; i < 100000; i++) {
+        stranger(s, i);
+        in(s, (struct seg){.flags = TCP_ACK, .seq = (uint32_t)rng_next(&r), .ack = (uint32_t)rng_next(&r)});
+        drain(s);
+    }
+    assert_int_equal(tcp_accept(s->listener, &s->conn, NULL), -EAGAIN);
+    script_delete(s);
+}
+
+/* RFC 5961 section 3: of all numbers in and around the window only the next one resets. */
+static void blind_resets_fail_everywhere_but_at_the_next_number(void **state) {
+    (void)state;
+    struct script *s = attacked();
+    for (uint32_t seq = 1u - 70000; seq != 1 + 140000; seq++) {
+        if (seq == 1) continue;
+        in(s, (struct seg){.flags = TCP_RST, .seq = seq});
+        in(s, (struct seg){.flags = TCP_RST | TCP_ACK, .seq = seq, .ack = 1});
+        drain(s);
+    }
+    assert_unharmed(s);
+    in(s, (struct seg){.flags = TCP_RST, .seq = 1});
+    assert_int_equal(tcp_error(s->conn), -ECONNRESET);
+    script_delete(s);
+}
+
+/* RFC 5961 section 4. */
+static void blind_syns_fail_everywhere(void **state) {
+    (void)state;
+    struct script *s = attacked();
+    for (uint32_t seq = 0u - 70000; seq != 140000; seq++) {
+        in(s, (struct seg){.flags = TCP_SYN, .seq = seq, .window = 100});
+        in(s, (struct seg){.flags = TCP_SYN | TCP_ACK, .seq = seq, .ack = 1, .window = 100});
+        drain(s);
+    }
+    assert_unharmed(s);
+    script_delete(s);
+}
+
+/* RFC 5961 section 5: data counts only with an acknowledgement from the last window. */
+static void blind_data_fails_unless_it_acknowledges_what_was_sent(void **state) {
+    (void)state;
+    struct script *s = attacked();
+    push(s, 1000);
+    drain(s);
+    uint32_t oldest = 1 - (65535u << modern.window_shift); /* by the largest window the peer has told */
+    for (uint32_t i = 1; i < 100000; i++) {
+        in_data(s, 1, 10, oldest - i);
+        in_data(s, 1, 10, 1001 + i);
+        drain(s);
+    }
+    struct rng r = test_rng();
+    for (uint32_t i = 0; i < 100000; i++) { /* and anything outside the window */
+        uint32_t seq = 1 + 70000 + (uint32_t)rng_below(&r, UINT32_MAX - 140000);
+        in(s, (struct seg){.flags = TCP_ACK, .seq = seq, .len = 10, .ack = (uint32_t)rng_next(&r), .window = 1});
+        drain(s);
+    }
+    assert_unharmed(s);
+    in_data(s, 1, 10, 1001);
+    assert_int_equal(pop(s), 10);
+    assert_int_equal(tcp_unacked(s->conn), 0);
+    script_delete(s);
+}
+
+static void answers_to_forgeries_are_bounded(void **state) {
+    (void)state;
+    struct script *s = attacked();
+    uint32_t answers = 0;
+    for (uint32_t i = 0; i < 100000; i++) { /* in one second */
+        in(s, (struct seg){.flags = TCP_SYN, .seq = 1, .window = 1});
+        in(s, (struct seg){.flags = TCP_RST, .seq = 2});
+        in_data(s, 1, 0, 5000);
+        answers += drain(s);
+        pass(s, 10000);
+    }
+    assert_true(answers <= 1100);
+    assert_true(counted(s->h, tcp_challenge_limit) > 100000);
+    script_delete(s);
+}
+
+/* Two ends that were brought out of step answer each other's ACKs. */
+static void ack_storm_dies_down(void **state) {
+    (void)state;
+    struct script *s = attacked();
+    uint32_t answers = 0;
+    for (uint32_t i = 0; i < 10000; i++) {
+        in_data(s, 1u - 100000, 0, 1);
+        answers += drain(s);
+        pass(s, MS);
+    }
+    assert_in_range(answers, 1, 25); /* in ten seconds */
+    in_data(s, 1, 10, 1);
+    expect(s, TCP_ACK, 1, 0, 11);
+    script_delete(s);
+}
+
+static void optimistic_acks_win_nothing(void **state) {
+    (void)state;
+    struct script *s = attacked();
+    struct tcp_status before, after;
+    push(s, 50000);
+    uint32_t sent = drain(s);
+    tcp_get_status(s->conn, &before);
+    for (uint32_t i = 1; i < 1000; i++)
+        in_ack(s, sent * 1000 + 1 + i * 100);
+    tcp_get_status(s->conn, &after);
+    assert_int_equal(after.cwnd, before.cwnd);
+    assert_int_equal(tcp_unacked(s->conn), 50000);
+    /* in many pieces an ACK opens the window no further than in one (RFC 3465) */
+    for (uint32_t ack = 2; ack <= 1001; ack++)
+        in_ack(s, ack);
+    tcp_get_status(s->conn, &after);
+    assert_true(after.cwnd <= before.cwnd + 1000);
+    script_delete(s);
+}
+
+static void spoofed_duplicates_let_out_no_more_than_the_window(void **state) {
+    (void)state;
+    static const struct tcp_options plain = {.mss = 1000};
+    struct script *s = script_new();
+    script_accept(s, plain);
+    push(s, 500000);
+    uint32_t furthest = 0;
+    for (uint32_t i = 0; i < 10000; i++) {
+        while (s->h->frame_count > 0) {
+            struct seg g = out(s);
+            if (g.seq + g.len > furthest) furthest = g.seq + g.len;
+        }
+        in_ack(s, 1);
+    }
+    assert_true(furthest <= 65536);
+    script_delete(s);
+}
+
+static void sack_flood_stays_within_bounds(void **state) {
+    (void)state;
+    struct script *s = attacked();
+    struct rng r = test_rng();
+    push(s, 200000);
+    drain(s);
+    for (uint32_t i = 0; i < 20000; i++) {
+        struct seg g = {.flags = TCP_ACK, .seq = 1, .ack = 1, .window = 65535};
+        for (; g.options.sack_count < 4; g.options.sack_count++) {
+            uint32_t from = s->iss + (uint32_t)rng_below(&r, 20000);
+            g.options.sack[g.options.sack_count] = (struct tcp_range){from, from + (uint32_t)rng_below(&r, 3000)};
+        }
+        in(s, g);
+        drain(s);
+        if (i % 100 == 0) {
+            assert_null(tcp_check(s->conn));
+            pass(s, MS);
+        }
+    }
+    assert_true(tcp_unacked(s->conn) == 200000);
+    script_delete(s);
+}
+
+/* However small the pieces and in whatever order they come, memory stays in proportion to the window. */
+static void tiny_segments_hold_bounded_memory(void **state) {
+    (void)state;
+    for (uint32_t step = 1; step <= 2; step++) { /* 2: each other byte is missing */
+        struct script *s = attacked();
+        for (uint32_t i = 1; i < 65000; i += step) {
+            in_data(s, i + step - 1, 1, 1);
+            drain(s);
+        }
+        assert_true(heap_used() < 16u << 20);
+        assert_null(tcp_check(s->conn));
+        script_delete(s);
+    }
+}
+
+static void tiny_mss_is_raised(void **state) {
+    (void)state;
+    struct script *s = script_new();
+    script_accept(s, (struct tcp_options){.mss = 1, .sack_permitted = true});
+    push(s, 10000);
+    uint32_t full = out(s).len;
+    assert_true(full >= 48 && full <= 64);
+    script_delete(s);
+}
+
+static void reader_that_never_reads_holds_no_more_than_the_send_limit(void **state) {
+    (void)state;
+    struct script *s = attacked();
+    uint32_t taken = 0;
+    s->window = 0;
+    in_ack(s, 1);
+    assert_int_equal(tcp_set_option(s->conn, TCP_OPTION_SEND_LIMIT, 1u << 20, s->w->now), 0);
+    while (push(s, 10000) == 0 && taken < 1000)
+        taken++;
+    assert_true(taken <= 104);
+    for (uint32_t i = 0; i < 1000; i++) { /* for as long as it answers */
+        pass(s, 10 * SEC);
+        if (drain(s) > 0) in_ack(s, 1);
+    }
+    assert_unharmed(s);
+    assert_true(heap_used() < 4u << 20);
+    script_delete(s);
+}
+
+static void forged_icmp_errors_end_no_connection(void **state) {
+    (void)state;
+    struct script *s = attacked();
+    push(s, 1000);
+    drain(s);
+    for (uint32_t type = 3; type <= 12; type++)
+        for (uint32_t code = 0; code < 16; code++)
+            for (uint32_t seq = 1u - 3; seq != 1 + 1004; seq++) {
+                uint8_t p[128] = {0}, *icmp = p + ETH_HEADER_BYTES + IP4_HEADER_BYTES,
+                        *quote = icmp + ICMP_HEADER_BYTES;
+                uint32_t bytes = ICMP_HEADER_BYTES + IP4_HEADER_BYTES + ICMP_QUOTE_MIN;
+                struct ip4_header h = {
+                    .from = IP(10, 0, 0, 1), .to = IP(10, 0, 0, 2), .ttl = 60, .protocol = IP_TCP, .total_bytes = 1040};
+                uint32_t len = frame_ip4(p, IP_ICMP, bytes);
+                icmp_emit(icmp, (uint8_t)type, (uint8_t)code);
+                ip4_emit(quote, &h);
+                wire_put16(quote + IP4_HEADER_BYTES, s->port);
+                wire_put16(quote + IP4_HEADER_BYTES + 2, s->peer_port);
+                wire_put32(quote + IP4_HEADER_BYTES + 4, s->iss + seq);
+                wire_store16(icmp + 2, csum_finish(csum_add(0, icmp, bytes)));
+                host_receive(s->h, p, len);
+                drain(s);
+            }
+    assert_unharmed(s);
+    script_delete(s);
+}
+
+static void data_behind_a_fin_is_thrown_away(void **state) {
+    (void)state;
+    struct script *s = attacked();
+    in_data(s, 301, 100, 1);
+    in(s, (struct seg){.flags = TCP_ACK | TCP_FIN, .seq = 101, .len = 100, .ack = 1, .window = 65535});
+    in_data(s, 1, 100, 1);
+    drain(s);
+    assert_int_equal(pop(s), 200);
+    assert_int_equal(pop(s), -1);
+    assert_int_equal(heap_used(), 0);
+    assert_null(tcp_check(s->conn));
+    script_delete(s);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(flood_of_half_open_connections_is_bounded_and_honest_clients_are_served),
+        cmocka_unit_test(forged_ends_of_handshakes_make_no_connection),
+        cmocka_unit_test(blind_resets_fail_everywhere_but_at_the_next_number),
+        cmocka_unit_test(blind_syns_fail_everywhere),
+        cmocka_unit_test(blind_data_fails_unless_it_acknowledges_what_was_sent),
+        cmocka_unit_test(answers_to_forgeries_are_bounded),
+        cmocka_unit_test(ack_storm_dies_down),
+        cmocka_unit_test(optimistic_acks_win_nothing),
+        cmocka_unit_test(spoofed_duplicates_let_out_no_more_than_the_window),
+        cmocka_unit_test(sack_flood_stays_within_bounds),
+        cmocka_unit_test(tiny_segments_hold_bounded_memory),
+        cmocka_unit_test(tiny_mss_is_raised),
+        cmocka_unit_test(reader_that_never_reads_holds_no_more_than_the_send_limit),
+        cmocka_unit_test(forged_icmp_errors_end_no_connection),
+        cmocka_unit_test(data_behind_a_fin_is_thrown_away),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
