@@ -20,6 +20,7 @@ import time
 from harness import (Callgrind, Failed, LIBRARY_VARIABLES, Server, WakeLatency, interleave, percentile_curve, pick_cpus,
                      progress, read_json, run, summary)
 import report
+from stacks import stack_sections
 
 SCALES = {  # rounds, messages a round, seconds of a throughput round, seconds of idling, instruction iterations
     "full": {"rounds": 9, "messages": 20000, "seconds": 1.0, "idle": 5.0, "iterations": 2000, "connections": 1000,
@@ -273,6 +274,7 @@ def sections(bench):
     yield token_section(bench, counter)
     yield idle_section(bench)
     yield heap_section(bench)
+    yield from stack_sections(bench, counter is not None)
 
 
 def machine():

@@ -1,0 +1,105 @@
+"""Sections about the library's own stack: over a wire in shared memory, and wired to itself, beside lwIP and the kernel."""
+
+import os
+import statistics
+import tempfile
+
+from harness import Callgrind, interleave, read_json, run, summary
+
+ADDRESS = "10.78.0.{}"
+
+
+def has_lwip(bench):
+    return "lwip-tcp" in run([bench.path("bench/inet-pair"), "--help"])
+
+
+def wire_end(libos, folder, number, listen):
+    """The environment of one end of a wire: the libos named, spinning."""
+    group = f"DMTR_{libos.upper()}_"
+    return {"DMTR_LIBOS": libos, "DMTR_WAIT_POLICY": "spin", f"{group}DEVICE": "shm",
+            f"{group}ADDRESS": f"{ADDRESS.format(number)}/24",
+            f"{group}DEVICE_OPTIONS": f"path={os.path.join(folder, 'wire')},listen={listen}"}
+
+
+def echo_over_wire(bench, libos, protocol, args):
+    """Round trip p50 in us of one libos at both ends."""
+    with tempfile.TemporaryDirectory() as folder:
+        common = [*protocol, "--address", ADDRESS.format(1)]
+        server = [bench.path("apps/echo/echo-server"), "--quiet", "--cpu", str(bench.server_cpu), *common]
+        client = [bench.path("apps/echo/echo-client"), "--cpu", str(bench.client_cpu), *common, *args]
+        result = bench.echo((server, wire_end(libos, folder, 1, "yes")), (client, wire_end(libos, folder, 2, "no")))
+    return result["latency_ns"]["p50"] / 1000
+
+
+def wire_sections(bench):
+    """Round trips between two processes, against the bare ring of the same round, and how much worse the others are."""
+    count = bench.scale["messages"]
+    args = ["--count", str(count), "--warmup", str(count // 10)]
+    command, env = bench.baseline_client("spin", *args)
+    contestants = {
+        "bare ring": lambda: bench.ring() / 1000,
+        "UDP": lambda: echo_over_wire(bench, "inet", ["--udp"], args),
+        "TCP": lambda: echo_over_wire(bench, "inet", [], args),
+        "kernel TCP on loopback": lambda: bench.echo(bench.baseline_server("spin"),
+                                                     (command, env))["latency_ns"]["p50"] / 1000,
+    }
+    if has_lwip(bench):
+        contestants["lwIP TCP"] = lambda: echo_over_wire(bench, "lwip", [], args)
+        contestants["lwIP UDP"] = lambda: echo_over_wire(bench, "lwip", ["--udp"], args)
+    results = interleave(bench.scale["rounds"], contestants, lambda measure: measure())
+    rows = []
+    for name, rounds in results.items():
+        row = {"name": name, **summary(rounds, results["bare ring"])}
+        most = {"UDP": 1.6, "TCP": 2.0}.get(name)
+        if most:
+            row["goal"], row["met"] = {"ratio_max": most}, row["ratio"] <= most
+        rows.append(row)
+    yield {"key": "stack_wire", "kind": "counts", "unit": "us, p50", "rows": rows,
+           "title": "Echo of 64 bytes over shared memory, two processes spinning; ratios to the bare ring"}
+    least = {"kernel TCP on loopback": 10.0, "lwIP TCP": 1.6}
+    rows = []
+    for name in [n for n in least if n in results]:
+        times = statistics.median([v / r for v, r in zip(results[name], results["TCP"])])
+        rows.append({"name": name, "median": times, "goal": {"ratio_min": least[name]}, "met": times >= least[name]})
+    yield {"key": "stack_peers", "kind": "counts", "unit": "times our TCP", "rows": rows,
+           "title": "The same round trips of others, in times that of the library's own TCP"}
+
+
+def pair_section(bench, counted):
+    """Two stacks in one thread: time and instructions of a round trip, and instructions of the server's part."""
+    program = bench.path("bench/inet-pair")
+    counter = Callgrind(program) if counted else None
+    kinds = ["inet", "lwip"] if has_lwip(bench) else ["inet"]
+    iterations = bench.scale["iterations"]
+    most = {"tcp": 900, "udp": 450}
+    rows = []
+    for protocol in ("tcp", "udp"):
+        components = {kind: f"{kind}-{protocol}" for kind in kinds}
+        results = interleave(bench.scale["rounds"], components, lambda c: read_json(
+            run(["taskset", "-c", str(bench.server_cpu), program, "--component", c, "--iterations",
+                 str(iterations * 50)]))["median_ns"])
+        for kind, rounds in results.items():
+            row = {"name": f"{kind} {protocol}, ns", **summary(rounds, None if kind == "inet" else results["inet"])}
+            if kind != "inet" and protocol == "tcp":
+                row["goal"], row["met"] = {"ratio_min": 2.5}, row["ratio"] >= 2.5
+            rows.append(row)
+        counts = {}
+        for kind, name in components.items() if counter else []:
+            counts[kind] = counter.per_iteration(name, iterations)[0]
+            server = counter.per_iteration(name, iterations, ("server_turn",))[0]
+            row = {"name": f"{kind} {protocol}, instructions", "median": counts[kind]}
+            if kind != "inet":
+                row["ratio"] = counts[kind] / counts["inet"]
+            if kind != "inet" and protocol == "tcp":
+                row["goal"], row["met"] = {"ratio_min": 2.5}, row["ratio"] >= 2.5
+            part = {"name": f"{kind} {protocol}, the server's instructions", "median": server}
+            if kind == "inet":
+                part["goal"], part["met"] = {"max": most[protocol]}, server <= most[protocol]
+            rows += [row, part]
+    return {"key": "stack_pair", "kind": "counts", "unit": "a round trip", "rows": rows,
+            "title": "Echo of 64 bytes between two stacks in one thread; ratios to the library's own"}
+
+
+def stack_sections(bench, counted):
+    yield from wire_sections(bench)
+    yield pair_section(bench, counted)
