@@ -221,6 +221,11 @@ static inline bool conn_take_off(struct tcp_conn *c) {
 static inline uint32_t conn_in_flight(const struct tcp_conn *c) {
     return c->snd_nxt - c->snd_una - c->flight->sacked_bytes - (c->flight->lost_bytes - c->flight->again_bytes);
 }
+/* The same, each duplicate ACK of a peer without SACK standing for a segment that has left the network. */
+static inline uint32_t conn_on_path(const struct tcp_conn *c) {
+    uint32_t bytes = conn_in_flight(c), gone = c->sack ? 0 : c->dup_acks * (uint32_t)c->mss;
+    return bytes > gone ? bytes - gone : 0;
+}
 static inline bool conn_synchronized(const struct tcp_conn *c) {
     return c->state >= TCP_STATE_ESTABLISHED;
 }

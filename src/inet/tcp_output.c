@@ -249,12 +249,6 @@ static bool send_new(struct tcp_conn *c, uint32_t len, bool fin) {
     return true;
 }
 
-/* What the network holds, each duplicate ACK of a peer without SACK standing for a segment that has left it. */
-static uint32_t flight(const struct tcp_conn *c) {
-    uint32_t bytes = conn_in_flight(c), gone = c->sack ? 0 : c->dup_acks * (uint32_t)c->mss;
-    return bytes > gone ? bytes - gone : 0;
-}
-
 /*
  * The next new segment: its payload, and whether the FIN goes with it. False: there is nothing to send, or it has to
  * wait for the peer's window, for more data, or for an ACK.
@@ -291,7 +285,7 @@ bool tcp_send_forced(struct tcp_conn *c) {
 static bool send_lost(struct tcp_conn *c) {
     uint32_t at;
     while ((at = sent_first_lost(c)) != TCP_SENT_NONE) {
-        uint32_t out = flight(c);
+        uint32_t out = conn_on_path(c);
         if (out > 0 && out + sent_at(c, at)->len > c->cc.cwnd) return true;
         if (!tcp_resend(c, at)) return false;
     }
@@ -303,7 +297,7 @@ static bool send_unsent(struct tcp_conn *c) {
     bool fin;
     c->limited = false;
     while (next_segment(c, &len, &fin)) {
-        uint32_t out = flight(c);
+        uint32_t out = conn_on_path(c);
         if (out > 0 && out + len > c->cc.cwnd) {
             c->limited = true;
             return true;

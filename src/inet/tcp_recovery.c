@@ -62,7 +62,7 @@ static void undo_check(struct tcp_conn *c, const struct tcp_options *o) {
 
 /* RFC 6937: what is sent follows what is delivered, so that the window has reached ssthresh when recovery ends. */
 static void prr(struct tcp_conn *c, uint32_t delivered, bool advanced) {
-    uint32_t pipe = conn_in_flight(c), ssthresh = c->cc.ssthresh, mss = c->mss;
+    uint32_t pipe = conn_on_path(c), ssthresh = c->cc.ssthresh, mss = c->mss;
     uint64_t send;
     c->flight->prr_delivered += delivered;
     if (pipe > ssthresh) {
@@ -86,6 +86,21 @@ static bool reno_detect(struct tcp_conn *c, bool advanced) {
     if (!lost || c->flight->sent.count == 0 || (sent_at(c, c->flight->sent.first)->flags & TCP_SENT_LOST)) return false;
     sent_mark_lost(c, c->flight->sent.first);
     return true;
+}
+
+/*
+ * Without SACK a duplicate ACK tells of one segment, and one that advances of those that no duplicate has told of
+ * (RFC 6937 section 2): the bytes that have newly arrived.
+ */
+static uint32_t reno_delivered(struct tcp_conn *c, uint32_t acked) {
+    if (acked == 0) {
+        if (c->dup_acks < UINT8_MAX) c->dup_acks++;
+        return c->mss;
+    }
+    uint32_t told = c->recovery == TCP_RECOVERY ? (acked - 1) / c->mss : UINT8_MAX;
+    if (told > c->dup_acks) told = c->dup_acks;
+    c->dup_acks = (uint8_t)(c->dup_acks - told);
+    return acked > told * c->mss ? acked - told * c->mss : 0;
 }
 
 void recovery_detect(struct tcp_conn *c, const struct tcp_delivery *d) {
@@ -130,12 +145,10 @@ void recovery_ack(struct tcp_conn *c, uint32_t ack, const struct tcp_options *o,
     if (acked > 0) {
         sent_acked(c, ack, &d);
         c->snd_una = ack;
-        c->dup_acks = 0;
         c->backoff = 0;
         c->progress_ns = c->stack->now;
-    } else if (duplicate && c->dup_acks < UINT8_MAX) {
-        c->dup_acks++;
     }
+    if (!c->sack && (acked > 0 || duplicate)) d.bytes = reno_delivered(c, acked);
     if (d.rtt_us) tcp_rtt_sample(c, d.rtt_us);
     if (calm) {
         if (full) window_grow(c, acked);
