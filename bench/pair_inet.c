@@ -71,7 +71,7 @@ static void *end_open(uint32_t end, bool stream, pair_send *send, void *wire, ui
                                  .offloads = INET_OFFLOAD_CSUM,
                                  .seed = {(uint8_t)end},
                                  .transmit = transmit,
-                                 .transmit_ctx = e};
+                                 .ctx = e};
     if (e->message && inet_new(&e->stack, &config, now) == 0 && open_sockets(e, stream, now) == 0) return e;
     end_close(e);
     return NULL;

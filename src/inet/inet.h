@@ -95,7 +95,12 @@ struct inet_config {
     bool announce;                 /* tell the link our addresses at the start (RFC 5227 section 2.3) */
     uint8_t seed[INET_SEED_BYTES]; /* secret and new for each stack, except where a run is to be repeated */
     inet_transmit *transmit;
-    void *transmit_ctx;
+    /*
+     * May be NULL. A socket or connection has taken (on) or left a local port, in host order, of protocol 6 or 17; a
+     * port is in use as long as more have taken than left it. Must not call the stack.
+     */
+    void (*port_used)(void *ctx, uint8_t protocol, uint16_t port, bool on);
+    void *ctx; /* of both */
 };
 
 /* A stack; `now` begins its clock. -EINVAL: a bad configuration; -ENOMEM. */

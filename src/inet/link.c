@@ -37,7 +37,7 @@ void link_input(struct inet *s, struct packet *p) {
 }
 
 static int transmit(struct inet *s, const struct inet_frame *frame) {
-    int error = s->config.transmit(s->config.transmit_ctx, frame);
+    int error = s->config.transmit(s->config.ctx, frame);
     if (error)
         inet_count(s, transmit_refused);
     else

@@ -143,6 +143,10 @@ struct inet {
 
 #define inet_count(s, name) ((s)->counters[INET_COUNTER_##name]++)
 
+static inline void inet_port_used(const struct inet *s, uint8_t protocol, uint16_t port, bool on) {
+    if (s->config.port_used) s->config.port_used(s->config.ctx, protocol, port, on);
+}
+
 static inline void inet_timer_arm(struct inet *s, struct inet_timer *t, uint64_t deadline_ns) {
     wheel_arm(&s->wheel, &t->timer, deadline_ns);
 }

@@ -1,5 +1,6 @@
 /* A connection's beginning and end, its deadlines, and what depends on both ends. */
 #include "inet/tcp_conn.h"
+#include "inet/wire_ip4.h"
 
 #include "inet/path.h"
 #include "inet/tcp_reassembly.h"
@@ -66,6 +67,7 @@ struct tcp_conn *conn_new(struct inet *s, const struct inet_flow *flow, const st
         sys_free(c);
         return NULL;
     }
+    inet_port_used(s, IP_TCP, flow->local_port, true);
     socket_init(&c->socket, INET_TCP, user);
     c->stack = s;
     c->flow = *flow;
@@ -121,6 +123,7 @@ void conn_end(struct tcp_conn *c, int error) {
     if (c->state == TCP_STATE_CLOSED) return;
     listener_leave(c);
     hash_remove(&s->tcp_conns, &c->flow);
+    inet_port_used(s, IP_TCP, c->flow.local_port, false);
     struct tcp_conn **place = &s->tcp_flows[conn_place(&c->flow)];
     if (*place == c) *place = NULL;
     inet_timer_cancel(s, &c->timer);

@@ -1,5 +1,6 @@
 /* Listeners: bounded half-open and waiting connections. */
 #include "inet/tcp_listen.h"
+#include "inet/wire_ip4.h"
 
 #include "inet/route.h"
 #include "inet/tcp_cookies.h"
@@ -33,6 +34,7 @@ int tcp_listen(struct inet *s, struct tcp_listener **out, const struct inet_endp
         sys_free(l);
         return error == -EEXIST ? -EADDRINUSE : error;
     }
+    inet_port_used(s, IP_TCP, local->port, true);
     socket_init(&l->socket, INET_TCP_LISTENER, user);
     l->stack = s;
     l->local = *local;
@@ -51,6 +53,7 @@ void tcp_listener_configure(struct tcp_listener *l, const struct tcp_settings *s
 void listener_free(struct tcp_listener *l) {
     struct inet_flow key = key_of(&l->local.addr, l->local.port);
     hash_remove(&l->stack->tcp_listeners, &key);
+    inet_port_used(l->stack, IP_TCP, l->local.port, false);
     socket_forget(&l->socket);
     sys_free(l);
 }

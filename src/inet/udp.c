@@ -81,7 +81,10 @@ int udp_open(struct inet *s, struct udp_socket **out, void *user) {
 void udp_close(struct udp_socket *u) {
     struct inet_flow key = key_of(&u->local);
     struct udp_socket **place = &u->stack->udp_ports[u->local.port % UDP_PORTS];
-    if (u->bound) hash_remove(&u->stack->udp_bound, &key);
+    if (u->bound) {
+        hash_remove(&u->stack->udp_bound, &key);
+        inet_port_used(u->stack, IP_UDP, u->local.port, false);
+    }
     if (*place == u) *place = NULL;
     udp_free(u);
 }
@@ -119,6 +122,7 @@ int udp_bind(struct udp_socket *u, const struct inet_endpoint *local) {
     struct inet_flow key = key_of(&at);
     int error = hash_insert(&s->udp_bound, &key, u);
     if (error) return error == -ENOMEM ? error : -EADDRNOTAVAIL;
+    inet_port_used(s, IP_UDP, at.port, true);
     u->local = at;
     u->bound = true;
     return 0;

@@ -103,9 +103,20 @@ static int read_options(const struct link_options *o, struct inet_config *c,
     return 0;
 }
 
-static int open_device(const struct link_options *o, struct netdev **dev) {
+static int open_device(const struct link_options *o, const struct inet_config *c, struct netdev **dev) {
     char why[REASON_MAX] = "";
-    struct netdev_args args = {.log = o->log, .why = why, .why_bytes = sizeof why};
+    uint32_t ip4[INET_ADDRS_MAX];
+    struct netdev_args args = {
+        .log = o->log,
+        .why = why,
+        .why_bytes = sizeof why,
+        .ip4 = ip4,
+        .ip4_count = c->addr_count,
+        .queue = o->queue,
+        .queues = o->queues,
+    };
+    for (uint32_t i = 0; i < c->addr_count; i++)
+        ip4[i] = inet_addr_to_ip4(&c->addrs[i].addr);
     if (is_set(o->device_options)) args.options = o->device_options;
     int r = netdev_open(o->device, &args, dev);
     if (r && !is_set(o->device))
@@ -124,8 +135,9 @@ int link_open(const struct link_options *o, struct inet_config *c,
         log_error(o->log, "%s: no random numbers", o->group);
         return n < 0 ? (int)n : -EIO;
     }
-    int r = open_device(o, dev);
-    if (!r) r = read_options(o, c, neighbours);
+    /* The device is the first thing to be missed. */
+    int r = netdev_find(o->device) ? read_options(o, c, neighbours) : 0;
+    if (!r) r = open_device(o, c, dev);
     if (r) return r;
     c->mtu = (uint16_t)(o->mtu < (*dev)->mtu ? o->mtu : (*dev)->mtu);
     if (!is_set(o->mac)) memcpy(c->mac, (*dev)->mac, sizeof c->mac);

@@ -13,6 +13,7 @@ struct link_options {
     const char *group; /* what their keys begin with: "inet" */
     const char *device, *device_options, *mac, *address, *gateway, *neighbours;
     uint64_t mtu;
+    uint32_t queue, queues; /* as in struct netdev_args */
     uint32_t addresses_max; /* 1 ... INET_ADDRS_MAX */
 };
 

@@ -3,7 +3,8 @@
  * mean.
  *
  * A struct netdev is one queue of a device and belongs to one thread at a time; all state of it is in its own
- * structure. A device with several queues is opened once for each (`tap` with queues=yes).
+ * structure. A device with several queues is opened once for each, by any threads, with the same options and
+ * netdev_args.queue counting up from 0; a kind keeps what the queues share for itself.
  * Time is an argument: nanoseconds of any one clock that does not go back.
  */
 #ifndef NETDEV_NETDEV_H
@@ -90,6 +91,11 @@ struct netdev {
     bool link_up;
     int fd; /* readable after netdev_prepare when there is something to receive; -1: this device is polled */
     uint32_t tso_bytes; /* longest frame with NETDEV_TSO*; 0: none */
+    /*
+     * The device gives IPv4 TCP and UDP flows to its queues by base/toeplitz.h: a frame arrives at queue
+     * toeplitz_queue(hash, queues), what has no ports at any queue. Else frames may arrive at any of the queues.
+     */
+    bool spreads;
     uint8_t mac[NETDEV_MAC_BYTES];
     struct netdev_stats stats;
 };
@@ -98,10 +104,13 @@ struct sim;
 
 /* What a device is opened with. */
 struct netdev_args {
-    const char *options;   /* "key=value,key=value"; NULL: none. Keys: the head of each device's file */
-    const struct log *log; /* NULL: silent */
-    struct netdev *lower;  /* wrappers: the device they go over, which is theirs to close once they are open */
-    struct sim *sim;       /* sim: the network */
+    const char *options;    /* "key=value,key=value"; NULL: none. Keys: the head of each device's file */
+    const struct log *log;  /* NULL: silent */
+    struct netdev *lower;   /* wrappers: the device they go over, which is theirs to close once they are open */
+    uint32_t queue, queues; /* this queue, and how many are going to be opened; 0 and 0 stand for the only one */
+    const uint32_t *ip4;    /* addresses of the stack over it, in network order, for devices that share an interface */
+    uint32_t ip4_count;
+    struct sim *sim;                            /* sim: the network */
     void (*trace)(void *ctx, const char *line); /* trace: called for each frame; the line has no newline */
     void *trace_ctx;
     char *why; /* on failure one line that says why; NULL: not wanted */
@@ -110,7 +119,8 @@ struct netdev_args {
 
 struct netdev_ops {
     const char *name;
-    bool wraps; /* goes over args->lower */
+    bool wraps;          /* goes over args->lower */
+    uint32_t queues_max; /* 0: has one queue and cannot be opened twice */
 
     /* 0 and *dev; or a negative errno and args->why. */
     int (*open)(const struct netdev_args *args, struct netdev **dev);
@@ -138,6 +148,13 @@ struct netdev_ops {
 
     /* Reads mac, mtu and link_up anew. 0, or -ENODEV and the like. NULL: they change in rx and tx alone. */
     int (*update)(struct netdev *dev, uint64_t now_ns);
+
+    /*
+     * The stack has opened (on) or closed a port, in host order, of protocol 6 or 17: a device that shares an interface
+     * and an address with the kernel takes what is sent to open ports, and leaves the rest. 0, or a negative errno: it
+     * cannot. NULL: the device takes all there is.
+     */
+    int (*claim)(struct netdev *dev, uint8_t protocol, uint16_t port, bool on);
 
     /* When a frame that the device keeps falls due; NETDEV_NEVER: none. NULL: it keeps none. */
     uint64_t (*next_ns)(const struct netdev *dev);
@@ -171,6 +188,10 @@ static inline int netdev_tx(struct netdev *dev, const struct netdev_frame *frame
 /* Also where there is no descriptor: then 1, for a device that must be polled. */
 static inline int netdev_prepare(struct netdev *dev) {
     return dev->fd < 0 ? 1 : dev->ops->prepare(dev);
+}
+
+static inline int netdev_claim(struct netdev *dev, uint8_t protocol, uint16_t port, bool on) {
+    return dev->ops->claim ? dev->ops->claim(dev, protocol, port, on) : 0;
 }
 
 static inline int netdev_update(struct netdev *dev, uint64_t now_ns) {

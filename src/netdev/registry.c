@@ -35,6 +35,9 @@ int netdev_open(const char *name, const struct netdev_args *args, struct netdev 
     if (ops->wraps && !args->lower)
         return netdev_refuse(args, -EINVAL, "%s goes over another device, and none was given", name);
     if (!ops->wraps && args->lower) return netdev_refuse(args, -EINVAL, "%s goes over no other device", name);
+    if (args->queues > 1 && args->queues > ops->queues_max)
+        return netdev_refuse(args, -EINVAL, "%s has %u queue%s, and %u are wanted", name,
+                             ops->queues_max ? ops->queues_max : 1, ops->queues_max > 1 ? "s" : "", args->queues);
     return ops->open(args, dev);
 }
 

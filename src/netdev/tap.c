@@ -88,6 +88,7 @@ static int device_open(const struct netdev_args *args, struct netdev **dev) {
     int r = netdev_random_mac(o.mac);
     if (r == 0) r = netdev_options(args, options_table, sizeof options_table / sizeof *options_table, &o);
     if (r < 0) return r;
+    o.queues |= args->queues > 1;
     d = sys_calloc(1, sizeof *d);
     if (!d) return -ENOMEM;
     netdev_init(&d->dev, &netdev_tap);
@@ -207,6 +208,7 @@ static int device_prepare(struct netdev *dev) {
 
 const struct netdev_ops netdev_tap = {
     .name = "tap",
+    .queues_max = 256, /* the kernel's MAX_TAP_QUEUES */
     .open = device_open,
     .close = device_close,
     .rx = device_rx,

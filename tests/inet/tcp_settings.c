@@ -1,4 +1,5 @@
 /* Options of connections, by what they do on the wire. */
+#include "inet/udp.h"
 #include "tcp_script.h"
 
 static void set(struct script *s, enum tcp_option option, uint32_t value) {
@@ -189,6 +190,42 @@ static void what_a_connection_did_is_counted(void **state) {
     script_delete(s);
 }
 
+static void note_port(void *ctx, uint8_t protocol, uint16_t port, bool on) {
+    int *uses = ((struct host *)ctx)->port_uses;
+    if (protocol == IP_TCP && port == STACK_PORT) uses[0] += on ? 1 : -1;
+    if (protocol == IP_TCP && port != STACK_PORT) uses[1] += on ? 1 : -1;
+    if (protocol == IP_UDP) uses[2] += on ? 1 : -1;
+}
+
+static void ports_in_use_are_told(void **state) {
+    (void)state;
+    struct script *s = script_new();
+    struct inet_endpoint to = {inet_addr_ip4(IP(10, 0, 0, 2)), PEER_PORT};
+    struct udp_socket *u;
+    struct tcp_conn *c;
+    const int *uses = s->h->port_uses;
+    host_stop(s->w, 0);
+    s->h->config.port_used = note_port;
+    host_start(s->w, 0);
+    script_accept(s, (struct tcp_options){.mss = 1000});
+    assert_int_equal(uses[0], 2); /* listener and connection */
+    tcp_listener_close(s->listener, s->w->now);
+    s->listener = NULL;
+    assert_int_equal(uses[0], 1);
+    in(s, (struct seg){.flags = TCP_RST | TCP_ACK, .seq = 1, .ack = 1});
+    assert_int_equal(uses[0], 0);
+    assert_int_equal(tcp_connect(s->h->stack, &c, &to, NULL, NULL, NULL, s->w->now), 0);
+    assert_int_equal(uses[1], 1);
+    tcp_abort(c, s->w->now);
+    assert_int_equal(uses[1], 0);
+    assert_int_equal(udp_open(s->h->stack, &u, NULL), 0);
+    assert_int_equal(udp_connect(u, &to), 0);
+    assert_int_equal(uses[2], 1);
+    udp_close(u);
+    assert_int_equal(uses[2], 0);
+    script_delete(s);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_out_of_range_are_refused),
@@ -199,6 +236,7 @@ int main(void) {
         cmocka_unit_test(acks_wait_as_long_as_told),
         cmocka_unit_test(received_bytes_can_be_looked_at_before_they_are_taken),
         cmocka_unit_test(what_a_connection_did_is_counted),
+        cmocka_unit_test(ports_in_use_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

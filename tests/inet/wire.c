@@ -58,7 +58,7 @@ struct wire *wire_new(uint64_t seed) {
             .addr_count = 1,
             .gateway = inet_addr_ip4(IP(10, 0, 0, 254)),
             .transmit = wire_transmit,
-            .transmit_ctx = h,
+            .ctx = h,
         };
         memcpy(h->config.mac, mac_of[i], INET_MAC_BYTES);
         for (uint32_t k = 0; k < INET_SEED_BYTES; k++)
@@ -69,6 +69,11 @@ struct wire *wire_new(uint64_t seed) {
 
 void host_start(struct wire *w, uint32_t i) {
     assert_int_equal(inet_new(&w->hosts[i].stack, &w->hosts[i].config, w->now), 0);
+}
+
+void host_stop(struct wire *w, uint32_t i) {
+    inet_delete(w->hosts[i].stack);
+    w->hosts[i].stack = NULL;
 }
 
 void wire_join(struct wire *w) {

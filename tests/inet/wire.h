@@ -35,8 +35,9 @@ struct host {
     struct inet_config config;
     struct wire_frame frames[FRAMES_MAX]; /* sent; on their way to the peer or not yet read by the test */
     uint32_t frame_count;
-    uint32_t refuse; /* frames the device is going to refuse */
-    uint64_t sent;   /* frames taken */
+    int port_uses[3]; /* a test's, of its own port_used */
+    uint32_t refuse;  /* frames the device is going to refuse */
+    uint64_t sent;    /* frames taken */
     uint64_t bytes_sent;
 };
 
@@ -52,6 +53,8 @@ struct wire {
 struct wire *wire_new(uint64_t seed);
 /* Starts the stack of host i with its configuration as the test has left it. */
 void host_start(struct wire *w, uint32_t i);
+/* Ends the stack of host i, which may be started again. */
+void host_stop(struct wire *w, uint32_t i);
 /* Each host is the other's peer. */
 void wire_join(struct wire *w);
 void wire_delete(struct wire *w);

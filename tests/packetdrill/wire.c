@@ -25,7 +25,7 @@ int wire_start(struct host *h) {
         .neighbours = &neighbour,
         .neighbour_count = 1,
         .transmit = wire_transmit,
-        .transmit_ctx = h,
+        .ctx = h,
     };
     struct rng rng;
     memcpy(neighbour.mac, gateway_mac, INET_MAC_BYTES);

@@ -90,7 +90,7 @@ static void *frames_start(const struct settings *s, char *why, size_t bytes) {
         .offloads = (s->csum ? INET_OFFLOAD_CSUM : 0u) | (s->tso ? INET_OFFLOAD_TSO : 0u),
         .announce = s->announce,
         .transmit = take_frame,
-        .transmit_ctx = b,
+        .ctx = b,
     };
     memcpy(config.mac, stack_mac, INET_MAC_BYTES);
     for (int i = 0; i < 2; i++)

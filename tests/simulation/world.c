@@ -114,7 +114,7 @@ static void node_init(struct world *w, uint32_t i, int hub, const struct world_s
         .neighbour_count = shape->neighbours_known ? shape->nodes : 0,
         .limits = shape->limits,
         .transmit = node_transmit,
-        .transmit_ctx = n,
+        .ctx = n,
     };
     memcpy(n->config.mac, mac, sizeof mac);
     w->known[i].addr = n->addr;

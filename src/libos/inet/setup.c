@@ -7,6 +7,14 @@
 #include <errno.h>
 #include <string.h>
 
+static void port_used(void *ctx, uint8_t protocol, uint16_t port, bool on) {
+    struct net *net = ctx;
+    int r = net->lost ? 0 : netdev_claim(net->dev, protocol, port, on);
+    if (r < 0)
+        log_error(&net->rt->log, "inet: device %s does not give port %u to us: %s", net->rt->config.inet_device, port,
+                  strerror(-r));
+}
+
 int net_setup(struct net *net) {
     const struct config *config = &net->rt->config;
     const struct link_options link = {
@@ -28,7 +36,8 @@ int net_setup(struct net *net) {
                    .icmp_per_second = (uint32_t)config->inet_icmp_per_second},
         .announce = true,
         .transmit = transmit_frame,
-        .transmit_ctx = net,
+        .port_used = port_used,
+        .ctx = net,
     };
     int r = link_open(&link, &c, neighbours, &net->dev);
     if (r) return r;
