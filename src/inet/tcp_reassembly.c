@@ -82,6 +82,7 @@ static void gaps_drain(struct tcp_conn *c) {
         struct tcp_gap g = c->gaps[0];
         c->received -= g.len;
         if (!accept(c, g.base, g.seq, g.len, g.fin)) {
+            inet_count(c->stack, no_memory);
             c->received += g.len;
             return;
         }

@@ -24,7 +24,8 @@ void datagrams_init(struct datagrams *d, struct world *w, uint64_t spread_ns) {
 void datagrams_open(struct datagrams *d, struct node *n) {
     struct udp_socket **u = &d->sockets[n - d->w->nodes];
     struct inet_endpoint any = {.port = PORT};
-    world_must(d->w, udp_open(n->stack, u, NULL) == 0 && udp_bind(*u, &any) == 0);
+    world_must(d->w, world_try(d->w, udp_open(n->stack, u, NULL)) == 0);
+    world_must(d->w, world_try(d->w, udp_bind(*u, &any)) == 0);
 }
 
 static uint8_t byte_at(uint32_t number, uint32_t i) {
@@ -56,7 +57,7 @@ static void send_one(struct datagrams *d) {
     if (most > BYTES_MOST) most = BYTES_MOST;
     uint32_t number = d->sent++, bytes = BYTES_LEAST + (uint32_t)world_log_below(w, most);
     if (!from->stack) return;
-    uint8_t *p = heap_alloc(bytes);
+    uint8_t *p = world_alloc(w, bytes);
     memcpy(p, &number, sizeof number);
     memcpy(p + sizeof number, &bytes, sizeof bytes);
     for (uint32_t i = BYTES_LEAST; i < bytes; i++)

@@ -2,6 +2,8 @@
  * simulation SEED [verbose]             one run, told in full
  * simulation --runs N [--first SEED]    N runs from that seed on
  * simulation --seconds N                runs from a random seed on, for so long
+ * simulation --faults N                 in builds with fault points: N runs, each again and again with another of its
+ *                                       allocations failing, which no connection may suffer from
  *
  * A run draws everything from its seed: nodes, paths, faults, connections, datagrams. What must hold is checked while
  * it goes on and at its end; when faults have ended everything finishes, and no memory is left.
@@ -9,6 +11,7 @@
 #include "../inet/tcp_check.h"
 #include "faults.h"
 
+#include "base/fault.h"
 #include "mem/heap.h"
 
 #include <stdlib.h>
@@ -84,7 +87,19 @@ static uint16_t draw_mtu(struct rng *r) {
     return (uint16_t)(INET_MTU_MIN + rng_below(r, INET_MTU_MAX - INET_MTU_MIN + 1));
 }
 
-static void run(uint64_t seed, bool verbose) {
+/* From now on; 0: none. How many there have been since the last call. */
+static uint64_t fail_allocation(uint64_t n) {
+#ifdef DMTR_FAULT
+    uint64_t count = fault_count();
+    fault_arm(n, n ? "calloc" : "none of this name", ENOMEM);
+    return count;
+#else
+    return n;
+#endif
+}
+
+/* fail_at: which allocation fails; 0: none. How many there were. */
+static uint64_t run(uint64_t seed, bool verbose, uint64_t fail_at) {
     struct rng shapes;
     struct run r;
     rng_init(&shapes, ~seed);
@@ -97,19 +112,23 @@ static void run(uint64_t seed, bool verbose) {
     };
     uint64_t spread_ns = rng_below(&shapes, 20 * SEC);
     r.w = world_new(seed, &shape, verbose);
+    r.w->failing = fail_at > 0;
+    fail_allocation(fail_at);
     world_say(r.w, "%u nodes, MTU %u, weather %d", shape.nodes, shape.mtu, (int)weather);
     streams_init(&r.streams, r.w, weather != WEATHER_HARSH, spread_ns);
     datagrams_init(&r.datagrams, r.w, spread_ns);
     faults_init(&r.faults, r.w, weather, &r.streams, &r.datagrams);
     go_on_until_done(&r);
     close_all(&r);
+    uint64_t allocations = fail_allocation(0);
     streams_check(&r.streams);
-    datagrams_check(&r.datagrams, weather == WEATHER_IDEAL);
+    datagrams_check(&r.datagrams, weather == WEATHER_IDEAL && fail_at == 0);
     struct heap_stats stats;
     heap_get_stats(&stats);
     world_must(r.w, stats.used_bytes + stats.large_bytes == 0);
     world_say(r.w, "ends well after %llu events", (unsigned long long)r.w->events);
     world_delete(r.w);
+    return allocations;
 }
 
 static uint64_t runs_for(uint64_t first, uint64_t seconds) {
@@ -117,36 +136,47 @@ static uint64_t runs_for(uint64_t first, uint64_t seconds) {
     clock_gettime(CLOCK_MONOTONIC, &t);
     uint64_t n = 0;
     for (time_t end = t.tv_sec + (time_t)seconds; t.tv_sec < end; n++) {
-        run(first + n, false);
+        run(first + n, false, 0);
         clock_gettime(CLOCK_MONOTONIC, &t);
     }
     return n;
 }
 
+static uint64_t runs_failing(uint64_t seeds) {
+    uint64_t runs = 0;
+    for (uint64_t seed = 0; seed < seeds; seed++)
+        for (uint64_t n = 1; runs++, run(seed, false, n) >= n; n++)
+            ;
+    return runs;
+}
+
 int main(int argc, char **argv) {
-    uint64_t runs = 0, first = 0, seconds = 0;
+    uint64_t runs = 0, first = 0, seconds = 0, faults = 0;
     for (int i = 1; i + 1 < argc; i++) {
         uint64_t value = strtoull(argv[i + 1], NULL, 0);
         if (strcmp(argv[i], "--runs") == 0) runs = value;
         if (strcmp(argv[i], "--first") == 0) first = value;
         if (strcmp(argv[i], "--seconds") == 0) seconds = value;
+        if (strcmp(argv[i], "--faults") == 0) faults = value;
     }
     if (argc < 2) {
-        fprintf(stderr, "simulation SEED [verbose] | --runs N [--first SEED] | --seconds N\n");
+        fprintf(stderr, "simulation SEED [verbose] | --runs N [--first SEED] | --seconds N | --faults N\n");
         return 2;
     }
     if (argv[1][0] != '-') {
-        run(strtoull(argv[1], NULL, 0), argc > 2);
+        run(strtoull(argv[1], NULL, 0), argc > 2, 0);
         return 0;
     }
-    if (seconds) {
+    if (faults) {
+        runs = runs_failing(faults);
+    } else if (seconds) {
         struct rng r;
         if (rng_init_random(&r)) return 2;
         first = rng_next(&r);
         runs = runs_for(first, seconds);
     } else {
         for (uint64_t i = 0; i < runs; i++)
-            run(first + i, false);
+            run(first + i, false, 0);
     }
     printf("%llu runs, from seed %llu on\n", (unsigned long long)runs, (unsigned long long)first);
     return 0;

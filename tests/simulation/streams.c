@@ -68,7 +68,8 @@ void streams_init(struct streams *t, struct world *w, bool gentle, uint64_t spre
 
 void streams_listen(struct streams *t, struct node *n) {
     struct inet_endpoint any = {.port = t->listen_port};
-    world_must(t->w, tcp_listen(n->stack, &t->listeners[n - t->w->nodes], &any, t->backlog, NULL, NULL) == 0);
+    world_must(
+        t->w, world_try(t->w, tcp_listen(n->stack, &t->listeners[n - t->w->nodes], &any, t->backlog, NULL, NULL)) == 0);
 }
 
 static void end_finish(struct streams *t, struct end *e, int error) {
@@ -116,7 +117,7 @@ static void client_begin(struct streams *t, struct stream *s) {
     }
     struct inet_endpoint to = {s->ends[1].node->addr, t->listen_port};
     s->begun = true;
-    world_must(t->w, tcp_connect(e->node->stack, &e->conn, &to, NULL, NULL, e, t->w->now) == 0);
+    world_must(t->w, world_try(t->w, tcp_connect(e->node->stack, &e->conn, &to, NULL, NULL, e, t->w->now)) == 0);
     s->port = tcp_local(e->conn).port;
     world_say(t->w, "stream %u begins: node %u port %u to node %u, %llu bytes, %llu back", s->number,
               (unsigned)(e->node - t->w->nodes), s->port, (unsigned)(s->ends[1].node - t->w->nodes),
@@ -137,11 +138,12 @@ static bool end_push(struct streams *t, struct end *e) {
         uint64_t left = e->total - e->pushed;
         uint32_t n = 1 + world_below(t->w, e->push_most);
         if (n > left) n = (uint32_t)left;
-        uint8_t *p = heap_alloc(n);
+        uint8_t *p = world_alloc(t->w, n);
         for (uint32_t k = 0; k < n; k++)
             p[k] = byte_at(e, e->pushed + k);
         struct inet_segment data = {p, n};
-        int error = tcp_push(e->conn, &data, n < left && world_chance(t->w, 10), t->w->now);
+        bool more = n < left && world_chance(t->w, 10);
+        int error = world_try(t->w, tcp_push(e->conn, &data, more, t->w->now));
         heap_free(p);
         if (error == -EAGAIN || error == -ENOTCONN) return true;
         if (error) return false;

@@ -32,6 +32,13 @@ uint64_t world_log_below(struct world *w, uint64_t most) {
 }
 
 /* Of a frame whose headers lie at p. */
+void *world_alloc(const struct world *w, uint32_t bytes) {
+    void *p = heap_alloc(bytes);
+    if (!p && w->failing) p = heap_alloc(bytes);
+    world_must(w, p);
+    return p;
+}
+
 static void say_frame(const struct node *n, const char *what, const uint8_t *p, uint32_t len) {
     struct ip4_header ip;
     struct tcp_header h;
@@ -91,7 +98,7 @@ void node_power_on(struct node *n) {
         n->config.seed[k] = (uint8_t)rng_next(&w->rng);
     n->config.neighbours = w->known;
     sim_unplug(w->sim, n->host, false);
-    world_must(w, inet_new(&n->stack, &n->config, w->now) == 0);
+    world_must(w, world_try(w, inet_new(&n->stack, &n->config, w->now)) == 0);
 }
 
 void node_power_off(struct node *n) {
@@ -171,7 +178,7 @@ static void node_receive(struct node *n) {
         }
     }
     if (n->stack && n->too_big_bytes) {
-        uint8_t *p = heap_alloc(n->too_big_bytes);
+        uint8_t *p = world_alloc(n->world, n->too_big_bytes);
         memcpy(p, n->too_big, n->too_big_bytes);
         inet_input(n->stack, p, n->too_big_bytes, 0, n->world->now);
     }

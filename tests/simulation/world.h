@@ -10,6 +10,7 @@
 #include "inet/udp.h"
 #include "netdev/sim.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #define WORLD_NODES_MAX  4u
@@ -38,6 +39,7 @@ struct world {
     struct node nodes[WORLD_NODES_MAX];
     uint32_t node_count;
     uint32_t refuse;   /* chance that a device has no room for a frame */
+    bool failing;      /* an allocation fails once: who is refused for that may ask again */
     bool routers_tell; /* of packets that are too big for the path and may not be fragmented */
     uint64_t events;
     struct inet_static_neighbour known[WORLD_NODES_MAX];
@@ -49,6 +51,13 @@ struct world {
         if (!(condition)) world_fail(w, __FILE__, __LINE__, #condition);                                               \
     } while (0)
 _Noreturn void world_fail(const struct world *w, const char *file, int line, const char *what);
+
+/* A call that is made again where the one failing allocation was its own. */
+#define world_try(w, call)                                                                                             \
+    __extension__({                                                                                                    \
+        int error_ = (call);                                                                                           \
+        (w)->failing &&error_ == -ENOMEM ? (call) : error_;                                                            \
+    })
 
 #define world_say(w, ...)                                                                                              \
     do {                                                                                                               \
@@ -85,6 +94,9 @@ typedef void world_event(void *ctx, struct node *n, struct inet_socket *k, uint3
  * now.
  */
 bool world_step(struct world *w, uint64_t until, world_event *event, void *ctx);
+
+/* Heap memory, which there is. */
+void *world_alloc(const struct world *w, uint32_t bytes);
 
 /* Even in the logarithm from 0 or 1 to most. */
 uint64_t world_log_below(struct world *w, uint64_t most);
