@@ -84,7 +84,7 @@ static void begin(struct world *w, const struct sim_path *path) {
     w->ours = open_host(w->sim, "host=ours");
     w->theirs = open_host(w->sim, "host=theirs");
     ours.transmit = transmit;
-    ours.transmit_ctx = w;
+    ours.ctx = w;
     assert_int_equal(inet_new(&w->stack, &ours, w->now), 0);
     assert_int_equal(host_open(w->theirs, &theirs, w->now), 0);
     peer_begin();
