@@ -28,10 +28,17 @@ static inline int start_with_options(const char *const *options) {
     return dmtr_init(argc, argv);
 }
 
+/* Whose wire it is: the process that asked first, also in those forked from it since. */
+static inline int wire_owner(void) {
+    static int pid;
+    if (!pid) pid = (int)getpid();
+    return pid;
+}
+
 /* One end of the wire. `extra`: device options that begin with a comma. */
 static inline int start_end(bool listens, const char *address, const char *extra, const char *policy) {
     char device[160], own[64], waits[64];
-    snprintf(device, sizeof device, "inet.device_options=path=/tmp/dmtr-inet.%d,listen=%s%s", (int)getpid(),
+    snprintf(device, sizeof device, "inet.device_options=path=/tmp/dmtr-inet.%d,listen=%s%s", wire_owner(),
              listens ? "yes" : "no", extra);
     snprintf(own, sizeof own, "inet.address=%s/24", address);
     snprintf(waits, sizeof waits, "wait.policy=%s", policy);
