@@ -74,7 +74,7 @@ void stack_begin(struct stack *s) {
         .neighbour_count = 1,
         .limits = {.neighbours = 16, .fragment_bytes = 1u << 20},
         .transmit = transmit,
-        .transmit_ctx = s,
+        .ctx = s,
     };
     struct inet_endpoint listen = {.port = LISTEN_PORT}, udp = {.port = UDP_PORT};
     memcpy(peer.mac, peer_mac, sizeof peer_mac);
