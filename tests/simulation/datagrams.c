@@ -34,8 +34,7 @@ static uint8_t byte_at(uint32_t number, uint32_t i) {
 
 void datagrams_event(struct datagrams *d, struct node *n) {
     struct udp_datagram got;
-    int error;
-    while ((error = udp_receive(d->sockets[n - d->w->nodes], &got)) == 0) {
+    while (udp_receive(d->sockets[n - d->w->nodes], &got) == 0) {
         const uint8_t *p = got.payload.base;
         uint32_t number, bytes;
         world_must(d->w, got.payload.len >= BYTES_LEAST);
