@@ -4,7 +4,7 @@ import os
 import statistics
 import tempfile
 
-from harness import Callgrind, interleave, read_json, run, summary
+from harness import Callgrind, Server, interleave, read_json, run, summary
 
 ADDRESS = "10.78.0.{}"
 
@@ -13,12 +13,12 @@ def has_lwip(bench):
     return "lwip-tcp" in run([bench.path("bench/inet-pair"), "--help"])
 
 
-def wire_end(libos, folder, number, listen):
+def wire_end(libos, folder, number, listen, mtu=1500):
     """The environment of one end of a wire: the libos named, spinning."""
     group = f"DMTR_{libos.upper()}_"
     return {"DMTR_LIBOS": libos, "DMTR_WAIT_POLICY": "spin", f"{group}DEVICE": "shm",
             f"{group}ADDRESS": f"{ADDRESS.format(number)}/24",
-            f"{group}DEVICE_OPTIONS": f"path={os.path.join(folder, 'wire')},listen={listen}"}
+            f"{group}DEVICE_OPTIONS": f"path={os.path.join(folder, 'wire')},listen={listen},mtu={mtu}"}
 
 
 def echo_over_wire(bench, libos, protocol, args):
@@ -100,6 +100,45 @@ def pair_section(bench, counted):
             "title": "Echo of 64 bytes between two stacks in one thread; ratios to the library's own"}
 
 
+def bulk(bench, server_env, client_env, *args):
+    """Gbit/s of one connection that carries much one way."""
+    program = [bench.path("bench/bulk"), *args]
+    with Server([*program, "--server", "--cpu", str(bench.server_cpu)], server_env) as server:
+        out = run([*program, "--cpu", str(bench.client_cpu), "--port", server.port, "--bytes",
+                   str(bench.scale["bulk"])], client_env)
+    return read_json(out)["gbit_per_second"]
+
+
+def bulk_over_wire(bench, libos, mtu):
+    with tempfile.TemporaryDirectory() as folder:
+        return bulk(bench, wire_end(libos, folder, 1, "yes", mtu), wire_end(libos, folder, 2, "no", mtu), "--address",
+                    ADDRESS.format(1))
+
+
+def bulk_section(bench):
+    contestants = {
+        "kernel, loopback": lambda: bulk(bench, {}, {}, "--plain"),
+        "MTU 9000": lambda: bulk_over_wire(bench, "inet", 9000),
+        "MTU 1500": lambda: bulk_over_wire(bench, "inet", 1500),
+    }
+    if has_lwip(bench):
+        contestants["lwIP, MTU 1500"] = lambda: bulk_over_wire(bench, "lwip", 1500)
+    results = interleave(bench.scale["rounds"], contestants, lambda measure: measure())
+    # Whom each is to outdo, twice.
+    against = {"MTU 9000": "kernel, loopback", "MTU 1500": "lwIP, MTU 1500"}
+    rows = []
+    for name, rounds in results.items():
+        other = against.get(name)
+        row = {"name": name, **summary(rounds, results.get(other))}
+        if other in results:
+            row["name"] += f", against {other}"
+            row["goal"], row["met"] = {"ratio_min": 2.0}, row["ratio"] >= 2.0
+        rows.append(row)
+    return {"key": "stack_bulk", "kind": "counts", "unit": "Gbit/s", "rows": rows,
+            "title": "One connection in bulk over shared memory, writes of 64 KiB"}
+
+
 def stack_sections(bench, counted):
     yield from wire_sections(bench)
     yield pair_section(bench, counted)
+    yield bulk_section(bench)

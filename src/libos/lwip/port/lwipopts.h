@@ -47,9 +47,9 @@
 #define LWIP_TCP_SACK_OUT              1
 #define LWIP_WND_SCALE                 1
 #define LWIP_DISABLE_TCP_SANITY_CHECKS 1 /* they reckon with its own pool of receive buffers, which is not used */
-#define TCP_RCV_SCALE                  5
-#define TCP_WND                        (1u << 20)
-#define TCP_SND_BUF                    (1u << 20)
+#define TCP_RCV_SCALE                  3
+#define TCP_WND                        (256u << 10)
+#define TCP_SND_BUF                    (256u << 10) /* its queues are walked from end to end for every ACK */
 #define TCP_SND_QUEUELEN               8192
 #define TCP_SNDLOWAT                   16384
 #define TCP_SNDQUEUELOWAT              (TCP_SND_QUEUELEN / 2)
