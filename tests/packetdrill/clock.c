@@ -57,10 +57,10 @@ void clock_stop(struct host *h) {
     pthread_join(h->timers, NULL);
 }
 
-/* When the next thing happens on the virtual clock. */
-static uint64_t next_event(struct host *h) {
-    uint64_t next = inet_next_ns(h->stack);
-    for (struct list *node = h->waiters.next; node != &h->waiters; node = node->next) {
+/* When the first of those who sleep has slept enough. */
+static uint64_t next_deadline(const struct host *h) {
+    uint64_t next = NEVER;
+    for (const struct list *node = h->waiters.next; node != &h->waiters; node = node->next) {
         uint64_t deadline = list_entry(node, struct waiter, link)->deadline_ns;
         if (deadline < next) next = deadline;
     }
@@ -72,10 +72,12 @@ static void pass_virtual(struct host *h, uint64_t until, bool packet) {
         while (h->waking > 0)
             pthread_cond_wait(&h->settled, &h->lock);
         if (h->ending || (packet && h->packet_count > 0)) return;
-        uint64_t next = next_event(h);
+        uint64_t next = inet_next_ns(h->stack), deadline = next_deadline(h);
+        if (deadline < next) next = deadline;
         if (next > until) break;
         if (next > h->now_ns) h->now_ns = next;
         inet_timers(h->stack, h->now_ns);
+        if (deadline <= h->now_ns) h->changed = true;
         host_tell(h);
     }
     if (until != NEVER && h->now_ns < until) h->now_ns = until;
