@@ -59,17 +59,18 @@ def paths_exist(args):
 
 
 def named_tests_exist(args):
-    """`tests/room/file.c: name` or `...: name, name` names functions of that file."""
+    """`tests/room/file.c: name` or `...: name, name` names functions of that file; of a folder, its scripts."""
     found, count = [], 0
     for document in DOCUMENTS:
         for path, names in re.findall(r"`(tests/[\w./-]+): ([\w, ]+)`", read(args.root, document)):
             if not os.path.exists(os.path.join(args.root, path)):
                 found.append(f"{document}: {path}")
                 continue
-            text = read(args.root, path)
+            folder = os.path.join(args.root, path)
+            known = " ".join(os.listdir(folder)) if os.path.isdir(folder) else read(args.root, path)
             for name in names.split(", "):
                 count += 1
-                if not re.search(rf"\b{name}\b", text):
+                if not re.search(rf"\b{name}\b", known):
                     found.append(f"{document}: {path}: {name}")
     return found if count else ["no test is named at all"]
 
