@@ -6,8 +6,6 @@
 #include "inet/tcp_reassembly.h"
 #include "inet/tcp_sack.h"
 
-#define RECEIVE_SHIFT 7u /* for windows up to TCP_RECEIVE_MAX */
-_Static_assert(65535u << RECEIVE_SHIFT >= TCP_RECEIVE_MAX, "the window can be told");
 _Static_assert(sizeof(struct tcp_conn) <= 512, "a million of them");
 
 #define NO_FLIGHT (struct tcp_flight *)(uintptr_t)&tcp_no_flight
@@ -78,7 +76,6 @@ struct tcp_conn *conn_new(struct inet *s, const struct inet_flow *flow, const st
     c->iss = conn_isn(s, flow, &c->ts_offset);
     c->snd_una = c->snd_nxt = c->snd_end = c->small_end = c->iss;
     c->receive_limit = TCP_RECEIVE_FIRST;
-    c->receive_shift = RECEIVE_SHIFT;
     c->mss = c->offered = TCP_MSS_DEFAULT;
     c->dont_fragment = true;
     c->peer_mss = TCP_MSS_DEFAULT;
@@ -87,6 +84,8 @@ struct tcp_conn *conn_new(struct inet *s, const struct inet_flow *flow, const st
     c->flight = NO_FLIGHT;
     c->cc.ssthresh = UINT32_MAX;
     conn_configure(c, settings);
+    while (65535u << c->receive_shift < c->receive_max)
+        c->receive_shift++; /* the least by which all of it can be told */
     c->received_ns = c->sent_ns = c->progress_ns = s->now;
     return c;
 }

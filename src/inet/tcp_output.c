@@ -157,7 +157,7 @@ void tcp_send_syn(struct tcp_conn *c) {
         .options =
             {
                 .mss = conn_mss_told(c),
-                .has_window_shift = !answer || c->receive_shift > 0,
+                .has_window_shift = !answer || c->window_scale,
                 .window_shift = c->receive_shift,
                 .sack_permitted = !answer || c->sack,
                 .has_timestamp = !answer || c->timestamps,
