@@ -66,8 +66,9 @@ void arp_input(struct inet *s, struct packet *p) {
         inet_count(s, arp_bad);
         return;
     }
+    bool copy = p->flags & INET_INPUT_COPY; /* whoever has the original answers it */
     if (route_is_own(s, a.sender_ip)) {
-        if (memcmp(a.sender_mac, s->config.mac, INET_MAC_BYTES) != 0) arp_conflict(s, a.sender_ip);
+        if (!copy && memcmp(a.sender_mac, s->config.mac, INET_MAC_BYTES) != 0) arp_conflict(s, a.sender_ip);
         return;
     }
     bool for_us = route_is_own(s, a.target_ip), probe = a.sender_ip == 0;
@@ -78,7 +79,7 @@ void arp_input(struct inet *s, struct packet *p) {
     /* Only who asks for us is going to be answered; others are not worth an entry. */
     struct inet_addr sender = inet_addr_ip4(a.sender_ip);
     if (!probe) neighbour_learn(s, &sender, a.sender_mac, for_us && a.operation == ARP_REQUEST);
-    if (a.operation != ARP_REQUEST) return;
+    if (a.operation != ARP_REQUEST || copy) return;
     if (for_us)
         arp_reply(s, &a);
     else

@@ -100,7 +100,19 @@ struct inet_config {
      * port is in use as long as more have taken than left it. Must not call the stack.
      */
     void (*port_used)(void *ctx, uint8_t protocol, uint16_t port, bool on);
-    void *ctx; /* of both */
+    /*
+     * The next two are for several stacks that share addresses, each with some of the flows; else NULL. Both must not
+     * call the stack.
+     *
+     * stray: a frame whose segment or datagram belongs to no socket of this stack. True: another stack is given it, and
+     * the block is taken over; false: there is nobody else, so that it is refused. `flags` are to be given to
+     * inet_input there: those it came with, or INET_INPUT_LOOP.
+     *
+     * flow_ours: whether frames of a flow that is about to be opened would arrive here.
+     */
+    bool (*stray)(void *ctx, void *frame, uint32_t len, uint32_t flags);
+    bool (*flow_ours)(void *ctx, const struct inet_flow *flow);
+    void *ctx; /* of all of these */
 };
 
 /* A stack; `now` begins its clock. -EINVAL: a bad configuration; -ENOMEM. */
@@ -113,6 +125,9 @@ int inet_set_mtu(struct inet *s, uint16_t mtu);
 
 enum inet_input_flags {
     INET_INPUT_CSUM_OK = 1, /* the device has checked the TCP or UDP checksum, or the frame never left memory */
+    INET_INPUT_COPY = 2,    /* another stack with our addresses has it too, and answers: this one only learns from it */
+    INET_INPUT_LOOP = 4,    /* another stack with our addresses has sent it to one of them: it has been on no link */
+    /* Bits from 8 on mean nothing to the stack, and are given to `stray`. */
 };
 
 /*

@@ -117,14 +117,15 @@ static enum placing fragment_place(struct reassembly *r, const struct fragment *
 
 /* All of it is there: one block, with a header as if it had never been cut. */
 static void reassembly_deliver(struct inet *s, struct reassembly *r) {
-    uint8_t *whole = heap_alloc(IP4_HEADER_BYTES + r->total);
+    uint8_t *frame = heap_alloc(ETH_HEADER_BYTES + IP4_HEADER_BYTES + r->total), *whole = frame + ETH_HEADER_BYTES;
     struct ip4_header h;
-    if (!whole || !ip4_parse(&h, r->first_ip, IP4_PACKET_MAX)) {
+    if (!frame || !ip4_parse(&h, r->first_ip, IP4_PACKET_MAX)) {
         inet_count(s, no_memory);
         reassembly_free(s, r);
-        if (whole) heap_free(whole);
+        if (frame) heap_free(frame);
         return;
     }
+    eth_emit(frame, s->config.mac, s->config.mac, ETH_TYPE_IP4); /* should another stack be given it */
     h.total_bytes = (uint16_t)(IP4_HEADER_BYTES + r->total);
     h.fragment_flags = 0;
     ip4_emit(whole, &h);
@@ -144,7 +145,7 @@ static void reassembly_deliver(struct inet *s, struct reassembly *r) {
     inet_count(s, ip_reassembled);
     reassembly_free(s, r);
     ip4_deliver(s, &p, h.protocol);
-    if (!p.taken) heap_free(whole);
+    if (!p.taken) heap_free(frame);
 }
 
 void ip4_reassemble(struct inet *s, struct packet *p, const struct ip4_header *h) {

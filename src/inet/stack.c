@@ -117,9 +117,16 @@ void inet_delete(struct inet *s) {
 void inet_input(struct inet *s, void *buf, uint32_t len, uint32_t flags, uint64_t now) {
     s->now = now;
     inet_count(s, frames_in);
-    if (predict_input(s, buf, len, flags)) return;
     struct packet p = {.at = buf, .len = len, .flags = flags};
-    link_input(s, &p);
+    if (flags & INET_INPUT_LOOP) {
+        p.loop = true;
+        p.at += ETH_HEADER_BYTES;
+        p.len -= ETH_HEADER_BYTES;
+        ip4_input(s, &p);
+    } else {
+        if (predict_input(s, buf, len, flags)) return;
+        link_input(s, &p);
+    }
     if (!p.taken) heap_free(buf);
 }
 

@@ -10,6 +10,7 @@
 #include "base/rng.h"
 #include "base/wheel.h"
 #include "inet/inet.h"
+#include "inet/wire_eth.h"
 #include "mem/heap.h"
 
 #include <errno.h>
@@ -32,7 +33,7 @@ struct packet {
     uint8_t *at;
     uint32_t len;
     uint32_t flags;    /* enum inet_input_flags */
-    const uint8_t *ip; /* its IP header, for ICMP errors; the whole packet lies behind it */
+    const uint8_t *ip; /* its IP header, with room for a link header before it; the whole packet lies behind it */
     struct inet_addr from, to;
     bool group; /* sent to more than this host, by its frame or its IP address */
     bool loop;  /* from ourselves */
@@ -145,6 +146,15 @@ struct inet {
 
 static inline void inet_port_used(const struct inet *s, uint8_t protocol, uint16_t port, bool on) {
     if (s->config.port_used) s->config.port_used(s->config.ctx, protocol, port, on);
+}
+
+/* Another stack is given the packet, if there is one that may want it. */
+static inline bool packet_stray(struct inet *s, struct packet *p) {
+    if (!s->config.stray || p->taken) return false;
+    uint8_t *frame = (uint8_t *)(uintptr_t)p->ip - ETH_HEADER_BYTES;
+    uint32_t flags = p->flags | (p->loop ? INET_INPUT_LOOP : 0);
+    p->taken = s->config.stray(s->config.ctx, frame, (uint32_t)(p->at + p->len - frame), flags);
+    return p->taken;
 }
 
 static inline void inet_timer_arm(struct inet *s, struct inet_timer *t, uint64_t deadline_ns) {

@@ -72,6 +72,15 @@ void tcp_close(struct tcp_conn *c, uint64_t now);
 /* As tcp_close, but resets the connection at once. */
 void tcp_abort(struct tcp_conn *c, uint64_t now);
 
+/*
+ * Takes a connection off its stack, so that another one, which may be another thread's, can attach it; nothing is told
+ * of it or sent until then. -EINVAL: it is not established, or not accepted yet.
+ */
+int tcp_detach(struct tcp_conn *c);
+/* Whatever the error, -ENOMEM or -EADDRINUSE, the connection is gone then, and its peer is refused when it next sends.
+ */
+int tcp_attach(struct inet *s, struct tcp_conn *c, void *user, uint64_t now);
+
 /* Why the connection ended: -ECONNRESET, -ECONNREFUSED, -ETIMEDOUT, -EHOSTUNREACH ...; 0: it has not, or in order. */
 int tcp_error(const struct tcp_conn *c);
 

@@ -117,15 +117,21 @@ struct tcp_conn *conn_find(struct inet *s, const struct inet_flow *flow) {
     return c;
 }
 
-void conn_end(struct tcp_conn *c, int error) {
+/* The stack does not find it any more, and no timer of it runs. */
+static void conn_leave(struct tcp_conn *c) {
     struct inet *s = c->stack;
-    if (c->state == TCP_STATE_CLOSED) return;
-    listener_leave(c);
     hash_remove(&s->tcp_conns, &c->flow);
     inet_port_used(s, IP_TCP, c->flow.local_port, false);
     struct tcp_conn **place = &s->tcp_flows[conn_place(&c->flow)];
     if (*place == c) *place = NULL;
     inet_timer_cancel(s, &c->timer);
+}
+
+void conn_end(struct tcp_conn *c, int error) {
+    struct inet *s = c->stack;
+    if (c->state == TCP_STATE_CLOSED) return;
+    listener_leave(c);
+    conn_leave(c);
     chunks_clear(c);
     c->error = error;
     c->state = TCP_STATE_CLOSED;
@@ -133,6 +139,33 @@ void conn_end(struct tcp_conn *c, int error) {
         list_push_back(&s->tcp_dead, &c->link);
     else
         socket_event(s, &c->socket, INET_EVENT_CLOSED | INET_EVENT_READABLE | INET_EVENT_WRITABLE);
+}
+
+int tcp_detach(struct tcp_conn *c) {
+    if (c->state < TCP_STATE_ESTABLISHED || c->listener || c->orphan) return -EINVAL;
+    socket_forget(&c->socket);
+    conn_leave(c);
+    return 0;
+}
+
+int tcp_attach(struct inet *s, struct tcp_conn *c, void *user, uint64_t now) {
+    int error = hash_insert(&s->tcp_conns, &c->flow, c);
+    s->now = now;
+    c->stack = s;
+    if (error) {
+        c->orphan = true;
+        chunks_clear(c);
+        list_push_back(&s->tcp_dead, &c->link);
+        conn_reap(s);
+        return error == -EEXIST ? -EADDRINUSE : -ENOMEM;
+    }
+    inet_port_used(s, IP_TCP, c->flow.local_port, true);
+    c->socket.user = user;
+    c->path_epoch = (uint16_t)(s->path_epoch - 1); /* another stack may know another path */
+    for (uint32_t i = 0; i < TCP_TIMER_COUNT; i++)
+        conn_deadline(c, i, c->deadlines[i]);
+    socket_event(s, &c->socket, INET_EVENT_READABLE | INET_EVENT_WRITABLE);
+    return 0;
 }
 
 void conn_reap(struct inet *s) {

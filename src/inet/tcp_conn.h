@@ -241,6 +241,8 @@ void tcp_send_probe(struct tcp_conn *c); /* an empty segment that must be answer
 void tcp_send_reset(struct tcp_conn *c);
 /* RST to what belongs to no connection (RFC 9293 section 3.10.7.1). */
 void tcp_refuse(struct inet *s, const struct packet *p, const struct tcp_segment *g);
+/* A segment that no connection and no listener of ours wants: another stack's, or refused. */
+void tcp_unknown(struct inet *s, struct packet *p, const struct tcp_segment *g);
 /* The answer to a SYN of which nothing is kept, with that initial sequence number. */
 void tcp_answer_syn(struct inet *s, const struct packet *p, const struct tcp_segment *g, uint32_t iss);
 /* Sends one that was sent before; false: the device has no room. */

@@ -471,8 +471,7 @@ void tcp_input(struct inet *s, struct packet *p) {
     } else if ((l = listener_find(s, &p->to, g.h.to_port))) {
         if ((c = listener_input(l, p, &g))) conn_input(c, p, &g);
     } else {
-        inet_count(s, tcp_no_port);
-        tcp_refuse(s, p, &g);
+        tcp_unknown(s, p, &g);
     }
     conn_reap(s);
 }

@@ -144,12 +144,12 @@ static void syn_received(struct tcp_listener *l, const struct packet *p, const s
 }
 
 /* An ACK that may bring a cookie back: only while there are some about, so that at other times nobody can guess one. */
-static struct tcp_conn *ack_received(struct tcp_listener *l, const struct packet *p, const struct tcp_segment *g,
+static struct tcp_conn *ack_received(struct tcp_listener *l, struct packet *p, const struct tcp_segment *g,
                                      const struct inet_flow *flow) {
     uint32_t irs = g->seq - 1, iss = g->h.ack - 1;
     uint16_t mss = l->stack->now < l->cookies_until_ns ? cookie_check(l->stack, flow, irs, iss) : 0;
     if (mss == 0) {
-        tcp_refuse(l->stack, p, g);
+        if (!packet_stray(l->stack, p)) tcp_refuse(l->stack, p, g);
         return NULL;
     }
     if (l->waiting_count >= l->backlog) { /* whoever has data to send will try again */
@@ -171,13 +171,13 @@ struct tcp_conn *listener_input(struct tcp_listener *l, struct packet *p, const 
     case TCP_ACK:
         return ack_received(l, p, g, &flow);
     case TCP_SYN | TCP_ACK:
-        tcp_refuse(l->stack, p, g);
+        if (!packet_stray(l->stack, p)) tcp_refuse(l->stack, p, g);
         return NULL;
     case TCP_SYN:
         syn_received(l, p, g, &flow);
         return NULL;
     default:
-        inet_count(l->stack, tcp_unacceptable);
+        if (!packet_stray(l->stack, p)) inet_count(l->stack, tcp_unacceptable);
         return NULL;
     }
 }

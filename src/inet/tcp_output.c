@@ -188,6 +188,12 @@ void tcp_refuse(struct inet *s, const struct packet *p, const struct tcp_segment
     if (header_output(s, &o, &flow, &h, NULL)) inet_count(s, transmit_dropped);
 }
 
+void tcp_unknown(struct inet *s, struct packet *p, const struct tcp_segment *g) {
+    if (packet_stray(s, p)) return;
+    inet_count(s, tcp_no_port);
+    tcp_refuse(s, p, g);
+}
+
 void tcp_answer_syn(struct inet *s, const struct packet *p, const struct tcp_segment *g, uint32_t iss) {
     struct out o;
     struct inet_flow flow = {p->to, p->from, g->h.to_port, g->h.from_port};

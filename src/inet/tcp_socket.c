@@ -11,6 +11,7 @@ static int flow_choose(struct inet *s, struct inet_flow *flow) {
     uint32_t start = (uint32_t)(siphash24(s->secret, flow, sizeof *flow) + rng_below(&s->rng, PORT_EPHEMERAL_COUNT));
     for (uint32_t i = 0; i < (fixed ? 1 : PORT_EPHEMERAL_COUNT); i++) {
         if (!fixed) flow->local_port = port_candidate(start % PORT_EPHEMERAL_COUNT, i);
+        if (!fixed && s->config.flow_ours && !s->config.flow_ours(s->config.ctx, flow)) continue;
         if (!hash_find(&s->tcp_conns, flow) && !listener_find(s, &flow->local, flow->local_port)) return 0;
     }
     return fixed ? -EADDRINUSE : -EADDRNOTAVAIL;

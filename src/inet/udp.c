@@ -249,6 +249,7 @@ void udp_input(struct inet *s, struct packet *p) {
     }
     struct udp_socket *u = receiver(s, &p->to, h.to_port);
     if (!u || !receives_from(u, &p->from, h.from_port)) {
+        if (packet_stray(s, p)) return;
         inet_count(s, udp_no_port);
         icmp_error(s, p, ICMP_UNREACHABLE, ICMP_PORT_UNREACHABLE);
         return;
