@@ -6,28 +6,44 @@
 #include <dmtr/dmtr.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
-static volatile sig_atomic_t stopped;
-static dmtr_runtime_t runtime;
+static atomic_bool stopped;
+static dmtr_runtime_t runtimes[PROGRAM_THREADS_MAX];
+static atomic_uint runtime_count;
 static const char *program_name;
 
 static void stop(int signal) {
     (void)signal;
-    stopped = 1;
-    dmtr_wake(runtime);
+    program_stop();
+}
+
+void program_stop(void) {
+    stopped = true;
+    for (unsigned i = 0; i < runtime_count; i++)
+        dmtr_wake(runtimes[i]);
+}
+
+bool program_thread_start(int argc, char *argv[], uint64_t cpu) {
+    dmtr_runtime_t runtime;
+    int r = cpu_pin(cpu) == 0 ? dmtr_init(argc, argv) : EINVAL;
+    if (r == 0) r = dmtr_runtime_current(&runtime);
+    if (r == 0 && runtime_count == PROGRAM_THREADS_MAX) r = EMFILE;
+    if (r != 0) {
+        program_fail("init", r);
+        return false;
+    }
+    runtimes[runtime_count] = runtime;
+    runtime_count++; /* from now on it is woken */
+    return true;
 }
 
 bool program_start(const char *name, int argc, char *argv[], uint64_t cpu) {
     struct sigaction action = {.sa_handler = stop};
     program_name = name;
-    int r = cpu_pin(cpu) == 0 ? dmtr_init(argc, argv) : EINVAL;
-    if (r == 0) r = dmtr_runtime_current(&runtime);
-    if (r != 0) {
-        program_fail("init", r);
-        return false;
-    }
+    if (!program_thread_start(argc, argv, cpu)) return false;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     return true;

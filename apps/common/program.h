@@ -11,8 +11,14 @@
  */
 bool program_start(const char *name, int argc, char *argv[], uint64_t cpu);
 
-/* A signal has come. */
+/* The same for a further thread, after program_start; one thread at a time. */
+#define PROGRAM_THREADS_MAX 64
+bool program_thread_start(int argc, char *argv[], uint64_t cpu);
+
+/* A signal has come, or program_stop was called. */
 bool program_stopped(void);
+/* Any thread, and signal handlers: ends the waits of all threads. */
+void program_stop(void);
 
 /* Says on stderr that `what` failed with this errno. -1, for a return. */
 int program_fail(const char *what, int error);

@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,9 +17,9 @@
 
 static struct {
     const char *address, *network, *file;
-    uint64_t port, max_connections, push_limit, cpu;
+    uint64_t port, max_connections, push_limit, cpu, threads;
     bool udp, framed, quiet;
-} options = {.address = "127.0.0.1", .max_connections = 16384, .cpu = CPU_ANY};
+} options = {.address = "127.0.0.1", .max_connections = 16384, .cpu = CPU_ANY, .threads = 1};
 
 static const struct option_spec specs[] = {
     {"address", OPTION_STRING, &options.address, "HOST", "address to listen on, IPv4 or IPv6", 0, 0},
@@ -29,7 +31,10 @@ static const struct option_spec specs[] = {
     {"max-connections", OPTION_UINT, &options.max_connections, "N", "clients served at a time; more wait", 1, 1000000},
     {"push-limit", OPTION_UINT, &options.push_limit, "BYTES",
      "most bytes on their way to one client (1 MiB; framed 16 MiB)", 1, 1ull << 40},
-    {"cpu", OPTION_UINT, &options.cpu, "N", "processor to run on", 0, 1023},
+    {"cpu", OPTION_UINT, &options.cpu, "N", "processor to run on; further threads take the next ones", 0, 1023},
+    {"threads", OPTION_UINT, &options.threads, "N",
+     "threads, each with a runtime and a listening socket (with libos inet, inet.queues must be as many)", 1,
+     PROGRAM_THREADS_MAX},
     {"quiet", OPTION_FLAG, &options.quiet, NULL, "no statistics at the end", 0, 0},
     {0}};
 
@@ -37,6 +42,12 @@ struct listener {
     struct server server;
     int qd;
     dmtr_qtoken_t accept_qt, retry_qt; /* 0: none */
+    pthread_t thread;
+    uint64_t number; /* of the thread */
+    bool started;
+    int argc;
+    char **argv;
+    int result;
 };
 
 static int open_socket(struct listener *l, struct address *a) {
@@ -46,6 +57,8 @@ static int open_socket(struct listener *l, struct address *a) {
     r = program_socket(&l->qd, options.network, family, type);
     if (r != 0) return program_fail("socket", r);
     dmtr_setsockopt(l->qd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (options.threads > 1 && (r = dmtr_setsockopt(l->qd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one)) != 0)
+        return program_fail("listen on several threads", r);
     if (options.framed) {
         r = dmtr_setsockopt(l->qd, DMTR_SOL_QUEUE, DMTR_SO_FRAMED, &one, sizeof one);
         if (r != 0) return program_fail("framed", r);
@@ -55,8 +68,9 @@ static int open_socket(struct listener *l, struct address *a) {
     if (!options.udp && (r = dmtr_listen(l->qd, SOMAXCONN)) != 0) return program_fail("listen", r);
     r = dmtr_getsockname(l->qd, &a->sa, &a->len);
     if (r != 0) return program_fail("getsockname", r);
+    if (l->number > 0) return 0;          /* the first one has said it */
+    options.port = ntohs(a->in.sin_port); /* at the same place in both families */
     printf("listening on %s %s\n", options.udp ? "udp" : "tcp", address_format(&a->sa, text));
-    fflush(stdout);
     return 0;
 }
 
@@ -115,7 +129,7 @@ static void dispatch(struct listener *l, dmtr_qresult_t *qr) {
 }
 
 static int serve(struct listener *l) {
-    static dmtr_qresult_t results[BATCH];
+    dmtr_qresult_t results[BATCH];
     while (!program_stopped()) {
         int got = 0;
         accept_more(l);
@@ -127,6 +141,18 @@ static int serve(struct listener *l) {
     return 0;
 }
 
+static void add_stats(struct server_stats *to, const struct server_stats *from) {
+    to->accepted += from->accepted;
+    to->accept_errors += from->accept_errors;
+    to->messages += from->messages;
+    to->bytes += from->bytes;
+    to->held += from->held;
+    to->resets += from->resets;
+    to->bad += from->bad;
+    to->dropped += from->dropped;
+    to->file_errors += from->file_errors;
+}
+
 static void print_stats(const struct server_stats *st) {
     printf("%llu connections, %llu accept errors, %llu messages, %llu bytes\n", (unsigned long long)st->accepted,
            (unsigned long long)st->accept_errors, (unsigned long long)st->messages, (unsigned long long)st->bytes);
@@ -135,7 +161,7 @@ static void print_stats(const struct server_stats *st) {
            (unsigned long long)st->dropped, (unsigned long long)st->file_errors);
 }
 
-static int run(struct listener *l) {
+static int open_all(struct listener *l) {
     struct address a;
     int r;
     if (address_parse(&a, options.address, options.port, options.udp ? SOCK_DGRAM : SOCK_STREAM) != 0) return -1;
@@ -143,11 +169,68 @@ static int run(struct listener *l) {
     if (options.file && open_file(&l->server) != 0) return -1;
     if (open_socket(l, &a) != 0) return -1;
     if (options.udp && (r = session_new(&l->server, l->qd)) != 0) return program_fail("udp", r);
-    return serve(l);
+    return 0;
+}
+
+static void listener_init(struct listener *l, uint64_t number, int argc, char *argv[]) {
+    *l = (struct listener){.server.file_qd = -1, .qd = -1, .number = number, .argc = argc, .argv = argv, .result = -1};
+    l->server.udp = options.udp;
+    l->server.writes_end = &l->server.writes;
+    l->server.push_limit = options.push_limit ? options.push_limit : options.framed ? 16u << 20 : 1u << 20;
+}
+
+static void listener_end(struct listener *l) {
+    if (l->server.sessions.entries) session_end_all(&l->server);
+    dmtr_fini();
+    qdmap_fini(&l->server.sessions);
+}
+
+/* Threads start one after the other: each next one when the one before listens, or has failed. */
+static sem_t ready;
+
+static void *further(void *arg) {
+    struct listener *l = arg;
+    uint64_t cpu = options.cpu == CPU_ANY ? CPU_ANY : options.cpu + l->number;
+    if (!program_thread_start(l->argc, l->argv, cpu)) {
+        sem_post(&ready);
+        return NULL;
+    }
+    l->result = open_all(l);
+    sem_post(&ready);
+    if (l->result == 0) l->result = serve(l);
+    if (l->result != 0) program_stop();
+    listener_end(l);
+    return NULL;
+}
+
+static int start_further(struct listener *all) {
+    for (uint64_t i = 1; i < options.threads; i++) {
+        int r = pthread_create(&all[i].thread, NULL, further, &all[i]);
+        if (r != 0) return program_fail("thread", r);
+        all[i].started = true;
+        while (sem_wait(&ready) != 0) {
+        }
+        if (all[i].result != 0) return -1;
+    }
+    return 0;
+}
+
+static int run(struct listener *all) {
+    int r = open_all(&all[0]);
+    if (r == 0) r = start_further(all);
+    fflush(stdout);
+    if (r == 0) r = serve(&all[0]);
+    program_stop();
+    for (uint64_t i = 1; i < options.threads && all[i].started; i++) {
+        pthread_join(all[i].thread, NULL);
+        if (all[i].result != 0) r = -1;
+        add_stats(&all[0].server.stats, &all[i].server.stats);
+    }
+    return r;
 }
 
 int main(int argc, char *argv[]) {
-    struct listener l = {.server.file_qd = -1, .qd = -1};
+    static struct listener all[PROGRAM_THREADS_MAX];
     enum options_result o =
         options_parse(argc, argv, "Sends back what it is sent, until SIGINT or SIGTERM.", specs, NULL);
     if (o != OPTIONS_RUN) return o == OPTIONS_HELP ? 0 : EXIT_USAGE;
@@ -155,14 +238,12 @@ int main(int argc, char *argv[]) {
         fprintf(stderr, "echo-server: --framed is for connections\n");
         return EXIT_USAGE;
     }
-    l.server.udp = options.udp;
-    l.server.writes_end = &l.server.writes;
-    l.server.push_limit = options.push_limit ? options.push_limit : options.framed ? 16u << 20 : 1u << 20;
+    for (uint64_t i = 0; i < options.threads; i++)
+        listener_init(&all[i], i, argc, argv);
+    sem_init(&ready, 0, 0);
     if (!program_start("echo-server", argc, argv, options.cpu)) return 1;
-    int r = run(&l);
-    if (r == 0 && !options.quiet) print_stats(&l.server.stats);
-    if (l.server.sessions.entries) session_end_all(&l.server);
-    dmtr_fini();
-    qdmap_fini(&l.server.sessions);
+    int r = run(all);
+    if (r == 0 && !options.quiet) print_stats(&all[0].server.stats);
+    listener_end(&all[0]);
     return r == 0 ? 0 : 1;
 }

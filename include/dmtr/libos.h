@@ -56,6 +56,30 @@ DMTR_EXPORT int dmtr_socket(int *qd_out, int domain, int type, int protocol);
 DMTR_EXPORT int dmtr_socket_on(int *qd_out, const char *network, int domain, int type, int protocol);
 
 /*
+ * Makes a queue whose dmtr_accept gives the connections that other threads transfer to this runtime. What has arrived
+ * and was not accepted is reset by dmtr_close.
+ *
+ * EOPNOTSUPP  the configured network does not hand connections over: it is not `inet`, or inet.queues is 1
+ * EADDRINUSE  this runtime has one already
+ */
+DMTR_EXPORT int dmtr_handover(int *qd_out);
+
+/*
+ * Gives a connection to another runtime of this process that is on the same device. On success the descriptor is closed
+ * and the connection, with all it has received and not yet sent, is accepted there (dmtr_handover). Where that runtime
+ * has no such queue the connection is lost. The connection then costs one more step on the way of each frame, unless it
+ * is that runtime's by its ports.
+ *
+ * runtime     as dmtr_runtime_current tells it on that thread
+ * EOPNOTSUPP  not a stream of a network that can; or messages are framed on it
+ * ENOTCONN    not connected, or closing
+ * EBUSY       pops or pushes are outstanding
+ * EXDEV       no runtime of that number is on this device; EINVAL: it is this one
+ * EAGAIN      that runtime is behind with what was given to it
+ */
+DMTR_EXPORT int dmtr_transfer(int qd, dmtr_runtime_t runtime);
+
+/*
  * POSIX meanings; wildcard address and port 0 work. size is in bytes.
  * ENOTSOCK: the queue is not a socket. EOPNOTSUPP: not with this kind of socket.
  * dmtr_getsockname and dmtr_getpeername cut the address to *size and store its full length there.

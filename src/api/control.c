@@ -40,6 +40,28 @@ int dmtr_socket(int *qd_out, int domain, int type, int protocol) {
     return dmtr_socket_on(qd_out, rt->config.libos, domain, type, protocol);
 }
 
+int dmtr_handover(int *qd_out) {
+    API_RUNTIME(rt);
+    if (!qd_out) return EINVAL;
+    const struct libos *libos = libos_find(rt->config.libos);
+    if (!libos || !libos->handover) return EOPNOTSUPP;
+    void *state;
+    int r = runtime_libos(rt, libos, &state);
+    if (r) return -r;
+    struct queue *q;
+    r = libos->handover(rt, state, &q);
+    return r ? -r : open_fresh(q, qd_out);
+}
+
+int dmtr_transfer(int qd, dmtr_runtime_t runtime) {
+    API_QUEUE(rt, q, qd);
+    if (!q->ops->transfer) return EOPNOTSUPP;
+    if (runtime == rt->id) return EINVAL;
+    int r = q->ops->transfer(q, runtime);
+    if (!r) queue_close(q, NULL);
+    return -r;
+}
+
 /* An address argument: there, and long enough to have a family. */
 static bool address_given(const struct sockaddr *addr, socklen_t size) {
     return addr && size >= sizeof addr->sa_family;

@@ -71,6 +71,11 @@ static inline uint32_t spsc_pop(struct spsc *r, void **values, uint32_t n) {
     return n;
 }
 
+/* Consumer: whether there is nothing to pop. */
+static inline bool spsc_is_empty(const struct spsc *r) {
+    return atomic_load_explicit(&r->tail, memory_order_acquire) == atomic_load_explicit(&r->head, memory_order_relaxed);
+}
+
 /* Any thread. false: the ring is full. */
 static inline bool mpsc_push(struct mpsc *r, void *value) {
     uint64_t at = atomic_load_explicit(&r->tail, memory_order_relaxed);

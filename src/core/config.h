@@ -59,6 +59,8 @@ enum posix_engine { POSIX_AUTO, POSIX_IO_URING, POSIX_EPOLL };
     STRING("inet.device", inet_device, "none",                                                                         \
            "Network device of libos inet, by its kind: shm, and others of this build")                                 \
     STRING("inet.device_options", inet_device_options, "none", "Options of that device, as KEY=VALUE,KEY=VALUE")       \
+    UINT("inet.queues", inet_queues, 1, 1, 64, "runtimes",                                                             \
+         "Runtimes (threads) of this process that use the device, each with a queue of it where it has so many")       \
     STRING("inet.mac", inet_mac, "none", "MAC address to use in place of the device's own")                            \
     STRING("inet.address", inet_address, "none",                                                                       \
            "Own IPv4 addresses with their prefixes, such as 10.0.0.1/24,10.0.1.1/16")                                  \

@@ -18,6 +18,8 @@ struct libos {
 
     /* Make a queue (initialised, not opened). NULL entries: EOPNOTSUPP. */
     int (*socket)(struct dmtr_runtime *rt, void *state, int domain, int type, int protocol, struct queue **q_out);
+    /* The queue whose accepts give the connections that other runtimes transfer. */
+    int (*handover)(struct dmtr_runtime *rt, void *state, struct queue **q_out);
     int (*open)(struct dmtr_runtime *rt, void *state, const char *path, int flags, mode_t mode, struct queue **q_out);
 };
 

@@ -52,6 +52,9 @@ struct queue_ops {
      */
     void (*close)(struct queue *q, struct op *op);
 
+    /* Gives the connection to another runtime of the process; the queue stays, without one, to be closed by core. */
+    int (*transfer)(struct queue *q, uint32_t runtime);
+
     int (*bind)(struct queue *q, const struct sockaddr *addr, socklen_t len);
     int (*listen)(struct queue *q, int backlog);
     int (*shutdown)(struct queue *q, int how);

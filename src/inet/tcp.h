@@ -81,6 +81,9 @@ int tcp_detach(struct tcp_conn *c);
  */
 int tcp_attach(struct inet *s, struct tcp_conn *c, void *user, uint64_t now);
 
+/* Frees a detached connection, which nobody is told of. */
+void tcp_discard(struct tcp_conn *c);
+
 /* Why the connection ended: -ECONNRESET, -ECONNREFUSED, -ETIMEDOUT, -EHOSTUNREACH ...; 0: it has not, or in order. */
 int tcp_error(const struct tcp_conn *c);
 

@@ -148,15 +148,23 @@ int tcp_detach(struct tcp_conn *c) {
     return 0;
 }
 
+static void conn_free(struct tcp_conn *c) {
+    reassembly_clear(c);
+    socket_forget(&c->socket);
+    sys_free(c);
+}
+
+void tcp_discard(struct tcp_conn *c) {
+    chunks_clear(c);
+    conn_free(c);
+}
+
 int tcp_attach(struct inet *s, struct tcp_conn *c, void *user, uint64_t now) {
     int error = hash_insert(&s->tcp_conns, &c->flow, c);
     s->now = now;
     c->stack = s;
     if (error) {
-        c->orphan = true;
-        chunks_clear(c);
-        list_push_back(&s->tcp_dead, &c->link);
-        conn_reap(s);
+        tcp_discard(c);
         return error == -EEXIST ? -EADDRINUSE : -ENOMEM;
     }
     inet_port_used(s, IP_TCP, c->flow.local_port, true);
@@ -170,12 +178,8 @@ int tcp_attach(struct inet *s, struct tcp_conn *c, void *user, uint64_t now) {
 
 void conn_reap(struct inet *s) {
     struct list *node;
-    while ((node = list_pop_front(&s->tcp_dead))) {
-        struct tcp_conn *c = list_entry(node, struct tcp_conn, link);
-        reassembly_clear(c);
-        socket_forget(&c->socket);
-        sys_free(c);
-    }
+    while ((node = list_pop_front(&s->tcp_dead)))
+        conn_free(list_entry(node, struct tcp_conn, link));
 }
 
 uint32_t conn_receive_window(const struct tcp_conn *c) {

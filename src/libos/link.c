@@ -137,7 +137,7 @@ int link_open(const struct link_options *o, struct inet_config *c,
     }
     /* The device is the first thing to be missed. */
     int r = netdev_find(o->device) ? read_options(o, c, neighbours) : 0;
-    if (!r) r = open_device(o, c, dev);
+    if (!r && !*dev) r = open_device(o, c, dev);
     if (r) return r;
     c->mtu = (uint16_t)(o->mtu < (*dev)->mtu ? o->mtu : (*dev)->mtu);
     if (!is_set(o->mac)) memcpy(c->mac, (*dev)->mac, sizeof c->mac);

@@ -19,7 +19,8 @@ struct link_options {
 
 /*
  * Opens the device and fills in, of *c, the MAC, MTU, addresses, gateway, neighbours, checksum offload and a fresh
- * seed. 0, or a negative errno with a log line. *dev is the caller's to close once it is not NULL, also on failure.
+ * seed; a device that *dev is already is only read. 0, or a negative errno with a log line. *dev is the caller's to
+ * close once it is not NULL, also on failure.
  */
 int link_open(const struct link_options *o, struct inet_config *c,
               struct inet_static_neighbour neighbours[LINK_NEIGHBOURS_MAX], struct netdev **dev);

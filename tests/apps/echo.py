@@ -53,6 +53,10 @@ def test_tcp_with_many_connections_and_requests_in_flight(env):
     check_echo(env, count=4000, client=("--connections", 50, "--outstanding", 8, "--size", 777))
 
 
+def test_a_server_on_several_threads(env):
+    check_echo(env, "--threads", 3, client=["--connections", 30])
+
+
 def test_tcp_with_large_messages(env):
     check_echo(env, count=20, client=("--size", 1 << 20, "--outstanding", 3))
 

@@ -51,6 +51,16 @@ def test_a_server_outlives_its_clients():
                     env=client_end)
 
 
+def test_a_server_on_several_threads():
+    with tempfile.TemporaryDirectory() as folder:
+        server_end, client_end = ends(folder)
+        server_end["DMTR_INET_QUEUES"] = "4"
+        with Server("echo-server", "--threads", 4, "--address", "10.77.0.1", env=server_end) as server:
+            out, _ = run("echo-client", "--address", "10.77.0.1", "--port", server.port, "--count", 2000, "--connections",
+                         40, "--warmup", 0, "--json", "-", "--quiet", env=client_end)
+            assert json.loads(out)["messages"] == 2000, out
+
+
 def test_what_is_missing_is_named():
     _, errors = run("echo-client", "--udp", "--port", 7, env={"DMTR_LIBOS": "inet"}, status=1)
     assert "inet.device=NAME" in errors and "shm" in errors, errors

@@ -1,6 +1,8 @@
 /* The inet libos: started, polled, stopped. */
 #include "libos/inet/net.h"
+#include "libos/inet/group.h"
 #include "libos/inet/libos.h"
+#include "libos/inet/stream.h"
 
 #include "base/clock.h"
 #include "base/sys.h"
@@ -19,7 +21,9 @@ void net_lost(struct net *net, int error) {
 
 /* Never for now, or what is to be done again and again would keep the runtime in its timers. */
 static void arm(struct net *net, uint64_t now) {
-    uint64_t next = inet_next_ns(net->stack), dev_next = net->lost ? NETDEV_NEVER : netdev_next_ns(net->dev);
+    uint64_t next = inet_next_ns(net->stack), dev_next = net->lost    ? NETDEV_NEVER
+                                                         : net->group ? group_next_ns(net)
+                                                                      : netdev_next_ns(net->dev);
     if (dev_next < next) next = dev_next;
     if (next == net->next_ns) return;
     net->next_ns = next;
@@ -52,19 +56,25 @@ void net_settle(struct net *net, uint64_t now) {
 
 static uint32_t take_in(struct net *net, uint64_t now) {
     struct netdev_buffer frames[NET_RX_BURST];
-    int n = net->lost ? 0 : netdev_rx(net->dev, frames, NET_RX_BURST, now);
+    struct group *group = net->group;
+    int n = net->lost ? 0
+            : group   ? group_rx(net, frames, NET_RX_BURST, now)
+                      : netdev_rx(net->dev, frames, NET_RX_BURST, now);
     for (int i = 0; i < n; i++) {
+        if (group && group_forward(net, &frames[i])) continue;
         uint32_t flags = frames[i].flags & NETDEV_RX_CSUM_GOOD ? INET_INPUT_CSUM_OK : 0;
         inet_input(net->stack, frames[i].data, frames[i].bytes, flags, now);
     }
     if (n < 0 && n != -ENETDOWN) net_lost(net, n);
-    if (n > 0 || now >= net->next_ns) {
+    uint32_t given = group ? group_take(net, now) : 0, all = given + (n > 0 ? (uint32_t)n : 0);
+    if (all > 0 || now >= net->next_ns) {
         inet_timers(net->stack, now);
         net_settle(net, now);
     } else if (transmit_pending(net)) {
         net_settle(net, now);
     }
-    return n > 0 ? (uint32_t)n : 0;
+    if (group) group_flush(net);
+    return all;
 }
 
 static uint32_t net_poll(struct poller *p) {
@@ -74,11 +84,11 @@ static uint32_t net_poll(struct poller *p) {
 
 static bool net_prepare(struct poller *p) {
     struct net *net = list_entry(p, struct net, poller);
-    bool down = !net->dev->link_up;
-    int r = net->lost ? 0 : netdev_prepare(net->dev);
+    bool down = !net_link_up(net);
+    int r = net->lost ? 0 : net->group ? group_prepare(net) : netdev_prepare(net->dev);
     if (r < 0 && r != -ENETDOWN) net_lost(net, r);
     arm(net, clock_now_ns());
-    return r > 0 || (down && net->dev->link_up); /* frames wait for the link */
+    return r > 0 || (down && net_link_up(net)); /* frames wait for the link */
 }
 
 static void timer_fire(struct dmtr_runtime *rt, struct runtime_timer *t) {
@@ -91,7 +101,10 @@ static void timer_fire(struct dmtr_runtime *rt, struct runtime_timer *t) {
 static void net_free(struct net *net) {
     transmit_fini(net);
     if (net->stack) inet_delete(net->stack);
-    netdev_close(net->dev);
+    if (net->group)
+        group_leave(net);
+    else
+        netdev_close(net->dev);
     sys_free(net);
 }
 
@@ -102,12 +115,14 @@ static int net_start(struct dmtr_runtime *rt, void **state_out) {
     list_init(&net->sockets);
     list_init(&net->streams);
     list_init(&net->blocked);
+    list_init(&net->arrived);
     timer_init(&net->timer.timer);
     net->timer.fire = timer_fire;
     net->next_ns = UINT64_MAX;
     int r = net_setup(net);
     if (!r) {
-        net->poller = (struct poller){.poll = net_poll, .prepare = net_prepare, .fd = net->dev->fd};
+        net->poller =
+            (struct poller){.poll = net_poll, .prepare = net_prepare, .fd = net->group ? group_fd(net) : net->dev->fd};
         r = runtime_poller_add(rt, &net->poller);
         if (r) log_error(&rt->log, "inet: device %s cannot be polled: %s", rt->config.inet_device, strerror(-r));
     }
@@ -137,6 +152,11 @@ static int net_socket(struct dmtr_runtime *rt, void *state, int domain, int type
     return type == SOCK_STREAM ? stream_new(state, q_out) : datagram_new(state, q_out);
 }
 
+static int net_handover(struct dmtr_runtime *rt, void *state, struct queue **q_out) {
+    (void)rt;
+    return handover_new(state, q_out);
+}
+
 const struct libos libos_inet = {
     .name = "inet",
     .aliases = (const char *const[]){NULL},
@@ -144,4 +164,5 @@ const struct libos libos_inet = {
     .start = net_start,
     .stop = net_stop,
     .socket = net_socket,
+    .handover = net_handover,
 };

@@ -25,6 +25,12 @@ struct transmit_queue {
 struct net {
     struct dmtr_runtime *rt;
     struct netdev *dev;
+    struct group *group; /* NULL: the device is ours alone */
+    uint32_t member;     /* our place in the group */
+    bool link_up;        /* in a group: as last seen */
+    struct handover *handover;
+    struct list arrived; /* struct stream: transferred to us, not yet accepted */
+    uint32_t arrived_count;
     struct inet *stack;
     struct poller poller;
     struct runtime_timer timer;
@@ -59,9 +65,13 @@ void transmit_flush(struct net *net, uint64_t now);
 /* Gives up what the device did not take. */
 void transmit_fini(struct net *net);
 
+static inline bool net_link_up(const struct net *net) {
+    return net->group ? net->link_up : net->dev->link_up;
+}
+
 /* Whether there is something to give to a device that might take it. */
 static inline bool transmit_pending(const struct net *net) {
-    return net->tx.count > 0 && net->dev->link_up && !net->lost;
+    return net->tx.count > 0 && net_link_up(net) && !net->lost;
 }
 
 int datagram_new(struct net *net, struct queue **q_out);

@@ -1,4 +1,5 @@
 /* From the configuration to a device and a stack. */
+#include "libos/inet/group.h"
 #include "libos/inet/net.h"
 
 #include "base/clock.h"
@@ -13,6 +14,15 @@ static void port_used(void *ctx, uint8_t protocol, uint16_t port, bool on) {
     if (r < 0)
         log_error(&net->rt->log, "inet: device %s does not give port %u to us: %s", net->rt->config.inet_device, port,
                   strerror(-r));
+    if (net->group) group_port_used(net, protocol, port, on);
+}
+
+static bool stray(void *ctx, void *frame, uint32_t len, uint32_t flags) {
+    return group_stray(ctx, frame, len, flags);
+}
+
+static bool flow_ours(void *ctx, const struct inet_flow *flow) {
+    return group_flow_ours(ctx, flow);
 }
 
 int net_setup(struct net *net) {
@@ -28,6 +38,7 @@ int net_setup(struct net *net) {
         .neighbours = config->inet_neighbours,
         .mtu = config->inet_mtu,
         .addresses_max = INET_ADDRS_MAX,
+        .queues = (uint32_t)config->inet_queues,
     };
     struct inet_static_neighbour neighbours[LINK_NEIGHBOURS_MAX];
     struct inet_config c = {
@@ -39,8 +50,13 @@ int net_setup(struct net *net) {
         .port_used = port_used,
         .ctx = net,
     };
-    int r = link_open(&link, &c, neighbours, &net->dev);
+    bool alone = config->inet_queues == 1;
+    int r = alone ? link_open(&link, &c, neighbours, &net->dev) : group_join(net, &link, &c, neighbours);
     if (r) return r;
+    if (!alone) {
+        c.stray = stray;
+        c.flow_ours = flow_ours;
+    }
     net->mtu = c.mtu;
     r = inet_new(&net->stack, &c, clock_now_ns());
     if (r == -EINVAL)

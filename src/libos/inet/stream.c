@@ -123,7 +123,7 @@ static int stream_setsockopt(struct queue *q, int level, int name, const void *v
     int number;
     if (level == SOL_SOCKET && name == SO_LINGER) return set_linger(s, value, len);
     if (stream_option_named(level, name) == STREAM_NAMED_CONGESTION) return set_congestion(s, value, len);
-    if (level == SOL_SOCKET && name == SO_REUSEADDR) return len < sizeof number ? -EINVAL : 0;
+    if (level == SOL_SOCKET && (name == SO_REUSEADDR || name == SO_REUSEPORT)) return len < sizeof number ? -EINVAL : 0;
     bool whole = len >= sizeof number;
     memcpy(&number, value, whole ? sizeof number : 0);
     int option = stream_option_find(level, name, &number);
@@ -170,6 +170,7 @@ static int stream_getsockopt(struct queue *q, int level, int name, void *value, 
                  {SO_DOMAIN, AF_INET},
                  {SO_PROTOCOL, IPPROTO_TCP},
                  {SO_REUSEADDR, 1},
+                 {SO_REUSEPORT, 1},
                  {SO_ERROR, s->conn ? -tcp_error(s->conn) : 0},
                  {SO_ACCEPTCONN, s->state == STREAM_LISTENING}};
     int number = 0, option = stream_option_find(level, name, &number);
@@ -193,6 +194,7 @@ static const struct queue_ops ops = {
     .connect = stream_connect,
     .cancel = stream_cancel,
     .close = stream_close,
+    .transfer = stream_transfer,
     .bind = stream_bind,
     .listen = stream_listen,
     .shutdown = stream_shutdown,
@@ -209,6 +211,7 @@ int stream_make(struct net *net, struct stream **out) {
     s->net = net;
     s->linger_s = -1;
     s->settings = tcp_settings_default;
+    list_init(&s->arrived);
     list_init(&s->waiters);
     list_init(&s->pushes);
     list_init(&s->sent);

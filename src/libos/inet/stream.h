@@ -19,6 +19,7 @@ struct stream {
     struct tcp_conn *conn;         /* while CONNECTING or CONNECTED */
     struct tcp_listener *listener; /* while LISTENING */
     struct list link;              /* net->streams */
+    struct list arrived;           /* net->arrived */
     struct list waiters;           /* pops, or accepts of a listener */
     struct list pushes;            /* not all taken by the stack */
     struct list sent;              /* taken, not yet acknowledged, and to complete when they are */
@@ -59,6 +60,14 @@ int stream_listen(struct queue *q, int backlog);
 int stream_accept(struct queue *q, struct op *op);
 void stream_serve_accepts(struct stream *s);
 void stream_connected(struct stream *s, uint64_t now);
+
+/* stream_transfer.c */
+struct parcel;
+int stream_transfer(struct queue *q, uint32_t runtime);
+int handover_new(struct net *net, struct queue **q_out);
+void parcel_arrived(struct net *net, struct parcel *p, uint64_t now);
+/* Nobody is going to take it any more. */
+void parcel_lose(struct parcel *p);
 
 void stream_close(struct queue *q, struct op *op);
 /* A closed stream: ends it if the peer has all. True: it is gone. */

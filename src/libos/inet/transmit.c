@@ -1,4 +1,5 @@
 /* The queue before the device: frames of one pass leave in one burst, and wait here while the device has no room. */
+#include "libos/inet/group.h"
 #include "libos/inet/net.h"
 
 #include "mem/heap.h"
@@ -48,7 +49,7 @@ int transmit_frame(void *ctx, const struct inet_frame *frame) {
     struct net *net = ctx;
     struct transmit_queue *t = &net->tx;
     if (t->count == NET_TX_SLOTS) {
-        if (net->dev->link_up && !net->lost) return -EAGAIN;
+        if (net_link_up(net) && !net->lost) return -EAGAIN;
         counter_inc(&net->rt->counters, inet_link_down_drops);
         return 0;
     }
@@ -62,7 +63,7 @@ bool transmit_has_room(const struct net *net, uint64_t bytes) {
     uint32_t most = (net->mtu - IP_HEADER_BYTES) / 8 * 8;
     uint64_t fragments = (bytes + UDP_HEADER_BYTES + most - 1) / most;
     if (fragments > NET_TX_SLOTS) fragments = NET_TX_SLOTS;
-    return !net->dev->link_up || net->lost || NET_TX_SLOTS - net->tx.count >= fragments;
+    return !net_link_up(net) || net->lost || NET_TX_SLOTS - net->tx.count >= fragments;
 }
 
 void transmit_flush(struct net *net, uint64_t now) {
@@ -71,7 +72,8 @@ void transmit_flush(struct net *net, uint64_t now) {
     while (t->count > 0 && !net->lost) {
         uint32_t slot = slot_of(t->first), run = NET_TX_SLOTS - slot;
         if (run > t->count) run = t->count;
-        int n = netdev_tx(net->dev, &t->frames[slot], run, now);
+        int n =
+            net->group ? group_tx(net, &t->frames[slot], run, now) : netdev_tx(net->dev, &t->frames[slot], run, now);
         if (n < 0 && n != -ENETDOWN) net_lost(net, n);
         if (n < 0) return;
         release_first(t, (uint32_t)n);

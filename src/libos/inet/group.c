@@ -1,0 +1,429 @@
+/* Runtimes on one device: joined, woken, and the rings between them. */
+#include "libos/inet/group.h"
+
+#include "base/ring.h"
+#include "base/sys.h"
+#include "base/toeplitz.h"
+#include "inet/wire_eth.h"
+#include "inet/wire_icmp.h"
+#include "inet/wire_ip4.h"
+#include "libos/inet/stream.h"
+#include "mem/heap.h"
+
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define RING_PLACES 2048u /* two a frame */
+#define RING_BURST  64u
+#define PORTS       65536u
+#define PROTOCOLS   2u
+
+/* What comes with a pointer in a ring: kind, inet_input's flags, bytes. */
+enum kind { KIND_FRAME, KIND_STREAM };
+
+struct member {
+    struct net *net; /* NULL: not joined; changes under the group's mutex alone */
+    _Atomic bool present, asleep;
+    uint32_t runtime; /* its number, as dmtr_runtime_current tells it */
+    int wake_fd, poll_fd;
+    struct spsc from[GROUP_MEMBERS_MAX];
+    struct netdev *dev;
+    uint64_t given;                  /* to whom something was given since the last group_flush */
+    uint32_t uses[PROTOCOLS][PORTS]; /* sockets and connections of a port */
+};
+
+struct group {
+    struct list link;
+    char device[CONFIG_STRING_MAX], options[CONFIG_STRING_MAX];
+    uint32_t queues, joined;
+    bool has_mac;
+    uint8_t mac[INET_MAC_BYTES];
+    struct netdev *shared;
+    _Atomic bool busy;                       /* somebody is at the shared device */
+    _Atomic uint32_t sleepers;               /* on the shared device */
+    _Atomic uint64_t open[PROTOCOLS][PORTS]; /* a bit for each member */
+    struct member members[];
+};
+
+static pthread_mutex_t groups_mutex = PTHREAD_MUTEX_INITIALIZER; /* joining and leaving alone */
+static struct list groups = {&groups, &groups};
+
+static struct member *self(const struct net *net) {
+    return &net->group->members[net->member];
+}
+
+static uint32_t protocol_place(uint8_t protocol) {
+    return protocol == IP_UDP;
+}
+
+/* The shared device is used by one at a time. */
+static bool device_try(struct group *g) {
+    return !g->shared || !atomic_exchange_explicit(&g->busy, true, memory_order_acquire);
+}
+
+static void device_take(struct group *g) {
+    while (!device_try(g))
+        __builtin_ia32_pause();
+}
+
+static void device_leave(struct group *g) {
+    if (g->shared) atomic_store_explicit(&g->busy, false, memory_order_release);
+}
+
+static uint64_t meta_of(enum kind kind, uint32_t flags, uint32_t bytes) {
+    return (uint64_t)kind << 56 | (uint64_t)flags << 32 | bytes;
+}
+
+/* Two places of the ring, of which there is an even number: it takes both or none. */
+static bool put(struct net *net, uint32_t to, void *what, uint64_t meta) {
+    struct member *m = &net->group->members[to];
+    void *values[2] = {what, (void *)(uintptr_t)meta};
+    if (!atomic_load_explicit(&m->present, memory_order_relaxed) || !spsc_push(&m->from[net->member], values, 2))
+        return false;
+    self(net)->given |= 1ull << to;
+    return true;
+}
+
+/* What nobody is going to take any more. */
+static void drain(struct member *m, uint32_t queues) {
+    void *values[2];
+    for (uint32_t i = 0; i < queues; i++)
+        while (m->from[i].slots && spsc_pop(&m->from[i], values, 2) == 2) {
+            if ((uintptr_t)values[1] >> 56 == KIND_STREAM)
+                parcel_lose(values[0]);
+            else
+                heap_free(values[0]);
+        }
+}
+
+static struct group *group_of(const struct link_options *o) {
+    struct list *l, *tmp;
+    list_for_each (&groups, l, tmp) {
+        struct group *g = list_entry(l, struct group, link);
+        if (strcmp(g->device, o->device) == 0 && strcmp(g->options, o->device_options) == 0 && g->queues == o->queues)
+            return g;
+    }
+    struct group *g = sys_calloc(1, sizeof *g + o->queues * sizeof g->members[0]);
+    if (!g) return NULL;
+    memcpy(g->device, o->device, sizeof g->device);
+    memcpy(g->options, o->device_options, sizeof g->options);
+    g->queues = o->queues;
+    for (uint32_t i = 0; i < g->queues; i++)
+        g->members[i].wake_fd = g->members[i].poll_fd = -1;
+    list_push_back(&groups, &g->link);
+    return g;
+}
+
+/* Rings and descriptors stay until the group ends, because others may still be at them. */
+static void group_free(struct group *g) {
+    for (uint32_t i = 0; i < g->queues; i++) {
+        struct member *m = &g->members[i];
+        drain(m, g->queues);
+        for (uint32_t k = 0; k < g->queues; k++)
+            if (m->from[k].slots) spsc_fini(&m->from[k]);
+        if (m->wake_fd >= 0) close(m->wake_fd);
+    }
+    list_remove(&g->link);
+    sys_free(g);
+}
+
+static int member_make(struct group *g, struct member *m) {
+    for (uint32_t i = 0; i < g->queues; i++) {
+        int r = m->from[i].slots ? 0 : spsc_init(&m->from[i], RING_PLACES);
+        if (r) return r;
+    }
+    if (m->wake_fd < 0) m->wake_fd = SYS(eventfd, 0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (m->wake_fd < 0) return m->wake_fd;
+    m->poll_fd = SYS(epoll_create1, EPOLL_CLOEXEC);
+    return m->poll_fd < 0 ? m->poll_fd : 0;
+}
+
+/* What others put into our rings makes the descriptor readable, and so does the device. */
+static int member_watch(const struct member *m) {
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = m->wake_fd};
+    int r = SYS(epoll_ctl, m->poll_fd, EPOLL_CTL_ADD, m->wake_fd, &event);
+    if (r || m->dev->fd < 0) return r;
+    event = (struct epoll_event){.events = EPOLLIN, .data.fd = m->dev->fd};
+    return SYS(epoll_ctl, m->poll_fd, EPOLL_CTL_ADD, m->dev->fd, &event);
+}
+
+static int device_open(struct net *net, const struct link_options *o, struct inet_config *c,
+                       struct inet_static_neighbour neighbours[LINK_NEIGHBOURS_MAX]) {
+    struct group *g = net->group;
+    const struct netdev_ops *ops = netdev_find(o->device);
+    struct link_options own = *o;
+    bool shares = !ops || ops->queues_max < o->queues;
+    own.queue = shares ? 0 : net->member;
+    own.queues = shares ? 1 : o->queues;
+    net->dev = shares ? g->shared : NULL;
+    int r = link_open(&own, c, neighbours, &net->dev);
+    if (r) {
+        if (net->dev != g->shared) netdev_close(net->dev);
+        net->dev = NULL;
+        return r;
+    }
+    if (shares && !g->shared) g->shared = net->dev;
+    net->link_up = false;
+    if (!g->has_mac) memcpy(g->mac, c->mac, sizeof g->mac);
+    g->has_mac = true;
+    memcpy(c->mac, g->mac, sizeof c->mac); /* one station, whatever each queue was given */
+    return 0;
+}
+
+static void leave(struct net *net) {
+    struct group *g = net->group;
+    struct member *m = self(net);
+    atomic_store(&m->present, false);
+    for (uint32_t i = 0; i < PROTOCOLS; i++)
+        for (uint32_t port = 0; port < PORTS; port++)
+            if (m->uses[i][port]) atomic_fetch_and(&g->open[i][port], ~(1ull << net->member));
+    memset(m->uses, 0, sizeof m->uses);
+    if (net->dev != g->shared || g->joined == 1) netdev_close(net->dev);
+    net->dev = m->dev = NULL;
+    if (m->poll_fd >= 0) close(m->poll_fd);
+    m->poll_fd = -1;
+    m->net = NULL;
+    net->group = NULL;
+    drain(m, g->queues);
+    if (--g->joined == 0) group_free(g);
+}
+
+static int join(struct net *net, const struct link_options *o, struct inet_config *c,
+                struct inet_static_neighbour neighbours[LINK_NEIGHBOURS_MAX]) {
+    struct group *g = group_of(o);
+    if (!g) return -ENOMEM;
+    uint32_t i = 0;
+    while (i < g->queues && g->members[i].net)
+        i++;
+    if (i == g->queues) {
+        log_error(o->log, "inet: %u runtimes have device %s already; raise inet.queues", g->queues, o->device);
+        return -ENOSPC;
+    }
+    struct member *m = &g->members[i];
+    g->joined++;
+    m->net = net;
+    m->runtime = net->rt->id;
+    net->group = g;
+    net->member = i;
+    int r = member_make(g, m);
+    if (!r) r = device_open(net, o, c, neighbours);
+    m->dev = net->dev;
+    if (!r) r = member_watch(m);
+    if (!r) {
+        atomic_store(&m->present, true);
+        return 0;
+    }
+    leave(net);
+    return r;
+}
+
+int group_join(struct net *net, const struct link_options *o, struct inet_config *c,
+               struct inet_static_neighbour neighbours[LINK_NEIGHBOURS_MAX]) {
+    pthread_mutex_lock(&groups_mutex);
+    int r = join(net, o, c, neighbours);
+    pthread_mutex_unlock(&groups_mutex);
+    return r;
+}
+
+void group_leave(struct net *net) {
+    pthread_mutex_lock(&groups_mutex);
+    leave(net);
+    pthread_mutex_unlock(&groups_mutex);
+}
+
+int group_fd(const struct net *net) {
+    return net->dev->fd < 0 ? -1 : self(net)->poll_fd;
+}
+
+static bool has_work(const struct net *net) {
+    struct member *m = self(net);
+    for (uint32_t i = 0; i < net->group->queues; i++)
+        if (!spsc_is_empty(&m->from[i])) return true;
+    return false;
+}
+
+static void awake(struct net *net) {
+    struct member *m = self(net);
+    uint64_t count;
+    if (!atomic_load_explicit(&m->asleep, memory_order_relaxed)) return;
+    atomic_store(&m->asleep, false);
+    atomic_fetch_sub(&net->group->sleepers, 1);
+    (void)SYS(read, m->wake_fd, &count, sizeof count); /* nothing there: it was the device */
+}
+
+int group_prepare(struct net *net) {
+    struct group *g = net->group;
+    struct member *m = self(net);
+    if (!atomic_exchange(&m->asleep, true)) atomic_fetch_add(&g->sleepers, 1);
+    /* Either we see what was put in, or who puts it in sees that we sleep: both are sequentially consistent. */
+    atomic_thread_fence(memory_order_seq_cst);
+    int r = 1;
+    if (!has_work(net)) {
+        device_take(g);
+        r = netdev_prepare(net->dev);
+        net->link_up = net->dev->link_up;
+        device_leave(g);
+    }
+    if (r != 0) awake(net);
+    return r;
+}
+
+int group_rx(struct net *net, struct netdev_buffer *frames, uint32_t n, uint64_t now) {
+    struct group *g = net->group;
+    awake(net);
+    if (!device_try(g)) return 0;
+    int taken = netdev_rx(net->dev, frames, n, now);
+    /* Who sleeps on the shared device is not to wait until we look at it again. */
+    if (g->shared && taken > 0 && atomic_load_explicit(&g->sleepers, memory_order_relaxed) > 0 && net->dev->fd >= 0)
+        (void)netdev_prepare(net->dev);
+    net->link_up = net->dev->link_up;
+    device_leave(g);
+    return taken;
+}
+
+int group_tx(struct net *net, const struct netdev_frame *frames, uint32_t n, uint64_t now) {
+    device_take(net->group);
+    int taken = netdev_tx(net->dev, frames, n, now);
+    net->link_up = net->dev->link_up;
+    device_leave(net->group);
+    return taken;
+}
+
+uint64_t group_next_ns(struct net *net) {
+    device_take(net->group);
+    uint64_t next = netdev_next_ns(net->dev);
+    device_leave(net->group);
+    return next;
+}
+
+/* The nth member, counted from 0, of those in `set`; there are more. */
+static uint32_t nth(uint64_t set, uint32_t n) {
+    while (n-- > 0)
+        set &= set - 1;
+    return (uint32_t)__builtin_ctzll(set);
+}
+
+#define EVERYBODY UINT32_MAX
+
+/* Whose it is by its ports, which are in host order. */
+static uint32_t member_of(const struct net *net, uint8_t protocol, uint32_t a, uint32_t b, uint16_t ours,
+                          uint16_t theirs) {
+    const struct group *g = net->group;
+    uint32_t hash = toeplitz_ip4(a, b, ours, theirs), place = toeplitz_queue(hash, g->queues);
+    uint64_t open = atomic_load_explicit(&g->open[protocol_place(protocol)][ours], memory_order_relaxed);
+    if (open == 0 || open >> place & 1) return place;
+    return nth(open, hash % (uint32_t)__builtin_popcountll(open));
+}
+
+static uint32_t whose(const struct net *net, const struct netdev_buffer *frame) {
+    const uint8_t *p = frame->data;
+    struct eth_header eth;
+    struct ip4_header h;
+    if (!eth_parse(&eth, p, frame->bytes)) return net->member;
+    if (eth.type == ETH_TYPE_ARP) return EVERYBODY;
+    if (eth.type != ETH_TYPE_IP4 || !ip4_parse(&h, p + ETH_HEADER_BYTES, frame->bytes - ETH_HEADER_BYTES))
+        return net->member;
+    const uint8_t *t = p + ETH_HEADER_BYTES + h.header_bytes;
+    /* Fragments but the first have no ports: all of them go one way, and what they make then finds its own. */
+    if ((h.fragment_flags & IP4_MF) || h.fragment_offset > 0)
+        return toeplitz_queue(toeplitz_ip4(h.from, h.to, 0, 0), net->group->queues);
+    if (h.total_bytes < h.header_bytes + 4) return net->member;
+    if (h.protocol == IP_TCP || h.protocol == IP_UDP)
+        return member_of(net, h.protocol, h.from, h.to, wire_get16(t + 2), wire_get16(t));
+    return h.protocol == IP_ICMP && t[0] != ICMP_ECHO_REQUEST ? EVERYBODY : net->member;
+}
+
+static void give(struct net *net, uint32_t to, void *frame, uint32_t bytes, uint32_t flags) {
+    if (put(net, to, frame, meta_of(KIND_FRAME, flags, bytes))) return;
+    counter_inc(&net->rt->counters, inet_group_drops);
+    heap_free(frame);
+}
+
+static void tell_others(struct net *net, const struct netdev_buffer *frame) {
+    for (uint32_t i = 0; i < net->group->queues; i++) {
+        if (i == net->member || !atomic_load_explicit(&net->group->members[i].present, memory_order_relaxed)) continue;
+        void *copy = heap_alloc(frame->bytes);
+        if (!copy) return; /* the neighbour is asked again */
+        memcpy(copy, frame->data, frame->bytes);
+        give(net, i, copy, frame->bytes, INET_INPUT_COPY);
+    }
+}
+
+bool group_forward(struct net *net, const struct netdev_buffer *frame) {
+    uint32_t to = whose(net, frame);
+    if (to == EVERYBODY) tell_others(net, frame);
+    if (to == EVERYBODY || to == net->member) return false;
+    if (!atomic_load_explicit(&net->group->members[to].present, memory_order_relaxed)) return false;
+    counter_inc(&net->rt->counters, inet_group_forwards);
+    give(net, to, frame->data, frame->bytes, frame->flags & NETDEV_RX_CSUM_GOOD ? INET_INPUT_CSUM_OK : 0);
+    return true;
+}
+
+void group_flush(struct net *net) {
+    struct member *m = self(net);
+    const uint64_t one = 1;
+    if (m->given == 0) return;
+    atomic_thread_fence(memory_order_seq_cst);
+    for (; m->given; m->given &= m->given - 1) {
+        const struct member *to = &net->group->members[__builtin_ctzll(m->given)];
+        if (atomic_load_explicit(&to->asleep, memory_order_relaxed)) (void)SYS(write, to->wake_fd, &one, sizeof one);
+    }
+}
+
+uint32_t group_take(struct net *net, uint64_t now) {
+    struct member *m = self(net);
+    void *values[RING_BURST];
+    uint32_t all = 0;
+    for (uint32_t i = 0; i < net->group->queues; i++) {
+        uint32_t n = spsc_pop(&m->from[i], values, RING_BURST);
+        for (uint32_t at = 0; at < n; at += 2) {
+            uint64_t meta = (uintptr_t)values[at + 1];
+            if (meta >> 56 == KIND_STREAM)
+                parcel_arrived(net, values[at], now);
+            else
+                inet_input(net->stack, values[at], (uint32_t)meta, (uint32_t)(meta >> 32) & 0xffffff, now);
+        }
+        all += n / 2;
+    }
+    return all;
+}
+
+void group_port_used(struct net *net, uint8_t protocol, uint16_t port, bool on) {
+    uint32_t place = protocol_place(protocol);
+    uint32_t *uses = &self(net)->uses[place][port];
+    uint64_t bit = 1ull << net->member;
+    if (on && (*uses)++ == 0) atomic_fetch_or(&net->group->open[place][port], bit);
+    if (!on && --*uses == 0) atomic_fetch_and(&net->group->open[place][port], ~bit);
+}
+
+/* The flags count whom it was given to already. */
+bool group_stray(struct net *net, void *frame, uint32_t len, uint32_t flags) {
+    struct group *g = net->group;
+    for (uint32_t hops = flags >> 8, to = net->member; hops + 1 < g->queues; hops++, flags += 1u << 8) {
+        to = (to + 1) % g->queues;
+        if (!atomic_load_explicit(&g->members[to].present, memory_order_relaxed)) continue;
+        counter_inc(&net->rt->counters, inet_group_strays);
+        give(net, to, frame, len, flags + (1u << 8));
+        return true;
+    }
+    return false;
+}
+
+bool group_flow_ours(const struct net *net, const struct inet_flow *flow) {
+    if (!net->dev->spreads) return true; /* then the port alone decides */
+    uint32_t hash = toeplitz_ip4(inet_addr_to_ip4(&flow->local), inet_addr_to_ip4(&flow->remote), flow->local_port,
+                                 flow->remote_port);
+    return toeplitz_queue(hash, net->group->queues) == net->member;
+}
+
+int group_give_stream(struct net *net, struct parcel *p, uint32_t id) {
+    struct group *g = net->group;
+    for (uint32_t i = 0; i < g->queues; i++) {
+        /* Written before `present` is, and read after. */
+        if (!atomic_load(&g->members[i].present) || g->members[i].runtime != id) continue;
+        return put(net, i, p, meta_of(KIND_STREAM, 0, 0)) ? 0 : -EAGAIN;
+    }
+    return -EXDEV;
+}
