@@ -36,21 +36,6 @@ void link_input(struct inet *s, struct packet *p) {
     }
 }
 
-static int transmit(struct inet *s, const struct inet_frame *frame) {
-    int error = s->config.transmit(s->config.ctx, frame);
-    if (error)
-        inet_count(s, transmit_refused);
-    else
-        inet_count(s, frames_out);
-    return error;
-}
-
-int link_output(struct inet *s, struct out *o, const uint8_t *to, uint16_t type) {
-    eth_emit(out_push(o, ETH_HEADER_BYTES), to, s->config.mac, type);
-    o->frame.segments[0] = (struct inet_segment){o->at, out_header_bytes(o)};
-    return transmit(s, &o->frame);
-}
-
 void link_output_held(struct inet *s, struct held_frame *h, const uint8_t *to) {
     struct inet_frame *f = &h->frame;
     uint32_t head = f->bytes < INET_HEADER_MAX ? f->bytes : INET_HEADER_MAX;
@@ -58,6 +43,6 @@ void link_output_held(struct inet *s, struct held_frame *h, const uint8_t *to) {
     f->segments[0] = (struct inet_segment){h->bytes, head};
     f->segments[1] = (struct inet_segment){h->bytes + head, f->bytes - head};
     f->count = f->bytes > head ? 2 : 1;
-    if (transmit(s, f)) inet_count(s, transmit_dropped);
+    if (link_transmit(s, f)) inet_count(s, transmit_dropped);
     heap_free(h);
 }

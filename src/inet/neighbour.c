@@ -143,7 +143,7 @@ static struct neighbour *neighbour_at(struct inet *s, uint32_t ip) {
     return n;
 }
 
-int neighbour_output(struct inet *s, struct out *o, struct dest *d) {
+int neighbour_output_unknown(struct inet *s, struct out *o, struct dest *d) {
     if (!d->neighbour) {
         struct neighbour *found = neighbour_at(s, d->route.next_hop); /* which may forget another one */
         if (!found) return -ENOBUFS;

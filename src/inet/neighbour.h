@@ -7,6 +7,7 @@
 #define INET_NEIGHBOUR_H
 
 #include "inet/dest.h"
+#include "inet/link.h"
 
 #define NEIGHBOUR_TRIES        3u
 #define NEIGHBOUR_RETRY_NS     NS_PER_S
@@ -30,8 +31,16 @@ struct neighbour {
 int neighbours_init(struct inet *s);
 void neighbours_fini(struct inet *s);
 
+/* As neighbour_output, where the neighbour has to be looked for, or has not answered yet. */
+int neighbour_output_unknown(struct inet *s, struct out *o, struct dest *d);
+
 /* Sends to d's neighbour, or keeps the packet until it has answered. 0; -EAGAIN: no room; -ENOMEM; -ENOBUFS. */
-int neighbour_output(struct inet *s, struct out *o, struct dest *d);
+static inline int neighbour_output(struct inet *s, struct out *o, struct dest *d) {
+    struct neighbour *n = d->neighbour;
+    if (!n || n->state == NEIGHBOUR_INCOMPLETE) return neighbour_output_unknown(s, o, d);
+    n->used = true;
+    return link_output(s, o, n->mac, ETH_TYPE_IP4);
+}
 
 /* A sign of life; makes an entry where there is none if `create`. */
 void neighbour_learn(struct inet *s, const struct inet_addr *addr, const uint8_t *mac, bool create);

@@ -235,6 +235,11 @@ void conn_time_wait(struct tcp_conn *c);
 /* tcp_output.c */
 /* Sends what may be sent now, or at least the ACK that is due. */
 void tcp_output(struct tcp_conn *c);
+/*
+ * The short way out, as tcp_input_expected is in: the data was just pushed, is all there is to send, and nothing is in
+ * its way. False: tcp_output is to see to it.
+ */
+bool tcp_output_expected(struct tcp_conn *c, const struct inet_segment *data);
 void tcp_send_syn(struct tcp_conn *c);
 void tcp_send_ack(struct tcp_conn *c);
 void tcp_send_probe(struct tcp_conn *c); /* an empty segment that must be answered */
@@ -256,6 +261,12 @@ bool tcp_send_forced(struct tcp_conn *c);
 void tcp_timer_fire(struct inet *s, struct inet_timer *t);
 /* Arms what the state of sending asks for: loss probe, RTO, persist, or nothing. */
 void tcp_arm_send(struct tcp_conn *c);
+/* The same after new data was sent. It moves the loss probe; what arrives does not, or it would never fire. */
+static inline void tcp_arm_new(struct tcp_conn *c) {
+    if (c->deadlines[TCP_TIMER_SEND] == UINT64_MAX || c->send_timer == TCP_SEND_PERSIST ||
+        c->send_timer == TCP_SEND_PROBE)
+        tcp_arm_send(c);
+}
 void tcp_rtt_sample(struct tcp_conn *c, uint64_t rtt_us);
 
 #endif

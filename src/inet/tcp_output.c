@@ -104,10 +104,27 @@ static void blocked(struct tcp_conn *c) {
     conn_deadline(c, TCP_TIMER_SEND, c->stack->now + TCP_BLOCKED_RETRY_NS);
 }
 
+/* The window as a segment tells it. */
+static inline uint16_t window_told(const struct tcp_conn *c) {
+    uint32_t told = (conn_receive_window(c) + (1u << c->receive_shift) - 1) >> c->receive_shift;
+    return told < 65535 ? (uint16_t)told : 65535;
+}
+
+/* A segment has left with that window, and is an ACK as well. */
+static inline void segment_left(struct tcp_conn *c, uint16_t window) {
+    c->segments_out++;
+    c->rcv_adv = seq_max(c->rcv_adv, c->rcv_nxt + ((uint32_t)window << c->receive_shift));
+    c->last_ack = c->rcv_nxt;
+}
+
+static inline void ack_done(struct tcp_conn *c) {
+    c->ack_now = c->ack_later = false;
+    c->deadlines[TCP_TIMER_DELACK] = UINT64_MAX;
+}
+
 /* Sends a segment of a connection with what every one tells: ACK, window, timestamps. False: the device has no room. */
 static bool segment_output(struct tcp_conn *c, struct out *o, uint32_t seq, uint8_t flags, bool sack) {
-    uint32_t told = (conn_receive_window(c) + (1u << c->receive_shift) - 1) >> c->receive_shift;
-    uint16_t window = told < 65535 ? (uint16_t)told : 65535;
+    uint16_t window = window_told(c);
     /* A segment that has no room for SACK blocks leaves the ACK with them to an empty one. */
     bool blocks = c->sack && (c->gap_count > 0 || c->dsack.start != c->dsack.end);
     bool room = o->frame.bytes + SACK_LEAST_BYTES <= c->mss, told_later = c->gap_count > 0 && !room;
@@ -119,12 +136,8 @@ static bool segment_output(struct tcp_conn *c, struct out *o, uint32_t seq, uint
         blocked(c);
         return false;
     }
-    c->segments_out++;
-    c->rcv_adv = seq_max(c->rcv_adv, c->rcv_nxt + ((uint32_t)window << c->receive_shift));
-    c->last_ack = c->rcv_nxt;
-    if (told_later && c->ack_now) return true;
-    c->ack_now = c->ack_later = false;
-    c->deadlines[TCP_TIMER_DELACK] = UINT64_MAX;
+    segment_left(c, window);
+    if (!told_later || !c->ack_now) ack_done(c);
     return true;
 }
 
@@ -232,6 +245,12 @@ bool tcp_resend(struct tcp_conn *c, uint32_t position) {
     return true;
 }
 
+/* New data has left; `first`: there was nothing to be acknowledged before. */
+static inline void new_left(struct tcp_conn *c, bool first, uint32_t len) {
+    if (first) c->progress_ns = c->stack->now;
+    if (len < c->mss) c->small_end = c->snd_nxt;
+}
+
 /* New data of len bytes and perhaps the FIN; false: the device has no room, or there is no memory. */
 static bool send_new(struct tcp_conn *c, uint32_t len, bool fin) {
     struct out o;
@@ -248,8 +267,7 @@ static bool send_new(struct tcp_conn *c, uint32_t len, bool fin) {
         sent_take_back(c);
         return false;
     }
-    if (first) c->progress_ns = c->stack->now;
-    if (whole < c->mss) c->small_end = c->snd_nxt;
+    new_left(c, first, whole);
     c->fin_sent |= fin;
     c->flight->prr_out += whole + fin;
     return true;
@@ -323,15 +341,48 @@ static void restart_after_idle(struct tcp_conn *c) {
         c->cc.cwnd = c->cc.cwnd / 2 > restart ? c->cc.cwnd / 2 : restart;
 }
 
+static bool sends_at_once(const struct tcp_conn *c, uint32_t len) {
+    const struct tcp_flight *f = c->flight;
+    uint32_t out = c->snd_nxt - c->snd_una;
+    return c->recovery == TCP_OPEN && c->snd_nxt + len == c->snd_end && len <= c->mss && !c->more && !c->cork &&
+           (c->nodelay || !seq_lt(c->snd_una, c->small_end) || len == c->mss) && out + len <= c->snd_wnd &&
+           (out == 0 ? c->stack->now - c->sent_ns <= (uint64_t)c->rto_us * 1000 : out + len <= c->cc.cwnd) &&
+           f->sacked_bytes == 0 && f->lost_bytes == 0 && c->gap_count == 0 && c->dsack.start == c->dsack.end &&
+           c->path_epoch == c->stack->path_epoch && (c->sack || c->dup_acks == 0);
+}
+
+bool tcp_output_expected(struct tcp_conn *c, const struct inet_segment *data) {
+    struct out o;
+    uint32_t seq = c->snd_nxt;
+    bool first = c->snd_una == seq;
+    uint16_t window = window_told(c);
+    if (!sends_at_once(c, data->len) || !sent_add(c, data->len, false)) return false;
+    out_init(&o);
+    out_add(&o, data->base, data->len);
+    plain_header(c, &o, seq, TCP_PSH | TCP_ACK, window);
+    if (ip_output(c->stack, &o, &c->flow, c) == -EAGAIN) {
+        sent_take_back(c);
+        return false;
+    }
+    segment_left(c, window);
+    ack_done(c);
+    c->sent_ns = c->stack->now;
+    c->limited = false;
+    new_left(c, first, data->len);
+    tcp_arm_new(c);
+    return true;
+}
+
 void tcp_output(struct tcp_conn *c) {
     if (conn_synchronized(c) && c->state != TCP_STATE_TIME_WAIT) {
         uint32_t before = c->snd_nxt;
         if (c->path_epoch != c->stack->path_epoch) conn_path_changed(c);
         restart_after_idle(c);
         if (!send_lost(c) || !send_unsent(c)) return; /* tried again soon */
-        /* What is sent anew moves the loss probe; what arrives does not, or it would never fire. */
-        bool moves = before != c->snd_nxt && (c->send_timer == TCP_SEND_PERSIST || c->send_timer == TCP_SEND_PROBE);
-        if (moves || c->deadlines[TCP_TIMER_SEND] == UINT64_MAX) tcp_arm_send(c);
+        if (before != c->snd_nxt)
+            tcp_arm_new(c);
+        else if (c->deadlines[TCP_TIMER_SEND] == UINT64_MAX)
+            tcp_arm_send(c);
     }
     if (c->ack_now && c->state != TCP_STATE_CLOSED) tcp_send_ack(c);
 }

@@ -70,7 +70,7 @@ int tcp_push(struct tcp_conn *c, const struct inet_segment *data, bool more, uin
     c->snd_end += data->len;
     c->more = more;
     if (c->ack_later) c->interactive = true;
-    tcp_output(c);
+    if (!tcp_output_expected(c, data)) tcp_output(c);
     return 0;
 }
 

@@ -58,17 +58,15 @@ static inline bool ip4_checksum_ok(const uint8_t *p, uint32_t header_bytes) {
 
 /* Writes a header without options: header_bytes is not looked at. */
 static inline void ip4_emit(uint8_t *p, const struct ip4_header *h) {
-    p[0] = 0x45;
-    p[1] = h->tos;
-    wire_put16(p + 2, h->total_bytes);
-    wire_put16(p + 4, h->id);
-    wire_put16(p + 6, (uint16_t)(h->fragment_flags | h->fragment_offset / 8));
-    p[8] = h->ttl;
-    p[9] = h->protocol;
-    wire_store16(p + 10, 0);
+    uint32_t first = htobe32(0x45000000u | (uint32_t)h->tos << 16 | h->total_bytes);
+    uint32_t second = htobe32((uint32_t)h->id << 16 | h->fragment_flags | h->fragment_offset / 8);
+    uint32_t third = htobe32((uint32_t)h->ttl << 24 | (uint32_t)h->protocol << 16);
+    wire_store32(p, first);
+    wire_store32(p + 4, second);
+    wire_store32(p + 8, third);
+    wire_store16(p + 10, csum_finish((uint64_t)first + second + third + h->from + h->to));
     wire_store32(p + 12, h->from);
     wire_store32(p + 16, h->to);
-    wire_store16(p + 10, csum_finish(ip4_header_sum(p)));
 }
 
 /* Partial sum of the pseudo header of TCP and UDP. */
