@@ -69,6 +69,9 @@ enum tcp_send_timer { TCP_SEND_RTO, TCP_SEND_PROBE, TCP_SEND_REORDER, TCP_SEND_P
 struct tcp_flight {
     struct queue chunks, sent;
     uint32_t oldest, newest; /* of sent, by time */
+    uint32_t lost_from;      /* no position before this one waits to be sent again */
+    uint32_t known_count;
+    struct tcp_range known[TCP_SACK_BLOCKS_MAX]; /* blocks of the last ACK that had any: worked on already */
     uint32_t sacked_bytes, lost_bytes, again_bytes;
     uint32_t recover; /* recovery ends here */
     uint32_t prr_delivered, prr_out, prr_flight;

@@ -38,7 +38,7 @@ static void uncount(struct tcp_conn *c, const struct tcp_sent *e, uint32_t n) {
 bool sent_add(struct tcp_conn *c, uint32_t len, bool fin) {
     if (!conn_take_off(c)) return false;
     if (c->flight->sent.count == 0) {
-        c->flight->sent.first = 0;
+        c->flight->sent.first = c->flight->lost_from = 0;
         c->flight->oldest = c->flight->newest = TCP_SENT_NONE;
     }
     uint32_t position = sent_end(c);
@@ -125,9 +125,20 @@ static uint32_t position_of(const struct tcp_conn *c, uint32_t seq) {
     return c->flight->sent.first + low;
 }
 
+/* Where a block begins to say more than the last ACK's did: they grow, and are not to be walked with each ACK anew. */
+static uint32_t new_from(const struct tcp_conn *c, const struct tcp_range *block) {
+    for (uint32_t i = 0; i < c->flight->known_count; i++) {
+        const struct tcp_range *k = &c->flight->known[i];
+        if (seq_le(k->start, block->start) && seq_lt(block->start, k->end)) return k->end;
+    }
+    return block->start;
+}
+
 /* Only segments that lie in the block as a whole count as arrived. */
 static void block_sacked(struct tcp_conn *c, const struct tcp_range *block, struct tcp_delivery *d) {
-    for (uint32_t at = position_of(c, block->start); at != sent_end(c); at++) {
+    uint32_t from = new_from(c, block), at = position_of(c, from);
+    if (from != block->start && at != c->flight->sent.first) at--; /* one that reaches beyond what was known */
+    for (; at != sent_end(c); at++) {
         struct tcp_sent *e = sent_at(c, at);
         if (seq_lt(block->end, e->seq + e->len)) return;
         if (e->flags & TCP_SENT_SACKED) continue;
@@ -140,6 +151,9 @@ static void block_sacked(struct tcp_conn *c, const struct tcp_range *block, stru
 }
 
 void sent_sacked(struct tcp_conn *c, const struct tcp_options *o, uint32_t ack, struct tcp_delivery *d) {
+    struct tcp_range told[TCP_SACK_BLOCKS_MAX];
+    uint32_t count = 0;
+    if (c->flight->sacked_bytes == 0) c->flight->known_count = 0;
     for (uint32_t i = 0; i < o->sack_count; i++) {
         const struct tcp_range *b = &o->sack[i];
         if (!seq_lt(b->start, b->end) || seq_lt(c->snd_nxt, b->end)) continue;
@@ -151,7 +165,11 @@ void sent_sacked(struct tcp_conn *c, const struct tcp_options *o, uint32_t ack, 
         }
         if (seq_lt(b->start, c->snd_una)) continue;
         block_sacked(c, b, d);
+        told[count++] = *b;
     }
+    if (count == 0) return;
+    memcpy(c->flight->known, told, count * sizeof *told);
+    c->flight->known_count = count;
 }
 
 void sent_mark_lost(struct tcp_conn *c, uint32_t position) {
@@ -163,10 +181,12 @@ void sent_mark_lost(struct tcp_conn *c, uint32_t position) {
     else
         c->flight->lost_bytes += e->len;
     e->flags = (uint8_t)((e->flags & ~TCP_SENT_AGAIN) | TCP_SENT_LOST);
+    if (position < c->flight->lost_from) c->flight->lost_from = position;
 }
 
 void sent_mark_all_lost(struct tcp_conn *c) {
     bool reneged = c->flight->sent.count > 0 && (sent_at(c, c->flight->sent.first)->flags & TCP_SENT_SACKED);
+    if (reneged) c->flight->known_count = 0;
     for (uint32_t at = c->flight->sent.first; at != sent_end(c); at++) {
         struct tcp_sent *e = sent_at(c, at);
         if (reneged && (e->flags & TCP_SENT_SACKED)) {
@@ -224,6 +244,7 @@ void sent_cut(struct tcp_conn *c) {
     c->flight->sent = pieces;
     c->flight->oldest = c->flight->newest = TCP_SENT_NONE;
     c->flight->lost_bytes = c->flight->again_bytes = 0;
+    c->flight->lost_from = 0;
     for (at = 0; at != sent_end(c); at++) {
         struct tcp_sent *e = sent_at(c, at);
         if (e->flags & TCP_SENT_SACKED) continue;
@@ -233,8 +254,10 @@ void sent_cut(struct tcp_conn *c) {
 }
 
 uint32_t sent_first_lost(const struct tcp_conn *c) {
-    if (c->flight->lost_bytes == c->flight->again_bytes) return TCP_SENT_NONE;
-    for (uint32_t at = c->flight->sent.first; at != sent_end(c); at++)
-        if ((sent_at(c, at)->flags & (TCP_SENT_LOST | TCP_SENT_AGAIN)) == TCP_SENT_LOST) return at;
+    struct tcp_flight *f = c->flight;
+    if (f->lost_bytes == f->again_bytes) return TCP_SENT_NONE;
+    if (f->lost_from < f->sent.first) f->lost_from = f->sent.first;
+    for (; f->lost_from != sent_end(c); f->lost_from++)
+        if ((sent_at(c, f->lost_from)->flags & (TCP_SENT_LOST | TCP_SENT_AGAIN)) == TCP_SENT_LOST) return f->lost_from;
     return TCP_SENT_NONE;
 }
