@@ -16,12 +16,20 @@ void *sys_map(size_t bytes, int prot, int flags, int *error) {
     return sys_mmap(NULL, bytes, prot, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, error);
 }
 
-void *sys_mmap(void *at, size_t bytes, int prot, int flags, int fd, int *error) {
+static void *map(void *at, size_t bytes, int prot, int flags, int fd, off_t offset, int *error) {
     void *p;
     *error = FAULT_POINT("mmap");
     if (*error) return NULL;
-    p = mmap(at, bytes, prot, flags, fd, 0);
+    p = mmap(at, bytes, prot, flags, fd, offset);
     if (p != MAP_FAILED) return p;
     *error = errno;
     return NULL;
+}
+
+void *sys_mmap(void *at, size_t bytes, int prot, int flags, int fd, int *error) {
+    return map(at, bytes, prot, flags, fd, 0, error);
+}
+
+void *sys_map_shared(size_t bytes, int fd, off_t offset, int *error) {
+    return map(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset, error);
 }

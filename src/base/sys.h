@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #ifdef DMTR_FAULT
 /* 0, or the errno with which this call is to fail. Chosen by fault_arm; see fault.h. */
@@ -38,5 +39,8 @@ void *sys_map(size_t bytes, int prot, int flags, int *error);
 
 /* mmap; NULL and *error on failure. */
 void *sys_mmap(void *at, size_t bytes, int prot, int flags, int fd, int *error);
+
+/* What a descriptor has from an offset on, to read and write; NULL and *error on failure. */
+void *sys_map_shared(size_t bytes, int fd, off_t offset, int *error);
 
 #endif

@@ -80,6 +80,14 @@ struct heap_device {
 int heap_device_add(const struct heap_device *d);
 void heap_device_remove(const struct heap_device *d);
 
+/*
+ * Devices that take one fixed range: the heap's lowest addresses, which are the first to be allocated from. *bytes of
+ * them, a multiple of 2 MiB and lowered to what there is, are mapped and stay so until as many heap_unpin. 0 and *base;
+ * or -ENOMEM, nothing done.
+ */
+int heap_pin(size_t *bytes, void **base);
+void heap_unpin(void);
+
 struct heap_stats {
     size_t reserved_bytes; /* address space */
     size_t mapped_bytes;   /* backed by memory */

@@ -40,6 +40,7 @@ static struct {
     uint32_t chunk_end;  /* no chunk from here on is mapped */
     uint32_t free_first; /* no chunk below has a free unit */
     uint32_t mapped, huge, wholly_free;
+    uint32_t pinned_end, pins; /* chunks below stay mapped as long as there are pins */
     enum huge_policy huge_policy;
     struct heap_device devices[DEVICES_MAX]; /* map is NULL: free */
 } state = {.lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP};
@@ -241,10 +242,17 @@ static void chunk_give(uint32_t chunk, uint32_t bits) {
     c->free |= bits;
     if (chunk < state.free_first) state.free_first = chunk;
     if (c->free != ALL_UNITS) return;
-    if (state.wholly_free < CHUNKS_KEPT)
+    if (state.wholly_free < CHUNKS_KEPT || chunk < state.pinned_end)
         state.wholly_free++;
     else
         chunk_unmap(chunk);
+}
+
+/* A chunk that has just been mapped has all its units free. */
+static void chunk_came(uint32_t chunk) {
+    state.wholly_free++;
+    state.chunks[chunk].free = ALL_UNITS;
+    if (chunk < state.free_first) state.free_first = chunk;
 }
 
 /* Takes free units; tells whether they were never used since the chunk was mapped. */
@@ -281,9 +289,7 @@ static int64_t take_units(uint32_t count, uint32_t align, bool *zeroed) {
         if (chunk == state.chunk_count) return -ENOMEM;
         state.chunks[chunk].state = CHUNK_COMING;
         if (chunks_map(chunk, chunk + 1) < 0) return -ENOMEM;
-        state.wholly_free++;
-        state.chunks[chunk].free = ALL_UNITS;
-        if (chunk < state.free_first) state.free_first = chunk;
+        chunk_came(chunk);
         at = 0;
     }
     *zeroed = chunk_take(chunk, unit_bits((uint32_t)at, count));
@@ -363,6 +369,53 @@ void region_give(uint32_t first, uint32_t count) {
         first += n;
         count -= n;
     }
+}
+
+/* ---- the part that stays ---- */
+
+/* Maps those of the chunks [0, end) that are absent. */
+static int pin_chunks(uint32_t end) {
+    for (uint32_t i = 0; i < end; i++) {
+        if (state.chunks[i].state != CHUNK_ABSENT) continue;
+        state.chunks[i].state = CHUNK_COMING;
+        if (chunks_map(i, i + 1) < 0) return -ENOMEM;
+        chunk_came(i);
+    }
+    return 0;
+}
+
+static void unpin(void) {
+    uint32_t end = state.pinned_end;
+    if (--state.pins > 0) return;
+    state.pinned_end = 0;
+    while (end-- > 0 && state.wholly_free > CHUNKS_KEPT) {
+        if (state.chunks[end].state != CHUNK_MAPPED || state.chunks[end].free != ALL_UNITS) continue;
+        state.wholly_free--;
+        chunk_unmap(end);
+    }
+}
+
+int heap_pin(size_t *bytes, void **base) {
+    region_lock();
+    int r = region_init();
+    if (r == 0) {
+        size_t most = state.chunk_count * CHUNK_BYTES;
+        uint32_t end = (uint32_t)((*bytes < most ? *bytes : most) / CHUNK_BYTES);
+        if (end > state.pinned_end) state.pinned_end = end;
+        state.pins++;
+        r = pin_chunks(end);
+        if (r < 0) unpin();
+        *bytes = end * CHUNK_BYTES;
+        *base = region_base();
+    }
+    region_unlock();
+    return r;
+}
+
+void heap_unpin(void) {
+    region_lock();
+    unpin();
+    region_unlock();
 }
 
 uint32_t region_units_end(void) {

@@ -47,5 +47,6 @@ extern const struct netdev_ops netdev_shm;
 extern const struct netdev_ops netdev_sim;
 extern const struct netdev_ops netdev_tap;
 extern const struct netdev_ops netdev_trace;
+extern const struct netdev_ops netdev_xdp;
 
 #endif

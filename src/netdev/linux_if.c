@@ -3,10 +3,15 @@
 
 #include "base/sys.h"
 
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#define ADDRESSES_MAX 256 /* on all interfaces together */
 
 static int ask(const struct linux_if *i, unsigned long what, struct ifreq *reply) {
     memset(reply, 0, sizeof *reply);
@@ -43,4 +48,40 @@ int linux_if_read(const struct linux_if *i, struct linux_if_state *state) {
     if (r == 0) r = ask(i, SIOCGIFHWADDR, &reply);
     if (r == 0) memcpy(state->mac, reply.ifr_hwaddr.sa_data, sizeof state->mac);
     return r;
+}
+
+/* Addresses may have labels of their own, which begin with the interface's name and a colon. */
+static bool is_label_of(const struct linux_if *i, const char *label) {
+    size_t len = strlen(i->name);
+    return strncmp(label, i->name, len) == 0 && (label[len] == '\0' || label[len] == ':');
+}
+
+int linux_if_carries(const struct linux_if *i, uint32_t ip4) {
+    struct ifreq all[ADDRESSES_MAX];
+    struct ifconf reply = {.ifc_len = sizeof all, .ifc_req = all};
+    int r = SYS(ioctl, i->sock, SIOCGIFCONF, &reply);
+    if (r < 0) return r;
+    for (size_t k = 0; k < (size_t)reply.ifc_len / sizeof *all; k++) {
+        struct sockaddr_in address;
+        memcpy(&address, &all[k].ifr_addr, sizeof address);
+        if (address.sin_addr.s_addr == ip4 && is_label_of(i, all[k].ifr_name)) return 1;
+    }
+    return 0;
+}
+
+uint32_t linux_if_queues(const struct linux_if *i) {
+    struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
+    struct ifreq request = {.ifr_data = (void *)&channels};
+    uint32_t queues;
+    memcpy(request.ifr_name, i->name, sizeof request.ifr_name);
+    if (SYS(ioctl, i->sock, SIOCETHTOOL, &request) < 0) return 1;
+    queues = channels.combined_count + channels.rx_count;
+    return queues ? queues : 1;
+}
+
+uint64_t linux_if_network(const struct linux_if *i) {
+    uint64_t cookie = 0; /* stays so before Linux 5.14 */
+    socklen_t len = sizeof cookie;
+    (void)SYS(getsockopt, i->sock, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len);
+    return cookie;
 }

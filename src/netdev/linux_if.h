@@ -25,4 +25,13 @@ void linux_if_close(struct linux_if *i);
 /* 0; -ENODEV: it was removed, or another has its name now. */
 int linux_if_read(const struct linux_if *i, struct linux_if_state *state);
 
+/* Whether the kernel has this IPv4 address, in network order, on it: 1, 0 or a negative errno. */
+int linux_if_carries(const struct linux_if *i, uint32_t ip4);
+
+/* Receive queues in use; 1 where the driver does not say. */
+uint32_t linux_if_queues(const struct linux_if *i);
+
+/* A number for the network namespace that it is in. */
+uint64_t linux_if_network(const struct linux_if *i);
+
 #endif

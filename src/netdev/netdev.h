@@ -71,6 +71,9 @@ struct netdev_frame {
     X(tx_short, "Bursts of which the device did not take all")                                                         \
     X(tx_refused, "Frames dropped because they exceed the MTU or ask for what the device cannot do")                   \
     X(tx_errors, "Frames that the device took and could not send")                                                     \
+    X(rx_copied,                                                                                                       \
+      "Received frames copied because they came in pieces, or the device had no memory to put in their place")         \
+    X(tx_copied, "Frames of more than 1 KiB copied because the device cannot read their memory, or so many pieces")    \
     X(wakes, "Times a sleeping peer was woken")                                                                        \
     X(link_changes, "Times the link went up or down")
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 static const struct netdev_ops *const table[] = {
-    &netdev_sim, &netdev_shm, &netdev_tap, &netdev_packet, &netdev_pcap, &netdev_fault, &netdev_trace,
+    &netdev_sim, &netdev_shm, &netdev_tap, &netdev_packet, &netdev_xdp, &netdev_pcap, &netdev_fault, &netdev_trace,
 };
 
 const struct netdev_ops *netdev_at(size_t i) {

@@ -1,6 +1,6 @@
 """
 Libos inet against the kernel's network stack, in a network namespace of the test's own. The argument says over which
-device: tap, or packet on one end of a veth pair.
+device: tap, or packet or xdp (in the driver, or generic) on one end of a veth pair.
 """
 
 import contextlib
@@ -21,13 +21,15 @@ CLONE_NEWNET = 0x40000000
 OURS, KERNEL = "10.77.0.1", "10.77.0.2"
 
 
-DEVICE = sys.argv[1]
+DEVICE, MODE = (sys.argv[1].split("-") + [None])[:2]
+# The kernel must finish its frames itself: nobody behind AF_PACKET or AF_XDP does it for us.
+VETH = ["ip link add dmtr0 type veth peer name dmtr1", "ethtool -K dmtr0 tx off", "ip link set dmtr1 up"]
 LINKS = {
     "tap": ["ip tuntap add dmtr0 mode tap"],
-    # The kernel must finish its frames itself: nobody behind AF_PACKET does it for us.
-    "packet": ["ip link add dmtr0 type veth peer name dmtr1", "ethtool -K dmtr0 tx off", "ip link set dmtr1 up"],
+    "packet": VETH,
+    "xdp": VETH,
 }
-OPTIONS = {"tap": "name=dmtr0", "packet": "name=dmtr1"}
+OPTIONS = {"tap": "name=dmtr0", "packet": "name=dmtr1", "xdp": f"name=dmtr1,mode={MODE}"}
 
 
 def enter_namespace():

@@ -146,6 +146,41 @@ static void too_many_devices_are_refused(void **state) {
         heap_device_remove(&many[added].face);
 }
 
+static void pinned_range_stays_mapped_until_the_last_pin_goes(void **state) {
+    (void)state;
+    size_t bytes = (40u << 20) + 1, more = 60u << 20, before;
+    char *base, *again, *large;
+    device_init(&a);
+    assert_int_equal(heap_device_add(&a.face), 0);
+    before = mapped_chunks();
+    assert_int_equal(heap_pin(&bytes, (void **)&base), 0);
+    assert_int_equal(bytes, 40u << 20);
+    assert_int_equal(heap_pin(&more, (void **)&again), 0);
+    assert_ptr_equal(base, again);
+    large = heap_alloc(50u << 20);
+    assert_true(large >= base && large < base + more); /* the lowest are taken first */
+    assert_int_equal(heap_free(large), 0);
+    heap_unpin();
+    for (size_t at = 0; at < more; at += CHUNK_BYTES)
+        assert_true(knows(&a, base + at));
+    heap_unpin();
+    assert_true(mapped_chunks() <= before + 16);
+    assert_int_equal(a.known, mapped_chunks());
+    heap_device_remove(&a.face);
+}
+
+static void range_that_cannot_be_mapped_is_not_pinned(void **state) {
+    (void)state;
+    size_t bytes = 200u << 20;
+    void *base;
+    device_init(&a);
+    assert_int_equal(heap_device_add(&a.face), 0);
+    a.refuse_at = a.maps + 20;
+    assert_int_equal(heap_pin(&bytes, &base), -ENOMEM);
+    assert_int_equal(a.known, mapped_chunks());
+    heap_device_remove(&a.face);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(device_learns_of_memory_present_and_to_come),
@@ -153,6 +188,8 @@ int main(void) {
         cmocka_unit_test(memory_that_a_device_refuses_is_not_handed_out),
         cmocka_unit_test(map_may_allocate),
         cmocka_unit_test(too_many_devices_are_refused),
+        cmocka_unit_test(pinned_range_stays_mapped_until_the_last_pin_goes),
+        cmocka_unit_test(range_that_cannot_be_mapped_is_not_pinned),
     };
     return cmocka_run_group_tests_name("devices", tests, NULL, NULL);
 }
