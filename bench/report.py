@@ -21,7 +21,8 @@ def number(value):
 def goal_text(row):
     if "goal" not in row:
         return ""
-    names = {"ratio_max": "ratio at most", "ratio_min": "ratio at least", "max": "at most", "spread_max": "spread at most"}
+    names = {"ratio_max": "ratio at most", "ratio_min": "ratio at least", "max": "at most", "min": "at least",
+             "spread_max": "spread at most"}
     (kind, value), = row["goal"].items()
     return f"{names[kind]} {value:g}: {'met' if row['met'] else 'NOT MET'}"
 

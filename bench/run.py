@@ -22,14 +22,17 @@ from harness import (Callgrind, Failed, LIBRARY_VARIABLES, Server, WakeLatency, 
 import report
 from stacks import stack_sections
 
-# Rounds, messages a round, seconds of a throughput round, seconds of idling, instruction iterations, bytes in bulk.
+# Rounds, messages a round, seconds of a throughput round, seconds of idling, instruction iterations, bytes in bulk,
+# numbers of connections to echo over, and of idle ones.
 SCALES = {
     "full": {"rounds": 9, "messages": 20000, "seconds": 1.0, "idle": 5.0, "iterations": 2000, "connections": 1000,
-             "tokens": [1, 10, 100, 1000, 10000, 100000], "heap": 1000000, "bulk": 1 << 30},
+             "tokens": [1, 10, 100, 1000, 10000, 100000], "heap": 1000000, "bulk": 1 << 30,
+             "many": [1, 100, 10000, 100000], "held": 1000000},
     "quick": {"rounds": 3, "messages": 5000, "seconds": 0.5, "idle": 2.0, "iterations": 1000, "connections": 1000,
-              "tokens": [1, 1000, 100000], "heap": 300000, "bulk": 1 << 28},
+              "tokens": [1, 1000, 100000], "heap": 300000, "bulk": 1 << 28,
+              "many": [1, 10000], "held": 200000},
     "smoke": {"rounds": 1, "messages": 200, "seconds": 0.1, "idle": 0.2, "iterations": 100, "connections": 20,
-              "tokens": [1, 100], "heap": 10000, "bulk": 1 << 20},
+              "tokens": [1, 100], "heap": 10000, "bulk": 1 << 20, "many": [1, 100], "held": 2000},
 }
 
 

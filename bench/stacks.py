@@ -100,6 +100,42 @@ def pair_section(bench, counted):
             "title": "Echo of 64 bytes between two stacks in one thread; ratios to the library's own"}
 
 
+def many_section(bench, counted):
+    """Many connections, and several threads: what one echo, one opening, one idle connection costs."""
+    program = bench.path("bench/inet-many")
+    iterations = bench.scale["iterations"]
+    rows = []
+
+    def measure(component, *args):
+        return read_json(run([program, "--component", component, "--cpu", "0", *args]))
+
+    numbers = bench.scale["many"]
+    echoes = ["--iterations", str(iterations * 100)]
+    results = interleave(bench.scale["rounds"], {n: f"echo-{n}" for n in numbers},
+                         lambda c: measure(c, *echoes)["median_ns"])
+    rows += [{"name": f"echo over {n} connections, ns", **summary(r, results[1])} for n, r in results.items()]
+    if counted:
+        counter = Callgrind(program)
+        counts = {n: counter.per_iteration(f"echo-{n}", max(iterations, 256))[0] for n in numbers if n <= 10000}
+        for n, count in counts.items():
+            ratio = count / counts[1]
+            rows.append({"name": f"echo over {n} connections, instructions", "median": count, "ratio": ratio,
+                         "goal": {"ratio_max": 1.15}, "met": ratio <= 1.15})
+    opens = interleave(bench.scale["rounds"], {"opens": "opens"},
+                       lambda c: measure(c, *echoes)["per_second"])["opens"]
+    rows.append({"name": "opened and closed a second, both ends", **summary(opens), "goal": {"min": 200000},
+                 "met": statistics.median(opens) >= 200000})
+    idle = measure(f"idle-{bench.scale['held']}")["bytes_each"]
+    rows.append({"name": f"bytes of each of {bench.scale['held']} idle connections, tables included", "median": idle})
+    threads = interleave(bench.scale["rounds"], {1: "1", 2: "2"},
+                         lambda n: measure("echo-1", "--threads", n, *echoes)["per_second"])
+    ratio = statistics.median([two / one for one, two in zip(threads[1], threads[2])])
+    rows.append({"name": "echoes a second of two threads, in times those of one", "median": ratio,
+                 "goal": {"min": 1.9}, "met": ratio >= 1.9})
+    return {"key": "stack_many", "kind": "counts", "unit": "ns, instructions, a second, bytes", "rows": rows,
+            "title": "Many connections between two stacks in one thread; ratios to one connection"}
+
+
 def bulk(bench, server_env, client_env, *args):
     """Gbit/s of one connection that carries much one way."""
     program = [bench.path("bench/bulk"), *args]
@@ -141,4 +177,5 @@ def bulk_section(bench):
 def stack_sections(bench, counted):
     yield from wire_sections(bench)
     yield pair_section(bench, counted)
+    yield many_section(bench, counted)
     yield bulk_section(bench)
