@@ -7,7 +7,7 @@ packages() {
     case $1 in
     build) echo gcc libc6-dev binutils meson ninja-build pkg-config liburing-dev libyaml-dev ;;
     test) echo dpkg-dev g++ clang libclang-rt-14-dev libcmocka-dev python3 mandoc iproute2 ethtool ;;
-    bench) echo python3 valgrind util-linux libmimalloc2.0 libjemalloc2 ;;
+    bench) echo python3 valgrind util-linux iproute2 ethtool libmimalloc2.0 libjemalloc2 ;;
     develop) echo clang-format clang-tidy gcovr make shellcheck ;;
     *)
         echo "debian.sh: no group \"$1\"; there are build, test, bench, develop" >&2
