@@ -11,6 +11,7 @@
 #include "mem/heap.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@
 #define RING_BURST  64u
 #define PORTS       65536u
 #define PROTOCOLS   2u
+#define SPINS       1000u
 
 /* What comes with a pointer in a ring: kind, inet_input's flags, bytes. */
 enum kind { KIND_FRAME, KIND_STREAM };
@@ -63,9 +65,10 @@ static bool device_try(struct group *g) {
     return !g->shared || !atomic_exchange_explicit(&g->busy, true, memory_order_acquire);
 }
 
+/* It is held for a burst; longer only where its holder has lost the processor. */
 static void device_take(struct group *g) {
-    while (!device_try(g))
-        __builtin_ia32_pause();
+    for (uint32_t tries = 0; !device_try(g); tries++)
+        if (tries > SPINS) sched_yield();
 }
 
 static void device_leave(struct group *g) {
