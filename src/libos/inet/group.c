@@ -14,6 +14,7 @@
 #include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define RING_PLACES 2048u /* two a frame */
@@ -38,6 +39,7 @@ struct member {
 
 struct group {
     struct list link;
+    size_t bytes; /* of all this */
     char device[CONFIG_STRING_MAX], options[CONFIG_STRING_MAX];
     uint32_t queues, joined;
     bool has_mac;
@@ -101,15 +103,19 @@ static void drain(struct member *m, uint32_t queues) {
         }
 }
 
-static struct group *group_of(const struct link_options *o) {
+/* NULL and *error: it cannot be made. */
+static struct group *group_of(const struct link_options *o, int *error) {
     struct list *l, *tmp;
     list_for_each (&groups, l, tmp) {
         struct group *g = list_entry(l, struct group, link);
         if (strcmp(g->device, o->device) == 0 && strcmp(g->options, o->device_options) == 0 && g->queues == o->queues)
             return g;
     }
-    struct group *g = sys_calloc(1, sizeof *g + o->queues * sizeof g->members[0]);
+    /* Pages, because most of it is never touched, and the rings want cache lines of their own. */
+    size_t bytes = sizeof(struct group) + o->queues * sizeof(struct member);
+    struct group *g = sys_map(bytes, PROT_READ | PROT_WRITE, 0, error);
     if (!g) return NULL;
+    g->bytes = bytes;
     memcpy(g->device, o->device, sizeof g->device);
     memcpy(g->options, o->device_options, sizeof g->options);
     g->queues = o->queues;
@@ -129,7 +135,7 @@ static void group_free(struct group *g) {
         if (m->wake_fd >= 0) close(m->wake_fd);
     }
     list_remove(&g->link);
-    sys_free(g);
+    munmap(g, g->bytes);
 }
 
 static int member_make(struct group *g, struct member *m) {
@@ -195,8 +201,9 @@ static void leave(struct net *net) {
 
 static int join(struct net *net, const struct link_options *o, struct inet_config *c,
                 struct inet_static_neighbour neighbours[LINK_NEIGHBOURS_MAX]) {
-    struct group *g = group_of(o);
-    if (!g) return -ENOMEM;
+    int error;
+    struct group *g = group_of(o, &error);
+    if (!g) return -error;
     uint32_t i = 0;
     while (i < g->queues && g->members[i].net)
         i++;
