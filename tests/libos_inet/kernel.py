@@ -25,11 +25,11 @@ DEVICE, MODE = (sys.argv[1].split("-") + [None])[:2]
 # The kernel must finish its frames itself: nobody behind AF_PACKET or AF_XDP does it for us.
 VETH = ["ip link add dmtr0 type veth peer name dmtr1", "ethtool -K dmtr0 tx off", "ip link set dmtr1 up"]
 LINKS = {
-    "tap": ["ip tuntap add dmtr0 mode tap"],
+    "tap": ["ip tuntap add dmtr0 mode tap multi_queue"],
     "packet": VETH,
     "xdp": VETH,
 }
-OPTIONS = {"tap": "name=dmtr0", "packet": "name=dmtr1", "xdp": f"name=dmtr1,mode={MODE}"}
+OPTIONS = {"tap": "name=dmtr0,queues=yes", "packet": "name=dmtr1", "xdp": f"name=dmtr1,mode={MODE}"}
 
 
 def enter_namespace():
@@ -59,9 +59,9 @@ def need_link():
 
 
 @contextlib.contextmanager
-def our_server(*args):
-    """A program on our stack. The kernel drops what it sends until it has taken note that the link has come up."""
-    with Server(*args, env=ENV) as server:
+def our_server(*args, **options):
+    """A program on our stack, with further options. The kernel drops what it sends until it has taken note that the link has come up."""
+    with Server(*args, env={**ENV, **options}) as server:
         deadline = time.monotonic() + 30
         while "state UP" not in subprocess.run(["ip", "-o", "link", "show", "dmtr0"], capture_output=True, text=True,
                                                check=True).stdout:
@@ -77,6 +77,22 @@ def echo_request(sequence, payload, kind=8):
     while total >> 16:
         total = (total & 0xffff) + (total >> 16)
     return packet[:2] + struct.pack("!H", ~total & 0xffff) + packet[4:]
+
+
+if DEVICE != "xdp":  # the veth pair has one queue
+    def test_a_server_on_several_threads():
+        """With TAP each thread has a queue of the interface; AF_PACKET is shared."""
+        need_link()
+        with our_server("echo-server", "--address", OURS, "--threads", 3, DMTR_INET_QUEUES="3") as server:
+            socks = [server.connect() for _ in range(30)]
+            for size in (1, 5000):
+                for sock in socks:
+                    data = os.urandom(size)
+                    sock.sendall(data)
+                    assert apps.receive(sock, size) == data
+            for sock in socks:
+                sock.close()
+        assert "30 connections" in server.output, server.output
 
 
 def test_ping_is_answered():
