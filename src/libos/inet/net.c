@@ -54,6 +54,16 @@ void net_settle(struct net *net, uint64_t now) {
     arm(net, now);
 }
 
+/* The device says it in a counter, where nobody looks before it is too late. */
+static void lacks_memory(struct net *net) {
+    uint64_t lost = net->dev->stats.rx_no_memory - net->no_memory;
+    net->no_memory += lost;
+    log_warn(&net->rt->log,
+             "inet: %llu received frames are lost because there is no memory for them: the application holds too many "
+             "buffers that it has popped; give them back sooner (dmtr_sgafree)",
+             (unsigned long long)lost);
+}
+
 static uint32_t take_in(struct net *net, uint64_t now) {
     struct netdev_buffer frames[NET_RX_BURST];
     struct group *group = net->group;
@@ -66,6 +76,7 @@ static uint32_t take_in(struct net *net, uint64_t now) {
         inet_input(net->stack, frames[i].data, frames[i].bytes, flags, now);
     }
     if (n < 0 && n != -ENETDOWN) net_lost(net, n);
+    if (!group && net->dev->stats.rx_no_memory != net->no_memory) lacks_memory(net);
     uint32_t given = group ? group_take(net, now) : 0, all = given + (n > 0 ? (uint32_t)n : 0);
     if (all > 0 || now >= net->next_ns) {
         inet_timers(net->stack, now);

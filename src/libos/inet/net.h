@@ -32,6 +32,7 @@ struct net {
     struct list arrived; /* struct stream: transferred to us, not yet accepted */
     uint32_t arrived_count;
     struct inet *stack;
+    uint64_t no_memory; /* frames that the device lost for want of memory, as last told */
     struct poller poller;
     struct runtime_timer timer;
     uint32_t mtu;        /* of the IP packet */
