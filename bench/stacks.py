@@ -23,14 +23,18 @@ def wire_end(libos, folder, number, listen, mtu=1500):
             f"{group}DEVICE_OPTIONS": f"path={os.path.join(folder, 'wire')},listen={listen},mtu={mtu}"}
 
 
-def echo_over_wire(bench, libos, protocol, args):
-    """Round trip p50 in us of one libos at both ends."""
+def result_over_wire(bench, libos, protocol, args):
+    """The client's result with one libos at both ends."""
     with tempfile.TemporaryDirectory() as folder:
         common = [*protocol, "--address", ADDRESS.format(1)]
         server = [bench.path("apps/echo/echo-server"), "--quiet", "--cpu", str(bench.server_cpu), *common]
         client = [bench.path("apps/echo/echo-client"), "--cpu", str(bench.client_cpu), *common, *args]
-        result = bench.echo((server, wire_end(libos, folder, 1, "yes")), (client, wire_end(libos, folder, 2, "no")))
-    return result["latency_ns"]["p50"] / 1000
+        return bench.echo((server, wire_end(libos, folder, 1, "yes")), (client, wire_end(libos, folder, 2, "no")))
+
+
+def echo_over_wire(bench, libos, protocol, args):
+    """Round trip p50 in us."""
+    return result_over_wire(bench, libos, protocol, args)["latency_ns"]["p50"] / 1000
 
 
 def wire_sections(bench):
@@ -65,6 +69,26 @@ def wire_sections(bench):
         rows.append({"name": name, "median": times, "goal": {"ratio_min": least[name]}, "met": times >= least[name]})
     yield {"key": "stack_peers", "kind": "counts", "unit": "times our TCP", "rows": rows,
            "title": "The same round trips of others, in times that of the library's own TCP"}
+
+
+def requests_section(bench):
+    """A load like that of a key-value store: the same server and client over shared memory and over kernel sockets."""
+    rows = []
+    for outstanding in (1, 16):
+        args = ["--no-verify", "--connections", "50", "--outstanding", str(outstanding), "--duration",
+                str(bench.scale["seconds"])]
+        spin = {"DMTR_WAIT_POLICY": "spin"}
+        kernel = [[bench.path(f"apps/echo/echo-{end}"), "--cpu", str(cpu), *more] for end, cpu, more in
+                  (("server", bench.server_cpu, ["--quiet"]), ("client", bench.client_cpu, args))]
+        contestants = {
+            "shared memory": lambda args=args: result_over_wire(bench, "inet", [], args),
+            "kernel sockets": lambda kernel=kernel: bench.echo((kernel[0], spin), (kernel[1], spin)),
+        }
+        results = interleave(bench.scale["rounds"], contestants, lambda measure: measure()["messages_per_second"])
+        rows += [{"name": f"{name}, {outstanding} outstanding on each", **summary(r, results["kernel sockets"])}
+                 for name, r in results.items()]
+    return {"key": "stack_requests", "kind": "counts", "unit": "requests/s", "rows": rows,
+            "title": "64-byte requests on 50 connections, both ends spinning; ratios to kernel sockets"}
 
 
 def pair_section(bench, counted):
@@ -214,4 +238,5 @@ def stack_sections(bench, counted):
     yield from wire_sections(bench)
     yield pair_section(bench, counted)
     yield many_section(bench, counted)
+    yield requests_section(bench)
     yield bulk_section(bench)
