@@ -22,7 +22,7 @@ struct script {
     uint16_t port; /* the stack's */
     uint16_t peer_port;
     uint32_t peer_ip; /* who the peer says it is, in network order; at first 10.0.0.2, where answers go */
-    uint16_t window; /* what the peer tells, unscaled */
+    uint16_t window;  /* what the peer tells, unscaled */
     bool timestamps;
     uint32_t ts, ts_echo;
     uint32_t pushed, popped; /* bytes so far */

@@ -28,6 +28,29 @@ static void frame_add(struct host *h, const struct inet_frame *f) {
         memcpy(to->bytes + to->len, f->segments[i].base, f->segments[i].len);
     }
     assert_int_equal(to->len, f->bytes);
+    h->digest = (h->digest ^ w->now) * 0x100000001b3;
+    for (uint32_t i = 0; i < to->len; i++)
+        h->digest = (h->digest ^ to->bytes[i]) * 0x100000001b3; /* FNV-1a */
+}
+
+/* The frame with four bytes of options that do nothing in its IP header. */
+static void take_detour(struct wire_frame *f) {
+    uint8_t *ip = f->bytes + ETH_HEADER_BYTES;
+    struct ip4_header h = {0};
+    if (!ip4_parse(&h, ip, f->len - ETH_HEADER_BYTES) || h.header_bytes != IP4_HEADER_BYTES) return;
+    uint32_t head = ETH_HEADER_BYTES + IP4_HEADER_BYTES;
+    uint8_t *longer = heap_alloc(f->len + 4);
+    memcpy(longer, f->bytes, head);
+    memset(longer + head, 1, 4);
+    memcpy(longer + head + 4, f->bytes + head, f->len - head);
+    heap_free(f->bytes);
+    f->bytes = longer;
+    f->len += 4;
+    ip = longer + ETH_HEADER_BYTES;
+    ip[0] = 0x46;
+    wire_put16(ip + 2, (uint16_t)(h.total_bytes + 4));
+    wire_store16(ip + 10, 0);
+    wire_store16(ip + 10, csum_finish(csum_add(0, ip, IP4_HEADER_BYTES + 4)));
 }
 
 static int wire_transmit(void *ctx, const struct inet_frame *f) {
@@ -132,6 +155,7 @@ void wire_run(struct wire *w, uint64_t until) {
             if (!w->hosts[i].stack) continue;
             if (arrival[i] <= w->now) {
                 struct wire_frame f = frame_take(&w->hosts[i], which[i]);
+                if (w->detour) take_detour(&f);
                 inet_input(w->hosts[i].peer->stack, f.bytes, f.len, 0, w->now);
             }
             if (inet_next_ns(w->hosts[i].stack) <= w->now) inet_timers(w->hosts[i].stack, w->now);

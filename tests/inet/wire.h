@@ -39,6 +39,7 @@ struct host {
     uint32_t refuse;  /* frames the device is going to refuse */
     uint64_t sent;    /* frames taken */
     uint64_t bytes_sent;
+    uint64_t digest; /* of all frames sent, and of when */
 };
 
 struct wire {
@@ -46,6 +47,7 @@ struct wire {
     struct rng rng;
     uint64_t delay_ns, jitter_ns;
     uint32_t loss_permille, duplicate_permille;
+    bool detour; /* frames get IP options on the way, which mean nothing but keep them from the stack's short way in */
     struct host hosts[2];
 };
 
