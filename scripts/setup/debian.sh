@@ -1,16 +1,17 @@
 #!/bin/sh
-# debian.sh [GROUP...]: installs the Debian packages of each group (build, test, bench, develop; default build) that are
-# missing, and nothing else. Needs root or sudo only if something is missing.
+# debian.sh [GROUP...]: installs the Debian packages of each group (build, test, devices, bench, develop; default build)
+# that are missing, and nothing else. Needs root or sudo only if something is missing.
 set -eu
 
 packages() {
     case $1 in
     build) echo gcc libc6-dev binutils meson ninja-build pkg-config liburing-dev libyaml-dev ;;
     test) echo dpkg-dev g++ clang libclang-rt-14-dev libcmocka-dev python3 mandoc iproute2 ethtool ;;
+    devices) echo libdpdk-dev ;;
     bench) echo python3 valgrind util-linux iproute2 ethtool libmimalloc2.0 libjemalloc2 ;;
     develop) echo clang-format clang-tidy gcovr make shellcheck ;;
     *)
-        echo "debian.sh: no group \"$1\"; there are build, test, bench, develop" >&2
+        echo "debian.sh: no group \"$1\"; there are build, test, devices, bench, develop" >&2
         exit 2
         ;;
     esac

@@ -65,6 +65,12 @@ void heap_release(const void *p);
 /* A further owner, as heap_hold: the block needs one more heap_free (several popped slices of one receive buffer). */
 bool heap_share(const void *p);
 
+/*
+ * Who has a hold on the block becomes its owner again, if there is no owner and no other hold; the hold stays. Whether
+ * that was so: a device lends a block to an owner and learns that it was freed.
+ */
+bool heap_take_back(const void *p);
+
 /* A hold that was taken becomes an owner (a pushed buffer that comes out of a pop), in one step. */
 void heap_hold_to_owner(const void *p);
 

@@ -33,6 +33,14 @@ void heap_hold_to_owner(const void *p) {
     (void)held;
 }
 
+bool heap_take_back(const void *p) {
+    struct slab *s = slab_of(p);
+    int64_t lent = COUNT_DEAD + ONE_HOLD;
+    block_count *count = &s->counts[slab_block(s, p)];
+    return atomic_load_explicit(count, memory_order_relaxed) == lent &&
+           atomic_compare_exchange_strong_explicit(count, &lent, ONE_HOLD, memory_order_acquire, memory_order_relaxed);
+}
+
 void heap_release(const void *p) {
     struct slab *s = slab_of(p);
     assert(s);

@@ -40,6 +40,7 @@ static inline void netdev_count_tx(struct netdev *dev, uint32_t bytes) {
     dev->stats.tx_bytes += bytes;
 }
 
+extern const struct netdev_ops netdev_dpdk;
 extern const struct netdev_ops netdev_fault;
 extern const struct netdev_ops netdev_packet;
 extern const struct netdev_ops netdev_pcap;

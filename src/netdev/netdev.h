@@ -65,6 +65,7 @@ struct netdev_frame {
     X(rx_no_memory, "Received frames lost because the heap had no memory")                                             \
     X(rx_too_long, "Received frames dropped because they exceed what the MTU allows")                                  \
     X(rx_malformed, "Received frames dropped because the device described them wrongly")                               \
+    X(rx_held, "Times a driver found no receive buffer, because the application held them all")                        \
     X(rx_overrun, "Received frames lost because they were not fetched in time")                                        \
     X(tx_frames, "Frames transmitted")                                                                                 \
     X(tx_bytes, "Bytes transmitted")                                                                                   \

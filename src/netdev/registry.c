@@ -6,7 +6,10 @@
 #include <string.h>
 
 static const struct netdev_ops *const table[] = {
-    &netdev_sim, &netdev_shm, &netdev_tap, &netdev_packet, &netdev_xdp, &netdev_pcap, &netdev_fault, &netdev_trace,
+    &netdev_sim,  &netdev_shm, &netdev_tap, &netdev_packet, &netdev_xdp, &netdev_pcap, &netdev_fault, &netdev_trace,
+#ifdef DMTR_DPDK
+    &netdev_dpdk,
+#endif
 };
 
 const struct netdev_ops *netdev_at(size_t i) {

@@ -89,6 +89,29 @@ static void hold_becomes_an_owner(void **state) {
     }
 }
 
+static void lent_block_is_taken_back_once_it_is_nobody_elses(void **state) {
+    (void)state;
+    for (size_t i = 0; i < SIZES; i++) {
+        char *p = heap_alloc(sizes[i]);
+        heap_hold(p);
+        assert_false(heap_take_back(p)); /* it has an owner */
+        heap_share(p);
+        heap_hold(p);
+        assert_int_equal(heap_free(p), 0);
+        assert_false(heap_take_back(p));
+        assert_int_equal(heap_free(p), 0);
+        assert_false(heap_take_back(p)); /* another holds it */
+        heap_release(p);
+        assert_true(heap_take_back(p));
+        assert_false(heap_take_back(p));
+        assert_int_equal(heap_free(p), 0);
+        assert_true(heap_take_back(p));
+        assert_int_equal(heap_free(p), 0);
+        heap_release(p);
+        assert_true(is_free(p, sizes[i]));
+    }
+}
+
 static void neighbours_of_held_blocks_are_freed_as_ever(void **state) {
     (void)state;
     char *held = heap_alloc(64), *other = heap_alloc(64), *unit;
@@ -182,6 +205,7 @@ int main(void) {
         cmocka_unit_test(freeing_a_block_without_owner_is_refused),
         cmocka_unit_test(shared_block_needs_as_many_frees),
         cmocka_unit_test(hold_becomes_an_owner),
+        cmocka_unit_test(lent_block_is_taken_back_once_it_is_nobody_elses),
         cmocka_unit_test(neighbours_of_held_blocks_are_freed_as_ever),
         cmocka_unit_test(only_the_heaps_blocks_can_be_held),
         cmocka_unit_test(random_references_behave_as_the_model),

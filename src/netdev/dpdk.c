@@ -1,0 +1,217 @@
+/*
+ * Ports of DPDK: network cards that the process owns, and DPDK's virtual devices. Received frames lie in the heap, and
+ * what is sent is read there, without a copy.
+ *
+ * Options: port=NAME (of a port, or a PCI address such as 0000:3b:00.0) or vdev=NAME;KEY=VALUE... (a virtual device,
+ * made here), eal=WORDS (the arguments of DPDK's EAL, separated by spaces; chosen by what the machine has), slots=N
+ * (descriptors each way; 512), buffers=N (received frames that the application may have at a time; 4096), mtu=N (1500),
+ * promiscuous=yes|no (no), copy=yes|no (frames are copied, for drivers that reach only DPDK's own memory; by driver).
+ * A semicolon in vdev and eal stands for a comma.
+ */
+#include "netdev/dpdk.h"
+#include "netdev/options.h"
+
+#include "base/sys.h"
+#include "mem/heap.h"
+
+#include <string.h>
+
+#define BURST         32u
+#define LOOK_EVERY_NS 10000000u /* while nothing arrives: whether the link is up */
+
+struct dpdk_device {
+    struct netdev dev;
+    struct dpdk_port *port;
+    struct dpdk_rx_pool *rx; /* NULL: frames are copied */
+    struct rte_mempool *tx_pool;
+    uint16_t id, queue;
+    uint64_t next_look_ns, exhausted;
+    struct log log;
+};
+
+static const struct netdev_option options_table[] = {
+    {"port", NETDEV_OPTION_TEXT, offsetof(struct dpdk_options, port), 0, DPDK_PORT_MAX},
+    {"vdev", NETDEV_OPTION_TEXT, offsetof(struct dpdk_options, vdev), 0, DPDK_TEXT_MAX},
+    {"eal", NETDEV_OPTION_TEXT, offsetof(struct dpdk_options, eal), 0, DPDK_TEXT_MAX},
+    {"slots", NETDEV_OPTION_NUMBER, offsetof(struct dpdk_options, slots), 32, 32768},
+    {"buffers", NETDEV_OPTION_NUMBER, offsetof(struct dpdk_options, buffers), 64, 1u << 20},
+    {"mtu", NETDEV_OPTION_NUMBER, offsetof(struct dpdk_options, mtu), NETDEV_MTU_MIN, NETDEV_MTU_MAX},
+    {"promiscuous", NETDEV_OPTION_FLAG, offsetof(struct dpdk_options, promiscuous), 0, 0},
+    {"copy", NETDEV_OPTION_FLAG, offsetof(struct dpdk_options, copy), 0, 0},
+};
+
+static bool is_gone(const struct dpdk_device *d) {
+    return atomic_load_explicit(&d->port->gone, memory_order_acquire);
+}
+
+/* What is slow, or seldom changes. A port has no link before all of its queues are open. */
+static int device_update(struct netdev *dev, uint64_t now_ns) {
+    struct dpdk_device *d = (struct dpdk_device *)dev;
+    struct rte_eth_link link = {0};
+    bool started = atomic_load_explicit(&d->port->started, memory_order_acquire);
+    d->next_look_ns = now_ns + LOOK_EVERY_NS;
+    if (is_gone(d) || (started && rte_eth_dev_is_removed(d->id))) {
+        netdev_set_link(dev, false);
+        return -ENODEV;
+    }
+    if (started && rte_eth_link_get_nowait(d->id, &link) == 0) dev->spreads = d->port->spreads;
+    netdev_set_link(dev, link.link_status == RTE_ETH_LINK_UP);
+    return 0;
+}
+
+static void warn_exhausted(struct dpdk_device *d) {
+    log_warn(&d->log,
+             "dpdk: %s: no receive buffer is free, and frames are lost: the application holds %u of %u; raise buffers= "
+             "or free what is popped sooner",
+             d->port->name, d->rx->lent_count, d->rx->count);
+    d->dev.stats.rx_held += d->rx->exhausted - d->exhausted;
+    d->exhausted = d->rx->exhausted;
+}
+
+/* A frame in several pieces, or in memory that is not the receiver's to keep, is copied. */
+static bool take_copy(struct dpdk_device *d, struct rte_mbuf *m, struct netdev_buffer *b) {
+    uint32_t at = 0;
+    char *data = heap_alloc(m->pkt_len);
+    if (!data) d->dev.stats.rx_no_memory++;
+    for (const struct rte_mbuf *part = m; data && part; part = part->next) {
+        memcpy(data + at, rte_pktmbuf_mtod(part, char *), part->data_len);
+        at += part->data_len;
+    }
+    b->data = data;
+    rte_pktmbuf_free(m);
+    return data != NULL;
+}
+
+static bool take(struct dpdk_device *d, struct rte_mbuf *m, struct netdev_buffer *b) {
+    uint64_t csum = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
+    b->bytes = m->pkt_len;
+    b->mss = 0;
+    b->flags = csum == RTE_MBUF_F_RX_L4_CKSUM_GOOD || csum == RTE_MBUF_F_RX_L4_CKSUM_NONE ? NETDEV_RX_CSUM_GOOD : 0;
+    if (__builtin_expect(m->pkt_len < NETDEV_HEADER_BYTES || m->pkt_len > netdev_frame_max(d->dev.mtu), 0)) {
+        d->dev.stats.rx_too_long += m->pkt_len >= NETDEV_HEADER_BYTES;
+        d->dev.stats.rx_malformed += m->pkt_len < NETDEV_HEADER_BYTES;
+        rte_pktmbuf_free(m);
+        return false;
+    }
+    if (__builtin_expect(!d->rx || m->pool != d->rx->mp || m->next, 0)) return take_copy(d, m, b);
+    b->data = rte_pktmbuf_mtod(m, char *);
+    dpdk_rx_pool_lend(d->rx, m);
+    return true;
+}
+
+static int look(struct dpdk_device *d, uint64_t now_ns) {
+    int r = device_update(&d->dev, now_ns);
+    if (r == 0 && d->rx && d->rx->exhausted != d->exhausted) warn_exhausted(d);
+    return r;
+}
+
+static int device_rx(struct netdev *dev, struct netdev_buffer *frames, uint32_t n, uint64_t now_ns) {
+    struct dpdk_device *d = (struct dpdk_device *)dev;
+    struct rte_mbuf *burst[BURST];
+    uint32_t taken = 0, got = 0;
+    if (dev->link_up) got = rte_eth_rx_burst(d->id, d->queue, burst, (uint16_t)(n < BURST ? n : BURST));
+    for (uint32_t i = 0; i < got; i++)
+        if (take(d, burst[i], &frames[taken])) netdev_count_rx(dev, frames[taken++].bytes);
+    if (now_ns >= d->next_look_ns) {
+        int r = look(d, now_ns);
+        if (r < 0 && taken == 0) return r;
+    }
+    return taken || dev->link_up ? (int)taken : -ENETDOWN;
+}
+
+/* Offers mbufs to the driver; how many it took. Those that it calls wrong are taken and lost. */
+static uint32_t offer(struct dpdk_device *d, struct rte_mbuf **burst, uint32_t n, bool offloads) {
+    uint32_t at = 0;
+    while (at < n) {
+        uint16_t ready = (uint16_t)(n - at), sent;
+        if (offloads) ready = rte_eth_tx_prepare(d->id, d->queue, burst + at, ready);
+        sent = rte_eth_tx_burst(d->id, d->queue, burst + at, ready);
+        at += sent;
+        if (sent < ready || at == n) break;
+        rte_pktmbuf_free(burst[at++]);
+        d->dev.stats.tx_errors++;
+    }
+    return at;
+}
+
+/* At most BURST frames. How many were taken, from the first. */
+static uint32_t send_some(struct dpdk_device *d, const struct netdev_frame *frames, uint32_t n) {
+    struct rte_mbuf *burst[BURST];
+    uint32_t frame_of[BURST + 1], made = 0, i, sent;
+    uint16_t offloads = 0;
+    if (rte_pktmbuf_alloc_bulk(d->tx_pool, burst, n) != 0) return 0;
+    for (i = 0; i < n; i++) {
+        if (!netdev_frame_fits(&d->dev, &frames[i])) continue;
+        if (dpdk_fill(d->port, d->tx_pool, &frames[i], burst[made]) < 0) break;
+        offloads |= frames[i].offloads;
+        frame_of[made++] = i;
+    }
+    frame_of[made] = i;
+    sent = offer(d, burst, made, offloads != 0);
+    for (uint32_t k = 0; k < sent; k++)
+        netdev_count_tx(&d->dev, frames[frame_of[k]].bytes);
+    if (__builtin_expect(sent < n, 0)) rte_pktmbuf_free_bulk(burst + sent, n - sent);
+    return frame_of[sent];
+}
+
+static int device_tx(struct netdev *dev, const struct netdev_frame *frames, uint32_t n, uint64_t now_ns) {
+    struct dpdk_device *d = (struct dpdk_device *)dev;
+    uint32_t done = 0;
+    if (__builtin_expect(!dev->link_up, 0)) {
+        int r = device_update(dev, now_ns);
+        if (r < 0) return r;
+        if (!dev->link_up) return -ENETDOWN;
+    }
+    while (done < n) {
+        uint32_t some = n - done < BURST ? n - done : BURST, sent = send_some(d, frames + done, some);
+        done += sent;
+        if (sent < some) break;
+    }
+    return (int)done;
+}
+
+static void device_close(struct netdev *dev) {
+    struct dpdk_device *d = (struct dpdk_device *)dev;
+    dpdk_port_close(d->port, d->queue);
+    sys_free(d);
+}
+
+static int device_open(const struct netdev_args *args, struct netdev **dev) {
+    struct dpdk_options o = {.slots = 512, .buffers = 4096};
+    struct dpdk_device *d;
+    struct rte_ether_addr mac;
+    int r = netdev_options(args, options_table, sizeof options_table / sizeof *options_table, &o);
+    if (r < 0) return r;
+    if (!o.port[0] == !o.vdev[0]) return netdev_refuse(args, -EINVAL, "dpdk: wanted is one of port= and vdev=");
+    d = sys_calloc(1, sizeof *d);
+    if (!d) return -ENOMEM;
+    netdev_init(&d->dev, &netdev_dpdk);
+    d->log = args->log ? *args->log : (struct log){.sink = LOG_SINK_NONE};
+    r = dpdk_eal_start(args, &o);
+    if (r == 0) r = dpdk_port_open(args, &o, &d->port);
+    if (r < 0) {
+        sys_free(d);
+        return r;
+    }
+    d->id = d->port->id;
+    d->queue = (uint16_t)args->queue;
+    d->tx_pool = d->port->queue[d->queue].tx;
+    if (!d->port->copies) d->rx = &d->port->queue[d->queue].rx;
+    d->dev.mtu = d->port->mtu;
+    d->dev.offloads = d->port->offloads;
+    d->dev.tso_bytes = d->port->tso_bytes;
+    if (rte_eth_macaddr_get(d->id, &mac) == 0) memcpy(d->dev.mac, mac.addr_bytes, sizeof d->dev.mac);
+    (void)device_update(&d->dev, 0);
+    *dev = &d->dev;
+    return 0;
+}
+
+const struct netdev_ops netdev_dpdk = {
+    .name = "dpdk",
+    .queues_max = DPDK_QUEUES_MAX,
+    .open = device_open,
+    .close = device_close,
+    .rx = device_rx,
+    .tx = device_tx,
+    .update = device_update,
+};
