@@ -32,7 +32,7 @@ link_shared() {
 
 link_static() {
     # shellcheck disable=SC2046
-    cc "$dir/hello.c" -o "$dir/static" $(flags --cflags dmtr) "$lib/libdmtr.a" $(pkg-config --libs liburing yaml-0.1) \
+    cc "$dir/hello.c" -o "$dir/static" $(flags --cflags dmtr) "$lib/libdmtr.a" $(pkg-config --libs $(flags --print-requires-private dmtr)) \
         -lm -lpthread && "$dir/static" | grep -qx hello
 }
 
