@@ -32,8 +32,8 @@ link_shared() {
 
 link_static() {
     # shellcheck disable=SC2046
-    cc "$dir/hello.c" -o "$dir/static" $(flags --cflags dmtr) "$lib/libdmtr.a" $(pkg-config --libs $(flags --print-requires-private dmtr)) \
-        -lm -lpthread && "$dir/static" | grep -qx hello
+    cc "$dir/hello.c" -o "$dir/static" $(flags --cflags dmtr) "$lib/libdmtr.a" \
+        $(flags --static --libs dmtr | sed 's/-ldmtr//') && "$dir/static" | grep -qx hello
 }
 
 link_demi() {
