@@ -22,6 +22,9 @@ int tcp_listen(struct inet *s, struct tcp_listener **out, const struct inet_endp
 /* Other settings for the connections that are going to be asked for. */
 void tcp_listener_configure(struct tcp_listener *l, const struct tcp_settings *settings);
 
+/* What tcp_listen would say of that address and port now, but for the memory. */
+int tcp_can_listen(const struct inet *s, const struct inet_endpoint *local);
+
 /* Connections that were not accepted are reset. */
 void tcp_listener_close(struct tcp_listener *l, uint64_t now);
 

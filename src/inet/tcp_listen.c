@@ -20,19 +20,25 @@ struct tcp_listener *listener_find(const struct inet *s, const struct inet_addr 
     return hash_find(&s->tcp_listeners, &key);
 }
 
-int tcp_listen(struct inet *s, struct tcp_listener **out, const struct inet_endpoint *local, uint32_t backlog,
-               const struct tcp_settings *settings, void *user) {
+int tcp_can_listen(const struct inet *s, const struct inet_endpoint *local) {
     if (local->port == 0) return -EINVAL;
     bool any = inet_addr_is_any(&local->addr);
     if (!any && !(inet_addr_is_ip4(&local->addr) && route_is_own(s, inet_addr_to_ip4(&local->addr))))
         return -EADDRNOTAVAIL;
+    struct inet_flow key = key_of(&local->addr, local->port);
+    return hash_find(&s->tcp_listeners, &key) ? -EADDRINUSE : 0;
+}
+
+int tcp_listen(struct inet *s, struct tcp_listener **out, const struct inet_endpoint *local, uint32_t backlog,
+               const struct tcp_settings *settings, void *user) {
+    int error = tcp_can_listen(s, local);
+    if (error) return error;
     struct tcp_listener *l = sys_calloc(1, sizeof *l);
     if (!l) return -ENOMEM;
     struct inet_flow key = key_of(&local->addr, local->port);
-    int error = hash_insert(&s->tcp_listeners, &key, l);
-    if (error) {
+    if ((error = hash_insert(&s->tcp_listeners, &key, l))) {
         sys_free(l);
-        return error == -EEXIST ? -EADDRINUSE : error;
+        return error;
     }
     inet_port_used(s, IP_TCP, local->port, true);
     socket_init(&l->socket, INET_TCP_LISTENER, user);

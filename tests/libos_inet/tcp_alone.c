@@ -206,10 +206,28 @@ static void calls_in_the_wrong_state_are_refused(void **state) {
     assert_int_equal(dmtr_listen(p.client, 1), EISCONN);
     assert_int_equal(dmtr_connect(&qt, p.client, (struct sockaddr *)&p.at, sizeof p.at), EISCONN);
     assert_int_equal(dmtr_connect(&qt, p.listener, (struct sockaddr *)&p.at, sizeof p.at), EOPNOTSUPP);
-    assert_ok(dmtr_bind(fresh, (struct sockaddr *)&p.at, sizeof p.at));
-    assert_int_equal(dmtr_bind(fresh, (struct sockaddr *)&p.at, sizeof p.at), EINVAL);
-    assert_int_equal(dmtr_listen(fresh, 1), EADDRINUSE);
     assert_ok(dmtr_sgafree(&sga));
+}
+
+static void ports_are_taken_by_bind_and_free_after_close(void **state) {
+    (void)state;
+    struct pair p;
+    struct sockaddr_in name, foreign = address_of("10.99.0.1", 80), any = address_of("0.0.0.0", 0);
+    socklen_t len = sizeof name;
+    int a, b;
+    connect_pair(&p, 0);
+    assert_ok(dmtr_socket(&a, AF_INET, SOCK_STREAM, 0));
+    assert_ok(dmtr_socket(&b, AF_INET, SOCK_STREAM, 0));
+    assert_int_equal(dmtr_bind(a, (struct sockaddr *)&p.at, sizeof p.at), EADDRINUSE);
+    assert_int_equal(dmtr_bind(a, (struct sockaddr *)&foreign, sizeof foreign), EADDRNOTAVAIL);
+    assert_ok(dmtr_bind(a, (struct sockaddr *)&any, sizeof any));
+    assert_int_equal(dmtr_bind(a, (struct sockaddr *)&any, sizeof any), EINVAL);
+    assert_ok(dmtr_getsockname(a, (struct sockaddr *)&name, &len));
+    assert_true(ntohs(name.sin_port) >= 32768);
+    assert_int_equal(dmtr_bind(b, (struct sockaddr *)&name, sizeof name), EADDRINUSE);
+    assert_ok(dmtr_close(a));
+    assert_ok(dmtr_bind(b, (struct sockaddr *)&name, sizeof name));
+    assert_ok(dmtr_listen(b, 1));
 }
 
 static void congestion_control_is_chosen_by_name_and_the_state_shown(void **state) {
@@ -316,6 +334,7 @@ static const struct CMUnitTest tests[] = {
     alone(many_connects_and_accepts_are_outstanding_at_once),
     alone(calls_in_the_wrong_state_are_refused),
     alone(options_are_kept_bounded_and_inherited),
+    alone(ports_are_taken_by_bind_and_free_after_close),
     alone(congestion_control_is_chosen_by_name_and_the_state_shown),
     alone(messages_are_framed),
     alone(closing_ends_what_waits),

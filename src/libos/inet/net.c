@@ -127,6 +127,7 @@ static int net_start(struct dmtr_runtime *rt, void **state_out) {
     list_init(&net->streams);
     list_init(&net->blocked);
     list_init(&net->arrived);
+    list_init(&net->bound);
     timer_init(&net->timer.timer);
     net->timer.fire = timer_fire;
     net->next_ns = UINT64_MAX;

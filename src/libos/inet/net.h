@@ -41,6 +41,7 @@ struct net {
     bool lost;           /* the device is gone for good */
     struct list sockets; /* struct datagram */
     struct list streams; /* struct stream */
+    struct list bound;   /* those of them that have an address of their own choice */
     struct list blocked; /* those whose pushes wait for room in tx */
     struct transmit_queue tx;
 };

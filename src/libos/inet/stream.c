@@ -45,6 +45,7 @@ void stream_fini(struct net *net) {
 
 void stream_free(struct stream *s) {
     list_remove(&s->link);
+    list_remove(&s->bound);
     sys_free(s);
 }
 
@@ -53,14 +54,6 @@ static bool stream_cancel(struct queue *q, struct op *op) {
     if (op == to_stream(q)->connect_op) return false;
     list_remove(&op->link);
     return true;
-}
-
-static int stream_bind(struct queue *q, const struct sockaddr *addr, socklen_t len) {
-    struct stream *s = to_stream(q);
-    if (s->bound || s->state != STREAM_NEW) return -EINVAL;
-    int r = address_take(&s->local, addr, len);
-    if (!r) s->bound = true;
-    return r;
 }
 
 static int stream_shutdown(struct queue *q, int how) {
@@ -212,6 +205,7 @@ int stream_make(struct net *net, struct stream **out) {
     s->linger_s = -1;
     s->settings = tcp_settings_default;
     list_init(&s->arrived);
+    list_init(&s->bound);
     list_init(&s->waiters);
     list_init(&s->pushes);
     list_init(&s->sent);

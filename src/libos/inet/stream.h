@@ -20,6 +20,7 @@ struct stream {
     struct tcp_listener *listener; /* while LISTENING */
     struct list link;              /* net->streams */
     struct list arrived;           /* net->arrived */
+    struct list bound;             /* net->bound: it has chosen an address and port */
     struct list waiters;           /* pops, or accepts of a listener */
     struct list pushes;            /* not all taken by the stack */
     struct list sent;              /* taken, not yet acknowledged, and to complete when they are */
@@ -32,7 +33,7 @@ struct stream {
     struct tcp_settings settings;
     int send_error; /* the stream broke off within a push */
     int linger_s;   /* -1: SO_LINGER is off */
-    bool bound, shut_read, shut_write, fin_sent, closed;
+    bool shut_read, shut_write, fin_sent, closed;
 };
 
 static inline struct stream *to_stream(struct queue *q) {
@@ -55,6 +56,7 @@ void stream_serve_pops(struct stream *s, uint64_t now);
 void stream_send(struct stream *s, uint64_t now);
 void stream_end_pushes(struct stream *s, int error);
 
+int stream_bind(struct queue *q, const struct sockaddr *addr, socklen_t len);
 int stream_connect(struct queue *q, struct op *op, const struct sockaddr *addr, socklen_t len);
 int stream_listen(struct queue *q, int backlog);
 int stream_accept(struct queue *q, struct op *op);

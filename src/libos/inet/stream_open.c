@@ -34,25 +34,51 @@ void stream_connected(struct stream *s, uint64_t now) {
     op_complete(s->q.rt, op, error);
 }
 
+/* Whether that port is free on that address, the wildcard being all. */
+static int can_bind(const struct stream *s, const struct inet_endpoint *local) {
+    struct list *l, *tmp;
+    int r = tcp_can_listen(s->net->stack, local);
+    if (r) return r;
+    list_for_each (&s->net->bound, l, tmp) {
+        const struct stream *other = list_entry(l, struct stream, bound);
+        if (other->local.port == local->port &&
+            (inet_addr_is_any(&other->local.addr) || inet_addr_is_any(&local->addr) ||
+             inet_addr_equal(&other->local.addr, &local->addr)))
+            return -EADDRINUSE;
+    }
+    return 0;
+}
+
 /* Port 0 stands for a random free one. */
-static int listen_somewhere(struct stream *s, uint32_t backlog) {
-    struct inet_endpoint local = s->local;
-    if (local.port) return tcp_listen(s->net->stack, &s->listener, &local, backlog, &s->settings, s);
+static int bind_to(struct stream *s, struct inet_endpoint local) {
+    bool chosen = local.port != 0;
     uint32_t start = (uint32_t)rng_below(&s->q.rt->rng, PORT_EPHEMERAL_COUNT);
     int r = -EADDRINUSE;
-    for (uint32_t i = 0; i < PORT_EPHEMERAL_COUNT && r == -EADDRINUSE; i++) {
-        local.port = port_candidate(start, i);
-        r = tcp_listen(s->net->stack, &s->listener, &local, backlog, &s->settings, s);
+    for (uint32_t i = 0; i < (chosen ? 1 : PORT_EPHEMERAL_COUNT) && r == -EADDRINUSE; i++) {
+        if (!chosen) local.port = port_candidate(start, i);
+        r = can_bind(s, &local);
     }
-    if (r == 0) s->local = local;
-    return r;
+    if (r) return r;
+    s->local = local;
+    list_push_back(&s->net->bound, &s->bound);
+    return 0;
+}
+
+int stream_bind(struct queue *q, const struct sockaddr *addr, socklen_t len) {
+    struct stream *s = to_stream(q);
+    struct inet_endpoint local;
+    if (s->local.port || s->state != STREAM_NEW) return -EINVAL;
+    int r = address_take(&local, addr, len);
+    return r ? r : bind_to(s, local);
 }
 
 int stream_listen(struct queue *q, int backlog) {
     struct stream *s = to_stream(q);
     if (s->state == STREAM_LISTENING) return 0;
     if (s->state != STREAM_NEW) return -EISCONN;
-    int r = listen_somewhere(s, backlog > 0 ? (uint32_t)backlog : 1);
+    int r = s->local.port ? 0 : bind_to(s, s->local);
+    if (!r)
+        r = tcp_listen(s->net->stack, &s->listener, &s->local, backlog > 0 ? (uint32_t)backlog : 1, &s->settings, s);
     if (r == 0) s->state = STREAM_LISTENING;
     return r;
 }
