@@ -71,9 +71,6 @@ bool heap_share(const void *p);
  */
 bool heap_take_back(const void *p);
 
-/* A hold that was taken becomes an owner (a pushed buffer that comes out of a pop), in one step. */
-void heap_hold_to_owner(const void *p);
-
 /*
  * Devices: map is called for each run of memory present and to come, unmap before it goes; `run` is stable. -ENOSPC:
  * too many devices. Runs are 2 MiB or multiples.

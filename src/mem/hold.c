@@ -27,12 +27,6 @@ bool heap_share(const void *p) {
     return add(p, ONE_OWNER);
 }
 
-void heap_hold_to_owner(const void *p) {
-    bool held = add(p, ONE_OWNER - ONE_HOLD);
-    assert(held);
-    (void)held;
-}
-
 bool heap_take_back(const void *p) {
     struct slab *s = slab_of(p);
     int64_t lent = COUNT_DEAD + ONE_HOLD;

@@ -76,19 +76,6 @@ static void shared_block_needs_as_many_frees(void **state) {
     }
 }
 
-static void hold_becomes_an_owner(void **state) {
-    (void)state;
-    for (size_t i = 0; i < SIZES; i++) {
-        char *p = heap_alloc(sizes[i]);
-        heap_hold(p);
-        assert_int_equal(heap_free(p), 0);
-        heap_hold_to_owner(p);
-        assert_false(is_free(p, sizes[i]));
-        assert_int_equal(heap_free(p), 0);
-        assert_true(is_free(p, sizes[i]));
-    }
-}
-
 static void lent_block_is_taken_back_once_it_is_nobody_elses(void **state) {
     (void)state;
     for (size_t i = 0; i < SIZES; i++) {
@@ -177,8 +164,6 @@ static void random_references_behave_as_the_model(void **state) {
             heap_share(p), b[i].owners++;
             break;
         case 3:
-            if (b[i].holds) heap_hold_to_owner(p), b[i].holds--, b[i].owners++;
-            break;
         case 4:
         case 5:
             if (b[i].holds) heap_release(p), b[i].holds--;
@@ -204,7 +189,6 @@ int main(void) {
         cmocka_unit_test(release_leaves_the_owner_its_block),
         cmocka_unit_test(freeing_a_block_without_owner_is_refused),
         cmocka_unit_test(shared_block_needs_as_many_frees),
-        cmocka_unit_test(hold_becomes_an_owner),
         cmocka_unit_test(lent_block_is_taken_back_once_it_is_nobody_elses),
         cmocka_unit_test(neighbours_of_held_blocks_are_freed_as_ever),
         cmocka_unit_test(only_the_heaps_blocks_can_be_held),
