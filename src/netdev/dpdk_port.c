@@ -155,9 +155,7 @@ static int choose_sizes(const struct dpdk_options *o, struct dpdk_port *p) {
 static int configure(const struct dpdk_options *o, struct dpdk_port *p) {
     uint8_t key[KEY_MAX];
     struct rte_eth_conf conf = {0};
-    int r = rte_eth_dev_info_get(p->id, &p->info);
-    if (r < 0) return r;
-    if (p->queues > p->info.max_rx_queues || p->queues > p->info.max_tx_queues) return -ERANGE;
+    int r;
     p->copies = o->copy || must_copy(p);
     p->spreads = false;
     p->mtu = o->mtu ? (uint32_t)o->mtu : RTE_ETHER_MTU;
@@ -217,6 +215,15 @@ static int start(const struct dpdk_options *o, struct dpdk_port *p) {
     return 0;
 }
 
+static int check_queues(const struct netdev_args *args, struct dpdk_port *p) {
+    int r = rte_eth_dev_info_get(p->id, &p->info);
+    uint32_t most = RTE_MIN(p->info.max_rx_queues, p->info.max_tx_queues);
+    if (r < 0) return netdev_refuse(args, r, "dpdk: port %s tells nothing of itself: %s", p->name, strerror(-r));
+    if (p->queues <= most) return 0;
+    return netdev_refuse(args, -EINVAL, "dpdk: port %s has queues for %u, and %u are wanted: lower inet.queues",
+                         p->name, most, p->queues);
+}
+
 /* The first queue finds the port and says how many there are going to be. */
 static int open_port(const struct netdev_args *args, const struct dpdk_options *o, struct dpdk_port *p) {
     int r = probe(args, p);
@@ -224,6 +231,8 @@ static int open_port(const struct netdev_args *args, const struct dpdk_options *
     p->queues = args->queues ? args->queues : 1;
     p->socket = rte_eth_dev_socket_id(p->id);
     atomic_store_explicit(&p->gone, false, memory_order_relaxed);
+    r = check_queues(args, p);
+    if (r < 0) return r;
     r = configure(o, p);
     if (r < 0)
         return netdev_refuse(args, r, "dpdk: port %s does not take %u queues, %llu slots, MTU %u: %s", p->name,

@@ -1,0 +1,407 @@
+/*
+ * The dpdk device on rings of DPDK in this process, whose other end the test holds: what it receives and sends, mbuf by
+ * mbuf, and what becomes of their memory. And frames made into mbufs for ports of every ability.
+ */
+#include "netdev_test.h"
+
+#include "netdev/dpdk.h"
+
+#include <rte_eth_ring.h>
+#include <rte_mempool.h>
+#include <rte_ring.h>
+
+#define EAL       "eal=test --no-telemetry --no-huge --no-shconf --no-pci -m 128,"
+#define RING_SIZE 256u
+#define BUFFERS   64u
+#define SLOTS     32u
+
+static struct rte_ring *to_us, *from_us;
+static struct rte_mempool *buffers; /* the device's */
+static struct netdev *dev;
+static char why[512];
+
+static int open_dev(const char *options, uint32_t queue, uint32_t queues, struct netdev **out) {
+    struct netdev_args args = {
+        .options = options, .why = why, .why_bytes = sizeof why, .queue = queue, .queues = queues};
+    why[0] = '\0';
+    return netdev_open("dpdk", &args, out);
+}
+
+static void find_buffers(struct rte_mempool *mp, void *found) {
+    if (strcmp(rte_mempool_get_ops(mp->ops_index)->name, "dmtr_heap") == 0) *(struct rte_mempool **)found = mp;
+}
+
+/* A port over two rings; each test has its own. */
+static int set_up(void **state) {
+    static unsigned serial;
+    char name[24], options[200];
+    (void)state;
+    snprintf(name, sizeof name, "to_%u", ++serial);
+    to_us = rte_ring_create(name, RING_SIZE, SOCKET_ID_ANY, 0);
+    snprintf(name, sizeof name, "from_%u", serial);
+    from_us = rte_ring_create(name, RING_SIZE, SOCKET_ID_ANY, 0);
+    snprintf(name, sizeof name, "pair_%u", serial);
+    if (!to_us || !from_us || rte_eth_from_rings(name, &to_us, 1, &from_us, 1, 0) < 0) return -1;
+    snprintf(options, sizeof options, "port=net_ring_%s,slots=%u,buffers=%u", name, SLOTS, BUFFERS);
+    if (open_dev(options, 0, 0, &dev) < 0) return -1;
+    buffers = NULL;
+    rte_mempool_walk(find_buffers, &buffers);
+    return buffers ? 0 : -1;
+}
+
+static struct rte_mbuf *sent(void) {
+    void *m = NULL;
+    return rte_ring_dequeue(from_us, &m) == 0 ? m : NULL;
+}
+
+static int tear_down(void **state) {
+    struct rte_mbuf *m;
+    (void)state;
+    while ((m = sent()))
+        rte_pktmbuf_free(m);
+    netdev_close(dev);
+    rte_ring_free(to_us);
+    rte_ring_free(from_us);
+    return 0;
+}
+
+/* What a driver does with a frame that comes in; false: it has no buffer for it. */
+static bool arrive(uint32_t number, uint32_t bytes) {
+    struct rte_mbuf *m = rte_pktmbuf_alloc(buffers);
+    uint8_t *frame;
+    if (!m) return false;
+    frame = test_frame(mac_a, mac_b, number, bytes);
+    memcpy(rte_pktmbuf_append(m, (uint16_t)bytes), frame, bytes);
+    heap_free(frame);
+    assert_int_equal(rte_ring_enqueue(to_us, m), 0);
+    return true;
+}
+
+static void a_received_frame_lies_where_the_driver_put_it(void **state) {
+    struct netdev_buffer b;
+    (void)state;
+    for (uint32_t i = 0; i < 500; i++) {
+        const void *at;
+        assert_true(arrive(i, 60 + i % 1400));
+        void *m = NULL;
+        assert_int_equal(rte_ring_dequeue(to_us, &m), 0);
+        at = rte_pktmbuf_mtod((struct rte_mbuf *)m, char *);
+        assert_int_equal(rte_ring_enqueue(to_us, m), 0);
+        assert_int_equal(netdev_rx(dev, &b, 1, 0), 1);
+        assert_ptr_equal(b.data, at);
+        assert_true(heap_owns(b.data));
+        assert_int_equal(test_number(b.data, b.bytes), i);
+        assert_int_equal(heap_free(b.data), 0);
+    }
+    assert_int_equal(dev->stats.rx_frames, 500);
+}
+
+static void buffers_that_are_held_run_out_are_counted_and_come_back(void **state) {
+    struct netdev_buffer held[BUFFERS + SLOTS];
+    uint32_t n = 0;
+    (void)state;
+    while (arrive(n, 100))
+        assert_int_equal(netdev_rx(dev, &held[n++], 1, 0), 1);
+    assert_int_equal(n, BUFFERS + SLOTS);
+    assert_int_equal(dev->stats.rx_held, 0);
+    assert_int_equal(netdev_rx(dev, held, 1, UINT64_C(1) << 40), 0); /* looks, and says so */
+    assert_int_equal(dev->stats.rx_held, 1);
+    heap_free(held[n / 2].data);
+    assert_true(arrive(n, 100));
+    assert_int_equal(netdev_rx(dev, &held[n / 2], 1, 0), 1);
+    for (uint32_t i = 0; i < n; i++) {
+        assert_int_equal(test_number(held[i].data, held[i].bytes), i == n / 2 ? n : i);
+        heap_free(held[i].data);
+    }
+    for (uint32_t i = 0; i < 3 * n; i++) {
+        assert_true(arrive(i, 100));
+        assert_int_equal(test_receive(dev, 0), i);
+    }
+}
+
+static void a_frame_outlives_the_device(void **state) {
+    struct netdev_buffer b;
+    (void)state;
+    assert_true(arrive(7, 1000));
+    assert_int_equal(netdev_rx(dev, &b, 1, 0), 1);
+    netdev_close(dev);
+    dev = NULL;
+    assert_int_equal(test_number(b.data, b.bytes), 7);
+    assert_int_equal(heap_free(b.data), 0);
+}
+
+static void frames_that_no_mtu_allows_are_dropped_and_counted(void **state) {
+    struct netdev_buffer b;
+    struct rte_mbuf *m = rte_pktmbuf_alloc(buffers);
+    (void)state;
+    assert_true(arrive(1, 1519));
+    assert_non_null(m);
+    rte_pktmbuf_append(m, 13);
+    assert_int_equal(rte_ring_enqueue(to_us, m), 0);
+    assert_int_equal(netdev_rx(dev, &b, 1, 0), 0);
+    assert_int_equal(netdev_rx(dev, &b, 1, 0), 0);
+    assert_int_equal(dev->stats.rx_too_long, 1);
+    assert_int_equal(dev->stats.rx_malformed, 1);
+}
+
+static void frames_in_pieces_and_of_strangers_are_copied(void **state) {
+    struct rte_mempool *pool = dpdk_plain_pool(511, 2048, SOCKET_ID_ANY);
+    uint8_t *frame = test_frame(mac_a, mac_b, 9, 1200);
+    struct rte_mbuf *parts[3];
+    (void)state;
+    assert_non_null(pool);
+    assert_int_equal(rte_pktmbuf_alloc_bulk(pool, parts, 3), 0);
+    for (uint32_t i = 0; i < 3; i++)
+        memcpy(rte_pktmbuf_append(parts[i], 400), frame + i * 400, 400);
+    assert_int_equal(rte_pktmbuf_chain(parts[1], parts[2]), 0);
+    assert_int_equal(rte_pktmbuf_chain(parts[0], parts[1]), 0);
+    assert_int_equal(rte_ring_enqueue(to_us, parts[0]), 0);
+    assert_int_equal(test_receive(dev, 0), 9);
+    assert_true(rte_mempool_full(pool));
+    dpdk_plain_pool_free(pool);
+    heap_free(frame);
+}
+
+static void small_frames_are_copied_beside_the_mbuf(void **state) {
+    struct rte_mbuf *m;
+    (void)state;
+    assert_int_equal(test_send(dev, mac_b, 5, 200, 0), 1);
+    m = sent();
+    assert_non_null(m);
+    assert_int_equal(m->nb_segs, 1);
+    assert_int_equal(m->pkt_len, 200);
+    assert_int_equal(test_number(rte_pktmbuf_mtod(m, char *), 200), 5);
+    rte_pktmbuf_free(m);
+}
+
+static void large_payload_is_sent_where_it_lies_and_held_until_it_was(void **state) {
+    struct netdev_seg segs[2];
+    struct netdev_frame frame = {.segs = segs, .segs_count = 2, .bytes = 1514};
+    uint8_t *p = test_frame(mac_b, mac_a, 3, 1514), *header = heap_alloc(54);
+    struct rte_mbuf *m;
+    (void)state;
+    memcpy(header, p, 54);
+    segs[0] = (struct netdev_seg){header, 54};
+    segs[1] = (struct netdev_seg){p + 54, 1460};
+    assert_int_equal(netdev_tx(dev, &frame, 1, 0), 1);
+    heap_free(header);
+    heap_free(p); /* ours; the device holds it */
+    m = sent();
+    assert_non_null(m);
+    assert_int_equal(m->nb_segs, 2);
+    assert_ptr_equal(rte_pktmbuf_mtod(m->next, char *), p + 54);
+    assert_int_equal(test_number(p, 1514), 3);
+    assert_int_equal(heap_free(p), -EINVAL); /* has a hold alone */
+    rte_pktmbuf_free(m);
+    assert_int_equal(dev->stats.tx_frames, 1);
+    assert_int_equal(dev->stats.tx_bytes, 1514);
+}
+
+static void a_short_transmit_leaves_the_rest_the_callers(void **state) {
+    uint32_t accepted = 0;
+    struct rte_mbuf *m;
+    (void)state;
+    while (test_send(dev, mac_b, accepted, 1000, 0) == 1)
+        assert_true(++accepted < RING_SIZE);
+    assert_int_equal(accepted, RING_SIZE - 1);
+    assert_int_equal(dev->stats.tx_short, 1);
+    assert_int_equal(dev->stats.tx_frames, accepted);
+    m = sent();
+    rte_pktmbuf_free(m);
+    assert_int_equal(test_send(dev, mac_b, accepted, 1000, 0), 1);
+    for (uint32_t i = 1; (m = sent()); i++) {
+        char whole[1000];
+        assert_int_equal(test_number(rte_pktmbuf_read(m, 0, sizeof whole, whole), sizeof whole), i);
+        rte_pktmbuf_free(m);
+    }
+}
+
+static void a_frame_that_breaks_the_rules_is_taken_and_dropped(void **state) {
+    (void)state;
+    assert_int_equal(test_send(dev, mac_b, 1, 1600, 0), 1);
+    assert_int_equal(dev->stats.tx_refused, 1);
+    assert_null(sent());
+}
+
+static void what_is_wrong_is_refused_with_a_reason(void **state) {
+    static const struct {
+        const char *options;
+        uint32_t queues;
+        const char *says;
+    } wrong[] = {
+        {"slots=32", 0, "port="},
+        {"port=a,vdev=b", 0, "port="},
+        {"port=0000:ff:1f.7", 0, "dpdk-devbind.py"},
+        {"vdev=net_nonsense0", 0, "net_nonsense0"},
+        {"vdev=net_null0,buffers=1", 0, "buffers"},
+        {"vdev=net_ring7", 33, "queues for"},
+    };
+    struct netdev *none;
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_true(open_dev(wrong[i].options, 0, wrong[i].queues, &none) < 0);
+        if (!strstr(why, wrong[i].says)) fail_msg("%s: %s", wrong[i].options, why);
+    }
+}
+
+static void all_queues_are_opened_before_the_first_carries_anything(void **state) {
+    struct netdev *queue[2], *again;
+    struct netdev_buffer b[8];
+    (void)state;
+    for (int round = 0; round < 2; round++) { /* a closed port can be opened anew */
+        assert_int_equal(open_dev("vdev=net_null0", 0, 2, &queue[0]), 0);
+        assert_false(queue[0]->link_up);
+        assert_int_equal(netdev_rx(queue[0], b, 8, 0), -ENETDOWN);
+        assert_int_equal(open_dev("vdev=net_null0", 0, 2, &again), -EBUSY);
+        assert_int_equal(open_dev("vdev=net_null0", 1, 3, &again), -EBUSY);
+        assert_int_equal(open_dev("vdev=net_null0", 1, 2, &queue[1]), 0);
+        for (int i = 0; i < 2; i++) {
+            int n;
+            netdev_update(queue[i], 0);
+            assert_true(queue[i]->link_up);
+            n = netdev_rx(queue[i], b, 8, 0);
+            assert_int_equal(n, 8);
+            while (n > 0)
+                heap_free(b[--n].data);
+            assert_int_equal(test_send(queue[i], mac_b, 1, 700, 0), 1);
+        }
+        netdev_close(queue[0]);
+        netdev_close(queue[1]);
+    }
+}
+
+/* ---- frames for ports of every ability ---- */
+
+#define ALL_OFFLOADS 5
+static const uint64_t abilities[ALL_OFFLOADS] = {RTE_ETH_TX_OFFLOAD_TCP_CKSUM, RTE_ETH_TX_OFFLOAD_UDP_CKSUM,
+                                                 RTE_ETH_TX_OFFLOAD_IPV4_CKSUM, RTE_ETH_TX_OFFLOAD_TCP_TSO,
+                                                 RTE_ETH_TX_OFFLOAD_MULTI_SEGS};
+
+static void only_what_the_port_can_do_is_promised(void **state) {
+    (void)state;
+    for (uint32_t set = 0; set < 1u << ALL_OFFLOADS; set++) {
+        uint64_t capable = 0, wanted;
+        uint16_t promised;
+        for (uint32_t i = 0; i < ALL_OFFLOADS; i++)
+            capable |= set >> i & 1 ? abilities[i] : 0;
+        promised = dpdk_tx_offloads(capable, &wanted);
+        assert_int_equal(wanted & ~capable, 0);
+        assert_int_equal(!!(promised & NETDEV_CSUM), (set & 3) == 3);
+        assert_int_equal(!!(promised & NETDEV_TSO4), set == 31);
+        assert_int_equal(!!(promised & NETDEV_TSO6), set == 31);
+        if (promised & NETDEV_CSUM) assert_true(wanted & RTE_ETH_TX_OFFLOAD_TCP_CKSUM);
+        if (promised & NETDEV_TSO4) assert_true(wanted & RTE_ETH_TX_OFFLOAD_TCP_TSO);
+    }
+}
+
+struct shape {
+    uint8_t version;
+    uint16_t l3, l4, csum_offset, offloads;
+    uint32_t payload, pieces;
+};
+
+/* Fills one mbuf and reads it back: bytes, lengths and flags must be as DPDK wants them. */
+static void fill_and_verify(const struct dpdk_port *port, struct rte_mempool *pool, const struct shape *s) {
+    uint32_t headers = 14u + s->l3 + s->l4, bytes = headers + s->payload, at = headers;
+    struct netdev_seg segs[NETDEV_SEGS_MAX];
+    uint8_t *p = test_frame(mac_a, mac_b, 1, bytes < 18 ? 18 : bytes), *back = heap_alloc(bytes);
+    struct netdev_frame f = {.segs = segs,
+                             .bytes = bytes,
+                             .segs_count = 1,
+                             .offloads = s->offloads,
+                             .l2_bytes = 14,
+                             .l3_bytes = s->l3,
+                             .l4_bytes = s->l4,
+                             .csum_offset = s->csum_offset,
+                             .mss = 1000};
+    bool tso = s->offloads & (NETDEV_TSO4 | NETDEV_TSO6);
+    struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+    assert_non_null(m);
+    p[14] = (uint8_t)(s->version << 4 | 5);
+    segs[0] = (struct netdev_seg){p, headers};
+    for (uint32_t i = 0; i < s->pieces; i++) {
+        uint32_t n = i + 1 < s->pieces ? s->payload / s->pieces : bytes - at;
+        segs[f.segs_count++] = (struct netdev_seg){p + at, n};
+        at += n;
+    }
+    assert_int_equal(dpdk_fill(port, pool, &f, m), 0);
+    assert_int_equal(m->pkt_len, bytes);
+    assert_true(m->nb_segs == 1 || m->nb_segs <= port->chain_max);
+    assert_true(m->data_len >= headers); /* drivers look for headers there */
+    rte_mbuf_sanity_check(m, 1);
+    if (tso && s->version == 4) memset(p + 14 + 10, 0, 2); /* DPDK wants the header's checksum to be 0 then */
+    assert_memory_equal(rte_pktmbuf_read(m, 0, bytes, back), p, bytes);
+    if (s->offloads) {
+        uint64_t transport = s->csum_offset == 6 ? RTE_MBUF_F_TX_UDP_CKSUM : RTE_MBUF_F_TX_TCP_CKSUM;
+        assert_int_equal(m->ol_flags & RTE_MBUF_F_TX_L4_MASK, transport);
+        assert_int_equal(!!(m->ol_flags & RTE_MBUF_F_TX_IPV4), s->version == 4);
+        assert_int_equal(!!(m->ol_flags & RTE_MBUF_F_TX_IPV6), s->version == 6);
+        assert_int_equal(!!(m->ol_flags & RTE_MBUF_F_TX_TCP_SEG), tso);
+        assert_int_equal(!!(m->ol_flags & RTE_MBUF_F_TX_IP_CKSUM), tso && s->version == 4);
+        assert_int_equal(m->l2_len, 14);
+        assert_int_equal(m->l3_len, s->l3);
+        assert_int_equal(m->l4_len, s->l4);
+        if (tso) assert_int_equal(m->tso_segsz, 1000);
+    } else {
+        assert_int_equal(m->ol_flags & (RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG), 0);
+    }
+    rte_pktmbuf_free(m);
+    assert_int_equal(heap_free(p), 0);
+    assert_int_equal(heap_free(back), 0);
+}
+
+static void frames_of_every_shape_become_mbufs_that_ports_understand(void **state) {
+    static const struct shape shapes[] = {
+        {4, 20, 20, 16, 0, 0, 0},
+        {4, 20, 20, 16, NETDEV_CSUM, 10, 1},
+        {4, 20, 32, 16, NETDEV_CSUM, 1448, 1},
+        {4, 20, 32, 16, NETDEV_CSUM, 1448, 7},
+        {4, 60, 60, 16, NETDEV_CSUM, 1000, 2},
+        {4, 20, 8, 6, NETDEV_CSUM, 1472, 3},
+        {6, 40, 8, 6, NETDEV_CSUM, 1400, 1},
+        {6, 40, 32, 16, NETDEV_CSUM, 1400, 1},
+        {4, 20, 32, 16, NETDEV_CSUM | NETDEV_TSO4, 40000, 10},
+        {6, 40, 32, 16, NETDEV_CSUM | NETDEV_TSO6, 40000, 10},
+        {4, 20, 32, 16, NETDEV_CSUM | NETDEV_TSO4, 20000, 60},
+    };
+    static const uint16_t chains[] = {0, 2, 8, UINT16_MAX};
+    static const uint32_t rooms[] = {DPDK_TX_COPIED, 2048};
+    (void)state;
+    for (size_t room = 0; room < sizeof rooms / sizeof *rooms; room++) {
+        struct rte_mempool *pool = dpdk_plain_pool(511, rooms[room], SOCKET_ID_ANY);
+        assert_non_null(pool);
+        for (size_t chain = 0; chain < sizeof chains / sizeof *chains; chain++) {
+            struct dpdk_port port = {.tx_room = rooms[room], .chain_max = chains[chain]};
+            for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+                fill_and_verify(&port, pool, &shapes[i]);
+        }
+        assert_true(rte_mempool_full(pool));
+        dpdk_plain_pool_free(pool);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_wrong_is_refused_with_a_reason),
+        cmocka_unit_test(all_queues_are_opened_before_the_first_carries_anything),
+        cmocka_unit_test_setup_teardown(a_received_frame_lies_where_the_driver_put_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(buffers_that_are_held_run_out_are_counted_and_come_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_frame_outlives_the_device, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(frames_that_no_mtu_allows_are_dropped_and_counted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(frames_in_pieces_and_of_strangers_are_copied, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(small_frames_are_copied_beside_the_mbuf, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(large_payload_is_sent_where_it_lies_and_held_until_it_was, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_short_transmit_leaves_the_rest_the_callers, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_frame_that_breaks_the_rules_is_taken_and_dropped, set_up, tear_down),
+        cmocka_unit_test(only_what_the_port_can_do_is_promised),
+        cmocka_unit_test(frames_of_every_shape_become_mbufs_that_ports_understand),
+    };
+    struct netdev *first;
+    /* The first device of the process starts DPDK. */
+    if (open_dev(EAL "vdev=net_null1", 0, 0, &first) < 0) {
+        printf("1..0 # SKIP %s\n", why);
+        return 0;
+    }
+    netdev_close(first);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
