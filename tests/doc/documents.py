@@ -5,7 +5,8 @@ import re
 import subprocess
 import tempfile
 
-DOCUMENTS = ["README.md", "doc/COMPLIANCE.md", "doc/DESIGN.md", "doc/INET.md", "doc/PORTING.md", "doc/TUNING.md"]
+DOCUMENTS = ["README.md", "doc/COMPLIANCE.md", "doc/DESIGN.md", "doc/INET.md", "doc/PORTING.md", "doc/TUNING.md",
+             "doc/devices/DPDK.md"]
 
 
 def read(root, path):
