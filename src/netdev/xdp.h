@@ -30,7 +30,8 @@ struct xdp_device {
     uint64_t *posted; /* bit per 2 KiB: a block begins there that waits to be received into */
     struct xdp_sent *sent;
     uint32_t sent_first, sent_count; /* the first runs on; its slot is that modulo slots */
-    uint32_t *bounce;                /* blocks of ours that are not in use, by 2 KiB */
+    void *bounce_base;               /* blocks of ours */
+    uint32_t *bounce;                /* those that are not in use, by XDP_GRAIN */
     uint32_t bounce_count;
 };
 
@@ -44,6 +45,12 @@ void xdp_tx_stop(struct xdp_device *d);
 /* As netdev_ops.rx and tx, with nothing done but that. */
 uint32_t xdp_receive(struct xdp_device *d, struct netdev_buffer *frames, uint32_t n);
 uint32_t xdp_transmit(struct xdp_device *d, const struct netdev_frame *frames, uint32_t n);
+
+/*
+ * Blocks to begin with, one behind the other in one block of the heap: large ones are put at the lowest addresses that
+ * are free, small ones where the thread has some already. False: there is no room where the kernel knows it.
+ */
+bool xdp_new_blocks(const struct xdp_socket *s, uint32_t count, uint64_t *first);
 
 /* Gives up what the kernel has sent. */
 void xdp_reap(struct xdp_device *d);

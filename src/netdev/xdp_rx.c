@@ -17,7 +17,7 @@ static void post(struct xdp_device *d, uint64_t address) {
     *xdp_ring_address(&s->fill, s->fill.at++) = address;
 }
 
-/* A block that the kernel knows. Bad luck: the heap's part of it is in use. */
+/* False: the heap has none that the kernel knows. */
 static bool new_block(const struct xdp_socket *s, uint64_t *address) {
     void *p = heap_alloc_aligned(s->chunk_bytes, s->chunk_bytes);
     if (p && xdp_knows(s, p, s->chunk_bytes, address)) return true;
@@ -25,13 +25,22 @@ static bool new_block(const struct xdp_socket *s, uint64_t *address) {
     return false;
 }
 
+bool xdp_new_blocks(const struct xdp_socket *s, uint32_t count, uint64_t *first) {
+    size_t bytes = (size_t)count * s->chunk_bytes;
+    void *p = heap_alloc_aligned(2 * HEAP_UNIT_BYTES, bytes);
+    if (p && xdp_knows(s, p, bytes, first)) return true;
+    if (p) heap_free(p);
+    return false;
+}
+
+/* The first blocks are slices of one, each with an owner of its own. */
 int xdp_rx_start(struct xdp_device *d) {
-    uint64_t address;
+    uint64_t first;
     d->posted = sys_calloc(d->socket.bytes / XDP_GRAIN / 64 + 1, sizeof *d->posted);
-    if (!d->posted) return -ENOMEM;
+    if (!d->posted || !xdp_new_blocks(&d->socket, d->slots, &first)) return -ENOMEM;
     for (uint32_t i = 0; i < d->slots; i++) {
-        if (!new_block(&d->socket, &address)) return -ENOMEM;
-        post(d, address);
+        if (i > 0) heap_share(d->socket.base + first);
+        post(d, first + (uint64_t)i * d->socket.chunk_bytes);
     }
     xdp_ring_produce(&d->socket.fill);
     return 0;

@@ -2,6 +2,7 @@
 #ifndef TESTS_NETDEV_NETNS_TEST_H
 #define TESTS_NETDEV_NETNS_TEST_H
 
+#include "base/clock.h"
 #include "netdev_test.h"
 
 #include <arpa/inet.h>
@@ -24,6 +25,16 @@ static inline bool netns_enter(void) {
 
 static inline void netns_run(const char *command) {
     assert_int_equal(system(command), 0);
+}
+
+/* The kernel says only some time after an interface was set up that it can be used. */
+static inline void await_link(struct netdev *dev) {
+    uint64_t end = clock_now_ns() + GUARD_MS * 1000000ull;
+    while (!dev->link_up && clock_now_ns() < end) {
+        assert_int_equal(netdev_update(dev, 0), 0);
+        poll(NULL, 0, 1);
+    }
+    assert_true(dev->link_up);
 }
 
 /* A raw socket on an interface that hears only frames of the test's type. */

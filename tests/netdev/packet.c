@@ -6,6 +6,7 @@ static struct netdev *open_packet(const char *options) {
     struct netdev_args args = {.options = options, .why = why, .why_bytes = sizeof why};
     struct netdev *dev;
     if (netdev_open("packet", &args, &dev) < 0) fail_msg("%s", why);
+    await_link(dev);
     return dev;
 }
 
@@ -25,7 +26,6 @@ static void frames_cross_at_every_mtu(void **state) {
         make_veth(mtus[m]);
         dev = open_packet("name=v0,slots=16");
         assert_int_equal(dev->mtu, mtus[m]);
-        assert_true(dev->link_up);
         raw = raw_open("v1");
         for (uint32_t i = 0; i < 200; i++) { /* around the rings many times */
             uint32_t bytes = i % 4 ? mtus[m] + 14 : 60 + i;
@@ -70,10 +70,7 @@ static void interface_set_down_and_up_is_seen(void **state) {
     assert_int_equal(r, -ENETDOWN);
     assert_int_equal(test_send(dev, mac_b, 1, 100, 0), -ENETDOWN);
     netns_run("ip link set v0 up");
-    for (int i = 0; i < GUARD_MS && !dev->link_up; i++) {
-        assert_int_equal(netdev_update(dev, 0), 0);
-        if (!dev->link_up) poll(NULL, 0, 1);
-    }
+    await_link(dev);
     int raw = raw_open("v1");
     raw_send(raw, dev->mac, 2, 100);
     assert_int_equal(await_frame(dev), 2);
