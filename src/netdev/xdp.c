@@ -68,6 +68,7 @@ static const struct {
     {XDP_STEP_PROGRAM, 0, "its program cannot be loaded; Linux 5.9 or later is needed", NULL, NULL},
     {XDP_STEP_ATTACH, -EPERM, "its program may not be attached", "; " CAPABILITIES, NULL},
     {XDP_STEP_ATTACH, -EBUSY, "another XDP program is there", "; ip link set dev ", " xdp off"},
+    {XDP_STEP_ATTACH, -ENOSPC, "it receives on fewer queues than its peer sends on", "; ethtool -L ", " rx N"},
     {XDP_STEP_ATTACH, -EOPNOTSUPP, "its driver has no XDP", "; use mode=auto", NULL},
     {XDP_STEP_ATTACH, 0, "no XDP program can be attached; ethtool -K may have to turn lro off, or its MTU is too large",
      NULL, NULL},
@@ -154,6 +155,7 @@ static int join_descriptors(struct xdp_device *d) {
 
 static int open_socket(struct xdp_device *d, const struct options *o, uint32_t mtu, enum xdp_step *step) {
     size_t bytes = o->umem;
+    void *others = NULL;
     struct xdp_socket_args args = {
         .interface = d->interface.index,
         .queue = d->queue,
@@ -176,8 +178,10 @@ static int open_socket(struct xdp_device *d, const struct options *o, uint32_t m
     d->mtu_max =
         (d->socket.pieces ? XDP_PIECES_MAX : 1) * (args.chunk_bytes - XDP_HEADROOM_BYTES) - netdev_frame_max(0);
     *step = XDP_STEP_MEMORY;
-    r = xdp_rx_start(d);
-    return r == 0 ? xdp_tx_start(d) : r;
+    r = xdp_rx_start(d, &others);
+    if (r == 0) r = xdp_tx_start(d, &others);
+    xdp_free_blocks(others);
+    return r;
 }
 
 static int attach(struct xdp_device *d, const struct netdev_args *args, const struct options *o, enum xdp_mode mode,

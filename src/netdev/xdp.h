@@ -30,14 +30,16 @@ struct xdp_device {
     uint64_t *posted; /* bit per 2 KiB: a block begins there that waits to be received into */
     struct xdp_sent *sent;
     uint32_t sent_first, sent_count; /* the first runs on; its slot is that modulo slots */
-    void *bounce_base;               /* blocks of ours */
-    uint32_t *bounce;                /* those that are not in use, by XDP_GRAIN */
+    uint32_t *bounce;                /* blocks of ours that are not in use, by XDP_GRAIN */
     uint32_t bounce_count;
 };
 
-/* Blocks to receive into and to copy into: made once. 0 or -ENOMEM: the part that the kernel knows is full. */
-int xdp_rx_start(struct xdp_device *d);
-int xdp_tx_start(struct xdp_device *d);
+/*
+ * Blocks to receive into and to copy into: made once, with the others that xdp_find_block met. 0 or -ENOMEM: the part
+ * that the kernel knows is full.
+ */
+int xdp_rx_start(struct xdp_device *d, void **others);
+int xdp_tx_start(struct xdp_device *d, void **others);
 /* The kernel has done with the socket: gives them up, and what was held. */
 void xdp_rx_stop(struct xdp_device *d);
 void xdp_tx_stop(struct xdp_device *d);
@@ -47,10 +49,11 @@ uint32_t xdp_receive(struct xdp_device *d, struct netdev_buffer *frames, uint32_
 uint32_t xdp_transmit(struct xdp_device *d, const struct netdev_frame *frames, uint32_t n);
 
 /*
- * Blocks to begin with, one behind the other in one block of the heap: large ones are put at the lowest addresses that
- * are free, small ones where the thread has some already. False: there is no room where the kernel knows it.
+ * A block that the kernel knows. The heap gives first what the thread has already, wherever that is: blocks that the
+ * kernel does not know are put aside, in a chain, until all that is needed is found. False: there is no room.
  */
-bool xdp_new_blocks(const struct xdp_socket *s, uint32_t count, uint64_t *first);
+bool xdp_find_block(const struct xdp_socket *s, uint64_t *address, void **others);
+void xdp_free_blocks(void *others);
 
 /* Gives up what the kernel has sent. */
 void xdp_reap(struct xdp_device *d);

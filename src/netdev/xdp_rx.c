@@ -11,6 +11,8 @@
 #include <assert.h>
 #include <string.h>
 
+#define FIND_TRIES 16384u
+
 static void post(struct xdp_device *d, uint64_t address) {
     struct xdp_socket *s = &d->socket;
     d->posted[address / XDP_GRAIN / 64] |= 1ull << address / XDP_GRAIN % 64;
@@ -25,22 +27,32 @@ static bool new_block(const struct xdp_socket *s, uint64_t *address) {
     return false;
 }
 
-bool xdp_new_blocks(const struct xdp_socket *s, uint32_t count, uint64_t *first) {
-    size_t bytes = (size_t)count * s->chunk_bytes;
-    void *p = heap_alloc_aligned(2 * HEAP_UNIT_BYTES, bytes);
-    if (p && xdp_knows(s, p, bytes, first)) return true;
-    if (p) heap_free(p);
+bool xdp_find_block(const struct xdp_socket *s, uint64_t *address, void **others) {
+    for (uint32_t i = 0; i < FIND_TRIES; i++) {
+        void *p = heap_alloc_aligned(s->chunk_bytes, s->chunk_bytes);
+        if (!p) break;
+        if (xdp_knows(s, p, s->chunk_bytes, address)) return true;
+        *(void **)p = *others;
+        *others = p;
+    }
     return false;
 }
 
-/* The first blocks are slices of one, each with an owner of its own. */
-int xdp_rx_start(struct xdp_device *d) {
-    uint64_t first;
+void xdp_free_blocks(void *others) {
+    while (others) {
+        void *next = *(void **)others;
+        heap_free(others);
+        others = next;
+    }
+}
+
+int xdp_rx_start(struct xdp_device *d, void **others) {
+    uint64_t address;
     d->posted = sys_calloc(d->socket.bytes / XDP_GRAIN / 64 + 1, sizeof *d->posted);
-    if (!d->posted || !xdp_new_blocks(&d->socket, d->slots, &first)) return -ENOMEM;
+    if (!d->posted) return -ENOMEM;
     for (uint32_t i = 0; i < d->slots; i++) {
-        if (i > 0) heap_share(d->socket.base + first);
-        post(d, first + (uint64_t)i * d->socket.chunk_bytes);
+        if (!xdp_find_block(&d->socket, &address, others)) return -ENOMEM;
+        post(d, address);
     }
     xdp_ring_produce(&d->socket.fill);
     return 0;

@@ -14,15 +14,16 @@
 #define PAGE_BYTES  4096u
 #define SMALL_BYTES 1024u /* frames up to this are copied rather than sent in several pieces */
 
-int xdp_tx_start(struct xdp_device *d) {
+int xdp_tx_start(struct xdp_device *d, void **others) {
     uint32_t count = d->slots / 4;
-    uint64_t first;
+    uint64_t address;
     d->sent = sys_calloc(d->slots, sizeof *d->sent);
     d->bounce = sys_calloc(count, sizeof *d->bounce);
-    if (!d->sent || !d->bounce || !xdp_new_blocks(&d->socket, count, &first)) return -ENOMEM;
-    d->bounce_base = d->socket.base + first;
-    for (uint32_t i = 0; i < count; i++)
-        d->bounce[d->bounce_count++] = (uint32_t)((first + (uint64_t)i * d->socket.chunk_bytes) / XDP_GRAIN);
+    if (!d->sent || !d->bounce) return -ENOMEM;
+    while (d->bounce_count < count) {
+        if (!xdp_find_block(&d->socket, &address, others)) return -ENOMEM;
+        d->bounce[d->bounce_count++] = (uint32_t)(address / XDP_GRAIN);
+    }
     return 0;
 }
 
@@ -40,7 +41,8 @@ static struct xdp_sent *sent_at(const struct xdp_device *d, uint32_t i) {
 void xdp_tx_stop(struct xdp_device *d) {
     for (uint32_t i = 0; i < d->sent_count; i++)
         give_up(d, sent_at(d, i));
-    if (d->bounce_base) heap_free(d->bounce_base);
+    while (d->bounce_count > 0)
+        heap_free(d->socket.base + (uint64_t)d->bounce[--d->bounce_count] * XDP_GRAIN);
     if (d->bounce) sys_free(d->bounce);
     if (d->sent) sys_free(d->sent);
 }
