@@ -6,7 +6,8 @@ import subprocess
 import tempfile
 
 DOCUMENTS = ["README.md", "doc/COMPLIANCE.md", "doc/DESIGN.md", "doc/INET.md", "doc/PORTING.md", "doc/TUNING.md",
-             "doc/devices/DPDK.md"]
+             "doc/devices/README.md", "doc/devices/DPDK.md", "doc/devices/PACKET.md", "doc/devices/SHM.md",
+             "doc/devices/TAP.md", "doc/devices/XDP.md"]
 
 
 def read(root, path):
