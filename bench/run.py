@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 
+from devices import device_sections
 from harness import (Callgrind, Failed, LIBRARY_VARIABLES, Server, WakeLatency, interleave, percentile_curve, pick_cpus,
                      progress, read_json, run, summary)
 import report
@@ -279,6 +280,7 @@ def sections(bench):
     yield idle_section(bench)
     yield heap_section(bench)
     yield from stack_sections(bench, counter is not None)
+    yield from device_sections(bench)
 
 
 def machine():

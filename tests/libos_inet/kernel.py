@@ -57,8 +57,6 @@ ENV = {"DMTR_LIBOS": "inet", "DMTR_INET_DEVICE": DEVICE, "DMTR_INET_DEVICE_OPTIO
        "DMTR_INET_ADDRESS": f"{OURS}/24"}
 # DPDK's af_packet has the kernel put fragments together, and then has no room for what comes out.
 LARGEST = 1472 if MODE == "af_packet" else 65507
-# DPDK's af_packet has the kernel put fragments together, and then has no room for what comes out.
-LARGEST = 1472 if MODE == "af_packet" else 65507
 if (DEVICE, MODE) == ("dpdk", "af_xdp"):
     ENV["LSAN_OPTIONS"] = "detect_leaks=0"  # DPDK's driver forgets the handle of its memory
 if (DEVICE, MODE) == ("dpdk", "tap"):
