@@ -24,7 +24,8 @@ def test_a_smoke_run_writes_a_complete_report():
         with open(os.path.join(folder, "report.html"), encoding="utf-8") as f:
             page = f.read()
     sections = {s["key"]: s for s in report["sections"]}
-    assert [k for k in sections if k != "tcp_block"] == KEYS, list(sections)
+    # Those two depend on what the machine lets us do.
+    assert [k for k in sections if k != "tcp_block" and not k.startswith("device_")] == KEYS, list(sections)
     assert page.count("<svg") >= 5 and "http" not in page, "a page that stands alone, with plots"
     for section in sections.values():
         assert section["title"] in done.stdout
