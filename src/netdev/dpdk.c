@@ -17,7 +17,7 @@
 #include <string.h>
 
 #define BURST         32u
-#define LOOK_EVERY_NS 10000000u /* while nothing arrives: whether the link is up */
+#define LOOK_EVERY_NS 10000000u /* whether the link is up, the device there */
 
 struct dpdk_device {
     struct netdev dev;
@@ -50,7 +50,7 @@ static int device_update(struct netdev *dev, uint64_t now_ns) {
     struct rte_eth_link link = {0};
     bool started = atomic_load_explicit(&d->port->started, memory_order_acquire);
     d->next_look_ns = now_ns + LOOK_EVERY_NS;
-    if (is_gone(d) || (started && rte_eth_dev_is_removed(d->id))) {
+    if (is_gone(d) || (started && (!rte_eth_dev_is_valid_port(d->id) || rte_eth_dev_is_removed(d->id)))) {
         netdev_set_link(dev, false);
         return -ENODEV;
     }
@@ -83,10 +83,10 @@ static bool take_copy(struct dpdk_device *d, struct rte_mbuf *m, struct netdev_b
 }
 
 static bool take(struct dpdk_device *d, struct rte_mbuf *m, struct netdev_buffer *b) {
-    uint64_t csum = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
     b->bytes = m->pkt_len;
     b->mss = 0;
-    b->flags = csum == RTE_MBUF_F_RX_L4_CKSUM_GOOD || csum == RTE_MBUF_F_RX_L4_CKSUM_NONE ? NETDEV_RX_CSUM_GOOD : 0;
+    /* The bit is set in CKSUM_NONE too: the path was memory, and the sender left the checksum out. */
+    b->flags = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_GOOD ? NETDEV_RX_CSUM_GOOD : 0;
     if (__builtin_expect(m->pkt_len < NETDEV_HEADER_BYTES || m->pkt_len > netdev_frame_max(d->dev.mtu), 0)) {
         d->dev.stats.rx_too_long += m->pkt_len >= NETDEV_HEADER_BYTES;
         d->dev.stats.rx_malformed += m->pkt_len < NETDEV_HEADER_BYTES;
@@ -108,15 +108,19 @@ static int look(struct dpdk_device *d, uint64_t now_ns) {
 static int device_rx(struct netdev *dev, struct netdev_buffer *frames, uint32_t n, uint64_t now_ns) {
     struct dpdk_device *d = (struct dpdk_device *)dev;
     struct rte_mbuf *burst[BURST];
-    uint32_t taken = 0, got = 0;
-    if (dev->link_up) got = rte_eth_rx_burst(d->id, d->queue, burst, (uint16_t)(n < BURST ? n : BURST));
-    for (uint32_t i = 0; i < got; i++)
-        if (take(d, burst[i], &frames[taken])) netdev_count_rx(dev, frames[taken++].bytes);
-    if (now_ns >= d->next_look_ns) {
+    uint32_t taken = 0, got;
+    uint64_t bytes = 0;
+    if (__builtin_expect(now_ns >= d->next_look_ns, 0)) {
         int r = look(d, now_ns);
-        if (r < 0 && taken == 0) return r;
+        if (r < 0) return r;
     }
-    return taken || dev->link_up ? (int)taken : -ENETDOWN;
+    if (!dev->link_up) return -ENETDOWN;
+    got = rte_eth_rx_burst(d->id, d->queue, burst, (uint16_t)(n < BURST ? n : BURST));
+    for (uint32_t i = 0; i < got; i++)
+        if (take(d, burst[i], &frames[taken])) bytes += frames[taken++].bytes;
+    dev->stats.rx_frames += taken;
+    dev->stats.rx_bytes += bytes;
+    return (int)taken;
 }
 
 /* Offers mbufs to the driver; how many it took. Those that it calls wrong are taken and lost. */

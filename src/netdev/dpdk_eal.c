@@ -45,13 +45,13 @@ static ssize_t take_log(void *ctx, const char *text, size_t bytes) {
     return (ssize_t)bytes;
 }
 
-static int open_log(void) {
+static FILE *open_log(void) {
     static const cookie_io_functions_t functions = {.write = take_log};
     FILE *f = fopencookie(NULL, "w", functions);
-    if (!f) return -ENOMEM;
+    if (!f) return NULL;
     setlinebuf(f);
     rte_openlog_stream(f);
-    return 0;
+    return f;
 }
 
 /* ---- arguments ---- */
@@ -150,6 +150,7 @@ static int refuse(const struct netdev_args *args, int error) {
 static int start(const struct netdev_args *args, const struct dpdk_options *o) {
     static char name[] = "dmtr", no_telemetry[] = "--no-telemetry";
     static struct words w; /* DPDK keeps pointers into it */
+    FILE *log, *before = rte_log_get_stream();
     cpu_set_t allowed;
     int r, error;
     w.count = 0;
@@ -160,8 +161,14 @@ static int start(const struct netdev_args *args, const struct dpdk_options *o) {
     if (r < 0) return r;
     if (!(o->eal[0] ? split(&w, o->eal) : choose(&w, o, &allowed)))
         return netdev_refuse(args, -E2BIG, "dpdk: eal= has more than %d words", WORDS_MAX);
+    log = open_log();
+    if (!log) return -ENOMEM;
     r = rte_eal_init(w.count, w.word);
     error = r < 0 ? rte_errno : 0;
+    if (error) { /* also where the log is somebody else's already */
+        rte_openlog_stream(before);
+        fclose(log);
+    }
     (void)SYS(sched_setaffinity, 0, sizeof allowed, &allowed);
     if (error && error != EALREADY) return refuse(args, error);
     log_info(&eal.log, "dpdk: %s; it has %s", error ? "already started by another user in the process" : "started",
@@ -174,8 +181,7 @@ int dpdk_eal_start(const struct netdev_args *args, const struct dpdk_options *o)
     pthread_mutex_lock(&eal.lock);
     if (!eal.started) {
         eal.log = args->log ? *args->log : (struct log){.sink = LOG_SINK_NONE};
-        r = open_log();
-        if (r == 0) r = start(args, o);
+        r = start(args, o);
         eal.started = r == 0;
     }
     pthread_mutex_unlock(&eal.lock);

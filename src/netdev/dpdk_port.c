@@ -31,15 +31,21 @@ static const char *const copying_drivers[] = {"net_virtio_user", "net_af_xdp"};
 
 /* ---- the heap, as far as a device reads and writes it itself ---- */
 
+/* A device that was taken away has left no trace of itself to speak to. */
+static bool is_there(const struct dpdk_port *p) {
+    return rte_eth_dev_is_valid_port(p->id);
+}
+
 static int map_run(void *ctx, void *run, size_t bytes) {
     const struct dpdk_port *p = ctx;
+    if (!is_there(p)) return 0;
     if (rte_dev_dma_map(p->info.device, run, (uintptr_t)run, bytes) == 0 || rte_errno == ENOTSUP) return 0;
     return -rte_errno;
 }
 
 static void unmap_run(void *ctx, void *run, size_t bytes) {
     const struct dpdk_port *p = ctx;
-    (void)rte_dev_dma_unmap(p->info.device, run, (uintptr_t)run, bytes);
+    if (is_there(p)) (void)rte_dev_dma_unmap(p->info.device, run, (uintptr_t)run, bytes);
 }
 
 static struct heap_device heap_face(struct dpdk_port *p) {
@@ -248,10 +254,12 @@ static int open_port(const struct netdev_args *args, const struct dpdk_options *
 
 static void close_port(struct dpdk_port *p) {
     struct heap_device face = heap_face(p);
-    if (atomic_exchange(&p->started, false)) (void)rte_eth_dev_stop(p->id);
-    if (rte_eth_dev_is_valid_port(p->id)) {
+    struct rte_device *device = is_there(p) ? p->info.device : NULL;
+    bool started = atomic_exchange(&p->started, false);
+    if (device && started) (void)rte_eth_dev_stop(p->id);
+    if (p->mapped) heap_device_remove(&face);
+    if (device) {
         (void)rte_eth_dev_callback_unregister(p->id, RTE_ETH_EVENT_INTR_RMV, on_removal, p);
-        if (p->mapped) heap_device_remove(&face);
         (void)rte_eth_dev_close(p->id);
     }
     p->mapped = false;
@@ -262,7 +270,7 @@ static void close_port(struct dpdk_port *p) {
         dpdk_plain_pool_free(q->tx);
         *q = (struct dpdk_queue){0};
     }
-    if (p->info.device) (void)rte_dev_remove(p->info.device);
+    if (device) (void)rte_dev_remove(device);
     p->info = (struct rte_eth_dev_info){0};
 }
 

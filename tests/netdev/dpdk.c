@@ -6,6 +6,7 @@
 
 #include "netdev/dpdk.h"
 
+#include <rte_dev.h>
 #include <rte_eth_ring.h>
 #include <rte_mempool.h>
 #include <rte_ring.h>
@@ -223,6 +224,25 @@ static void a_frame_that_breaks_the_rules_is_taken_and_dropped(void **state) {
     assert_null(sent());
 }
 
+static void a_device_that_is_taken_away_is_gone_for_good(void **state) {
+    struct netdev_buffer b;
+    struct netdev *gone;
+    (void)state;
+    for (int round = 0; round < 2; round++) { /* and may come back */
+        void *grown;
+        assert_int_equal(open_dev("vdev=net_null3", 0, 0, &gone), 0);
+        assert_int_equal(netdev_rx(gone, &b, 1, 0), 1);
+        assert_int_equal(rte_eal_hotplug_remove("vdev", "net_null3"), 0);
+        assert_int_equal(netdev_rx(gone, &b, 1, UINT64_C(1) << 40), -ENODEV);
+        assert_int_equal(test_send(gone, mac_b, 1, 100, 0), -ENODEV);
+        grown = heap_alloc(32u << 20); /* the heap does not ask it for anything any more */
+        assert_non_null(grown);
+        heap_free(grown);
+        netdev_close(gone);
+        assert_int_equal(heap_free(b.data), 0);
+    }
+}
+
 static void what_is_wrong_is_refused_with_a_reason(void **state) {
     static const struct {
         const char *options;
@@ -383,6 +403,7 @@ static void frames_of_every_shape_become_mbufs_that_ports_understand(void **stat
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_wrong_is_refused_with_a_reason),
+        cmocka_unit_test(a_device_that_is_taken_away_is_gone_for_good),
         cmocka_unit_test(all_queues_are_opened_before_the_first_carries_anything),
         cmocka_unit_test_setup_teardown(a_received_frame_lies_where_the_driver_put_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(buffers_that_are_held_run_out_are_counted_and_come_back, set_up, tear_down),
