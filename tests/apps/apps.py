@@ -117,6 +117,13 @@ def no_io_uring():
     raise Skip("io_uring is not to be had here")
 
 
+def xdp_refused(env, peer):
+    """Why bpf(2) or AF_XDP may not be used here, as the device says it, or None. Nobody listens at the peer."""
+    done = subprocess.run([program("echo-client"), "--address", peer, "--port", "9", "--count", "1"],
+                          env={**os.environ, **env}, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    return done.stderr.strip() if re.search("may not be|AF_XDP is not|no AF_XDP", done.stderr) else None
+
+
 def main(tests):
     """Runs [(name, function)] and prints TAP."""
     failed = False

@@ -62,6 +62,8 @@ if (DEVICE, MODE) == ("dpdk", "af_xdp"):
 if (DEVICE, MODE) == ("dpdk", "tap"):
     ENV["DMTR_INET_MAC"] = "02:00:00:00:00:0a"  # the port's own is the kernel's on the other end
 MISSING = enter_namespace()
+if DEVICE == "xdp" and not MISSING:
+    MISSING = apps.xdp_refused(ENV, KERNEL)
 
 
 def need_link():
