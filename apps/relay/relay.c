@@ -1,10 +1,11 @@
 /*
  * dmtr-relay: forwards datagrams from any number of clients to one target, and the target's replies back, each client
- * over a queue of its own so that replies find their way.
+ * over a queue of its own so that replies find their way; or connections (streams.c).
  */
 #include "flow.h"
 #include "options.h"
 #include "program.h"
+#include "streams.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -18,7 +19,7 @@ static struct {
     const char *address, *target, *network;
     uint64_t port, target_port, max_flows, cpu;
     double idle;
-    bool quiet;
+    bool tcp, quiet;
 } options = {.address = "127.0.0.1", .max_flows = 4096, .cpu = CPU_ANY, .idle = 60};
 
 static const struct option_spec specs[] = {
@@ -27,8 +28,10 @@ static const struct option_spec specs[] = {
     {"target", OPTION_STRING, &options.target, "HOST", "where to forward to", 0, 0},
     {"target-port", OPTION_UINT, &options.target_port, "PORT", "its port", 1, 65535},
     {"network", OPTION_STRING, &options.network, "NAME", "network instead of the configured one", 0, 0},
-    {"max-flows", OPTION_UINT, &options.max_flows, "N", "clients at a time; datagrams of more are dropped", 1, 1000000},
-    {"idle", OPTION_REAL, &options.idle, "SECONDS", "forget a client that was silent for so long", 0, 86400},
+    {"tcp", OPTION_FLAG, &options.tcp, NULL, "connections instead of datagrams", 0, 0},
+    {"max-flows", OPTION_UINT, &options.max_flows, "N",
+     "clients at a time; datagrams of more are dropped, connections of more wait", 1, 1000000},
+    {"idle", OPTION_REAL, &options.idle, "SECONDS", "forget a client whose datagrams pause for so long", 0, 86400},
     {"cpu", OPTION_UINT, &options.cpu, "N", "processor to run on", 0, 1023},
     {"quiet", OPTION_FLAG, &options.quiet, NULL, "no statistics at the end", 0, 0},
     {0}};
@@ -186,19 +189,38 @@ static void print_stats(const struct relay *r) {
            (unsigned long long)r->table_full, (unsigned long long)r->errors);
 }
 
-int main(int argc, char *argv[]) {
+static int relay_datagrams(void) {
     struct relay r = {.qd = -1};
+    int error = run(&r);
+    if (error == 0 && !options.quiet) print_stats(&r);
+    dmtr_fini();
+    flow_table_fini(&r.table);
+    return error;
+}
+
+static int relay_streams(void) {
+    struct streams_options o = {.network = options.network, .max = (uint32_t)options.max_flows};
+    struct streams_stats st = {.accepted = 0};
+    int error = -1;
+    if (address_parse(&o.listen, options.address, options.port, SOCK_STREAM) == 0 &&
+        address_parse(&o.target, options.target, options.target_port, SOCK_STREAM) == 0)
+        error = streams_relay(&o, &st);
+    if (error == 0 && !options.quiet)
+        printf("%llu connections, %llu bytes; %llu refused by the target, %llu reset, %llu errors\n",
+               (unsigned long long)st.accepted, (unsigned long long)st.bytes, (unsigned long long)st.refused,
+               (unsigned long long)st.resets, (unsigned long long)st.errors);
+    dmtr_fini();
+    return error;
+}
+
+int main(int argc, char *argv[]) {
     enum options_result o = options_parse(
-        argc, argv, "Forwards datagrams to a target and its replies back, until SIGINT or SIGTERM.", specs, NULL);
+        argc, argv, "Forwards datagrams or connections to a target, until SIGINT or SIGTERM.", specs, NULL);
     if (o != OPTIONS_RUN) return o == OPTIONS_HELP ? 0 : EXIT_USAGE;
     if (!options.target || !options.target_port) {
         fprintf(stderr, "dmtr-relay: --target and --target-port are needed\n");
         return EXIT_USAGE;
     }
     if (!program_start("dmtr-relay", argc, argv, options.cpu)) return 1;
-    int error = run(&r);
-    if (error == 0 && !options.quiet) print_stats(&r);
-    dmtr_fini();
-    flow_table_fini(&r.table);
-    return error == 0 ? 0 : 1;
+    return (options.tcp ? relay_streams() : relay_datagrams()) == 0 ? 0 : 1;
 }

@@ -6,7 +6,8 @@ set -eu
 packages() {
     case $1 in
     build) echo gcc libc6-dev binutils meson ninja-build pkg-config liburing-dev libyaml-dev ;;
-    test) echo dpkg-dev g++ clang libclang-rt-14-dev libcmocka-dev python3 mandoc iproute2 ethtool ;;
+    test) echo dpkg-dev g++ clang libclang-rt-14-dev libcmocka-dev python3 mandoc iproute2 ethtool
+        echo curl iperf3 netcat-openbsd nftables redis-tools ;;
     devices) echo libdpdk-dev ;;
     bench) echo python3 valgrind util-linux iproute2 ethtool libmimalloc2.0 libjemalloc2 ;;
     develop) echo clang-format clang-tidy gcovr make shellcheck ;;

@@ -59,6 +59,8 @@ enum posix_engine { POSIX_AUTO, POSIX_IO_URING, POSIX_EPOLL };
     STRING("inet.device", inet_device, "none",                                                                         \
            "Network device of libos inet, by its kind: shm, and others of this build")                                 \
     STRING("inet.device_options", inet_device_options, "none", "Options of that device, as KEY=VALUE,KEY=VALUE")       \
+    STRING("inet.wrappers", inet_wrappers, "none",                                                                     \
+           "Devices to wrap that one in, innermost first, as KIND:KEY=VALUE,KEY=VALUE;KIND: fault, pcap, trace")       \
     UINT("inet.queues", inet_queues, 1, 1, 64, "runtimes",                                                             \
          "Runtimes (threads) of this process that use the device, each with a queue of it where it has so many")       \
     STRING("inet.mac", inet_mac, "none", "MAC address to use in place of the device's own")                            \
@@ -76,6 +78,7 @@ enum posix_engine { POSIX_AUTO, POSIX_IO_URING, POSIX_EPOLL };
          "Most ICMP errors sent in a second")                                                                          \
     STRING("lwip.device", lwip_device, "none", "Network device of libos lwip, by its kind, as inet.device")            \
     STRING("lwip.device_options", lwip_device_options, "none", "Options of that device, as KEY=VALUE,KEY=VALUE")       \
+    STRING("lwip.wrappers", lwip_wrappers, "none", "Devices to wrap that one in, as inet.wrappers")                    \
     STRING("lwip.mac", lwip_mac, "none", "MAC address to use in place of the device's own")                            \
     STRING("lwip.address", lwip_address, "none", "Own IPv4 address with its prefix, such as 10.0.0.1/24")              \
     STRING("lwip.gateway", lwip_gateway, "none", "IPv4 address of the router to all other networks")                   \

@@ -128,6 +128,50 @@ static int open_device(const struct link_options *o, const struct inet_config *c
     return r;
 }
 
+bool link_is_wrapped(const struct link_options *o) {
+    return is_set(o->wrappers);
+}
+
+/* What was asked for is neither cut nor below some level. */
+static const struct log trace_logs[] = {
+    [LOG_SINK_STDERR] = {LOG_LEVEL_INFO, LOG_SINK_STDERR},
+    [LOG_SINK_SYSLOG] = {LOG_LEVEL_INFO, LOG_SINK_SYSLOG},
+    [LOG_SINK_NONE] = {LOG_LEVEL_INFO, LOG_SINK_NONE},
+};
+
+static void trace_line(void *ctx, const char *line) {
+    log_write(ctx, LOG_LEVEL_INFO, &(struct log_site){.in_window = 0}, "%s", line);
+}
+
+/* *dev becomes the outermost; on failure it is what stands so far. */
+static int wrap_device(const struct link_options *o, struct netdev **dev) {
+    char text[CONFIG_STRING_MAX];
+    if (!link_is_wrapped(o)) return 0;
+    memcpy(text, o->wrappers, sizeof text);
+    for (char *at = text, *next; at; at = next) {
+        char why[REASON_MAX] = "";
+        struct netdev *wrapped;
+        struct netdev_args args = {
+            .log = o->log,
+            .lower = *dev,
+            .trace = trace_line,
+            .trace_ctx = (void *)(uintptr_t)&trace_logs[o->log->sink],
+            .why = why,
+            .why_bytes = sizeof why,
+        };
+        next = split(at, ';');
+        args.options = split(at, ':');
+        int r = netdev_open(at, &args, &wrapped);
+        if (r) {
+            log_error(o->log, "%s: device %s cannot be wrapped in \"%s\": %s; see %s.wrappers", o->group, o->device, at,
+                      why[0] ? why : strerror(-r), o->group);
+            return r;
+        }
+        *dev = wrapped;
+    }
+    return 0;
+}
+
 int link_open(const struct link_options *o, struct inet_config *c,
               struct inet_static_neighbour neighbours[LINK_NEIGHBOURS_MAX], struct netdev **dev) {
     ssize_t n = SYS(getrandom, c->seed, sizeof c->seed, 0);
@@ -137,7 +181,10 @@ int link_open(const struct link_options *o, struct inet_config *c,
     }
     /* The device is the first thing to be missed. */
     int r = netdev_find(o->device) ? read_options(o, c, neighbours) : 0;
-    if (!r && !*dev) r = open_device(o, c, dev);
+    if (!r && !*dev) {
+        r = open_device(o, c, dev);
+        if (!r) r = wrap_device(o, dev);
+    }
     if (r) return r;
     c->mtu = (uint16_t)(o->mtu < (*dev)->mtu ? o->mtu : (*dev)->mtu);
     if (!is_set(o->mac)) memcpy(c->mac, (*dev)->mac, sizeof c->mac);

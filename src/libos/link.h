@@ -11,18 +11,21 @@
 struct link_options {
     const struct log *log;
     const char *group; /* what their keys begin with: "inet" */
-    const char *device, *device_options, *mac, *address, *gateway, *neighbours;
+    const char *device, *device_options, *wrappers, *mac, *address, *gateway, *neighbours;
     uint64_t mtu;
     uint32_t queue, queues; /* as in struct netdev_args */
     uint32_t addresses_max; /* 1 ... INET_ADDRS_MAX */
 };
 
 /*
- * Opens the device and fills in, of *c, the MAC, MTU, addresses, gateway, neighbours, checksum offload and a fresh
- * seed; a device that *dev is already is only read. 0, or a negative errno with a log line. *dev is the caller's to
- * close once it is not NULL, also on failure.
+ * Opens the device and what it is wrapped in, and fills in, of *c, the MAC, MTU, addresses, gateway, neighbours,
+ * checksum offload and a fresh seed; a device that *dev is already is only read. 0, or a negative errno with a log
+ * line. *dev is the caller's to close once it is not NULL, also on failure.
  */
 int link_open(const struct link_options *o, struct inet_config *c,
               struct inet_static_neighbour neighbours[LINK_NEIGHBOURS_MAX], struct netdev **dev);
+
+/* Then it has one queue, whatever the device below has. */
+bool link_is_wrapped(const struct link_options *o);
 
 #endif

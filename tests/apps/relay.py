@@ -3,6 +3,7 @@
 import contextlib
 import json
 import socket
+import struct
 import time
 
 import apps
@@ -88,6 +89,61 @@ def test_a_target_that_is_away_is_no_harm(env):
             assert data == b"found"
             target.sendto(b"back", peer)
             assert a.recv(100) == b"back"
+
+
+def stream_relay(env, target_port, *args):
+    return Server("dmtr-relay", "--tcp", "--target", "127.0.0.1", "--target-port", target_port, *args, env=env)
+
+
+def test_connections_pass_both_ways(env):
+    with Server("echo-server", env=env) as target, stream_relay(env, target.port) as server:
+        out, _ = run("echo-client", "--port", server.port, "--count", 200, "--connections", 5, "--size", 100000,
+                     "--warmup", 0, "--json", "-", "--quiet", env=env)
+        assert json.loads(out)["messages"] == 200, out
+        server.stop()
+        assert "5 connections, 40000000 bytes; 0 refused" in server.output, server.output
+
+
+def test_each_end_of_a_stream_is_passed_on(env):
+    with socket.create_server(("127.0.0.1", 0)) as listener, stream_relay(env, listener.getsockname()[1]) as server, \
+            server.connect() as near:
+        far, _ = listener.accept()
+        with far:
+            far.settimeout(30)
+            near.sendall(b"question")
+            near.shutdown(socket.SHUT_WR)
+            assert apps.receive(far, 100) == b"question"
+            far.sendall(b"answer")
+            far.shutdown(socket.SHUT_WR)
+            assert apps.receive(near, 100) == b"answer"
+
+
+def test_a_reset_of_one_side_resets_the_other(env):
+    with socket.create_server(("127.0.0.1", 0)) as listener, stream_relay(env, listener.getsockname()[1]) as server, \
+            server.connect() as near:
+        far, _ = listener.accept()
+        far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        far.close()
+        with contextlib.suppress(ConnectionResetError):
+            raise AssertionError(near.recv(1))
+
+
+def test_a_connection_that_the_target_refuses_is_reset(env):
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        with stream_relay(env, reserved.getsockname()[1]) as server, contextlib.suppress(ConnectionResetError), \
+                server.connect() as near:
+            raise AssertionError(near.recv(1))
+
+
+def test_connections_beyond_the_limit_are_served_once_others_end(env):
+    with Server("echo-server", env=env) as target, stream_relay(env, target.port, "--max-flows", 1) as server, \
+            server.connect() as first, server.connect() as second:
+        second.sendall(b"second")
+        first.sendall(b"first")
+        assert apps.receive(first, 5) == b"first"
+        first.close()
+        assert apps.receive(second, 6) == b"second"
 
 
 def wrong_command_lines_are_refused():

@@ -1,11 +1,15 @@
 /* How libos inet is configured, and what is refused. */
 #include "net_test.h"
 
-static int start_configured(const char *option) {
+static int start_configured_twice(const char *option, const char *another) {
     char path[64];
     snprintf(path, sizeof path, "inet.device_options=path=/tmp/dmtr-inet.%d,listen=yes", (int)getpid());
     return start_with_options((const char *const[]){"libos=inet", "log.sink=none", "inet.device=shm", path,
-                                                    "inet.address=10.77.0.1/24", option, NULL});
+                                                    "inet.address=10.77.0.1/24", option, another, NULL});
+}
+
+static int start_configured(const char *option) {
+    return start_configured_twice(option, NULL);
 }
 
 #define FOUR(n) "1.0." #n ".1/8,1.0." #n ".2/8,1.0." #n ".3/8,1.0." #n ".4/8"
@@ -34,6 +38,9 @@ static void wrong_values_are_refused(void **state) {
         "inet.mtu=9217",
         "inet.device_options=listen=yes",
         "inet.device_options=colour=blue",
+        "inet.wrappers=fault:loss=2",
+        "inet.wrappers=fault:loss=0;pcap",
+        "inet.wrappers=shm:path=/tmp/wire",
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         int r = start_configured(wrong[i]);
@@ -45,6 +52,7 @@ static void a_device_that_is_not_there_is_refused(void **state) {
     (void)state;
     assert_int_equal(start_configured("inet.device=none"), ENODEV);
     assert_int_equal(start_configured("inet.device=carrier-pigeon"), ENODEV);
+    assert_int_equal(start_configured("inet.wrappers=fault;"), ENODEV);
     int qd;
     assert_ok(start_with_options((const char *const[]){"log.sink=none", NULL}));
     assert_int_equal(dmtr_socket_on(&qd, "inet", AF_INET, SOCK_DGRAM, 0), ENODEV);
@@ -64,6 +72,7 @@ static void every_option_is_taken(void **state) {
         "inet.max_neighbours=16",
         "inet.fragment_bytes=65536",
         "inet.icmp_per_second=1",
+        "inet.wrappers=trace;fault:loss=0.1,seed=1;trace",
     };
     for (size_t i = 0; i < sizeof right / sizeof *right; i++) {
         assert_ok(start_configured(right[i]));
@@ -82,12 +91,26 @@ static void addresses_beyond_the_first_are_ours_too(void **state) {
     assert_ok(dmtr_fini());
 }
 
+static void a_device_is_wrapped_as_configured(void **state) {
+    (void)state;
+    char file[64], option[128];
+    snprintf(file, sizeof file, "/tmp/dmtr-inet.%d.pcapng", (int)getpid());
+    snprintf(option, sizeof option, "inet.wrappers=fault:loss=0;pcap:file=%s", file);
+    static const char *const queues[] = {"inet.queues=1", "inet.queues=2"};
+    for (size_t i = 0; i < sizeof queues / sizeof *queues; i++) {
+        assert_ok(start_configured_twice(option, queues[i]));
+        assert_ok(dmtr_fini());
+        assert_int_equal(unlink(file), 0);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wrong_values_are_refused),
         cmocka_unit_test(a_device_that_is_not_there_is_refused),
         cmocka_unit_test(every_option_is_taken),
         cmocka_unit_test(addresses_beyond_the_first_are_ours_too),
+        cmocka_unit_test(a_device_is_wrapped_as_configured),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

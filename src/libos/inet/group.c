@@ -40,7 +40,7 @@ struct member {
 struct group {
     struct list link;
     size_t bytes; /* of all this */
-    char device[CONFIG_STRING_MAX], options[CONFIG_STRING_MAX];
+    char device[CONFIG_STRING_MAX], options[CONFIG_STRING_MAX], wrappers[CONFIG_STRING_MAX];
     uint32_t queues, joined;
     bool has_mac;
     uint8_t mac[INET_MAC_BYTES];
@@ -108,7 +108,8 @@ static struct group *group_of(const struct link_options *o, int *error) {
     struct list *l, *tmp;
     list_for_each (&groups, l, tmp) {
         struct group *g = list_entry(l, struct group, link);
-        if (strcmp(g->device, o->device) == 0 && strcmp(g->options, o->device_options) == 0 && g->queues == o->queues)
+        if (strcmp(g->device, o->device) == 0 && strcmp(g->options, o->device_options) == 0 &&
+            strcmp(g->wrappers, o->wrappers) == 0 && g->queues == o->queues)
             return g;
     }
     /* Pages, because most of it is never touched, and the rings want cache lines of their own. */
@@ -118,6 +119,7 @@ static struct group *group_of(const struct link_options *o, int *error) {
     g->bytes = bytes;
     memcpy(g->device, o->device, sizeof g->device);
     memcpy(g->options, o->device_options, sizeof g->options);
+    memcpy(g->wrappers, o->wrappers, sizeof g->wrappers);
     g->queues = o->queues;
     for (uint32_t i = 0; i < g->queues; i++)
         g->members[i].wake_fd = g->members[i].poll_fd = -1;
@@ -163,7 +165,7 @@ static int device_open(struct net *net, const struct link_options *o, struct ine
     struct group *g = net->group;
     const struct netdev_ops *ops = netdev_find(o->device);
     struct link_options own = *o;
-    bool shares = !ops || ops->queues_max < o->queues;
+    bool shares = !ops || ops->queues_max < o->queues || link_is_wrapped(o);
     own.queue = shares ? 0 : net->member;
     own.queues = shares ? 1 : o->queues;
     net->dev = shares ? g->shared : NULL;

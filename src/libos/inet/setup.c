@@ -32,6 +32,7 @@ int net_setup(struct net *net) {
         .group = "inet",
         .device = config->inet_device,
         .device_options = config->inet_device_options,
+        .wrappers = config->inet_wrappers,
         .mac = config->inet_mac,
         .address = config->inet_address,
         .gateway = config->inet_gateway,

@@ -91,6 +91,7 @@ static int open_host(struct lw_net *net) {
         .group = "lwip",
         .device = config->lwip_device,
         .device_options = config->lwip_device_options,
+        .wrappers = config->lwip_wrappers,
         .mac = config->lwip_mac,
         .address = config->lwip_address,
         .gateway = config->lwip_gateway,

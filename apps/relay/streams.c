@@ -1,0 +1,189 @@
+/* Connections relayed: in each direction one operation is outstanding, a pop or the push of what it brought. */
+#include "streams.h"
+
+#include "program.h"
+#include "qdmap.h"
+
+#include <dmtr/dmtr.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#define BATCH           64
+#define ACCEPT_RETRY_NS 100000000u
+
+/* One direction of a pair. Before the target has accepted, `up` waits for the connection. */
+struct way {
+    int from, to;
+    dmtr_qtoken_t qt; /* 0: none */
+    bool ended;       /* the stream from there; the other side has been told */
+};
+
+struct pair {
+    struct way up, down; /* to the target, and back */
+};
+
+struct streams {
+    const struct streams_options *options;
+    struct streams_stats *stats;
+    int qd;
+    dmtr_qtoken_t accept_qt;
+    uint64_t accept_ns; /* not before */
+    uint32_t count;
+    struct qdmap by_qd; /* each pair twice */
+};
+
+/* Where one side was reset so is the other. */
+static void end_pair(struct streams *s, struct pair *p, bool reset) {
+    static const struct linger hard = {.l_onoff = 1, .l_linger = 0};
+    struct way *ways[] = {&p->up, &p->down};
+    for (int i = 0; i < 2; i++) {
+        if (ways[i]->qt) dmtr_drop(ways[i]->qt);
+        if (reset) dmtr_setsockopt(ways[i]->from, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+        qdmap_remove(&s->by_qd, ways[i]->from);
+        dmtr_close(ways[i]->from);
+    }
+    s->stats->resets += reset;
+    s->count--;
+    free(p);
+}
+
+static void pop(struct streams *s, struct pair *p, struct way *w) {
+    if (dmtr_pop(&w->qt, w->from) == 0) return;
+    w->qt = 0;
+    end_pair(s, p, true);
+}
+
+static void popped(struct streams *s, struct pair *p, struct way *w, dmtr_sgarray_t *sga) {
+    size_t bytes = 0;
+    dmtr_sgalen(&bytes, sga);
+    int error = bytes > 0 ? dmtr_push(&w->qt, w->to, sga) : dmtr_shutdown(w->to, SHUT_WR);
+    dmtr_sgafree(sga); /* a push holds what it still needs */
+    w->ended = bytes == 0;
+    s->stats->bytes += bytes;
+    if (error)
+        end_pair(s, p, true);
+    else if (p->up.ended && p->down.ended)
+        end_pair(s, p, false);
+}
+
+/* A connection to the target is asked for; `up` waits for it. */
+static int begin_pair(struct streams *s, int client) {
+    const struct address *target = &s->options->target;
+    struct pair *p = calloc(1, sizeof *p);
+    int one = 1, qd, error = p ? program_socket(&qd, s->options->network, target->sa.sa_family, SOCK_STREAM) : ENOMEM;
+    if (error) {
+        free(p);
+        return error;
+    }
+    p->up = (struct way){.from = client, .to = qd};
+    p->down = (struct way){.from = qd, .to = client};
+    dmtr_setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    dmtr_setsockopt(qd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    error = dmtr_connect(&p->up.qt, qd, &target->sa, target->len);
+    if (error) {
+        dmtr_close(qd);
+        free(p);
+        return error;
+    }
+    qdmap_put(&s->by_qd, client, p);
+    qdmap_put(&s->by_qd, qd, p);
+    s->count++;
+    return 0;
+}
+
+static void accepted(struct streams *s, const dmtr_qresult_t *qr) {
+    s->accept_qt = 0;
+    int error = qr->qr_error ? qr->qr_error : begin_pair(s, qr->qr_value.ares.qd);
+    if (!error) {
+        s->stats->accepted++;
+        return;
+    }
+    s->stats->errors++;
+    if (!qr->qr_error) dmtr_close(qr->qr_value.ares.qd);
+    s->accept_ns = dmtr_now_ns() + ACCEPT_RETRY_NS;
+}
+
+static void connected(struct streams *s, struct pair *p, int error) {
+    if (error) {
+        s->stats->refused++;
+        end_pair(s, p, true);
+        return;
+    }
+    int qd = p->up.from; /* whether the pair is still there is known by this */
+    pop(s, p, &p->down);
+    if (qdmap_get(&s->by_qd, qd) == p) pop(s, p, &p->up);
+}
+
+/* Results of pairs that ended earlier in the batch are not ours any more, but their memory is. */
+static void dispatch(struct streams *s, dmtr_qresult_t *qr) {
+    struct pair *p = qdmap_get(&s->by_qd, qr->qr_qd);
+    struct way *w = !p ? NULL : p->up.qt == qr->qr_qt ? &p->up : p->down.qt == qr->qr_qt ? &p->down : NULL;
+    if (qr->qr_qt == s->accept_qt) {
+        accepted(s, qr);
+    } else if (!w) {
+        if (qr->qr_opcode == DMTR_OPC_POP && !qr->qr_error) dmtr_sgafree(&qr->qr_value.sga);
+    } else {
+        w->qt = 0;
+        if (qr->qr_opcode == DMTR_OPC_CONNECT)
+            connected(s, p, qr->qr_error);
+        else if (qr->qr_error)
+            end_pair(s, p, true);
+        else if (qr->qr_opcode == DMTR_OPC_POP)
+            popped(s, p, w, &qr->qr_value.sga);
+        else
+            pop(s, p, w);
+    }
+}
+
+/* Keeps one accept going while there is room; how long a wait may take, for what could not be had to be asked again. */
+static uint64_t accept_more(struct streams *s) {
+    if (s->accept_qt || s->count == s->options->max) return UINT64_MAX;
+    uint64_t now = dmtr_now_ns();
+    if (now < s->accept_ns) return s->accept_ns - now;
+    if (dmtr_accept(&s->accept_qt, s->qd) == 0) return UINT64_MAX;
+    s->accept_qt = 0;
+    s->stats->errors++;
+    s->accept_ns = now + ACCEPT_RETRY_NS;
+    return ACCEPT_RETRY_NS;
+}
+
+static int serve(struct streams *s) {
+    static dmtr_qresult_t results[BATCH];
+    while (!program_stopped()) {
+        int got = 0, error = dmtr_wait_next_n(results, BATCH, &got, accept_more(s));
+        if (error != 0 && error != EINTR && error != ETIMEDOUT) return program_fail("wait", error);
+        for (int i = 0; error == 0 && i < got; i++)
+            dispatch(s, &results[i]);
+    }
+    return 0;
+}
+
+static int open_listener(struct streams *s) {
+    struct address a = s->options->listen;
+    char here[ADDRESS_TEXT], there[ADDRESS_TEXT];
+    int one = 1, error = program_socket(&s->qd, s->options->network, a.sa.sa_family, SOCK_STREAM);
+    if (error) return program_fail("socket", error);
+    dmtr_setsockopt(s->qd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if ((error = dmtr_bind(s->qd, &a.sa, a.len)) != 0) return program_fail(address_format(&a.sa, here), error);
+    if ((error = dmtr_listen(s->qd, SOMAXCONN)) != 0) return program_fail("listen", error);
+    if ((error = dmtr_getsockname(s->qd, &a.sa, &a.len)) != 0) return program_fail("getsockname", error);
+    printf("relaying to tcp %s\nlistening on tcp %s\n", address_format(&s->options->target.sa, there),
+           address_format(&a.sa, here));
+    fflush(stdout);
+    return 0;
+}
+
+int streams_relay(const struct streams_options *o, struct streams_stats *stats) {
+    struct streams s = {.options = o, .stats = stats, .qd = -1};
+    if (qdmap_init(&s.by_qd, 2 * (size_t)o->max) != 0) return program_fail("connections", ENOMEM);
+    int r = open_listener(&s);
+    if (r == 0) r = serve(&s);
+    for (size_t i = 0; i <= s.by_qd.mask; i++)
+        while (s.by_qd.entries[i].value) /* removing one may move another here */
+            end_pair(&s, s.by_qd.entries[i].value, false);
+    qdmap_fini(&s.by_qd);
+    return r;
+}
