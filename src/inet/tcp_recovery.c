@@ -77,7 +77,7 @@ static void prr(struct tcp_conn *c, uint32_t delivered, bool advanced) {
         if (send > ssthresh - pipe) send = ssthresh - pipe;
     }
     if (c->flight->prr_out == 0 && send < mss) send = mss; /* the first one goes at once */
-    c->cc.cwnd = pipe + (uint32_t)send;
+    c->cc.cwnd = pipe + send > mss ? pipe + (uint32_t)send : mss; /* a segment may always be on its way */
 }
 
 /* Without SACK: three duplicates mean a loss, and so does an ACK that advances to less than all (RFC 6582). */

@@ -13,6 +13,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Sanitizers want more memory and time than a plain program. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -23,13 +24,13 @@
 #endif
 #endif
 
-/* A generator seeded from TEST_SEED, else anew each time. */
+/* A generator with the seed TEST_SEED: a number, or `random`; unset it is 1, so that a run repeats. */
 static inline struct rng test_rng(void) {
     struct rng r;
     const char *text = getenv("TEST_SEED");
     uint64_t seed;
     if (rng_init_random(&r) < 0) abort();
-    seed = text ? strtoull(text, NULL, 0) : rng_next(&r);
+    seed = !text ? 1 : strcmp(text, "random") == 0 ? rng_next(&r) : strtoull(text, NULL, 0);
     printf("# TEST_SEED=0x%llx\n", (unsigned long long)seed);
     rng_init(&r, seed);
     return r;
