@@ -40,14 +40,8 @@ def client(port, *args, env):
     assert json.loads(out)["messages"] == 300, out
 
 
-def need_lasting_wire():
-    need_dpdk()
-    if WIRE == "memif":
-        raise apps.Skip("DPDK's memif unmaps its rings under those who use them when the other end goes")
-
-
 def end(server):
-    """How a server ends whose client has just gone says nothing on memif: see above."""
+    """How a server ends whose client has just gone says nothing on memif: see below."""
     if WIRE == "memif":
         server.ends_with = server.stop(signal.SIGKILL)
 
@@ -75,23 +69,24 @@ def test_an_echo_passes_while_both_would_sleep():
     echo([], DMTR_WAIT_POLICY="block")
 
 
-def test_a_server_outlives_its_clients():
-    need_lasting_wire()
-    with tempfile.TemporaryDirectory() as folder:
-        server_end, client_end = ends(folder)
-        with Server("echo-server", "--address", "10.78.0.1", env=server_end) as server:
-            for _ in range(3):
+if WIRE != "memif":  # DPDK's memif unmaps its rings under those who use them when the other end goes
+    def test_a_server_outlives_its_clients():
+        need_dpdk()
+        with tempfile.TemporaryDirectory() as folder:
+            server_end, client_end = ends(folder)
+            with Server("echo-server", "--address", "10.78.0.1", env=server_end) as server:
+                for _ in range(3):
+                    client(server.port, env=client_end)
+
+    def test_a_client_that_was_killed_can_be_started_anew():
+        need_dpdk()
+        with tempfile.TemporaryDirectory() as folder:
+            server_end, client_end = ends(folder)
+            with Server("echo-server", "--address", "10.78.0.1", env=server_end) as server:
+                with Server("echo-server", "--address", "10.78.0.2", env=client_end,
+                            ends_with=-signal.SIGKILL) as killed:
+                    killed.stop(signal.SIGKILL)
                 client(server.port, env=client_end)
-
-
-def test_a_client_that_was_killed_can_be_started_anew():
-    need_lasting_wire()
-    with tempfile.TemporaryDirectory() as folder:
-        server_end, client_end = ends(folder)
-        with Server("echo-server", "--address", "10.78.0.1", env=server_end) as server:
-            with Server("echo-server", "--address", "10.78.0.2", env=client_end, ends_with=-signal.SIGKILL) as killed:
-                killed.stop(signal.SIGKILL)
-            client(server.port, env=client_end)
 
 
 apps.main(apps.collect(globals()))
