@@ -63,6 +63,9 @@ struct pair {
     double ns;
 };
 
+/* Connections as they are after a while: their first segments are not acknowledged at once. */
+static struct tcp_settings settled;
+
 static int transmit(void *ctx, const struct inet_frame *f) {
     struct end *to = ((struct end *)ctx)->other;
     if (to->count == SLOTS) return -EAGAIN;
@@ -162,7 +165,7 @@ static void open_some(struct pair *p, uint64_t first, uint64_t n) {
     for (uint64_t i = first; i < first + n; i++) {
         struct inet_endpoint to = {address_of(0, 0), (uint16_t)(PORT + i / INET_ADDRS_MAX % LISTENERS)};
         struct inet_endpoint from = {address_of(1, (uint32_t)(i % INET_ADDRS_MAX)), 0};
-        if (tcp_connect(p->ends[1].stack, &p->conns[i], &to, &from, NULL, NULL, p->now)) give_up("cannot connect");
+        if (tcp_connect(p->ends[1].stack, &p->conns[i], &to, &from, &settled, NULL, p->now)) give_up("cannot connect");
     }
     for (uint32_t turns = 0; p->opened < wanted || p->accepted < wanted; turns++) {
         if (turns == 100000) give_up("connections do not come to stand");
@@ -211,7 +214,7 @@ static void stacks_open(struct pair *p) {
     if (!end_open(p, 0) || !end_open(p, 1)) give_up("no stack");
     for (uint32_t i = 0; i < LISTENERS; i++) {
         struct inet_endpoint at = {address_of(0, 0), (uint16_t)(PORT + i)};
-        if (tcp_listen(p->ends[0].stack, &p->listeners[i], &at, 2 * BATCH, NULL, NULL)) give_up("cannot listen");
+        if (tcp_listen(p->ends[0].stack, &p->listeners[i], &at, 2 * BATCH, &settled, NULL)) give_up("cannot listen");
     }
 }
 
@@ -284,6 +287,8 @@ int main(int argc, char *argv[]) {
         return EXIT_USAGE;
     }
     connections = n;
+    settled = tcp_settings_default;
+    settled.values[TCP_OPTION_QUICKACK] = 0;
     if (idle)
         hold(&held);
     else

@@ -153,8 +153,9 @@ def many_section(bench, counted):
                  "met": statistics.median(opens) >= 200000})
     idle = measure(f"idle-{bench.scale['held']}")["bytes_each"]
     rows.append({"name": f"bytes of each of {bench.scale['held']} idle connections, tables included", "median": idle})
+    long = ["--iterations", str(iterations * 1000)]  # so that the beginning of the threads does not count
     threads = interleave(bench.scale["rounds"], {1: "1", 2: "2"},
-                         lambda n: measure("echo-1", "--threads", n, *echoes)["per_second"])
+                         lambda n: measure("echo-1", "--threads", n, *long)["per_second"])
     ratio = statistics.median([two / one for one, two in zip(threads[1], threads[2])])
     rows.append({"name": "echoes a second of two threads, in times those of one", "median": ratio,
                  "goal": {"min": 1.9}, "met": ratio >= 1.9})

@@ -15,8 +15,8 @@
 
 static bool tcp_predict(struct inet *s, uint8_t *frame, uint8_t *t, uint32_t bytes, const struct inet_flow *flow,
                         bool checked) {
-    struct tcp_conn *c = s->tcp_flows[conn_place(flow)];
-    if (!c || !inet_flow_equal(&c->flow, flow)) return false;
+    struct tcp_conn *c = conn_find(s, flow);
+    if (!c) return false;
     switch (tcp_input_expected(c, t, bytes, checked)) {
     case TCP_NOT_EXPECTED:
         return false;
