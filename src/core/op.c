@@ -86,3 +86,8 @@ void op_complete(struct dmtr_runtime *rt, struct op *op, int error) {
     op_release_result(rt, op);
     op_free(rt, op);
 }
+
+void ops_complete(struct dmtr_runtime *rt, struct list *ops, int error) {
+    for (struct list *l; (l = list_pop_front(ops));)
+        op_complete(rt, list_entry(l, struct op, link), error);
+}

@@ -82,6 +82,15 @@ int op_new_internal(struct dmtr_runtime *rt, struct queue *q, enum dmtr_opcode o
 /* Ends a PENDING operation, which the caller has unlinked. error: 0 or a negative errno. */
 void op_complete(struct dmtr_runtime *rt, struct op *op, int error);
 
+/* The oldest of a list that links operations by `link`; NULL: it is empty. */
+static inline struct op *op_first(const struct list *ops) {
+    struct list *l = list_first(ops);
+    return l ? list_entry(l, struct op, link) : NULL;
+}
+
+/* Unlinks and completes all operations of such a list. */
+void ops_complete(struct dmtr_runtime *rt, struct list *ops, int error);
+
 /* Gives the slot back; its token is stale from here. The result is the caller's to have taken or released. */
 void op_free(struct dmtr_runtime *rt, struct op *op);
 

@@ -59,10 +59,7 @@ static void watch_ready(struct evloop_item *item, uint32_t events) {
     int r = watch_rearm(w);
     if (!r) return;
     /* The descriptor cannot be watched any longer: nobody may wait for it in vain. */
-    list_for_each (&w->ops, l, tmp) {
-        list_remove(l);
-        op_complete(w->rt, list_entry(l, struct op, link), r);
-    }
+    ops_complete(w->rt, &w->ops, r);
 }
 
 static int watch_of(struct dmtr_runtime *rt, int fd, struct watch **w_out) {

@@ -31,16 +31,6 @@ static struct datagram *to_datagram(struct queue *q) {
     return list_entry(q, struct datagram, q);
 }
 
-static struct op *first_op(const struct list *ops) {
-    struct list *l = list_first(ops);
-    return l ? list_entry(l, struct op, link) : NULL;
-}
-
-static void end_ops(struct dmtr_runtime *rt, struct list *ops, int error) {
-    for (struct list *l; (l = list_pop_front(ops));)
-        op_complete(rt, list_entry(l, struct op, link), error);
-}
-
 /* The pop gets the datagram, payload and all; its memory becomes the application's. */
 static void pop_give(struct datagram *d, struct op *op, const struct udp_datagram *got) {
     uint32_t len = got->payload.len;
@@ -56,7 +46,7 @@ static void pop_give(struct datagram *d, struct op *op, const struct udp_datagra
 }
 
 static void serve_pops(struct datagram *d) {
-    for (struct op *op; (op = first_op(&d->pops));) {
+    for (struct op *op; (op = op_first(&d->pops));) {
         struct udp_datagram got;
         int r = udp_receive(d->udp, &got);
         if (r == -EAGAIN && d->net->lost) r = -ENETDOWN;
@@ -70,7 +60,7 @@ static void serve_pops(struct datagram *d) {
 static int datagram_pop(struct queue *q, struct op *op) {
     struct datagram *d = to_datagram(q);
     list_push_back(&d->pops, &op->link);
-    if (first_op(&d->pops) == op) serve_pops(d);
+    if (op_first(&d->pops) == op) serve_pops(d);
     return 0;
 }
 
@@ -158,7 +148,7 @@ static void pushes_ended(struct datagram *d, int error) {
 /* False: the device has no room again. */
 static bool send_waiting(struct datagram *d, uint64_t now) {
     int r = 0;
-    for (struct op *op; (op = first_op(&d->pushes));) {
+    for (struct op *op; (op = op_first(&d->pushes));) {
         r = send_datagram(d, op, now);
         if (r == -EAGAIN) return false;
         list_remove(&op->link);
@@ -181,7 +171,7 @@ void datagram_unblock(struct net *net, uint64_t now) {
 
 static void end_pushes(struct datagram *d, int error) {
     if (list_empty(&d->pushes)) return;
-    end_ops(d->q.rt, &d->pushes, error);
+    ops_complete(d->q.rt, &d->pushes, error);
     pushes_ended(d, error);
 }
 
@@ -210,7 +200,7 @@ static void datagram_close(struct queue *q, struct op *op) {
     d->closed = true;
     d->close_op = op;
     q->rt->lingering++;
-    end_ops(q->rt, &d->pops, -ECANCELED);
+    ops_complete(q->rt, &d->pops, -ECANCELED);
     if (list_empty(&d->pushes)) pushes_ended(d, 0);
 }
 

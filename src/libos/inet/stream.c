@@ -6,11 +6,6 @@
 
 #define CONGESTION_NAME_BYTES 16 /* Linux's TCP_CA_NAME_MAX */
 
-void stream_end_ops(struct stream *s, struct list *ops, int error) {
-    for (struct list *l; (l = list_pop_front(ops));)
-        op_complete(s->q.rt, list_entry(l, struct op, link), error);
-}
-
 void stream_ready(void *socket, uint32_t events, uint64_t now) {
     struct stream *s = socket;
     if (s->state == STREAM_LISTENING) {
@@ -33,7 +28,7 @@ void stream_lost(struct net *net) {
     struct list *l, *tmp;
     list_for_each (&net->streams, l, tmp) {
         struct stream *s = list_entry(l, struct stream, link);
-        stream_end_ops(s, &s->waiters, -ENETDOWN);
+        ops_complete(s->q.rt, &s->waiters, -ENETDOWN);
         stream_end_pushes(s, -ENETDOWN);
     }
 }

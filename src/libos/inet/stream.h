@@ -40,12 +40,6 @@ static inline struct stream *to_stream(struct queue *q) {
     return list_entry(q, struct stream, q);
 }
 
-static inline struct op *stream_first(const struct list *ops) {
-    struct list *l = list_first(ops);
-    return l ? list_entry(l, struct op, link) : NULL;
-}
-
-void stream_end_ops(struct stream *s, struct list *ops, int error);
 int stream_make(struct net *net, struct stream **out);
 void stream_free(struct stream *s);
 

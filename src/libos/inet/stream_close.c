@@ -63,7 +63,7 @@ void stream_close(struct queue *q, struct op *op) {
     s->closed = s->shut_write = true;
     s->close_op = op;
     q->rt->lingering++;
-    stream_end_ops(s, &s->waiters, -ECANCELED);
+    ops_complete(s->q.rt, &s->waiters, -ECANCELED);
     if (s->connect_op) op_complete(q->rt, s->connect_op, -ECANCELED);
     s->connect_op = NULL;
     if (s->state != STREAM_CONNECTED) {

@@ -44,15 +44,15 @@ static int push_give(struct stream *s, struct op *op, uint64_t now) {
 
 static void complete_acked(struct stream *s) {
     uint64_t acked = s->taken_bytes - tcp_unacked(s->conn);
-    for (struct op *op; (op = stream_first(&s->sent)) && PUSH_END(op) <= acked;) {
+    for (struct op *op; (op = op_first(&s->sent)) && PUSH_END(op) <= acked;) {
         list_remove(&op->link);
         op_complete(s->q.rt, op, 0);
     }
 }
 
 void stream_end_pushes(struct stream *s, int error) {
-    stream_end_ops(s, &s->sent, error);
-    stream_end_ops(s, &s->pushes, error);
+    ops_complete(s->q.rt, &s->sent, error);
+    ops_complete(s->q.rt, &s->pushes, error);
 }
 
 static void push_taken(struct stream *s, struct op *op) {
@@ -77,7 +77,7 @@ static void push_failed(struct stream *s, struct op *op, int error) {
 }
 
 void stream_send(struct stream *s, uint64_t now) {
-    for (struct op *op; (op = stream_first(&s->pushes));) {
+    for (struct op *op; (op = op_first(&s->pushes));) {
         int r = push_give(s, op, now);
         if (r == -EAGAIN) break;
         if (r)
@@ -106,13 +106,13 @@ int stream_push(struct queue *q, struct op *op) {
         return 0;
     }
     list_push_back(&s->pushes, &op->link);
-    if (stream_first(&s->pushes) == op) stream_send(s, now);
+    if (op_first(&s->pushes) == op) stream_send(s, now);
     net_settle(s->net, now);
     return 0;
 }
 
 void stream_serve_pops(struct stream *s, uint64_t now) {
-    for (struct op *op; (op = stream_first(&s->waiters));) {
+    for (struct op *op; (op = op_first(&s->waiters));) {
         struct inet_slice slice = {NULL, 0};
         uint64_t limit = op->flags & OP_LIMITED && op->bytes < UINT32_MAX ? op->bytes : UINT32_MAX;
         int r = s->shut_read ? 0 : tcp_pop(s->conn, &slice, (uint32_t)limit, now);
@@ -133,7 +133,7 @@ int stream_pop(struct queue *q, struct op *op) {
     uint64_t now = clock_now_ns();
     if (s->state != STREAM_CONNECTED) return -ENOTCONN;
     list_push_back(&s->waiters, &op->link);
-    if (stream_first(&s->waiters) == op) stream_serve_pops(s, now);
+    if (op_first(&s->waiters) == op) stream_serve_pops(s, now);
     net_settle(s->net, now);
     return 0;
 }

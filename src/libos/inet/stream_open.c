@@ -101,7 +101,7 @@ static int accept_one(struct stream *s, struct stream **out) {
 }
 
 void stream_serve_accepts(struct stream *s) {
-    for (struct op *op; (op = stream_first(&s->waiters));) {
+    for (struct op *op; (op = op_first(&s->waiters));) {
         struct stream *fresh;
         int r = accept_one(s, &fresh);
         if (r == -EAGAIN && s->net->lost) r = -ENETDOWN;
@@ -121,6 +121,6 @@ int stream_accept(struct queue *q, struct op *op) {
     struct stream *s = to_stream(q);
     if (s->state != STREAM_LISTENING) return -EINVAL;
     list_push_back(&s->waiters, &op->link);
-    if (stream_first(&s->waiters) == op) stream_serve_accepts(s);
+    if (op_first(&s->waiters) == op) stream_serve_accepts(s);
     return 0;
 }

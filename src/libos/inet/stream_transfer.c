@@ -128,8 +128,7 @@ static void handover_close(struct queue *q, struct op *op) {
     struct dmtr_runtime *rt = q->rt;
     struct net *net = h->net;
     uint64_t now = clock_now_ns();
-    for (struct list *l; (l = list_pop_front(&h->waiters));)
-        op_complete(rt, list_entry(l, struct op, link), -ECANCELED);
+    ops_complete(rt, &h->waiters, -ECANCELED);
     for (struct list *l; (l = list_pop_front(&net->arrived));) {
         struct stream *s = list_entry(l, struct stream, arrived);
         tcp_abort(s->conn, now);

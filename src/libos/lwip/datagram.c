@@ -37,16 +37,6 @@ static struct lw_datagram *to_datagram(struct queue *q) {
     return list_entry(q, struct lw_datagram, q);
 }
 
-static struct op *first_op(const struct list *ops) {
-    struct list *l = list_first(ops);
-    return l ? list_entry(l, struct op, link) : NULL;
-}
-
-static void end_ops(struct dmtr_runtime *rt, struct list *ops, int error) {
-    for (struct list *l; (l = list_pop_front(ops));)
-        op_complete(rt, list_entry(l, struct op, link), error);
-}
-
 static struct message *take_message(struct lw_datagram *d) {
     struct list *l = list_pop_front(&d->received);
     if (!l) return NULL;
@@ -76,7 +66,7 @@ static void pop_give(struct lw_datagram *d, struct op *op, const struct message 
 }
 
 static void serve_pops(struct lw_datagram *d) {
-    for (struct op *op; (op = first_op(&d->pops));) {
+    for (struct op *op; (op = op_first(&d->pops));) {
         struct message *m = take_message(d);
         if (!m && !d->shut_read && !d->net->lost) return;
         if (m) {
@@ -91,7 +81,7 @@ static void serve_pops(struct lw_datagram *d) {
 static int datagram_pop(struct queue *q, struct op *op) {
     struct lw_datagram *d = to_datagram(q);
     list_push_back(&d->pops, &op->link);
-    if (first_op(&d->pops) == op) serve_pops(d);
+    if (op_first(&d->pops) == op) serve_pops(d);
     return 0;
 }
 
@@ -216,7 +206,7 @@ static void pushes_ended(struct lw_datagram *d, int error) {
 static void send_waiting(struct lw_datagram *d) {
     int r = 0;
     if (list_empty(&d->pushes)) return;
-    for (struct op *op; (op = first_op(&d->pushes));) {
+    for (struct op *op; (op = op_first(&d->pushes));) {
         r = send_datagram(d, op);
         if (r == -EAGAIN) return;
         list_remove(&op->link);
@@ -233,7 +223,7 @@ void lw_datagram_retry(struct lw_net *net) {
 
 static void end_pushes(struct lw_datagram *d, int error) {
     if (list_empty(&d->pushes)) return;
-    end_ops(d->q.rt, &d->pushes, error);
+    ops_complete(d->q.rt, &d->pushes, error);
     pushes_ended(d, error);
 }
 
@@ -262,7 +252,7 @@ static void datagram_close(struct queue *q, struct op *op) {
     d->closed = true;
     d->close_op = op;
     q->rt->lingering++;
-    end_ops(q->rt, &d->pops, -ECANCELED);
+    ops_complete(q->rt, &d->pops, -ECANCELED);
     if (list_empty(&d->pushes)) pushes_ended(d, 0);
 }
 

@@ -7,11 +7,6 @@
 #include "lwip/ip.h"
 #include "lwip/tcp.h"
 
-void lw_stream_end_ops(struct lw_stream *s, struct list *ops, int error) {
-    for (struct list *l; (l = list_pop_front(ops));)
-        op_complete(s->q.rt, list_entry(l, struct op, link), error);
-}
-
 static void apply_nodelay(struct tcp_pcb *pcb, int value) {
     if (value)
         tcp_nagle_disable(pcb);

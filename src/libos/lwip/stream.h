@@ -46,13 +46,7 @@ static inline struct lw_stream *to_lw_stream(struct queue *q) {
     return list_entry(q, struct lw_stream, q);
 }
 
-static inline struct op *lw_first_op(const struct list *ops) {
-    struct list *l = list_first(ops);
-    return l ? list_entry(l, struct op, link) : NULL;
-}
-
 int lw_stream_make(struct lw_net *net, struct lw_stream **out);
-void lw_stream_end_ops(struct lw_stream *s, struct list *ops, int error);
 /* Gives the connection the options that were set. */
 void lw_stream_apply(struct lw_stream *s);
 

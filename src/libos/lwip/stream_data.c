@@ -71,8 +71,8 @@ static int push_give(struct lw_stream *s, struct op *op) {
 }
 
 void lw_stream_end_pushes(struct lw_stream *s, int error) {
-    lw_stream_end_ops(s, &s->sent, error);
-    lw_stream_end_ops(s, &s->pushes, error);
+    ops_complete(s->q.rt, &s->sent, error);
+    ops_complete(s->q.rt, &s->pushes, error);
 }
 
 static void push_taken(struct lw_stream *s, struct op *op) {
@@ -87,7 +87,7 @@ static void push_taken(struct lw_stream *s, struct op *op) {
 
 static void complete_acked(struct lw_stream *s) {
     lw_stream_release_held(s, s->acked_bytes);
-    for (struct op *op; (op = lw_first_op(&s->sent)) && PUSH_END(op) <= s->acked_bytes;) {
+    for (struct op *op; (op = op_first(&s->sent)) && PUSH_END(op) <= s->acked_bytes;) {
         list_remove(&op->link);
         op_complete(s->q.rt, op, 0);
     }
@@ -102,7 +102,7 @@ static bool push_failed(struct lw_stream *s, struct op *op, int error) {
 }
 
 static void send_pushes(struct lw_stream *s) {
-    for (struct op *op; (op = lw_first_op(&s->pushes));) {
+    for (struct op *op; (op = op_first(&s->pushes));) {
         int r = push_give(s, op);
         if (r == 0)
             push_taken(s, op);
@@ -122,8 +122,8 @@ void lw_stream_send(struct lw_stream *s) {
     } else {
         lw_stream_release_held(s, UINT64_MAX);
         if (!s->error) s->acked_bytes = s->taken_bytes; /* it has ended in order */
-        lw_stream_end_ops(s, &s->pushes, s->error ? s->error : -EPIPE);
-        if (s->error) lw_stream_end_ops(s, &s->sent, s->error);
+        ops_complete(s->q.rt, &s->pushes, s->error ? s->error : -EPIPE);
+        if (s->error) ops_complete(s->q.rt, &s->sent, s->error);
     }
     complete_acked(s);
 }
@@ -136,7 +136,7 @@ int lw_stream_push(struct queue *q, struct op *op) {
     PUSH_TAKEN(op) = PUSH_END(op) = 0;
     host_set_time(clock_now_ns());
     list_push_back(&s->pushes, &op->link);
-    if (lw_first_op(&s->pushes) == op) lw_stream_send(s);
+    if (op_first(&s->pushes) == op) lw_stream_send(s);
     lw_net_settle(s->net);
     return 0;
 }
@@ -187,7 +187,7 @@ static void pop_give(struct lw_stream *s, struct op *op) {
 }
 
 void lw_stream_serve_pops(struct lw_stream *s) {
-    for (struct op *op; (op = lw_first_op(&s->waiters));) {
+    for (struct op *op; (op = op_first(&s->waiters));) {
         int error = s->error;
         while (s->first && s->first->len == 0)
             pbuf_free(take_first(s));
@@ -209,7 +209,7 @@ int lw_stream_pop(struct queue *q, struct op *op) {
     if (s->state != LW_CONNECTED) return -ENOTCONN;
     host_set_time(clock_now_ns());
     list_push_back(&s->waiters, &op->link);
-    if (lw_first_op(&s->waiters) == op) lw_stream_serve_pops(s);
+    if (op_first(&s->waiters) == op) lw_stream_serve_pops(s);
     lw_net_settle(s->net);
     return 0;
 }

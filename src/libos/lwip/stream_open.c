@@ -151,7 +151,7 @@ int lw_stream_listen(struct queue *q, int backlog) {
 }
 
 static void serve_accepts(struct lw_stream *s) {
-    for (struct op *op; (op = lw_first_op(&s->waiters));) {
+    for (struct op *op; (op = op_first(&s->waiters));) {
         struct list *l = list_pop_front(&s->accepted);
         if (!l) return;
         struct lw_stream *fresh = list_entry(l, struct lw_stream, link);
@@ -239,7 +239,7 @@ void lw_stream_lost(struct lw_net *net) {
     struct list *l, *tmp;
     list_for_each (&net->streams, l, tmp) {
         struct lw_stream *s = list_entry(l, struct lw_stream, link);
-        lw_stream_end_ops(s, &s->waiters, -ENETDOWN);
+        ops_complete(s->q.rt, &s->waiters, -ENETDOWN);
         lw_stream_end_pushes(s, -ENETDOWN);
         if (s->connect_op) op_complete(s->q.rt, s->connect_op, -ENETDOWN);
         s->connect_op = NULL;

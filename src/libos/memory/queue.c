@@ -173,8 +173,7 @@ static bool memory_cancel(struct queue *q, struct op *op) {
 static void memory_close(struct queue *q, struct op *op) {
     struct memory_queue *m = self(q);
     struct list *l;
-    while ((l = list_pop_front(&m->pops)))
-        op_complete(q->rt, list_entry(l, struct op, link), -ECANCELED);
+    ops_complete(q->rt, &m->pops, -ECANCELED);
     while ((l = list_pop_front(&m->pushes))) {
         struct op *push = list_entry(l, struct op, link);
         sga_release(&push->sga);

@@ -50,7 +50,7 @@ void sock_connect_ready(struct sock *s) {
 
 /* The kernel refused: tells who waits first, and tries again later, so that the listener neither dies nor spins. */
 static void accept_failed(struct sock *s, int error) {
-    struct op *op = first_op(&s->waiters);
+    struct op *op = op_first(&s->waiters);
     counter_inc(&s->q.rt->counters, posix_accept_errors);
     if (op) {
         list_remove(&op->link);
@@ -63,7 +63,7 @@ static void accept_failed(struct sock *s, int error) {
 }
 
 static void give_connection(struct sock *s, struct sock *fresh, const struct sockaddr *addr, socklen_t len) {
-    struct op *op = first_op(&s->waiters);
+    struct op *op = op_first(&s->waiters);
     list_remove(&op->link);
     queue_accepted(op, &fresh->q, addr, len);
 }

@@ -119,7 +119,7 @@ static void op_finish(struct file *f, struct op *op, int64_t n) {
 }
 
 static void file_next(struct file *f) {
-    for (struct op *op; !f->busy && (op = first_op(&f->ops));) {
+    for (struct op *op; !f->busy && (op = op_first(&f->ops));) {
         int64_t r = file_prepare(f, op);
         if (!r) r = f->px->engine->file_run(f, op);
         f->busy = r == -EINPROGRESS;
@@ -130,7 +130,7 @@ static void file_next(struct file *f) {
 
 void file_done(struct file *f, int64_t result) {
     f->busy = false;
-    if (result != -EINTR) op_finish(f, first_op(&f->ops), result);
+    if (result != -EINTR) op_finish(f, op_first(&f->ops), result);
     file_next(f);
 }
 
@@ -146,14 +146,14 @@ static int file_begin(struct queue *q, struct op *op) {
 /* What has not begun can be taken back. */
 static bool file_cancel(struct queue *q, struct op *op) {
     struct file *f = to_file(q);
-    if (op->opcode != DMTR_OPC_POP || (f->busy && op == first_op(&f->ops))) return false;
+    if (op->opcode != DMTR_OPC_POP || (f->busy && op == op_first(&f->ops))) return false;
     list_remove(&op->link);
     return true;
 }
 
 static void file_close(struct queue *q, struct op *op) {
     struct file *f = to_file(q);
-    struct op *first = f->busy ? first_op(&f->ops) : NULL;
+    struct op *first = f->busy ? op_first(&f->ops) : NULL;
     struct list *l, *tmp;
     f->closed = true;
     f->close_op = op;

@@ -157,14 +157,6 @@ static inline struct sock *to_sock(struct queue *q) {
     return list_entry(q, struct sock, q);
 }
 
-static inline struct op *first_op(const struct list *head) {
-    struct list *l = list_first(head);
-    return l ? list_entry(l, struct op, link) : NULL;
-}
-
-/* Completes all operations of a list. */
-void ops_complete(struct dmtr_runtime *rt, struct list *ops, int error);
-
 /* Fills iov with what is left of op after `skip` bytes; the number of entries, at most SEGS_MAX. */
 int push_iov(const struct op *op, uint64_t skip, struct iovec iov[SEGS_MAX]);
 

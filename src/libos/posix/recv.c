@@ -69,7 +69,7 @@ static void pop_give_chunk(struct sock *s, struct op *op) {
 }
 
 bool sock_serve_pops(struct sock *s) {
-    for (struct op *op; (op = first_op(&s->waiters));) {
+    for (struct op *op; (op = op_first(&s->waiters));) {
         if (!list_empty(&s->chunks)) {
             pop_give_chunk(s, op);
             continue;
@@ -87,7 +87,7 @@ static bool transient(int error) {
 }
 
 void sock_receive_ended(struct sock *s, int error) {
-    struct op *op = first_op(&s->waiters);
+    struct op *op = op_first(&s->waiters);
     if (error && (transient(error) || !s->stream)) {
         if (!op) return;
         list_remove(&op->link);
@@ -174,7 +174,7 @@ void sock_receive(struct sock *s, bool try_first) {
     if (s->stream && s->engine_reads && s->px->engine->fetches) try_first = false;
     bool waiting = sock_serve_pops(s);
     while (waiting && try_first) {
-        struct op *op = first_op(&s->waiters);
+        struct op *op = op_first(&s->waiters);
         s->more = false;
         if (!(s->stream ? receive_stream(s, op) : receive_datagram(s, op))) break;
         if (s->stream && !s->eof && !s->more) try_first = false;
@@ -200,7 +200,7 @@ uint32_t posix_direct_poll(struct posix *px) {
 }
 
 void sock_received(struct sock *s, char *data, uint32_t len, uint32_t charge) {
-    struct op *op = first_op(&s->waiters);
+    struct op *op = op_first(&s->waiters);
     if (op && list_empty(&s->chunks) && pop_limit(op, len) == len) {
         pop_complete(op, data, len);
     } else {

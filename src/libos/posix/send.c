@@ -41,7 +41,7 @@ static int64_t send_some(struct sock *s, struct op *op) {
 }
 
 static void complete_sent(struct sock *s, uint64_t acked) {
-    for (struct op *op; (op = first_op(&s->sent));) {
+    for (struct op *op; (op = op_first(&s->sent));) {
         if (PUSH_NOTIFIES(op) || PUSH_END(op) > acked) return;
         list_remove(&op->link);
         op_complete(s->q.rt, op, s->send_error);
@@ -74,7 +74,7 @@ static bool push_advance(struct sock *s, struct op *op, uint64_t bytes) {
 void sock_fail_pushes(struct sock *s, int error) {
     if (!s->send_error) s->send_error = error;
     if (s->sending) return; /* goes on in sock_sent_zerocopy */
-    for (struct op *op; (op = first_op(&s->pushes));) {
+    for (struct op *op; (op = op_first(&s->pushes));) {
         list_remove(&op->link);
         PUSH_END(op) = 0;
         list_push_back(&s->sent, &op->link);
@@ -113,7 +113,7 @@ static void send_fin(struct sock *s) {
 }
 
 void sock_send(struct sock *s) {
-    for (struct op *op; !s->sending && (op = first_op(&s->pushes));) {
+    for (struct op *op; !s->sending && (op = op_first(&s->pushes));) {
         if (zerocopy_pays(s, op) && s->px->engine->send_zerocopy(s, op)) {
             s->sending = true;
             return;
@@ -171,18 +171,18 @@ int sock_connection_error(struct sock *s) {
 
 bool sock_poll_acked(struct sock *s, bool *progress) {
     complete_sent(s, s->send_error ? UINT64_MAX : 0);
-    struct op *op = first_op(&s->sent);
+    struct op *op = op_first(&s->sent);
     *progress = false;
     if (!op || PUSH_NOTIFIES(op)) return false; /* sock_zerocopy_notified goes on */
     int64_t outq = sock_outq(s);
     if (outq > 0 && s->fin_sent) outq--;
     if (outq >= 0) complete_sent(s, s->sent_bytes - (uint64_t)outq);
-    *progress = op != first_op(&s->sent);
+    *progress = op != op_first(&s->sent);
     if (!*progress) {
         int error = sock_connection_error(s);
         if (error) sock_fail_pushes(s, error);
     }
-    op = first_op(&s->sent);
+    op = op_first(&s->sent);
     return op && !PUSH_NOTIFIES(op);
 }
 
@@ -208,6 +208,6 @@ int sock_push(struct queue *q, struct op *op) {
         return 0;
     }
     list_push_back(&s->pushes, &op->link);
-    if (first_op(&s->pushes) == op) sock_send(s);
+    if (op_first(&s->pushes) == op) sock_send(s);
     return 0;
 }

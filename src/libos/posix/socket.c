@@ -9,11 +9,6 @@
 #define UDP4_MAX_BYTES 65507
 #define UDP6_MAX_BYTES 65527
 
-void ops_complete(struct dmtr_runtime *rt, struct list *ops, int error) {
-    for (struct list *l; (l = list_pop_front(ops));)
-        op_complete(rt, list_entry(l, struct op, link), error);
-}
-
 static void sock_timer_fire(struct dmtr_runtime *rt, struct runtime_timer *t) {
     (void)rt;
     struct sock *s = list_entry(t, struct sock, timer);
