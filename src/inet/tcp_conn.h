@@ -13,8 +13,7 @@
 
 #define TCP_MSS_DEFAULT      536u /* RFC 9293 section 3.7.1 */
 #define TCP_MSS_OVERHEAD     40u  /* IP and TCP headers without options */
-#define TCP_TIMESTAMP_BYTES  12u
-#define TCP_MSS_MIN          48u /* a smaller one offered is taken for this: tiny segments cost us, not the peer */
+#define TCP_MSS_MIN          48u  /* a smaller one offered is taken for this: tiny segments cost us, not the peer */
 #define TCP_RTO_INITIAL_NS   NS_PER_S
 #define TCP_RTO_MIN_NS       (200 * NS_PER_MS)
 #define TCP_RTO_MAX_NS       (120 * NS_PER_S)
@@ -159,12 +158,6 @@ struct tcp_listener {
     uint32_t backlog, half_open_count, waiting_count;
     struct list half_open, waiting;
     uint64_t cookies_until_ns; /* until then cookies may come back */
-};
-
-/* What is looked at of a segment that may be the one expected next. */
-struct tcp_expected {
-    uint32_t seq, ack, len, ts_value;
-    uint16_t window;
 };
 
 /* A segment received, options and all. */

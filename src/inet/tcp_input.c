@@ -409,32 +409,17 @@ out:
  * trouble, with no flags but ACK and PSH and no options but the timestamp. These are told apart by few comparisons and
  * need few of the steps above; all others, and all that is not clear, go through them.
  */
-static bool is_expected(const struct tcp_conn *c, const struct tcp_expected *e) {
+static bool is_expected(const struct tcp_conn *c, const struct tcp_plain *e) {
     return c->state == TCP_STATE_ESTABLISHED && c->recovery == TCP_OPEN && c->gap_count == 0 && !c->orphan &&
            e->seq == c->rcv_nxt && e->ack - c->snd_una <= c->snd_nxt - c->snd_una && c->snd_wnd > 0 &&
            e->len <= c->rcv_adv - c->rcv_nxt && (e->len > 0 || e->ack != c->snd_una) &&
            (!c->timestamps || !seq_lt(e->ts_value, c->ts_recent));
 }
 
-/* Reads what may be expected; false: something else. */
-static bool expected_parse(const struct tcp_conn *c, const uint8_t *t, uint32_t bytes, struct tcp_expected *e) {
-    uint32_t header = TCP_HEADER_BYTES + (c->timestamps ? TCP_TIMESTAMP_BYTES : 0);
-    if (bytes < header || t[12] != header / 4 << 4 || (t[13] & ~TCP_PSH) != TCP_ACK) return false;
-    if (c->timestamps) {
-        if (wire_get32(t + TCP_HEADER_BYTES) != TCP_TIMESTAMP_ALONE) return false;
-        e->ts_value = wire_get32(t + TCP_HEADER_BYTES + 4);
-    }
-    e->seq = wire_get32(t + 4);
-    e->ack = wire_get32(t + 8);
-    e->window = wire_get16(t + 14);
-    e->len = bytes - header;
-    return true;
-}
-
 enum tcp_taken tcp_input_expected(struct tcp_conn *c, uint8_t *t, uint32_t bytes, bool checked) {
-    struct tcp_expected e = {0};
+    struct tcp_plain e;
     static const struct tcp_options none;
-    if (!expected_parse(c, t, bytes, &e) || !is_expected(c, &e)) return TCP_NOT_EXPECTED;
+    if (!tcp_parse_plain(&e, t, bytes, c->timestamps) || !is_expected(c, &e)) return TCP_NOT_EXPECTED;
     if (!checked) {
         uint64_t sum = ip4_pseudo_sum(c->flow.remote.words[3], c->flow.local.words[3], IP_TCP, bytes);
         if (csum_fold(csum_add(sum, t, bytes)) != 0xffff) return TCP_NOT_EXPECTED;

@@ -124,13 +124,6 @@ static void options_emit(uint8_t *p, const struct tcp_options *o) {
 }
 
 void tcp_emit(uint8_t *p, const struct tcp_header *h) {
-    wire_put16(p, h->from_port);
-    wire_put16(p + 2, h->to_port);
-    wire_put32(p + 4, h->seq);
-    wire_put32(p + 8, h->ack);
-    p[12] = (uint8_t)(h->header_bytes / 4 << 4);
-    p[13] = h->flags;
-    wire_put16(p + 14, h->window);
-    wire_put32(p + TCP_CHECKSUM_OFFSET, 0); /* and no urgent pointer */
+    tcp_emit_fixed(p, h->from_port, h->to_port, h->seq, h->ack, h->header_bytes, h->flags, h->window);
     options_emit(p + TCP_HEADER_BYTES, &h->options);
 }

@@ -68,13 +68,7 @@ static int header_output(struct inet *s, struct out *o, const struct inet_flow *
 static void plain_header(const struct tcp_conn *c, struct out *o, uint32_t seq, uint8_t flags, uint16_t window) {
     uint32_t bytes = TCP_HEADER_BYTES + (c->timestamps ? TCP_TIMESTAMP_BYTES : 0);
     uint8_t *p = out_push(o, bytes);
-    wire_put16(p, c->flow.local_port);
-    wire_put16(p + 2, c->flow.remote_port);
-    wire_put32(p + 4, seq);
-    wire_put32(p + 8, c->rcv_nxt);
-    wire_put16(p + 12, (uint16_t)(bytes / 4 << 12 | flags));
-    wire_put16(p + 14, window);
-    wire_put32(p + TCP_CHECKSUM_OFFSET, 0);
+    tcp_emit_fixed(p, c->flow.local_port, c->flow.remote_port, seq, c->rcv_nxt, bytes, flags, window);
     if (!c->timestamps) return;
     wire_put32(p + TCP_HEADER_BYTES, TCP_TIMESTAMP_ALONE);
     wire_put32(p + TCP_HEADER_BYTES + 4, conn_clock_ms(c));

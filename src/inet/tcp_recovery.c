@@ -76,7 +76,7 @@ static void prr(struct tcp_conn *c, uint32_t delivered, bool advanced) {
         if (advanced) send += mss;
         if (send > ssthresh - pipe) send = ssthresh - pipe;
     }
-    if (c->flight->prr_out == 0 && send < mss) send = mss; /* the first one goes at once */
+    if (c->flight->prr_out == 0 && send < mss) send = mss;        /* the first one goes at once */
     c->cc.cwnd = pipe + send > mss ? pipe + (uint32_t)send : mss; /* a segment may always be on its way */
 }
 
