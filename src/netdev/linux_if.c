@@ -1,5 +1,6 @@
 /* What the kernel says of one of its interfaces. */
 #include "netdev/linux_if.h"
+#include "netdev/device.h"
 
 #include "base/sys.h"
 
@@ -47,6 +48,12 @@ int linux_if_read(const struct linux_if *i, struct linux_if_state *state) {
     state->mtu = r == 0 ? (uint32_t)reply.ifr_mtu : 0;
     if (r == 0) r = ask(i, SIOCGIFHWADDR, &reply);
     if (r == 0) memcpy(state->mac, reply.ifr_hwaddr.sa_data, sizeof state->mac);
+    return r;
+}
+
+int linux_if_look(const struct linux_if *i, struct netdev *dev, struct linux_if_state *state) {
+    int r = linux_if_read(i, state);
+    netdev_set_link(dev, r == 0 && state->up);
     return r;
 }
 

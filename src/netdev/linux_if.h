@@ -25,6 +25,9 @@ void linux_if_close(struct linux_if *i);
 /* 0; -ENODEV: it was removed, or another has its name now. */
 int linux_if_read(const struct linux_if *i, struct linux_if_state *state);
 
+/* The same, and dev's link follows it. */
+int linux_if_look(const struct linux_if *i, struct netdev *dev, struct linux_if_state *state);
+
 /* Whether the kernel has this IPv4 address, in network order, on it: 1, 0 or a negative errno. */
 int linux_if_carries(const struct linux_if *i, uint32_t ip4);
 

@@ -75,9 +75,8 @@ static void slot_hand_over(struct tpacket2_hdr *slot, uint32_t status) {
 static int device_update(struct netdev *dev, uint64_t now_ns) {
     struct packet_device *d = (struct packet_device *)dev;
     struct linux_if_state state;
-    int r = linux_if_read(&d->interface, &state);
+    int r = linux_if_look(&d->interface, dev, &state);
     d->next_look_ns = now_ns + LOOK_EVERY_NS;
-    netdev_set_link(dev, r == 0 && state.up);
     if (r < 0) return r;
     if (!d->own_mac) memcpy(dev->mac, state.mac, sizeof state.mac);
     dev->mtu = state.mtu < d->mtu_max ? state.mtu : d->mtu_max;

@@ -50,9 +50,8 @@ static const struct netdev_option options_table[] = {
 static int device_update(struct netdev *dev, uint64_t now_ns) {
     struct tap_device *d = (struct tap_device *)dev;
     struct linux_if_state state;
-    int r = linux_if_read(&d->interface, &state);
+    int r = linux_if_look(&d->interface, dev, &state);
     d->next_look_ns = now_ns + LOOK_EVERY_NS;
-    netdev_set_link(dev, r == 0 && state.up);
     if (r < 0) return r;
     dev->mtu = state.mtu;
     d->rx_max = d->lro ? LARGE_FRAME_MAX : netdev_frame_max(state.mtu);

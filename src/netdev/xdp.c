@@ -105,9 +105,8 @@ static void read_statistics(struct xdp_device *d) {
 static int device_update(struct netdev *dev, uint64_t now_ns) {
     struct xdp_device *d = (struct xdp_device *)dev;
     struct linux_if_state state;
-    int r = linux_if_read(&d->interface, &state);
+    int r = linux_if_look(&d->interface, dev, &state);
     d->next_look_ns = now_ns + LOOK_EVERY_NS;
-    netdev_set_link(dev, r == 0 && state.up);
     if (r < 0) return r;
     memcpy(dev->mac, state.mac, sizeof state.mac);
     dev->mtu = state.mtu < d->mtu_max ? state.mtu : d->mtu_max;

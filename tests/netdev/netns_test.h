@@ -37,6 +37,15 @@ static inline void await_link(struct netdev *dev) {
     assert_true(dev->link_up);
 }
 
+/* The device says this of its link before long, by its own clock; frames that still come are thrown away. */
+static inline void await_error(struct netdev *dev, int error) {
+    struct netdev_buffer b;
+    int r = 0;
+    for (uint64_t now = 0; now < 1000000000 && (r = netdev_rx(dev, &b, 1, now)) >= 0; now += 10000000)
+        if (r == 1) heap_free(b.data);
+    assert_int_equal(r, error);
+}
+
 /* A raw socket on an interface that hears only frames of the test's type. */
 static inline int raw_open(const char *interface) {
     const uint16_t type = htons(TEST_ETHERTYPE_0 << 8 | TEST_ETHERTYPE_1);
