@@ -52,7 +52,9 @@ static bool offloads_fit(const struct netdev *dev, const struct netdev_frame *f)
     uint32_t transport = (uint32_t)f->l2_bytes + f->l3_bytes;
     if (f->offloads & ~dev->offloads) return false;
     if ((uint32_t)f->csum_offset + 2 > f->l4_bytes || transport + f->l4_bytes > f->bytes) return false;
-    return !(f->offloads & (NETDEV_TSO4 | NETDEV_TSO6)) || (f->mss > 0 && f->bytes > transport + f->l4_bytes);
+    if (!(f->offloads & (NETDEV_TSO4 | NETDEV_TSO6))) return true;
+    transport += f->l4_bytes;
+    return f->mss > 0 && f->bytes > transport && transport + f->mss <= netdev_frame_max(dev->mtu);
 }
 
 bool netdev_frame_fits(struct netdev *dev, const struct netdev_frame *f) {

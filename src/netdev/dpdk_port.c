@@ -29,6 +29,9 @@ static struct {
 /* Drivers that reach only DPDK's own memory: they share it with another process, or lay it out themselves. */
 static const char *const copying_drivers[] = {"net_virtio_user", "net_af_xdp"};
 
+/* Drivers that say they cut segments, and stop for ever at one that fills the MTU. */
+static const char *const tso_breaking_drivers[] = {"net_tap"};
+
 /* ---- the heap, as far as a device reads and writes it itself ---- */
 
 /* A device that was taken away has left no trace of itself to speak to. */
@@ -69,11 +72,16 @@ static bool on_pci(const struct dpdk_port *p) {
     return bus && strcmp(rte_bus_name(bus), "pci") == 0;
 }
 
+static bool is_among(const struct dpdk_port *p, const char *const *drivers, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(p->info.driver_name, drivers[i]) == 0) return true;
+    return false;
+}
+#define driver_is_among(p, drivers) is_among(p, drivers, sizeof(drivers) / sizeof *(drivers))
+
 /* Without an I/O MMU a device sees physical addresses, and the heap's blocks are not contiguous there. */
 static bool must_copy(const struct dpdk_port *p) {
-    for (size_t i = 0; i < sizeof copying_drivers / sizeof *copying_drivers; i++)
-        if (strcmp(p->info.driver_name, copying_drivers[i]) == 0) return true;
-    return on_pci(p) && rte_eal_iova_mode() != RTE_IOVA_VA;
+    return driver_is_among(p, copying_drivers) || (on_pci(p) && rte_eal_iova_mode() != RTE_IOVA_VA);
 }
 
 /* ---- finding ---- */
@@ -153,7 +161,8 @@ static int choose_sizes(const struct dpdk_options *o, struct dpdk_port *p) {
     p->chain_max = p->info.tx_desc_lim.nb_mtu_seg_max ? p->info.tx_desc_lim.nb_mtu_seg_max : UINT16_MAX;
     if (!(p->tx_offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS)) p->chain_max = 0;
     p->tx_room = p->copies ? netdev_frame_max(p->mtu) : DPDK_TX_COPIED;
-    if (p->copies) p->offloads &= NETDEV_CSUM; /* there is no room for more than a frame */
+    /* Copies have no room for more than a frame. */
+    if (p->copies || driver_is_among(p, tso_breaking_drivers)) p->offloads &= NETDEV_CSUM;
     p->tso_bytes = p->offloads & NETDEV_TSO4 ? TSO_BYTES : 0;
     return 0;
 }

@@ -42,9 +42,7 @@ struct netdev_seg {
 };
 
 /* What a device can do for a frame that it is given, and what a frame asks for: one set of bits. */
-#define NETDEV_CSUM                                                                                                    \
-    1u                 /* write the transport checksum; the field holds the pseudo-header's sum, folded, not inverted  \
-                        */
+#define NETDEV_CSUM 1u /* write the transport checksum; its field holds the pseudo header's sum, folded, not inverted */
 #define NETDEV_TSO4 2u /* cut a TCP frame over IPv4 into segments of mss bytes of payload; implies NETDEV_CSUM */
 #define NETDEV_TSO6 4u /* the same over IPv6 */
 

@@ -1,4 +1,8 @@
-/* A host of the simulated network as a netdev. Options: host=NAME, csum=yes|no (checksum offload; no). */
+/*
+ * A host of the simulated network as a netdev. Options: host=NAME, csum=yes|no (checksum offload; no), tso=BYTES
+ * (longest TCP frame that it cuts into segments; 0, which means none; wants csum=yes).
+ */
+#include "netdev/cut.h"
 #include "netdev/device.h"
 #include "netdev/options.h"
 #include "netdev/sim_network.h"
@@ -7,6 +11,8 @@
 #include "mem/heap.h"
 
 #include <string.h>
+
+#define TSO_MAX (65535u + NETDEV_HEADER_BYTES)
 
 struct sim_device {
     struct netdev dev;
@@ -17,11 +23,13 @@ struct sim_device {
 struct options {
     char host[SIM_NAME_MAX];
     bool csum;
+    uint64_t tso;
 };
 
 static const struct netdev_option options_table[] = {
     {"host", NETDEV_OPTION_TEXT, offsetof(struct options, host), 1, SIM_NAME_MAX},
     {"csum", NETDEV_OPTION_FLAG, offsetof(struct options, csum), 0, 0},
+    {"tso", NETDEV_OPTION_NUMBER, offsetof(struct options, tso), 0, TSO_MAX},
 };
 
 static int device_update(struct netdev *dev, uint64_t now_ns) {
@@ -41,6 +49,7 @@ static int device_open(const struct netdev_args *args, struct netdev **dev) {
     if (!args->sim) return netdev_refuse(args, -EINVAL, "sim: no network was given");
     host = sim_find_host(args->sim, o.host);
     if (!host) return netdev_refuse(args, -ENODEV, "sim: no host is called \"%s\"", o.host);
+    if (o.tso && !o.csum) return netdev_refuse(args, -EINVAL, "sim: tso wants csum=yes");
     if (host->dev) return netdev_refuse(args, -EBUSY, "sim: host \"%s\" is open already", o.host);
     d = sys_calloc(1, sizeof *d);
     if (!d) return -ENOMEM;
@@ -48,7 +57,8 @@ static int device_open(const struct netdev_args *args, struct netdev **dev) {
     d->sim = args->sim;
     d->host = host;
     memcpy(d->dev.mac, host->mac, sizeof d->dev.mac);
-    d->dev.offloads = o.csum ? NETDEV_CSUM : 0;
+    d->dev.offloads = (uint16_t)((o.csum ? NETDEV_CSUM : 0) | (o.tso ? NETDEV_TSO4 : 0));
+    d->dev.tso_bytes = (uint32_t)o.tso;
     device_update(&d->dev, 0);
     host->dev = &d->dev;
     *dev = &d->dev;
@@ -78,6 +88,20 @@ static int device_rx(struct netdev *dev, struct netdev_buffer *frames, uint32_t 
     return taken || dev->link_up ? (int)taken : -ENETDOWN;
 }
 
+static void send(struct sim_device *d, struct netdev_buffer frame) {
+    sim_send(d->sim, (uint32_t)(d->host - d->sim->nodes), 0, 0, frame);
+}
+
+/* What finds no memory is lost on the way. */
+static void send_pieces(struct sim_device *d, const struct netdev_frame *f, const void *whole) {
+    for (uint32_t i = 0; i < netdev_cut_count(f); i++) {
+        struct netdev_buffer piece = {.bytes = netdev_cut_bytes(f, i)};
+        if (!(piece.data = heap_alloc(piece.bytes))) return;
+        netdev_cut(f, whole, i, piece.data);
+        send(d, piece);
+    }
+}
+
 static int device_tx(struct netdev *dev, const struct netdev_frame *frames, uint32_t n, uint64_t now_ns) {
     struct sim_device *d = (struct sim_device *)dev;
     sim_advance(d->sim, now_ns);
@@ -89,9 +113,14 @@ static int device_tx(struct netdev *dev, const struct netdev_frame *frames, uint
         copy.data = heap_alloc(copy.bytes);
         if (!copy.data) return (int)i;
         netdev_gather(&frames[i], copy.data);
-        if (frames[i].offloads & NETDEV_CSUM) netdev_finish_csum(&frames[i], copy.data);
         netdev_count_tx(dev, copy.bytes);
-        sim_send(d->sim, (uint32_t)(d->host - d->sim->nodes), 0, 0, copy);
+        if (frames[i].offloads & NETDEV_TSO4) {
+            send_pieces(d, &frames[i], copy.data);
+            heap_free(copy.data);
+            continue;
+        }
+        if (frames[i].offloads & NETDEV_CSUM) netdev_finish_csum(&frames[i], copy.data);
+        send(d, copy);
     }
     return (int)n;
 }
