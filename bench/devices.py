@@ -1,7 +1,7 @@
 """Sections about network devices: TCP over each beside raw frames on the same device and the kernel on the same wire."""
 
 from harness import Failed, Server, interleave, progress, read_json, run, summary
-from stacks import ADDRESS, can_veth, veth
+from stacks import ADDRESS, can, veth
 
 DEVICES = {"xdp, native": ("xdp", "mode=native,name=v"), "xdp, generic": ("xdp", "mode=generic,name=v"),
            "packet": ("packet", "name=v")}
@@ -53,7 +53,7 @@ def device_section(bench, name, places):
 
 
 def device_sections(bench):
-    if not can_veth():
+    if not can(veth):
         return
     for name in DEVICES:
         try:

@@ -191,13 +191,35 @@ def veth():
             subprocess.run(["ip", "netns", "delete", name], stderr=subprocess.DEVNULL, check=False)
 
 
-def can_veth():
+@contextlib.contextmanager
+def tap():
+    """A network namespace with a TAP interface, the kernel at its other end; what commands in it begin with."""
+    name = f"dmtr-bench-{os.getpid()}-tap"
+    inside = ["ip", "netns", "exec", name]
     try:
-        with veth():
+        run(["ip", "netns", "add", name])
+        run([*inside, "ip", "tuntap", "add", "t0", "mode", "tap"])
+        run([*inside, "ip", "address", "add", f"{ADDRESS.format(1)}/24", "dev", "t0"])
+        run([*inside, "ip", "link", "set", "t0", "up"])
+        yield inside
+    finally:
+        subprocess.run(["ip", "netns", "delete", name], stderr=subprocess.DEVNULL, check=False)
+
+
+def can(wire):
+    try:
+        with wire():
             return True
     except (Failed, FileNotFoundError) as e:
-        progress(f"no network namespaces, so nothing over veth: {e}")
+        progress(f"nothing over {wire.__name__}: {e}")
         return False
+
+
+def bulk_over_tap(bench, tso):
+    env = {"DMTR_LIBOS": "inet", "DMTR_INET_DEVICE": "tap", "DMTR_INET_DEVICE_OPTIONS": "name=t0",
+           "DMTR_INET_ADDRESS": f"{ADDRESS.format(2)}/24", "DMTR_INET_TSO": tso}
+    with tap() as inside:
+        return bulk(bench, {}, env, "--address", ADDRESS.format(1), places=(inside, inside))
 
 
 def bulk_over_veth(bench):
@@ -217,7 +239,10 @@ def bulk_section(bench):
         "MTU 9000": lambda: bulk_over_wire(bench, "inet", 9000),
         "MTU 1500": lambda: bulk_over_wire(bench, "inet", 1500),
     }
-    if can_veth():
+    if can(tap):
+        contestants["to the kernel over tap, segments cut by it"] = lambda: bulk_over_tap(bench, "yes")
+        contestants["to the kernel over tap, segments cut by us"] = lambda: bulk_over_tap(bench, "no")
+    if can(veth):
         contestants["kernel, veth without offloads"] = lambda: bulk_over_veth(bench)
     if has_lwip(bench):
         contestants["lwIP, MTU 1500"] = lambda: bulk_over_wire(bench, "lwip", 1500)

@@ -67,6 +67,7 @@
     X(tcp_cookies_out, "SYNs answered with a cookie because too many were half open")                                  \
     X(tcp_cookies_in, "Connections made of a cookie that came back")                                                   \
     X(tcp_accept_limit, "Handshakes held up because too many connections wait to be accepted")                         \
+    X(tcp_tso_frames, "Frames of several TCP segments, for the device to cut")                                         \
     X(tcp_retransmits, "TCP segments sent again")                                                                      \
     X(tcp_rto, "Retransmission timers that expired")                                                                   \
     X(tcp_loss_probes, "Tail loss probes sent")                                                                        \

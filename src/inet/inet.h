@@ -50,7 +50,7 @@ struct inet_frame {
     uint16_t count;
     uint16_t flags;        /* enum inet_frame_flags */
     uint16_t csum_start;   /* from the start of the frame; sum from here to the end */
-    uint16_t csum_offset;  /* from csum_start; holds the sum of the pseudo header */
+    uint16_t csum_offset;  /* from csum_start; holds the sum of the pseudo header, that of the whole with TSO */
     uint16_t header_bytes; /* all headers before the payload, for TSO */
     uint16_t tso_bytes;    /* payload of each frame but the last */
 };
@@ -60,7 +60,7 @@ typedef int inet_transmit(void *ctx, const struct inet_frame *frame);
 
 enum inet_offloads {
     INET_OFFLOAD_CSUM = 1, /* the device completes TCP and UDP checksums */
-    INET_OFFLOAD_TSO = 2,  /* the device segments TCP; wants INET_OFFLOAD_CSUM */
+    INET_OFFLOAD_TSO = 2,  /* the device segments TCP over IPv4; wants INET_OFFLOAD_CSUM */
 };
 
 struct inet_prefix {
@@ -92,6 +92,7 @@ struct inet_config {
     uint32_t neighbour_count;
     struct inet_limits limits;
     uint32_t offloads;             /* enum inet_offloads */
+    uint32_t tso_frame_bytes;      /* longest frame that the device cuts; 0: the longest there is */
     bool announce;                 /* tell the link our addresses at the start (RFC 5227 section 2.3) */
     uint8_t seed[INET_SEED_BYTES]; /* secret and new for each stack, except where a run is to be repeated */
     inet_transmit *transmit;

@@ -16,6 +16,8 @@
 #include "inet/udp_input.h"
 #include "inet/wire_eth.h"
 
+#define FRAME_MAX (IP4_PACKET_MAX + ETH_HEADER_BYTES)
+
 static const struct inet_limits limit_defaults = {
     .neighbours = 1024,
     .neighbour_queue = 16,
@@ -33,7 +35,8 @@ static void limits_default(struct inet_limits *l) {
 
 static bool config_ok(const struct inet_config *c) {
     if (c->mtu < INET_MTU_MIN || c->mtu > INET_MTU_MAX || c->addr_count > INET_ADDRS_MAX || !c->transmit ||
-        eth_is_group(c->mac) || ((c->offloads & INET_OFFLOAD_TSO) && !(c->offloads & INET_OFFLOAD_CSUM)))
+        eth_is_group(c->mac) || ((c->offloads & INET_OFFLOAD_TSO) && !(c->offloads & INET_OFFLOAD_CSUM)) ||
+        (c->tso_frame_bytes > 0 && c->tso_frame_bytes < INET_HEADER_MAX))
         return false;
     for (uint32_t i = 0; i < c->addr_count; i++) {
         const struct inet_addr *addr = &c->addrs[i].addr;
@@ -79,6 +82,7 @@ int inet_new(struct inet **out, const struct inet_config *config, uint64_t now) 
     s->config = *config;
     s->now = now;
     limits_default(&s->config.limits);
+    if (config->tso_frame_bytes == 0 || config->tso_frame_bytes > FRAME_MAX) s->config.tso_frame_bytes = FRAME_MAX;
     memcpy(s->hash_seed, config->seed, sizeof s->hash_seed);
     memcpy(s->secret, config->seed + sizeof s->hash_seed, sizeof s->secret);
     /* What may show on the wire must not tell the keys, so the generator's seed is a hash of one under the other. */

@@ -301,9 +301,15 @@ static void trim(struct tcp_conn *c, struct packet *p, struct tcp_segment *g) {
     }
 }
 
+/* What was put together on the way is more than the peer sends at a time. */
+static uint16_t larger_segment(const struct tcp_conn *c, uint32_t len) {
+    uint16_t most = conn_mss_told(c);
+    return len < most ? (uint16_t)len : most;
+}
+
 /* RFC 1122 section 4.2.3.2: every second full segment at once; at the start and after trouble every one. */
 static inline void ack_schedule(struct tcp_conn *c, uint32_t len) {
-    if (len > c->peer_mss) c->peer_mss = (uint16_t)len;
+    if (len > c->peer_mss) c->peer_mss = larger_segment(c, len);
     if (c->gap_count > 0 || c->rcv_nxt - c->last_ack > c->peer_mss || (c->quick > 0 && !c->interactive))
         c->ack_now = true;
     if (c->quick > 0) c->quick--;

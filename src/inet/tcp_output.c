@@ -267,6 +267,58 @@ static bool send_new(struct tcp_conn *c, uint32_t len, bool fin) {
     return true;
 }
 
+/* All headers of a segment with data that is too long for SACK blocks. */
+static uint32_t plain_header_bytes(const struct tcp_conn *c) {
+    return ETH_HEADER_BYTES + IP4_HEADER_BYTES + TCP_HEADER_BYTES + (c->timestamps ? TCP_TIMESTAMP_BYTES : 0);
+}
+
+/*
+ * Full segments from snd_nxt on that may leave as one frame, which the device cuts; at least one may leave. out: bytes
+ * on their way. The segment that the FIN goes with is left out, and so are those that routers may cut: each of these
+ * wants an identification that no other has.
+ */
+static uint32_t segments_together(const struct tcp_conn *c, uint32_t out) {
+    const struct inet_config *config = &c->stack->config;
+    if (!(config->offloads & INET_OFFLOAD_TSO) || !c->dont_fragment) return 1;
+    uint32_t bytes = config->tso_frame_bytes - plain_header_bytes(c);
+    uint32_t window = c->snd_una + c->snd_wnd - c->snd_nxt, unsent = c->snd_end - c->snd_nxt - c->fin_queued;
+    if (bytes > unsent) bytes = unsent;
+    if (bytes > window) bytes = window;
+    if (c->cc.cwnd > out && bytes > c->cc.cwnd - out) bytes = c->cc.cwnd - out;
+    return bytes / c->mss;
+}
+
+/* n full segments, or as many as a frame has room for, in one frame; false as of send_new. */
+static bool send_together(struct tcp_conn *c, uint32_t n) {
+    struct out o;
+    uint32_t seq = c->snd_nxt, added = 0;
+    bool first = c->snd_una == seq;
+    out_init(&o);
+    uint32_t whole = gather(c, &o, seq, n * c->mss);
+    if (whole < n * c->mss) { /* many small pushes */
+        n = whole / c->mss;
+        if (n < 2) return send_new(c, c->mss, false);
+        out_init(&o);
+        gather(c, &o, seq, n * c->mss);
+    }
+    o.frame.flags = INET_FRAME_TSO;
+    o.frame.tso_bytes = c->mss;
+    o.frame.header_bytes = (uint16_t)plain_header_bytes(c);
+    while (added < n && sent_add(c, c->mss, false))
+        added++;
+    if (added < n || !data_output(c, &o, seq, false)) {
+        blocked(c);
+        for (; added > 0; added--)
+            sent_take_back(c);
+        return false;
+    }
+    new_left(c, first, c->mss);
+    c->segments_out += n - 1;
+    c->flight->prr_out += n * c->mss;
+    inet_count(c->stack, tcp_tso_frames);
+    return true;
+}
+
 /*
  * The next new segment: its payload, and whether the FIN goes with it. False: there is nothing to send, or it has to
  * wait for the peer's window, for more data, or for an ACK.
@@ -320,7 +372,8 @@ static bool send_unsent(struct tcp_conn *c) {
             c->limited = true;
             return true;
         }
-        if (!send_new(c, len, fin)) return false;
+        uint32_t n = len == c->mss && !fin ? segments_together(c, out) : 1;
+        if (!(n > 1 ? send_together(c, n) : send_new(c, len, fin))) return false;
     }
     return true;
 }

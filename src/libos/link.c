@@ -189,5 +189,7 @@ int link_open(const struct link_options *o, struct inet_config *c,
     c->mtu = (uint16_t)(o->mtu < (*dev)->mtu ? o->mtu : (*dev)->mtu);
     if (!is_set(o->mac)) memcpy(c->mac, (*dev)->mac, sizeof c->mac);
     if ((*dev)->offloads & NETDEV_CSUM) c->offloads |= INET_OFFLOAD_CSUM;
+    if (o->tso && ((*dev)->offloads & NETDEV_TSO4)) c->offloads |= INET_OFFLOAD_TSO;
+    c->tso_frame_bytes = (*dev)->tso_bytes;
     return 0;
 }

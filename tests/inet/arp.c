@@ -313,6 +313,9 @@ static void bad_configurations_are_refused(void **state) {
     c = w->hosts[0].config;
     c.offloads = INET_OFFLOAD_TSO;
     assert_int_equal(inet_new(&s, &c, 0), -EINVAL);
+    c = w->hosts[0].config;
+    c.tso_frame_bytes = INET_HEADER_MAX - 1;
+    assert_int_equal(inet_new(&s, &c, 0), -EINVAL);
     struct inet_static_neighbour many[3] = {{.addr = inet_addr_ip4(1)}, {.addr = inet_addr_ip4(2)}};
     c = w->hosts[0].config;
     c.limits.neighbours = 2;

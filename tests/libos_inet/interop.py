@@ -18,7 +18,7 @@ import time
 import zlib
 
 import apps
-from kernel_link import DEVICE, KERNEL, OURS, need_link, our_server
+from kernel_link import DEVICE, KERNEL, OPTIONS, OURS, need_link, our_server
 
 FULL = sys.argv[2] == "full"
 CONNECTIONS = 10000 if FULL else 500
@@ -93,6 +93,40 @@ def test_a_long_transfer_arrives_complete():
 def test_transfers_arrive_complete_over_a_wire_that_loses_repeats_and_reorders():
     need_link()
     transfer(BAD_TRANSFER, DMTR_INET_WRAPPERS="fault:loss=0.002,duplicate=0.002,reorder=0.01,reorder_ns=1000000,seed=7")
+
+
+ETH_P_ALL, HEADER_BYTES, TAG_BYTES = 3, 14, 4
+
+
+@contextlib.contextmanager
+def longest_of_ours(lengths):
+    """The length of the longest frame of ours that the kernel has seen is added to `lengths`."""
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL)) as tap:
+        tap.bind(("dmtr0", 0))
+        tap.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)  # what does not fit is not needed
+        tap.setblocking(False)
+        yield
+        longest = 0
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                frame, where = tap.recvfrom(1 << 16)
+                if where[2] != socket.PACKET_OUTGOING:
+                    longest = max(longest, len(frame))
+        lengths.append(longest)
+
+
+if DEVICE == "tap":
+    def test_long_data_leaves_in_frames_that_the_kernel_cuts_and_need_not():
+        need_link()
+        lengths = []
+        for choice in ("yes", "no"):
+            with longest_of_ours(lengths):
+                transfer(4 << 20, DMTR_INET_TSO=choice)
+        assert lengths[0] > 1500 + HEADER_BYTES + TAG_BYTES >= lengths[1], lengths
+
+    def test_frames_that_the_kernel_has_put_together_are_taken():
+        need_link()
+        transfer(TRANSFER, DMTR_INET_DEVICE_OPTIONS=OPTIONS["tap"] + ",lro=yes")
 
 
 LOSS = """

@@ -32,7 +32,7 @@ struct queued {
     uint64_t at_ns;
     uint32_t len;
     bool offloaded;
-    uint16_t csum_start, csum_offset;
+    uint16_t csum_start, csum_offset, tso_bytes;
     uint8_t *bytes;
 };
 
@@ -62,6 +62,7 @@ static int take_frame(void *ctx, const struct inet_frame *f) {
         .offloaded = f->flags & INET_FRAME_CSUM,
         .csum_start = f->csum_start,
         .csum_offset = f->csum_offset,
+        .tso_bytes = f->tso_bytes,
     };
     if (!q->bytes) abort();
     for (uint32_t i = 0; i < f->count; q->len += f->segments[i++].len)
@@ -160,6 +161,7 @@ static bool frames_receive(void *backend, uint64_t until, struct wire_frame *f) 
         .offloaded = q->offloaded,
         .csum_start = q->csum_start,
         .csum_offset = q->csum_offset,
+        .tso_bytes = q->tso_bytes,
     };
     memcpy(f->bytes, q->bytes, q->len < sizeof f->bytes ? q->len : sizeof f->bytes);
     free(q->bytes);

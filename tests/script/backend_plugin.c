@@ -126,6 +126,7 @@ static bool plugin_receive(void *backend, uint64_t until, struct wire_frame *f) 
     f->len = (uint32_t)count;
     f->no_link = true;
     f->offloaded = false;
+    f->tso_bytes = 0;
     return true;
 }
 

@@ -366,7 +366,7 @@ void packet_print(const struct script_packet *p, char *text, size_t bytes) {
 }
 
 /* What no packet may have without being asked for. */
-static const enum field wrongs[] = {FIELD_BAD_SUM, FIELD_BAD_IP_SUM, FIELD_BAD_DATA, FIELD_OFFLOADED};
+static const enum field wrongs[] = {FIELD_BAD_SUM, FIELD_BAD_IP_SUM, FIELD_BAD_DATA, FIELD_OFFLOADED, FIELD_TSO};
 
 bool packet_matches(const struct script_packet *wanted, const struct script_packet *got) {
     bool later_fragment = packet_or(wanted, FIELD_FRAG_AT, 0) > 0;

@@ -43,6 +43,7 @@ enum field_type { FLAG, NUMBER, ADDRESS, MAC, HEX, OPTIONS, SACK, STAMP, FRAGMEN
     X(ICMP_CODE, NULL, INNER, PACKET_ICMP)                                                                             \
     X(BAD_SUM, "badsum", FLAG, PACKET_TCP | PACKET_UDP | PACKET_ICMP)                                                  \
     X(OFFLOADED, "offloaded", FLAG, PACKET_TCP | PACKET_UDP) /* the device is to fill the checksum in */               \
+    X(TSO, "tso", NUMBER, PACKET_TCP)                        /* and to cut it into segments of so many bytes */        \
     X(PROTO, "proto", NUMBER, PACKET_IP)                                                                               \
     X(SRC, "src", ADDRESS, ON_IP)                                                                                      \
     X(DST, "dst", ADDRESS, ON_IP)                                                                                      \

@@ -31,6 +31,7 @@ struct wire_frame {
     bool no_link;   /* begins with its IP header */
     bool offloaded; /* the device is to complete the checksum, as the two below say */
     uint16_t csum_start, csum_offset;
+    uint16_t tso_bytes; /* not 0: and to cut it into segments of so many */
     uint8_t bytes[FRAME_BYTES];
 };
 

@@ -21,6 +21,8 @@
 #define FINISH_NS   (4000 * SEC) /* after the last fault everything ends within this */
 #define FORGET_NS   (1000 * SEC) /* and then what has a time to live */
 #define CHECK_EVERY 64u          /* events */
+#define TSO_LEAST   128u
+#define TSO_MOST    65549u
 
 struct run {
     struct world *w;
@@ -111,10 +113,12 @@ static uint64_t run(uint64_t seed, bool verbose, uint64_t fail_at) {
         .limits = {.neighbour_queue = 1 + (uint32_t)rng_below(&shapes, 16)},
     };
     uint64_t spread_ns = rng_below(&shapes, 20 * SEC);
+    if (rng_below(&shapes, 2)) shape.tso_bytes = TSO_LEAST + (uint32_t)rng_below(&shapes, TSO_MOST - TSO_LEAST + 1);
     r.w = world_new(seed, &shape, verbose);
     r.w->failing = fail_at > 0;
     fail_allocation(fail_at);
-    world_say(r.w, "%u nodes, MTU %u, weather %d", shape.nodes, shape.mtu, (int)weather);
+    world_say(r.w, "%u nodes, MTU %u, weather %d, frames of %u bytes are cut", shape.nodes, shape.mtu, (int)weather,
+              shape.tso_bytes);
     streams_init(&r.streams, r.w, weather != WEATHER_HARSH, spread_ns);
     datagrams_init(&r.datagrams, r.w, spread_ns);
     faults_init(&r.faults, r.w, weather, &r.streams, &r.datagrams);

@@ -6,6 +6,7 @@
 #include "inet/wire_icmp.h"
 #include "inet/wire_ip4.h"
 #include "inet/wire_tcp.h"
+#include "libos/link.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -81,13 +82,14 @@ static void tell_too_big(struct node *n, const uint8_t *ip) {
 static int node_transmit(void *ctx, const struct inet_frame *f) {
     struct node *n = ctx;
     struct netdev_seg segs[INET_FRAME_SEGMENTS];
-    struct netdev_frame frame = {.segs = segs, .segs_count = f->count, .bytes = f->bytes};
+    struct netdev_frame frame = link_frame(f, segs);
+    uint32_t longest = f->tso_bytes ? (uint32_t)f->header_bytes + f->tso_bytes : f->bytes;
     for (uint32_t i = 0; i < f->count; i++) /* the simulated device copies at once, so the header may lie anywhere */
         segs[i] = (struct netdev_seg){f->segments[i].base, f->segments[i].len};
     if (n->world->refuse && world_below(n->world, SIM_CHANCE_ONE) < n->world->refuse) return -EAGAIN;
     if (n->world->verbose) say_frame(n, "sends", f->segments[0].base, f->bytes);
     int taken = netdev_tx(n->dev, &frame, 1, n->world->now);
-    if (n->world->routers_tell && f->bytes > n->dev->mtu + ETH_HEADER_BYTES)
+    if (n->world->routers_tell && longest > n->dev->mtu + ETH_HEADER_BYTES)
         tell_too_big(n, (const uint8_t *)f->segments[0].base + ETH_HEADER_BYTES);
     return taken == 0 ? -EAGAIN : 0; /* with the link down it is lost */
 }
@@ -109,9 +111,10 @@ void node_power_off(struct node *n) {
 static void node_init(struct world *w, uint32_t i, int hub, const struct world_shape *shape) {
     struct node *n = &w->nodes[i];
     uint8_t mac[INET_MAC_BYTES] = {2, 0, 0, 0, 0, (uint8_t)(i + 1)};
-    char name[16], options[32];
+    char name[16], options[64];
     snprintf(name, sizeof name, "h%u", i);
-    snprintf(options, sizeof options, "host=%s", name);
+    snprintf(options, sizeof options, "host=%s,csum=%s,tso=%u", name, shape->tso_bytes ? "yes" : "no",
+             shape->tso_bytes);
     n->world = w;
     n->addr = inet_addr_ip4(htobe32(0x0a000001 + i));
     n->config = (struct inet_config){
@@ -120,6 +123,8 @@ static void node_init(struct world *w, uint32_t i, int hub, const struct world_s
         .addr_count = 1,
         .neighbour_count = shape->neighbours_known ? shape->nodes : 0,
         .limits = shape->limits,
+        .offloads = shape->tso_bytes ? INET_OFFLOAD_CSUM | INET_OFFLOAD_TSO : 0,
+        .tso_frame_bytes = shape->tso_bytes,
         .transmit = node_transmit,
         .ctx = n,
     };

@@ -73,6 +73,7 @@ struct world_shape {
     uint32_t nodes;
     uint16_t mtu;
     bool neighbours_known;
+    uint32_t tso_bytes; /* longest frame that devices cut; 0: they do not, nor do they complete checksums */
     struct inet_limits limits;
 };
 

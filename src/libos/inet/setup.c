@@ -40,6 +40,7 @@ int net_setup(struct net *net) {
         .mtu = config->inet_mtu,
         .addresses_max = INET_ADDRS_MAX,
         .queues = (uint32_t)config->inet_queues,
+        .tso = config->inet_tso,
     };
     struct inet_static_neighbour neighbours[LINK_NEIGHBOURS_MAX];
     struct inet_config c = {

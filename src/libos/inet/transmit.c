@@ -1,6 +1,7 @@
 /* The queue before the device: frames of one pass leave in one burst, and wait here while the device has no room. */
 #include "libos/inet/group.h"
 #include "libos/inet/net.h"
+#include "libos/link.h"
 
 #include "mem/heap.h"
 
@@ -36,13 +37,7 @@ static void slot_fill(struct transmit_queue *t, uint32_t slot, const struct inet
         assert(held);
         segs[i] = (struct netdev_seg){f->segments[i].base, f->segments[i].len};
     }
-    t->frames[slot] = (struct netdev_frame){.segs = segs, .bytes = f->bytes, .segs_count = f->count};
-    if (!(f->flags & INET_FRAME_CSUM)) return;
-    t->frames[slot].offloads = NETDEV_CSUM;
-    t->frames[slot].l2_bytes = NETDEV_HEADER_BYTES;
-    t->frames[slot].l3_bytes = (uint16_t)(f->csum_start - NETDEV_HEADER_BYTES);
-    t->frames[slot].l4_bytes = (uint16_t)(f->segments[0].len - f->csum_start);
-    t->frames[slot].csum_offset = f->csum_offset;
+    t->frames[slot] = link_frame(f, segs);
 }
 
 int transmit_frame(void *ctx, const struct inet_frame *frame) {

@@ -1,0 +1,187 @@
+/* Segments cut by the device: two stacks on devices that check what they are told, with every set of abilities. */
+#include "libos/link.h"
+#include "netdev/sim.h"
+
+#include "inet/tcp.h"
+#include "wire.h"
+
+#include <stdio.h>
+
+#define TOTAL      (1u << 20)
+#define PUSH_BYTES 70000u
+#define ROUNDS     1000000u
+
+struct end {
+    struct netdev *dev;
+    struct inet *stack;
+    struct tcp_conn *conn;
+    uint64_t now, moved; /* bytes pushed or popped */
+    uint32_t refused;
+    bool bad;
+};
+
+static int transmit(void *ctx, const struct inet_frame *f) {
+    struct end *e = ctx;
+    struct netdev_seg segs[INET_FRAME_SEGMENTS];
+    struct netdev_frame frame = link_frame(f, segs);
+    for (uint32_t i = 0; i < f->count; i++)
+        segs[i] = (struct netdev_seg){f->segments[i].base, f->segments[i].len};
+    if (e->refused > 0 && --e->refused % 2 == 0) return -EAGAIN;
+    return netdev_tx(e->dev, &frame, 1, e->now) == 1 ? 0 : -EAGAIN;
+}
+
+static void end_open(struct end *e, struct sim *sim, uint32_t i, const char *device, uint16_t mtu) {
+    static struct inet_static_neighbour known[2];
+    struct netdev_args args = {.options = device, .sim = sim};
+    assert_int_equal(netdev_open("sim", &args, &e->dev), 0);
+    struct inet_config config = {
+        .mtu = mtu,
+        .addrs = {{inet_addr_ip4(IP(10, 0, 0, i + 1)), 24}},
+        .addr_count = 1,
+        .neighbours = known,
+        .neighbour_count = 2,
+        .offloads = (e->dev->offloads & NETDEV_CSUM ? INET_OFFLOAD_CSUM : 0u) |
+                    (e->dev->offloads & NETDEV_TSO4 ? INET_OFFLOAD_TSO : 0u),
+        .tso_frame_bytes = e->dev->tso_bytes,
+        .seed = {(uint8_t)i},
+        .transmit = transmit,
+        .ctx = e,
+    };
+    for (uint32_t k = 0; k < 2; k++) {
+        known[k].addr = inet_addr_ip4(IP(10, 0, 0, k + 1));
+        memcpy(known[k].mac, mac_of[k], INET_MAC_BYTES);
+    }
+    memcpy(config.mac, mac_of[i], INET_MAC_BYTES);
+    assert_int_equal(inet_new(&e->stack, &config, e->now), 0);
+}
+
+static void end_close(struct end *e) {
+    if (e->conn) tcp_abort(e->conn, e->now);
+    inet_delete(e->stack);
+    assert_int_equal(e->dev->stats.tx_refused, 0);
+    netdev_close(e->dev);
+}
+
+static void push_some(struct end *e) {
+    while (e->moved < TOTAL) {
+        uint32_t bytes = TOTAL - e->moved < PUSH_BYTES ? (uint32_t)(TOTAL - e->moved) : PUSH_BYTES;
+        struct inet_segment data = {heap_alloc(bytes), bytes};
+        for (uint32_t i = 0; i < bytes; i++)
+            ((uint8_t *)data.base)[i] = (uint8_t)((e->moved + i) * 31 >> 5);
+        int error = tcp_push(e->conn, &data, false, e->now);
+        heap_free((void *)data.base);
+        if (error) return;
+        e->moved += bytes;
+    }
+    tcp_shutdown(e->conn, e->now);
+}
+
+/* True: the end of the stream. */
+static bool pop_all(struct end *e) {
+    struct inet_slice slice;
+    while (tcp_pop(e->conn, &slice, UINT32_MAX, e->now) == 0) {
+        if (slice.len == 0) return true;
+        for (uint32_t i = 0; i < slice.len; i++)
+            e->bad |= ((uint8_t *)slice.base)[i] != (uint8_t)((e->moved + i) * 31 >> 5);
+        e->moved += slice.len;
+        heap_free(slice.base);
+    }
+    return false;
+}
+
+static void turn(struct end *e, uint64_t now) {
+    struct netdev_buffer frames[32];
+    uint32_t events;
+    int n;
+    e->now = now;
+    while ((n = netdev_rx(e->dev, frames, 32, now)) > 0)
+        for (int i = 0; i < n; i++)
+            inet_input(e->stack, frames[i].data, frames[i].bytes, 0, now);
+    inet_timers(e->stack, now);
+    while (inet_next_event(e->stack, &events))
+        ;
+}
+
+/* Frames that the sender's device was given to cut. */
+static uint64_t transfer(const char *device, uint16_t mtu, const struct sim_path *path, uint32_t refuse) {
+    static const uint16_t port = 80;
+    struct sim *sim = sim_new(&(struct sim_config){.seed = 1, .start_ns = SEC, .host_queue_max = 4096});
+    struct end a = {.now = SEC, .refused = refuse}, b = {.now = SEC};
+    struct inet_endpoint to = {inet_addr_ip4(IP(10, 0, 0, 2)), port}, any = {.port = port};
+    struct tcp_listener *listener;
+    uint64_t now = SEC;
+    sim_add_host(sim, "a", mac_of[0], mtu);
+    sim_add_host(sim, "b", mac_of[1], mtu);
+    sim_connect(sim, 0, 1, path, NULL);
+    end_open(&a, sim, 0, device, mtu);
+    end_open(&b, sim, 1, "host=b", mtu);
+    assert_int_equal(tcp_listen(b.stack, &listener, &any, 1, NULL, NULL), 0);
+    assert_int_equal(tcp_connect(a.stack, &a.conn, &to, NULL, NULL, NULL, now), 0);
+    for (uint32_t i = 0; i < ROUNDS; i++) {
+        turn(&a, now);
+        turn(&b, now);
+        push_some(&a);
+        if (!b.conn) tcp_accept(listener, &b.conn, NULL);
+        if (b.conn && pop_all(&b)) break;
+        uint64_t next = sim_next_ns(sim), timer = inet_next_ns(a.stack), other = inet_next_ns(b.stack);
+        if (timer < next) next = timer;
+        if (other < next) next = other;
+        now = next > now ? next : now;
+    }
+    assert_int_equal(b.moved, TOTAL);
+    assert_false(b.bad);
+    uint64_t cut = inet_counters(a.stack)[INET_COUNTER_tcp_tso_frames];
+    tcp_listener_close(listener, now);
+    end_close(&a);
+    end_close(&b);
+    sim_free(sim);
+    return cut;
+}
+
+static const struct sim_path good = {.delay_ns = MS}, bad = {.delay_ns = MS,
+                                                             .loss = SIM_CHANCE_ONE / 100,
+                                                             .reorder = SIM_CHANCE_ONE / 100,
+                                                             .reorder_ns = MS};
+
+static void streams_arrive_equal_whatever_the_device_can_do(void **state) {
+    (void)state;
+    static const struct {
+        const char *device;
+        bool cuts;
+    } devices[] = {
+        {"host=a", false},
+        {"host=a,csum=yes", false},
+        {"host=a,csum=yes,tso=128", false},
+        {"host=a,csum=yes,tso=20000", true},
+        {"host=a,csum=yes,tso=65535", true},
+        {"host=a,csum=yes,tso=65549", true},
+    };
+    static const uint16_t mtus[] = {576, 1500, 9000};
+    for (size_t d = 0; d < sizeof devices / sizeof *devices; d++)
+        for (size_t m = 0; m < sizeof mtus / sizeof *mtus; m++)
+            for (int p = 0; p < 2; p++) {
+                uint64_t cut = transfer(devices[d].device, mtus[m], p ? &bad : &good, 0);
+                if ((cut > 0) != devices[d].cuts) fail_msg("%s, MTU %u: %u", devices[d].device, mtus[m], (unsigned)cut);
+            }
+}
+
+static void a_long_frame_takes_the_place_of_many(void **state) {
+    (void)state;
+    uint64_t cut = transfer("host=a,csum=yes,tso=65549", 1500, &good, 0);
+    assert_true(cut > 0 && cut < TOTAL / 1448 / 8);
+}
+
+static void what_the_device_refuses_is_sent_later(void **state) {
+    (void)state;
+    assert_true(transfer("host=a,csum=yes,tso=65549", 1500, &good, 60) > 0);
+    assert_true(transfer("host=a,csum=yes,tso=65549", 1500, &bad, 60) > 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(streams_arrive_equal_whatever_the_device_can_do),
+        cmocka_unit_test(a_long_frame_takes_the_place_of_many),
+        cmocka_unit_test(what_the_device_refuses_is_sent_later),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
