@@ -121,6 +121,8 @@ static void send_fire(struct tcp_conn *c) {
         [TCP_SEND_RTO] = retransmission_fire, [TCP_SEND_PROBE] = probe_fire,     [TCP_SEND_REORDER] = reorder_fire,
         [TCP_SEND_PERSIST] = persist_fire,    [TCP_SEND_BLOCKED] = blocked_fire,
     };
+    /* What the path does not carry any more must not be sent again as it is. */
+    if (c->path_epoch != c->stack->path_epoch && conn_synchronized(c)) conn_path_changed(c);
     fire[c->send_timer](c);
 }
 

@@ -153,6 +153,19 @@ static void the_links_own_mtu_may_change(void **state) {
     script_delete(s);
 }
 
+static void what_the_links_new_mtu_does_not_carry_is_cut_and_sent_again(void **state) {
+    (void)state;
+    struct script *s = talk(1460);
+    expect(s, TCP_ACK, 1, 1460, 1);
+    assert_int_equal(inet_set_mtu(s->h->stack, 600), 0);
+    pass(s, 300 * MS);
+    expect(s, TCP_ACK, 1, 560, 1);
+    in_ack(s, 561);
+    expect(s, TCP_ACK, 561, 560, 1);
+    expect(s, TCP_ACK, 1121, 340, 1);
+    script_delete(s);
+}
+
 static void the_table_of_paths_is_bounded(void **state) {
     (void)state;
     struct wire *w = conversation();
@@ -178,6 +191,7 @@ int main(void) {
         cmocka_unit_test(a_larger_mtu_is_tried_again_after_ten_minutes),
         cmocka_unit_test(without_discovery_packets_may_be_fragmented_and_claims_are_ignored),
         cmocka_unit_test(the_links_own_mtu_may_change),
+        cmocka_unit_test(what_the_links_new_mtu_does_not_carry_is_cut_and_sent_again),
         cmocka_unit_test(the_table_of_paths_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -183,6 +183,20 @@ def test_each_mtu_carries_connections_and_datagrams():
                     assert sock.recv(70000) == data, (size, length)
 
 
+def test_connections_follow_the_links_mtu():
+    need_link()
+    data = os.urandom(20000)
+    with our_server("echo-server", "--address", OURS, DMTR_INET_TSO="no") as server, server.connect() as sock:
+        for size in (1500, 700, 1500):
+            with mtu(size):
+                deadline, lengths = time.monotonic() + apps.TIMEOUT_S, []
+                while size + HEADER_BYTES not in lengths:
+                    assert time.monotonic() < deadline, f"{size}: {set(lengths)}"
+                    with longest_of_ours(lengths):
+                        sock.sendall(data)
+                        assert apps.receive(sock, len(data)) == data
+
+
 def echo_each(listener, count):
     for _ in range(count):
         sock, _ = listener.accept()

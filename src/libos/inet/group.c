@@ -177,6 +177,7 @@ static int device_open(struct net *net, const struct link_options *o, struct ine
     }
     if (shares && !g->shared) g->shared = net->dev;
     net->link_up = false;
+    net->device_mtu = net->dev->mtu;
     if (!g->has_mac) memcpy(g->mac, c->mac, sizeof g->mac);
     g->has_mac = true;
     memcpy(c->mac, g->mac, sizeof c->mac); /* one station, whatever each queue was given */
@@ -265,6 +266,12 @@ static void awake(struct net *net) {
     (void)SYS(read, m->wake_fd, &count, sizeof count); /* nothing there: it was the device */
 }
 
+/* While the device is ours: what others may change later. */
+static void see_device(struct net *net) {
+    net->link_up = net->dev->link_up;
+    net->device_mtu = net->dev->mtu;
+}
+
 int group_prepare(struct net *net) {
     struct group *g = net->group;
     struct member *m = self(net);
@@ -275,7 +282,7 @@ int group_prepare(struct net *net) {
     if (!has_work(net)) {
         device_take(g);
         r = netdev_prepare(net->dev);
-        net->link_up = net->dev->link_up;
+        see_device(net);
         device_leave(g);
     }
     if (r != 0) awake(net);
@@ -290,7 +297,7 @@ int group_rx(struct net *net, struct netdev_buffer *frames, uint32_t n, uint64_t
     /* Who sleeps on the shared device is not to wait until we look at it again. */
     if (g->shared && taken > 0 && atomic_load_explicit(&g->sleepers, memory_order_relaxed) > 0 && net->dev->fd >= 0)
         (void)netdev_prepare(net->dev);
-    net->link_up = net->dev->link_up;
+    see_device(net);
     device_leave(g);
     return taken;
 }
@@ -298,7 +305,7 @@ int group_rx(struct net *net, struct netdev_buffer *frames, uint32_t n, uint64_t
 int group_tx(struct net *net, const struct netdev_frame *frames, uint32_t n, uint64_t now) {
     device_take(net->group);
     int taken = netdev_tx(net->dev, frames, n, now);
-    net->link_up = net->dev->link_up;
+    see_device(net);
     device_leave(net->group);
     return taken;
 }

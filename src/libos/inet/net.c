@@ -64,6 +64,21 @@ static void lacks_memory(struct net *net) {
              (unsigned long long)lost);
 }
 
+/* The device's MTU has changed, and so does the stack's. */
+static void follow_mtu(struct net *net) {
+    uint64_t most = net->rt->config.inet_mtu;
+    uint32_t mtu = net_device_mtu(net);
+    net->mtu_followed = mtu;
+    if (mtu > most) mtu = (uint32_t)most;
+    if (mtu == net->mtu) return;
+    if (inet_set_mtu(net->stack, (uint16_t)mtu)) {
+        log_warn(&net->rt->log, "inet: the MTU of device %s is %u now, which is too small", net->rt->config.inet_device,
+                 mtu);
+        return;
+    }
+    net->mtu = mtu;
+}
+
 static uint32_t take_in(struct net *net, uint64_t now) {
     struct netdev_buffer frames[NET_RX_BURST];
     struct group *group = net->group;
@@ -76,6 +91,7 @@ static uint32_t take_in(struct net *net, uint64_t now) {
         inet_input(net->stack, frames[i].data, frames[i].bytes, flags, now);
     }
     if (n < 0 && n != -ENETDOWN) net_lost(net, n);
+    if (net_device_mtu(net) != net->mtu_followed) follow_mtu(net);
     if (!group && net->dev->stats.rx_no_memory != net->no_memory) lacks_memory(net);
     uint32_t given = group ? group_take(net, now) : 0, all = given + (n > 0 ? (uint32_t)n : 0);
     if (all > 0 || now >= net->next_ns) {

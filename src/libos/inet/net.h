@@ -27,7 +27,8 @@ struct net {
     struct netdev *dev;
     struct group *group; /* NULL: the device is ours alone */
     uint32_t member;     /* our place in the group */
-    bool link_up;        /* in a group: as last seen */
+    bool link_up;        /* in a group: as last seen, like the next */
+    uint32_t device_mtu;
     struct handover *handover;
     struct list arrived; /* struct stream: transferred to us, not yet accepted */
     uint32_t arrived_count;
@@ -35,14 +36,15 @@ struct net {
     uint64_t no_memory; /* frames that the device lost for want of memory, as last told */
     struct poller poller;
     struct runtime_timer timer;
-    uint32_t mtu;        /* of the IP packet */
-    uint64_t next_ns;    /* when stack or device are next worth calling; what the timer is armed for */
-    bool lingering;      /* counted among what dmtr_fini waits for: frames before the device */
-    bool lost;           /* the device is gone for good */
-    struct list sockets; /* struct datagram */
-    struct list streams; /* struct stream */
-    struct list bound;   /* those of them that have an address of their own choice */
-    struct list blocked; /* those whose pushes wait for room in tx */
+    uint32_t mtu;          /* of the IP packet */
+    uint32_t mtu_followed; /* the device's, from which it comes */
+    uint64_t next_ns;      /* when stack or device are next worth calling; what the timer is armed for */
+    bool lingering;        /* counted among what dmtr_fini waits for: frames before the device */
+    bool lost;             /* the device is gone for good */
+    struct list sockets;   /* struct datagram */
+    struct list streams;   /* struct stream */
+    struct list bound;     /* those of them that have an address of their own choice */
+    struct list blocked;   /* those whose pushes wait for room in tx */
     struct transmit_queue tx;
 };
 
@@ -66,6 +68,10 @@ bool transmit_has_room(const struct net *net, uint64_t bytes);
 void transmit_flush(struct net *net, uint64_t now);
 /* Gives up what the device did not take. */
 void transmit_fini(struct net *net);
+
+static inline uint32_t net_device_mtu(const struct net *net) {
+    return net->group ? net->device_mtu : net->dev->mtu;
+}
 
 static inline bool net_link_up(const struct net *net) {
     return net->group ? net->link_up : net->dev->link_up;

@@ -60,6 +60,7 @@ int net_setup(struct net *net) {
         c.flow_ours = flow_ours;
     }
     net->mtu = c.mtu;
+    net->mtu_followed = net_device_mtu(net);
     r = inet_new(&net->stack, &c, clock_now_ns());
     if (r == -EINVAL)
         log_error(&net->rt->log, "inet: address %s, gateway %s, MTU %u do not go together", config->inet_address,
