@@ -1,6 +1,6 @@
 #!/bin/sh
-# debian.sh [GROUP...]: installs the Debian packages of each group (build, test, devices, bench, develop; default build)
-# that are missing, and nothing else. Needs root or sudo only if something is missing.
+# debian.sh [GROUP...]: installs the Debian packages of each group (build, test, devices, vm, bench, develop; default
+# build) that are missing, and nothing else. Needs root or sudo only if something is missing.
 set -eu
 
 packages() {
@@ -9,10 +9,11 @@ packages() {
     test) echo dpkg-dev g++ clang libclang-rt-14-dev libcmocka-dev python3 mandoc iproute2 ethtool
         echo curl iperf3 netcat-openbsd nftables redis-tools ;;
     devices) echo libdpdk-dev ;;
+    vm) echo qemu-system-x86 busybox-static kmod dpkg-dev python3 ;;
     bench) echo python3 valgrind util-linux iproute2 ethtool libmimalloc2.0 libjemalloc2 ;;
     develop) echo clang-format clang-tidy gcovr make shellcheck ;;
     *)
-        echo "debian.sh: no group \"$1\"; there are build, test, devices, bench, develop" >&2
+        echo "debian.sh: no group \"$1\"; there are build, test, devices, vm, bench, develop" >&2
         exit 2
         ;;
     esac

@@ -14,25 +14,12 @@ for program in apt-get dpkg-source; do
     command -v $program >/dev/null || fail "no $program here"
 done
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
-mkdir -p "$work/parts" "$work/lists/partial" "$work/cache/archives/partial"
-# The machine's own sources, with source packages in place of binary ones.
-for file in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
-    case $file in
-    *.sources) sed 's/^Types:.*/Types: deb-src/' "$file" >"$work/parts/${file##*/}" ;;
-    *.list) [ ! -f "$file" ] || sed -n 's/^deb /deb-src /p' "$file" >"$work/parts/${file##*/}" ;;
-    esac
-done
-apt() {
-    apt-get -qq -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts="$work/parts" \
-        -o Dir::State::Lists="$work/lists" -o Dir::Cache="$work/cache" -o APT::Sandbox::User= "$@"
-}
+types=deb-src
+. scripts/setup/own-apt.sh
 
 echo "fetching: the source of lwip" >&2
-apt update 2>/dev/null || true # a source without source packages is no harm
-(cd "$work" && apt source lwip >"$work/log" 2>&1) || {
+apt get update 2>/dev/null || true # a source without source packages is no harm
+(cd "$work" && apt get source lwip >"$work/log" 2>&1) || {
     cat "$work/log" >&2
     fail "the source package lwip cannot be fetched (is the network there?)"
 }

@@ -5,7 +5,8 @@
  * Options: port=NAME (of a port, or a PCI address such as 0000:3b:00.0) or vdev=NAME;KEY=VALUE... (a virtual device,
  * made here), eal=WORDS (the arguments of DPDK's EAL, separated by spaces; chosen by what the machine has), slots=N
  * (descriptors each way; 512), buffers=N (received frames that the application may have at a time; 4096), mtu=N (1500),
- * promiscuous=yes|no (no), copy=yes|no (frames are copied, for drivers that reach only DPDK's own memory; by driver).
+ * promiscuous=yes|no (no), copy=yes|no (frames are copied, for drivers that reach only DPDK's own memory; by driver),
+ * offloads=yes|no (yes: what the port can do for checksums and segmentation is used).
  * A semicolon in vdev and eal stands for a comma.
  */
 #include "netdev/dpdk.h"
@@ -38,6 +39,7 @@ static const struct netdev_option options_table[] = {
     {"mtu", NETDEV_OPTION_NUMBER, offsetof(struct dpdk_options, mtu), NETDEV_MTU_MIN, NETDEV_MTU_MAX},
     {"promiscuous", NETDEV_OPTION_FLAG, offsetof(struct dpdk_options, promiscuous), 0, 0},
     {"copy", NETDEV_OPTION_FLAG, offsetof(struct dpdk_options, copy), 0, 0},
+    {"offloads", NETDEV_OPTION_FLAG, offsetof(struct dpdk_options, offloads), 0, 0},
 };
 
 static bool is_gone(const struct dpdk_device *d) {
@@ -181,7 +183,7 @@ static void device_close(struct netdev *dev) {
 }
 
 static int device_open(const struct netdev_args *args, struct netdev **dev) {
-    struct dpdk_options o = {.slots = 512, .buffers = 4096};
+    struct dpdk_options o = {.slots = 512, .buffers = 4096, .offloads = true};
     struct dpdk_device *d;
     struct rte_ether_addr mac;
     int r = netdev_options(args, options_table, sizeof options_table / sizeof *options_table, &o);

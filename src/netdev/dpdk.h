@@ -22,7 +22,7 @@
 struct dpdk_options {
     char port[DPDK_PORT_MAX], vdev[DPDK_TEXT_MAX], eal[DPDK_TEXT_MAX];
     uint64_t slots, buffers, mtu;
-    bool promiscuous, copy;
+    bool promiscuous, copy, offloads;
 };
 
 /* ---- dpdk_eal.c ---- */

@@ -19,6 +19,8 @@
 #define TSO_BYTES   65535u
 #define RETA_PLACES 128u /* those of toeplitz_queue */
 #define KEY_MAX     64u
+#define RX_OFFLOADS (RTE_ETH_RX_OFFLOAD_UDP_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM)
+#define TX_SHAPES   RTE_ETH_TX_OFFLOAD_MULTI_SEGS /* of frames, whatever the port does to them */
 
 /* The ports that are or were open: a closed one keeps its name and what its device was made with. */
 static struct {
@@ -175,8 +177,8 @@ static int configure(const struct dpdk_options *o, struct dpdk_port *p) {
     p->spreads = false;
     p->mtu = o->mtu ? (uint32_t)o->mtu : RTE_ETHER_MTU;
     if (p->info.max_mtu && p->mtu > p->info.max_mtu) p->mtu = p->info.max_mtu;
-    p->offloads = dpdk_tx_offloads(p->info.tx_offload_capa, &p->tx_offloads);
-    p->rx_offloads = p->info.rx_offload_capa & (RTE_ETH_RX_OFFLOAD_UDP_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM);
+    p->offloads = dpdk_tx_offloads(p->info.tx_offload_capa & (o->offloads ? UINT64_MAX : TX_SHAPES), &p->tx_offloads);
+    p->rx_offloads = o->offloads ? p->info.rx_offload_capa & RX_OFFLOADS : 0;
     r = choose_sizes(o, p);
     if (r < 0) return r;
     conf.rxmode.mtu = p->mtu;

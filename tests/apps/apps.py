@@ -124,11 +124,12 @@ def xdp_refused(env, peer):
     return done.stderr.strip() if re.search("may not be|AF_XDP is not|no AF_XDP", done.stderr) else None
 
 
-def main(tests):
-    """Runs [(name, function)] and prints TAP."""
-    failed = False
-    print(f"1..{len(tests)}")
-    for number, (name, test) in enumerate(tests, 1):
+def main(tests, before=()):
+    """Runs [(name, function)] and prints TAP. `before`: lines of TAP without a plan, of tests that ran elsewhere."""
+    done = sum(line.startswith(("ok ", "not ok ")) for line in before)
+    failed = any(line.startswith("not ok ") for line in before)
+    print("\n".join([f"1..{done + len(tests)}", *before]))
+    for number, (name, test) in enumerate(tests, done + 1):
         try:
             test()
             print(f"ok {number} - {name}")
