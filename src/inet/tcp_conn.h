@@ -27,6 +27,7 @@
 #define TCP_ORPHAN_TRIES     8u
 #define TCP_RECEIVE_FIRST    65535u /* window before it is tuned */
 #define TCP_RECEIVE_MAX      (6u << 20)
+#define TCP_WINDOW_MAX       (65535u << TCP_WINDOW_SHIFT_MAX) /* RFC 7323 section 2.3 */
 #define TCP_SEND_MAX         (4u << 20)
 #define TCP_QUEUE_MAX        (1u << 20) /* entries of any queue of a connection */
 #define TCP_OUT_OF_ORDER_MAX 4096u      /* segments kept out of order */

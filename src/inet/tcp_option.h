@@ -15,7 +15,7 @@ enum tcp_option {
     TCP_OPTION_SYN_COUNT,       /* SYNs sent again before connecting fails (6); 1 ... 127 */
     TCP_OPTION_USER_TIMEOUT_MS, /* unacknowledged data ends the connection after this (0: after 15 repetitions) */
     TCP_OPTION_SEND_LIMIT,      /* bytes that may wait to be acknowledged (4 MiB) */
-    TCP_OPTION_RECEIVE_LIMIT,   /* bytes the window may open to (6 MiB) */
+    TCP_OPTION_RECEIVE_LIMIT,   /* bytes the window may open to (6 MiB); at most 65,535 << 14 */
     TCP_OPTION_DELAYED_ACK_MS,  /* how long an ACK may wait (40); 0: not at all; at most 500 (RFC 1122 4.2.3.2) */
     TCP_OPTION_MAXSEG,          /* payload of a segment and of the peer's at most, 88 ... 9176; 0: the path's */
     TCP_OPTION_TOS,             /* type of service of its packets (0) */

@@ -17,7 +17,7 @@
     X(SYN_COUNT, 6, 1, 127)                                                                                            \
     X(USER_TIMEOUT_MS, 0, 0, UINT32_MAX)                                                                               \
     X(SEND_LIMIT, TCP_SEND_MAX, 1, INT32_MAX / 2)                                                                      \
-    X(RECEIVE_LIMIT, TCP_RECEIVE_MAX, 1, TCP_RECEIVE_MAX)                                                              \
+    X(RECEIVE_LIMIT, TCP_RECEIVE_MAX, 1, TCP_WINDOW_MAX)                                                               \
     X(DELAYED_ACK_MS, 40, 0, 500)                                                                                      \
     X(MAXSEG, 0, MAXSEG_LEAST, MAXSEG_MOST)                                                                            \
     X(TOS, 0, 0, 255)                                                                                                  \
