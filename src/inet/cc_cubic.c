@@ -46,8 +46,13 @@ static uint32_t cubic_reduce(struct tcp_cc *cc, uint32_t flight, uint32_t mss) {
     return (uint32_t)((reduced > 2 ? reduced : 2) * (float)mss);
 }
 
+/* Section 4.8: the next epoch begins with the window as it then is. */
+static void cubic_timeout(struct tcp_cc *cc) {
+    cc->cubic.w_max = 0;
+}
+
 static void cubic_idle(struct tcp_cc *cc, uint64_t idle_ns) {
     if (cc->cubic.epoch_ns) cc->cubic.epoch_ns += idle_ns;
 }
 
-const struct tcp_cc_ops cc_cubic = {"cubic", cubic_avoid, cubic_reduce, cubic_idle};
+const struct tcp_cc_ops cc_cubic = {"cubic", cubic_avoid, cubic_reduce, cubic_timeout, cubic_idle};

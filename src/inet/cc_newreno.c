@@ -18,11 +18,7 @@ static uint32_t newreno_reduce(struct tcp_cc *cc, uint32_t flight, uint32_t mss)
     return flight / 2 > 2 * mss ? flight / 2 : 2 * mss;
 }
 
-static void newreno_idle(struct tcp_cc *cc, uint64_t idle_ns) {
-    (void)cc, (void)idle_ns;
-}
-
-const struct tcp_cc_ops cc_newreno = {"reno", newreno_avoid, newreno_reduce, newreno_idle};
+const struct tcp_cc_ops cc_newreno = {"reno", newreno_avoid, newreno_reduce, NULL, NULL};
 
 const struct tcp_cc_ops *tcp_cc_find(const char *name) {
     static const struct tcp_cc_ops *const all[] = {&cc_cubic, &cc_newreno};

@@ -12,7 +12,9 @@ struct tcp_cc_ops {
     void (*avoid)(struct tcp_cc *cc, uint32_t bytes, uint32_t mss, uint32_t srtt_us, uint64_t now);
     /* A loss was found: the new ssthresh, at least two segments. */
     uint32_t (*reduce)(struct tcp_cc *cc, uint32_t flight, uint32_t mss);
-    /* Nothing was sent for idle_ns, so that time must not count as growth. */
+    /* The timer expired: what was known of the path is worth nothing any more. NULL: nothing to do. */
+    void (*timeout)(struct tcp_cc *cc);
+    /* Nothing was sent for idle_ns, so that time must not count as growth. NULL: nothing to do. */
     void (*idle)(struct tcp_cc *cc, uint64_t idle_ns);
 };
 

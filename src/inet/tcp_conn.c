@@ -27,6 +27,11 @@ uint16_t conn_mss_told(const struct tcp_conn *c) {
     return c->maxseg > 0 && c->maxseg < most ? c->maxseg : most;
 }
 
+void conn_peer_mss(struct tcp_conn *c, uint32_t bytes) {
+    uint16_t most = conn_mss_told(c);
+    c->peer_mss = bytes < most ? (uint16_t)bytes : most; /* more is segments that a device has put together */
+}
+
 void conn_path_changed(struct tcp_conn *c) {
     bool fragment;
     uint16_t mss = mss_of_path(c, &fragment), before = c->mss;
@@ -185,7 +190,7 @@ void conn_reap(struct inet *s) {
 uint32_t conn_receive_window(const struct tcp_conn *c) {
     uint32_t told = seq_lt(c->rcv_nxt, c->rcv_adv) ? c->rcv_adv - c->rcv_nxt : 0;
     uint32_t space = c->receive_limit > c->received ? c->receive_limit - c->received : 0;
-    uint32_t step = c->receive_limit / 2 < c->peer_mss ? c->receive_limit / 2 : c->peer_mss;
+    uint32_t mss = conn_mss_told(c), step = c->receive_limit / 2 < mss ? c->receive_limit / 2 : mss;
     /* Never smaller than told, and not larger by a silly amount (RFC 9293 section 3.8.6.2.2). */
     return space < told + step ? told : space;
 }
@@ -194,7 +199,8 @@ void conn_agree(struct tcp_conn *c, const struct tcp_header *syn) {
     const struct tcp_options *o = &syn->options;
     c->offered = o->mss ? o->mss : TCP_MSS_DEFAULT;
     if (c->offered < TCP_MSS_MIN) c->offered = TCP_MSS_MIN;
-    c->peer_mss = conn_mss_told(c);
+    c->peer_mss = 0;
+    conn_peer_mss(c, TCP_MSS_DEFAULT); /* more once it has come */
     c->timestamps = o->has_timestamp;
     conn_path_changed(c);
     c->ts_recent = o->ts_value;

@@ -78,6 +78,7 @@ struct tcp_flight {
     uint32_t rack_end, rack_rtt_us, probe_end, sack_high;
     uint64_t rack_ns;
     uint32_t undo_ts, undo_cwnd, undo_ssthresh;
+    uint32_t most_out, used_end; /* most bytes out in the present round, which ends when used_end is acknowledged */
 };
 
 /* The flight of connections that have none: never written. */
@@ -112,9 +113,10 @@ struct tcp_conn {
     bool nodelay : 1, more : 1, cork : 1, keepalive : 1;
     bool pmtu_discover : 1, dont_fragment : 1;
     bool interactive : 1; /* it answers what it receives: an ACK may wait for the answer */
-    bool limited : 1;     /* the congestion window kept data back */
+    bool limited : 1;     /* the congestion window was full in the present round */
     bool reordering : 1, probe_sent : 1, probe_again : 1;
-    bool undo : 1; /* undo_* can be gone back to */
+    bool undo : 1;     /* undo_* can be gone back to */
+    bool unmarked : 1; /* pushed with more to come: its end is not marked with PSH */
 
     /* sending */
     uint32_t iss, snd_una, snd_nxt, snd_end; /* snd_end: behind the last pushed byte, without FIN */
@@ -208,6 +210,9 @@ void conn_configure(struct tcp_conn *c, const struct tcp_settings *settings);
 uint32_t conn_isn(const struct inet *s, const struct inet_flow *flow, uint32_t *ts_offset);
 /* Largest segment, options included, that the path or the user's option allows. */
 uint16_t conn_mss_told(const struct tcp_conn *c);
+
+/* The peer has sent a segment of so many bytes. */
+void conn_peer_mss(struct tcp_conn *c, uint32_t bytes);
 /* Gives the memory of empty queues back, once nothing has happened for a while. */
 void conn_trim(struct tcp_conn *c);
 bool conn_flight_new(struct tcp_conn *c);

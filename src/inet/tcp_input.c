@@ -261,7 +261,10 @@ static bool ack_input(struct tcp_conn *c, const struct packet *p, const struct t
         return false;
     }
     c->tries = 0;
-    if (seq_lt(ack, c->snd_una)) return true; /* old, but its data may be new */
+    if (seq_lt(ack, c->snd_una)) { /* old, but its data and blocks may be new */
+        if (g->h.options.sack_count > 0 && c->flight->sent.count > 0) recovery_ack(c, c->snd_una, &g->h.options, false);
+        return true;
+    }
     bool duplicate = ack == c->snd_una && g->len == 0 && !g->fin && c->snd_una != c->snd_nxt &&
                      (uint32_t)g->h.window << c->send_shift == c->snd_wnd;
     bool news = ack != c->snd_una || duplicate || g->h.options.sack_count > 0;
@@ -301,15 +304,9 @@ static void trim(struct tcp_conn *c, struct packet *p, struct tcp_segment *g) {
     }
 }
 
-/* What was put together on the way is more than the peer sends at a time. */
-static uint16_t larger_segment(const struct tcp_conn *c, uint32_t len) {
-    uint16_t most = conn_mss_told(c);
-    return len < most ? (uint16_t)len : most;
-}
-
 /* RFC 1122 section 4.2.3.2: every second full segment at once; at the start and after trouble every one. */
 static inline void ack_schedule(struct tcp_conn *c, uint32_t len) {
-    if (len > c->peer_mss) c->peer_mss = larger_segment(c, len);
+    if (len > c->peer_mss) conn_peer_mss(c, len);
     if (c->gap_count > 0 || c->rcv_nxt - c->last_ack > c->peer_mss || (c->quick > 0 && !c->interactive))
         c->ack_now = true;
     if (c->quick > 0) c->quick--;
@@ -336,11 +333,13 @@ static void receive_tune(struct tcp_conn *c) {
 
 /* The peer's FIN is in order. */
 static void fin_input(struct tcp_conn *c) {
-    c->ack_now = true;
+    c->dsack = (struct tcp_range){0, 0}; /* as in Linux: nothing depends on it any more */
     switch (c->state) {
     case TCP_STATE_ESTABLISHED:
         c->state = TCP_STATE_CLOSE_WAIT;
-        break;
+        c->interactive = true; /* our own FIN is likely to follow: unless nothing else came, the ACK waits for it */
+        if (c->bytes_received == 0) c->ack_now = true;
+        return;
     case TCP_STATE_FIN_WAIT_1:
         c->state = TCP_STATE_CLOSING;
         break;
@@ -350,6 +349,7 @@ static void fin_input(struct tcp_conn *c) {
     default:
         break;
     }
+    c->ack_now = true;
 }
 
 /* Steps 7 and 8. */
@@ -377,9 +377,9 @@ static void text_input(struct tcp_conn *c, struct packet *p, struct tcp_segment 
     bool moved = reassembly_add(c, p, g);
     c->bytes_received += c->rcv_nxt - before - c->fin_received;
     if (gaps || !moved) c->ack_now = true;
+    if (c->fin_received) fin_input(c);
     ack_schedule(c, g->len);
     receive_tune(c);
-    if (c->fin_received) fin_input(c);
     if (moved && !c->orphan) socket_event(c->stack, &c->socket, INET_EVENT_READABLE);
 }
 

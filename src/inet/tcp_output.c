@@ -217,7 +217,7 @@ void tcp_answer_syn(struct inet *s, const struct packet *p, const struct tcp_seg
 
 /* Sends payload that was gathered, from seq on, and what ends with it. False: the device has no room. */
 static bool data_output(struct tcp_conn *c, struct out *o, uint32_t seq, bool fin) {
-    uint8_t flags = (uint8_t)((seq + o->frame.bytes == c->snd_end ? TCP_PSH : 0) | (fin ? TCP_FIN : 0));
+    uint8_t flags = (uint8_t)((seq + o->frame.bytes == c->snd_end && !c->unmarked ? TCP_PSH : 0) | (fin ? TCP_FIN : 0));
     if (!segment_output(c, o, seq, flags, c->gap_count > 0)) return false;
     c->sent_ns = c->stack->now;
     return true;
@@ -362,19 +362,27 @@ static bool send_lost(struct tcp_conn *c) {
     return true;
 }
 
+/* Notes how much of the window is used: one that is not must not grow (RFC 9438 section 5.8, RFC 7661). */
+static inline void window_used(struct tcp_conn *c, bool limited) {
+    struct tcp_flight *f = c->flight;
+    uint32_t out = c->snd_nxt - c->snd_una;
+    if (seq_lt(c->snd_una, f->used_end) && !limited && (c->limited || out <= f->most_out)) return;
+    c->limited = limited;
+    f->most_out = out;
+    f->used_end = c->snd_nxt;
+}
+
 static bool send_unsent(struct tcp_conn *c) {
-    uint32_t len;
-    bool fin;
-    c->limited = false;
+    uint32_t len, before = c->snd_nxt;
+    bool fin, limited = false;
     while (next_segment(c, &len, &fin)) {
         uint32_t out = conn_on_path(c);
-        if (out > 0 && out + len > c->cc.cwnd) {
-            c->limited = true;
-            return true;
-        }
+        limited = out > 0 && out + len > c->cc.cwnd;
+        if (limited) break;
         uint32_t n = len == c->mss && !fin ? segments_together(c, out) : 1;
         if (!(n > 1 ? send_together(c, n) : send_new(c, len, fin))) return false;
     }
+    if (before != c->snd_nxt || limited) window_used(c, limited || conn_on_path(c) >= c->cc.cwnd);
     return true;
 }
 
@@ -383,7 +391,7 @@ static void restart_after_idle(struct tcp_conn *c) {
     uint64_t idle = c->stack->now - c->sent_ns, rto = (uint64_t)c->rto_us * 1000;
     uint32_t restart = tcp_cc_initial(c->mss);
     if (c->snd_una != c->snd_nxt || c->snd_nxt == c->snd_end || idle <= rto) return;
-    c->cc.ops->idle(&c->cc, idle);
+    if (c->cc.ops->idle) c->cc.ops->idle(&c->cc, idle);
     for (; idle > rto && c->cc.cwnd > restart; idle -= rto)
         c->cc.cwnd = c->cc.cwnd / 2 > restart ? c->cc.cwnd / 2 : restart;
 }
@@ -414,8 +422,8 @@ bool tcp_output_expected(struct tcp_conn *c, const struct inet_segment *data) {
     segment_left(c, window);
     ack_done(c);
     c->sent_ns = c->stack->now;
-    c->limited = false;
     new_left(c, first, data->len);
+    window_used(c, conn_on_path(c) >= c->cc.cwnd);
     tcp_arm_new(c);
     return true;
 }

@@ -76,8 +76,28 @@ static void gaps_clear(struct tcp_conn *c) {
     c->gap_count = c->gap_room = 0;
 }
 
+/* The run that gap *i belongs to, neighbours without a hole between them included; *i becomes its first gap. */
+static struct tcp_range run_around(const struct tcp_conn *c, uint32_t *i) {
+    const struct tcp_gap *g = c->gaps;
+    uint32_t last = *i;
+    while (last + 1 < c->gap_count && g[last].seq + g[last].len == g[last + 1].seq)
+        last++;
+    while (*i > 0 && g[*i - 1].seq + g[*i - 1].len == g[*i].seq)
+        --*i;
+    return (struct tcp_range){g[*i].seq, g[last].seq + g[last].len};
+}
+
+/* What came twice of the run that gap i begins, once [seq, end) has come: RFC 2883 section 4. */
+static void duplicate_note(struct tcp_conn *c, uint32_t i, uint32_t seq, uint32_t end) {
+    if (!c->sack || i >= c->gap_count || !seq_lt(c->gaps[i].seq, end)) return;
+    struct tcp_range run = run_around(c, &i);
+    c->dsack.start = seq_max(run.start, seq);
+    c->dsack.end = seq_lt(run.end, end) ? run.end : end;
+}
+
 /* Moves what has come into order. Behind a FIN there is nothing worth keeping. */
 static void gaps_drain(struct tcp_conn *c) {
+    if (c->gap_count > 0) duplicate_note(c, 0, c->gaps[0].seq, c->rcv_nxt);
     while (c->gap_count > 0 && seq_le(c->gaps[0].seq, c->rcv_nxt) && !c->fin_received) {
         struct tcp_gap g = c->gaps[0];
         c->received -= g.len;
@@ -110,6 +130,7 @@ static void gap_add(struct tcp_conn *c, struct packet *p, uint32_t seq, uint32_t
     uint8_t *base = p->at;
     while (i > 0 && seq_lt(seq, c->gaps[i - 1].seq + c->gaps[i - 1].len))
         i--;
+    duplicate_note(c, i, seq, end);
     for (;; i++) {
         uint32_t stop = i < c->gap_count && seq_lt(c->gaps[i].seq, end) ? c->gaps[i].seq : end;
         if (seq_lt(seq, stop)) {
@@ -152,17 +173,6 @@ bool reassembly_add(struct tcp_conn *c, struct packet *p, const struct tcp_segme
     }
     gaps_drain(c);
     return c->rcv_nxt != before;
-}
-
-/* The run that gap *i belongs to, neighbours without a hole between them included; *i becomes its first gap. */
-static struct tcp_range run_around(const struct tcp_conn *c, uint32_t *i) {
-    const struct tcp_gap *g = c->gaps;
-    uint32_t last = *i;
-    while (last + 1 < c->gap_count && g[last].seq + g[last].len == g[last + 1].seq)
-        last++;
-    while (*i > 0 && g[*i - 1].seq + g[*i - 1].len == g[*i].seq)
-        --*i;
-    return (struct tcp_range){g[*i].seq, g[last].seq + g[last].len};
 }
 
 void reassembly_sack(struct tcp_conn *c, struct tcp_options *o) {

@@ -30,6 +30,7 @@ void recovery_timeout(struct tcp_conn *c) {
         if (c->recovery == TCP_OPEN) undo_remember(c);
         c->cc.ssthresh = c->cc.ops->reduce(&c->cc, c->snd_nxt - c->snd_una, c->mss);
     }
+    if (c->cc.ops->timeout) c->cc.ops->timeout(&c->cc);
     c->recovery = TCP_LOSS;
     c->flight->recover = c->snd_nxt;
     c->cc.cwnd = c->mss;
@@ -119,6 +120,12 @@ static void probe_check(struct tcp_conn *c, uint32_t ack, const struct tcp_deliv
     if (c->cc.cwnd > c->cc.ssthresh) c->cc.cwnd = c->cc.ssthresh;
 }
 
+/* In slow start a window of which half is used may double: it is known to fit the path. */
+static bool window_full(const struct tcp_conn *c) {
+    return c->limited || c->recovery == TCP_LOSS ||
+           (c->cc.cwnd < c->cc.ssthresh && c->cc.cwnd / 2 < c->flight->most_out);
+}
+
 static void window_grow(struct tcp_conn *c, uint32_t acked) {
     struct tcp_cc *cc = &c->cc;
     if (cc->cwnd < cc->ssthresh) {
@@ -133,25 +140,27 @@ static void window_grow(struct tcp_conn *c, uint32_t acked) {
 static bool in_order(const struct tcp_conn *c, uint32_t ack, const struct tcp_options *o) {
     const struct tcp_flight *f = c->flight;
     return c->recovery == TCP_OPEN && ack != c->snd_una && o->sack_count == 0 && !c->probe_sent &&
-           c->send_timer != TCP_SEND_REORDER && f->sacked_bytes == 0 && f->lost_bytes == 0;
+           c->send_timer != TCP_SEND_REORDER && f->sacked_bytes == 0 && f->lost_bytes == 0 &&
+           (c->sack || c->dup_acks == 0);
 }
 
 void recovery_ack(struct tcp_conn *c, uint32_t ack, const struct tcp_options *o, bool duplicate) {
     uint32_t acked = ack - c->snd_una;
-    bool was_open = c->recovery == TCP_OPEN, full = c->limited || c->recovery == TCP_LOSS, calm = in_order(c, ack, o);
+    bool repairs = c->recovery == TCP_RECOVERY, calm = in_order(c, ack, o);
     struct tcp_delivery d = {0};
     if (c->send_timer == TCP_SEND_REORDER) c->deadlines[TCP_TIMER_SEND] = UINT64_MAX; /* found anew below */
     if (c->sack && o->sack_count > 0) sent_sacked(c, o, ack, &d);
     if (acked > 0) {
         sent_acked(c, ack, &d);
         c->snd_una = ack;
+        c->more = false; /* as in Linux: what was to come has had its time */
         c->backoff = 0;
         c->progress_ns = c->stack->now;
     }
     if (!c->sack && (acked > 0 || duplicate)) d.bytes = reno_delivered(c, acked);
     if (d.rtt_us) tcp_rtt_sample(c, d.rtt_us);
     if (calm) {
-        if (full) window_grow(c, acked);
+        if (window_full(c)) window_grow(c, acked);
         tcp_arm_send(c);
         return;
     }
@@ -159,7 +168,7 @@ void recovery_ack(struct tcp_conn *c, uint32_t ack, const struct tcp_options *o,
     if (acked > 0) {
         undo_check(c, o);
         if (c->recovery != TCP_OPEN && seq_le(c->flight->recover, ack)) recovery_end(c);
-        if (c->recovery != TCP_RECOVERY && full && (was_open || c->recovery == TCP_LOSS)) window_grow(c, acked);
+        if (!repairs && window_full(c)) window_grow(c, d.bytes);
         tcp_arm_send(c);
     }
     bool lost = c->sack ? rack_detect(c, &d) : reno_detect(c, acked > 0);

@@ -135,7 +135,10 @@ int tcp_set_option(struct tcp_conn *c, enum tcp_option option, uint32_t value, u
     conn_path_changed(c);
     if (c->keepalive) conn_deadline(c, TCP_TIMER_LIFE, c->received_ns + c->keep_idle_s * NS_PER_S);
     if (option == TCP_OPTION_QUICKACK && value && c->ack_later) c->ack_now = true;
-    tcp_output(c); /* what was held back may go */
+    bool cork = c->cork;
+    if (option == TCP_OPTION_NODELAY && value) c->more = c->cork = false; /* what has come so far goes, as in Linux */
+    tcp_output(c);                                                        /* what was held back may go */
+    c->cork = cork;
     return 0;
 }
 

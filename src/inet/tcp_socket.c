@@ -68,7 +68,7 @@ int tcp_push(struct tcp_conn *c, const struct inet_segment *data, bool more, uin
     }
     *chunk = (struct tcp_chunk){data->base, c->snd_end, data->len};
     c->snd_end += data->len;
-    c->more = more;
+    c->more = c->unmarked = more;
     if (c->ack_later) c->interactive = true;
     if (!tcp_output_expected(c, data)) tcp_output(c);
     return 0;

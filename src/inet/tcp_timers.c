@@ -28,14 +28,17 @@ static void arm(struct tcp_conn *c, enum tcp_send_timer kind, uint64_t after_ns)
     conn_deadline(c, TCP_TIMER_SEND, c->stack->now + after_ns);
 }
 
-/* RFC 8985 section 7.2: after two round trips of silence, and a delayed ACK's time where one segment is out. */
+/*
+ * RFC 8985 section 7.2: after two round trips of silence, and a delayed ACK's time where one segment is out; in the
+ * place of the retransmission timer where that were earlier.
+ */
 static bool arm_probe(struct tcp_conn *c) {
     if (!c->sack || c->probe_sent || c->srtt_us == 0 || c->recovery != TCP_OPEN || c->backoff > 0 ||
         c->flight->sacked_bytes > 0)
         return false;
     uint64_t wait = 2000ull * c->srtt_us + (c->flight->sent.count == 1 ? TCP_RTO_MIN_NS : 2 * NS_PER_MS);
-    if (wait >= backed_off(c)) return false;
-    arm(c, TCP_SEND_PROBE, wait);
+    uint64_t rto = backed_off(c);
+    arm(c, TCP_SEND_PROBE, wait < rto ? wait : rto);
     return true;
 }
 

@@ -40,7 +40,7 @@ static void values_out_of_range_are_refused(void **state) {
         {TCP_OPTION_DELAYED_ACK_MS, 501},
         {TCP_OPTION_CONGESTION, 2},
         {TCP_OPTION_SEND_LIMIT, 0},
-        {TCP_OPTION_RECEIVE_LIMIT, 7 << 20},
+        {TCP_OPTION_RECEIVE_LIMIT, 1u << 30},
         {TCP_OPTION_COUNT, 0},
     };
     uint32_t value;
