@@ -374,16 +374,16 @@ static inline void window_used(struct tcp_conn *c, bool limited) {
 
 static bool send_unsent(struct tcp_conn *c) {
     uint32_t len, before = c->snd_nxt;
-    bool fin, limited = false;
-    while (next_segment(c, &len, &fin)) {
+    bool fin, limited = false, room = true;
+    while (room && next_segment(c, &len, &fin)) {
         uint32_t out = conn_on_path(c);
         limited = out > 0 && out + len > c->cc.cwnd;
         if (limited) break;
         uint32_t n = len == c->mss && !fin ? segments_together(c, out) : 1;
-        if (!(n > 1 ? send_together(c, n) : send_new(c, len, fin))) return false;
+        room = n > 1 ? send_together(c, n) : send_new(c, len, fin);
     }
     if (before != c->snd_nxt || limited) window_used(c, limited || conn_on_path(c) >= c->cc.cwnd);
-    return true;
+    return room;
 }
 
 /* After a pause the window says nothing about the path any more (RFC 9293 section 3.8.2, RFC 5681 section 4.1). */

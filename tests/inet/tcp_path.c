@@ -159,6 +159,8 @@ static void what_the_links_new_mtu_does_not_carry_is_cut_and_sent_again(void **s
     expect(s, TCP_ACK, 1, 1460, 1);
     assert_int_equal(inet_set_mtu(s->h->stack, 600), 0);
     pass(s, 300 * MS);
+    expect(s, TCP_ACK, 1121, 340, 1); /* the probe */
+    pass(s, 300 * MS);
     expect(s, TCP_ACK, 1, 560, 1);
     in_ack(s, 561);
     expect(s, TCP_ACK, 561, 560, 1);
