@@ -140,6 +140,9 @@ void inet_input(struct inet *s, void *buf, uint32_t len, uint32_t flags, uint64_
 /* Does what has become due by `now`. Call it after a batch of inet_input, and when inet_next_ns has passed. */
 void inet_timers(struct inet *s, uint64_t now);
 
+/* UDP datagrams that wait for the answer of a neighbour: sent soon, or dropped within seconds. */
+uint32_t inet_waiting(const struct inet *s);
+
 /* When inet_timers is next worth calling; UINT64_MAX: not before something else happens. */
 uint64_t inet_next_ns(struct inet *s);
 

@@ -6,18 +6,31 @@
 #include "inet/icmp.h"
 #include "inet/link.h"
 #include "inet/wire_eth.h"
+#include "inet/wire_ip4.h"
 
 #define EVICTION_STEPS 16u /* entries looked at to find one that is not in use */
 
+static bool is_datagram(const struct held_frame *h) {
+    return h->bytes[ETH_HEADER_BYTES + IP4_PROTOCOL_OFFSET] == IP_UDP;
+}
+
+/* The packet that has waited longest; NULL: none. */
+static struct held_frame *queue_take(struct inet *s, struct neighbour *n) {
+    struct list *node = list_pop_front(&n->queue);
+    if (!node) return NULL;
+    struct held_frame *h = list_entry(node, struct held_frame, link);
+    n->queued--;
+    s->neighbours.datagrams -= is_datagram(h);
+    return h;
+}
+
 static void queue_fail(struct inet *s, struct neighbour *n) {
-    struct list *node;
-    while ((node = list_pop_front(&n->queue))) {
-        struct held_frame *h = list_entry(node, struct held_frame, link);
+    struct held_frame *h;
+    while ((h = queue_take(s, n))) {
         inet_count(s, neighbour_failed);
         icmp_local_unreachable(s, h->bytes + ETH_HEADER_BYTES, h->frame.bytes - ETH_HEADER_BYTES);
         heap_free(h);
     }
-    n->queued = 0;
 }
 
 static void neighbour_forget(struct inet *s, struct neighbour *n) {
@@ -103,9 +116,9 @@ void neighbours_fini(struct inet *s) {
     struct neighbour *n;
     uint64_t at = 0;
     while ((n = hash_next(&s->neighbours.by_addr, &at, NULL))) {
-        struct list *node;
-        while ((node = list_pop_front(&n->queue)))
-            heap_free(list_entry(node, struct held_frame, link));
+        struct held_frame *h;
+        while ((h = queue_take(s, n)))
+            heap_free(h);
         sys_free(n);
     }
     hash_fini(&s->neighbours.by_addr);
@@ -114,8 +127,7 @@ void neighbours_fini(struct inet *s) {
 static int queue_add(struct inet *s, struct neighbour *n, struct out *o) {
     if (n->queued == s->config.limits.neighbour_queue) {
         inet_count(s, neighbour_queue_limit);
-        heap_free(list_entry(list_pop_front(&n->queue), struct held_frame, link));
-        n->queued--;
+        heap_free(queue_take(s, n));
     }
     out_push(o, ETH_HEADER_BYTES); /* written when the address is known */
     struct held_frame *h = out_hold(o);
@@ -125,6 +137,7 @@ static int queue_add(struct inet *s, struct neighbour *n, struct out *o) {
     }
     list_push_back(&n->queue, &h->link);
     n->queued++;
+    s->neighbours.datagrams += is_datagram(h);
     return 0;
 }
 
@@ -158,7 +171,7 @@ int neighbour_output_unknown(struct inet *s, struct out *o, struct dest *d) {
 
 void neighbour_learn(struct inet *s, const struct inet_addr *addr, const uint8_t *mac, bool create) {
     struct neighbour *n = hash_find(&s->neighbours.by_addr, addr);
-    struct list *node;
+    struct held_frame *h;
     if (!n) {
         if (!create || !(n = neighbour_new(s, addr))) return;
         list_push_back(&s->neighbours.by_age, &n->link);
@@ -169,7 +182,10 @@ void neighbour_learn(struct inet *s, const struct inet_addr *addr, const uint8_t
     n->tries = 0;
     n->used = false;
     inet_timer_arm(s, &n->timer, s->now + NEIGHBOUR_REACHABLE_NS / 2 + rng_below(&s->rng, NEIGHBOUR_REACHABLE_NS));
-    n->queued = 0;
-    while ((node = list_pop_front(&n->queue)))
-        link_output_held(s, list_entry(node, struct held_frame, link), n->mac);
+    while ((h = queue_take(s, n)))
+        link_output_held(s, h, n->mac);
+}
+
+uint32_t inet_waiting(const struct inet *s) {
+    return s->neighbours.datagrams;
 }

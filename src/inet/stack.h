@@ -92,6 +92,7 @@ struct held_frame {
 struct neighbours {
     struct hash by_addr;
     struct list by_age;
+    uint32_t datagrams; /* of UDP, that wait for one */
 };
 
 struct fragments {

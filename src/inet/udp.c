@@ -20,7 +20,10 @@ struct udp_socket {
     struct inet_socket socket;
     struct inet *stack;
     struct inet_endpoint local, remote;
+    struct inet_addr bound_addr; /* that udp_bind was given, and the table has it under */
     bool bound, connected;
+    bool port_given; /* to udp_bind, which did not choose it */
+    uint8_t tos, ttl;
     int error;              /* to be told once; a negative errno */
     uint32_t receive_limit; /* bytes of heap memory */
     uint32_t received;      /* of those, in use */
@@ -74,18 +77,24 @@ int udp_open(struct inet *s, struct udp_socket **out, void *user) {
     socket_init(&u->socket, INET_UDP, user);
     u->stack = s;
     u->receive_limit = RECEIVE_LIMIT;
+    u->ttl = IP4_TTL;
     *out = u;
     return 0;
 }
 
-void udp_close(struct udp_socket *u) {
-    struct inet_flow key = key_of(&u->local);
+static void unbind(struct udp_socket *u) {
+    struct inet_flow key = key_of(&(struct inet_endpoint){u->bound_addr, u->local.port});
     struct udp_socket **place = &u->stack->udp_ports[u->local.port % UDP_PORTS];
-    if (u->bound) {
-        hash_remove(&u->stack->udp_bound, &key);
-        inet_port_used(u->stack, IP_UDP, u->local.port, false);
-    }
+    if (!u->bound) return;
+    hash_remove(&u->stack->udp_bound, &key);
+    inet_port_used(u->stack, IP_UDP, u->local.port, false);
     if (*place == u) *place = NULL;
+    u->local.port = 0;
+    u->bound = false;
+}
+
+void udp_close(struct udp_socket *u) {
+    unbind(u);
     udp_free(u);
 }
 
@@ -124,23 +133,35 @@ int udp_bind(struct udp_socket *u, const struct inet_endpoint *local) {
     if (error) return error == -ENOMEM ? error : -EADDRNOTAVAIL;
     inet_port_used(s, IP_UDP, at.port, true);
     u->local = at;
+    u->bound_addr = at.addr;
+    u->port_given = local->port != 0;
     u->bound = true;
     return 0;
 }
 
 static int bind_anywhere(struct udp_socket *u) {
-    struct inet_endpoint any = {.port = 0};
+    struct inet_endpoint any = {.addr = u->bound_addr};
     return u->bound ? 0 : udp_bind(u, &any);
 }
 
 int udp_connect(struct udp_socket *u, const struct inet_endpoint *remote) {
     if (!inet_addr_is_ip4(&remote->addr) || remote->port == 0) return -EINVAL;
-    if (route_find(u->stack, inet_addr_to_ip4(&remote->addr)).kind == ROUTE_NONE) return -ENETUNREACH;
+    struct route r = route_find(u->stack, inet_addr_to_ip4(&remote->addr));
+    if (r.kind == ROUTE_NONE) return -ENETUNREACH;
     int error = bind_anywhere(u);
     if (error) return error;
+    if (inet_addr_is_any(&u->bound_addr)) u->local.addr = inet_addr_ip4(r.source);
     u->remote = *remote;
     u->connected = true;
     return 0;
+}
+
+void udp_disconnect(struct udp_socket *u) {
+    if (!u->connected) return;
+    u->connected = false;
+    u->remote = (struct inet_endpoint){.port = 0};
+    u->local.addr = u->bound_addr;
+    if (!u->port_given) unbind(u);
 }
 
 static int take_error(struct udp_socket *u) {
@@ -173,7 +194,8 @@ int udp_send(struct udp_socket *u, const struct inet_segment *segments, uint32_t
         .from = inet_addr_to_ip4(&u->local.addr),
         .to = inet_addr_to_ip4(&to->addr),
         .protocol = IP_UDP,
-        .ttl = IP4_TTL,
+        .tos = u->tos,
+        .ttl = u->ttl,
         .has_checksum = true,
         .checksum_offset = UDP_CHECKSUM_OFFSET,
     };
@@ -226,7 +248,8 @@ static struct udp_socket *receiver(struct inet *s, const struct inet_addr *to, u
     if (u && is_at(u, to, port)) return u;
     u = bound_to(s, to, port);
     if (!u) u = bound_to(s, NULL, port);
-    if (u) *place = u;
+    if (!u || !is_at(u, to, port)) return NULL;
+    *place = u;
     return u;
 }
 
@@ -278,6 +301,22 @@ bool udp_error(struct inet *s, const struct inet_flow *flow, int error) {
 
 void udp_set_receive_limit(struct udp_socket *u, uint32_t bytes) {
     u->receive_limit = bytes > u->received ? bytes : u->received;
+}
+
+void udp_set_tos(struct udp_socket *u, uint8_t tos) {
+    u->tos = tos;
+}
+
+void udp_set_ttl(struct udp_socket *u, uint8_t ttl) {
+    u->ttl = ttl;
+}
+
+uint8_t udp_tos(const struct udp_socket *u) {
+    return u->tos;
+}
+
+uint8_t udp_ttl(const struct udp_socket *u) {
+    return u->ttl;
 }
 
 struct inet_endpoint udp_local(const struct udp_socket *u) {

@@ -29,9 +29,13 @@ int udp_bind(struct udp_socket *u, const struct inet_endpoint *local);
 
 /*
  * From now on only datagrams of `remote` are received, and errors that come back from it are told. Binds where need
- * be. -ENETUNREACH, -EADDRNOTAVAIL (no port free), -ENOMEM.
+ * be. A socket bound to no address has the route's until it is disconnected. -EINVAL (not an IPv4 address, port 0),
+ * -ENETUNREACH, -EADDRNOTAVAIL (no port free), -ENOMEM.
  */
 int udp_connect(struct udp_socket *u, const struct inet_endpoint *remote);
+
+/* Undoes udp_connect. An address that udp_connect has chosen goes, and so does a port that udp_bind was not given. */
+void udp_disconnect(struct udp_socket *u);
 
 /*
  * Sends one datagram made of `count` segments of heap memory, which the device holds as long as it needs them. `to`
@@ -48,6 +52,12 @@ bool udp_readable(const struct udp_socket *u);
 
 /* Bytes of heap memory that datagrams may hold before they are received; at first 208 KiB. */
 void udp_set_receive_limit(struct udp_socket *u, uint32_t bytes);
+
+/* Of the packets sent from now on: type of service, at first 0, and hops, at first 64, at least 1. */
+void udp_set_tos(struct udp_socket *u, uint8_t tos);
+void udp_set_ttl(struct udp_socket *u, uint8_t ttl);
+uint8_t udp_tos(const struct udp_socket *u);
+uint8_t udp_ttl(const struct udp_socket *u);
 
 struct inet_endpoint udp_local(const struct udp_socket *u);
 struct inet_endpoint udp_remote(const struct udp_socket *u); /* any: not connected */

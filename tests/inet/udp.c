@@ -283,8 +283,102 @@ static void checksum_offload_is_asked_for_with_its_offsets(void **state) {
     wire_delete(w);
 }
 
+static void expect_local(const struct udp_socket *u, uint32_t ip, bool port) {
+    struct inet_endpoint local = udp_local(u);
+    assert_int_equal(inet_addr_to_ip4(&local.addr), ip);
+    assert_int_equal(local.port != 0, port);
+}
+
+static void connecting_chooses_an_address_and_disconnecting_gives_it_back(void **state) {
+    (void)state;
+    struct wire *w = pair();
+    struct inet *s = w->hosts[0].stack;
+    struct inet_endpoint to = at(2, 2000), own = at(1, 0), given = {.port = 1000};
+    struct udp_socket *plain, *at_own, *at_port;
+    assert_int_equal(udp_open(s, &plain, NULL) + udp_open(s, &at_own, NULL) + udp_open(s, &at_port, NULL), 0);
+    assert_int_equal(udp_bind(at_own, &own), 0);
+    assert_int_equal(udp_bind(at_port, &given), 0);
+    udp_disconnect(at_own); /* it is not connected */
+    expect_local(at_own, IP(10, 0, 0, 1), true);
+    struct udp_socket *all[] = {plain, at_own, at_port};
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(udp_connect(all[i], &to), 0);
+        expect_local(all[i], IP(10, 0, 0, 1), true);
+        udp_disconnect(all[i]);
+        assert_int_equal(udp_remote(all[i]).port, 0);
+    }
+    expect_local(plain, 0, false);
+    expect_local(at_own, IP(10, 0, 0, 1), false);
+    expect_local(at_port, 0, true);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(udp_send(all[i], NULL, 0, NULL, w->now), -EDESTADDRREQ);
+        assert_int_equal(udp_send(all[i], NULL, 0, &to, w->now), 0);
+    }
+    expect_local(plain, 0, true);
+    expect_local(at_own, IP(10, 0, 0, 1), true);
+    for (uint32_t i = 0; i < 3; i++)
+        udp_close(all[i]);
+    assert_int_equal(inet_waiting(s), 3);
+    wire_run(w, w->now + 10 * SEC);
+    assert_int_equal(inet_waiting(s), 0);
+    assert_int_equal(counted(&w->hosts[1], udp_no_port), 3);
+    wire_delete(w);
+}
+
+static void connected_socket_hears_what_is_for_its_address_alone(void **state) {
+    (void)state;
+    struct wire *w = wire_new(1);
+    w->hosts[0].config.addrs[1] = (struct inet_prefix){inet_addr_ip4(IP(10, 0, 0, 9)), 24};
+    w->hosts[0].config.addr_count = 2;
+    host_start(w, 0);
+    host_start(w, 1);
+    wire_join(w);
+    struct udp_socket *a = bound(&w->hosts[0], 1000), *b = bound(&w->hosts[1], 2000);
+    struct inet_endpoint first = at(1, 1000), second = at(9, 1000), to = at(2, 2000);
+    struct udp_datagram d;
+    send_bytes(&w->hosts[1], b, &second, 3);
+    wire_run(w, w->now + SEC);
+    expect_bytes(a, 3);
+    assert_int_equal(udp_connect(a, &to), 0);
+    send_bytes(&w->hosts[1], b, &second, 4);
+    send_bytes(&w->hosts[1], b, &first, 5);
+    wire_run(w, w->now + SEC);
+    expect_bytes(a, 5);
+    assert_int_equal(udp_receive(a, &d), -EAGAIN);
+    udp_disconnect(a);
+    send_bytes(&w->hosts[1], b, &second, 6);
+    wire_run(w, w->now + SEC);
+    expect_bytes(a, 6);
+    udp_close(a);
+    udp_close(b);
+    wire_delete(w);
+}
+
+static void type_of_service_and_hops_are_those_of_the_socket(void **state) {
+    (void)state;
+    struct wire *w = conversation();
+    struct udp_socket *u = bound(&w->hosts[0], 0);
+    struct inet_endpoint to = at(2, 2000);
+    const uint8_t *ip;
+    send_bytes(&w->hosts[0], u, &to, 10);
+    ip = host_sent(&w->hosts[0])->bytes + ETH_HEADER_BYTES;
+    assert_int_equal(ip[1], udp_tos(u));
+    assert_int_equal(ip[8], udp_ttl(u));
+    udp_set_tos(u, 0xb8);
+    udp_set_ttl(u, 3);
+    send_bytes(&w->hosts[0], u, &to, 10);
+    ip = host_sent(&w->hosts[0])->bytes + ETH_HEADER_BYTES;
+    assert_int_equal(ip[1], 0xb8);
+    assert_int_equal(ip[8], 3);
+    udp_close(u);
+    wire_delete(w);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(connecting_chooses_an_address_and_disconnecting_gives_it_back),
+        cmocka_unit_test(connected_socket_hears_what_is_for_its_address_alone),
+        cmocka_unit_test(type_of_service_and_hops_are_those_of_the_socket),
         cmocka_unit_test(datagrams_of_all_sizes_arrive_with_their_sender),
         cmocka_unit_test(too_much_is_refused_at_the_call),
         cmocka_unit_test(full_device_is_told_to_the_sender),

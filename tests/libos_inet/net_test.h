@@ -11,6 +11,7 @@
 
 #define OUR_ADDRESS  "10.77.0.1"
 #define PEER_ADDRESS "10.77.0.2"
+#define PEER_SECOND  "10.77.0.3"
 #define PEER_PORT    7
 
 #define ARGS_MAX 24
@@ -104,7 +105,7 @@ static inline void peer_echo(struct peer *p, int qd) {
 }
 
 static inline void peer_run(struct peer *p) {
-    int qd = datagram_socket(PEER_ADDRESS, PEER_PORT, ROOM);
+    int qd = datagram_socket("0.0.0.0", PEER_PORT, ROOM);
     if (qd < 0) p->failed = "no socket";
     sem_post(&p->ready);
     if (qd >= 0) peer_echo(p, qd);
@@ -112,7 +113,7 @@ static inline void peer_run(struct peer *p) {
 
 static inline void *peer_main(void *arg) {
     struct peer *p = arg;
-    if (start_end(false, PEER_ADDRESS, "", p->policy)) {
+    if (start_end(false, PEER_ADDRESS "/24," PEER_SECOND, "", p->policy)) {
         p->failed = "no runtime";
         sem_post(&p->ready);
         sem_post(&p->done);

@@ -177,6 +177,36 @@ static void names_are_told_and_bad_ones_refused(void **state) {
     assert_int_equal(dmtr_listen(a, 1), EOPNOTSUPP);
 }
 
+static void expect_name(int qd, const char *address, uint16_t port) {
+    struct sockaddr_in got, wanted = address_of(address, port);
+    socklen_t len = sizeof got;
+    assert_ok(dmtr_getsockname(qd, (struct sockaddr *)&got, &len));
+    assert_int_equal(got.sin_addr.s_addr, wanted.sin_addr.s_addr);
+    if (port > 0) assert_int_equal(got.sin_port, wanted.sin_port);
+}
+
+static void connecting_chooses_a_name_and_can_be_undone(void **state) {
+    (void)state;
+    struct sockaddr_in peer = address_of(OUR_ADDRESS, 1000), none = {.sin_family = AF_UNSPEC};
+    int server = open_socket(1000), a;
+    socklen_t len = sizeof peer;
+    assert_ok(dmtr_socket(&a, AF_INET, SOCK_DGRAM, 0));
+    expect_name(a, "0.0.0.0", 0);
+    connect_wait(a, &peer);
+    expect_name(a, OUR_ADDRESS, 0);
+    push_wait(a, "connected");
+    expect_pop_text(server, "connected");
+    connect_wait(a, &none);
+    expect_name(a, "0.0.0.0", 0);
+    assert_int_equal(dmtr_getpeername(a, (struct sockaddr *)&peer, &len), ENOTCONN);
+    dmtr_sgarray_t sga = message("to nobody");
+    dmtr_qtoken_t qt;
+    assert_int_equal(dmtr_push(&qt, a, &sga), EDESTADDRREQ);
+    assert_ok(dmtr_sgafree(&sga));
+    push_text_to(a, "by name", &peer);
+    expect_pop_text(server, "by name");
+}
+
 static void socket_options_are_those_of_the_platform(void **state) {
     (void)state;
     int a = open_socket(0), value = 0;
@@ -198,6 +228,18 @@ static void socket_options_are_those_of_the_platform(void **state) {
     value = 0;
     assert_ok(dmtr_getsockopt(a, SOL_SOCKET, SO_RCVBUF, &value, &len));
     assert_int_equal(value, 5000);
+    static const struct { int name, first, least, most; } bytes[] = {{IP_TOS, 0, 0, 255}, {IP_TTL, 64, 1, 255}};
+    for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) {
+        assert_ok(dmtr_getsockopt(a, IPPROTO_IP, bytes[i].name, &value, &len));
+        assert_int_equal(value, bytes[i].first);
+        for (int k = 0; k < 2; k++) {
+            int wanted = k ? bytes[i].most : bytes[i].least, wrong = k ? wanted + 1 : wanted - 1;
+            assert_ok(dmtr_setsockopt(a, IPPROTO_IP, bytes[i].name, &wanted, sizeof wanted));
+            assert_int_equal(dmtr_setsockopt(a, IPPROTO_IP, bytes[i].name, &wrong, sizeof wrong), EINVAL);
+            assert_ok(dmtr_getsockopt(a, IPPROTO_IP, bytes[i].name, &value, &len));
+            assert_int_equal(value, wanted);
+        }
+    }
     value = -1;
     assert_int_equal(dmtr_setsockopt(a, SOL_SOCKET, SO_RCVBUF, &value, sizeof value), EINVAL);
     assert_int_equal(dmtr_setsockopt(a, SOL_SOCKET, SO_RCVBUF, &value, 1), EINVAL);
@@ -276,6 +318,7 @@ static const struct CMUnitTest tests[] = {
     alone(an_error_that_comes_back_ends_a_pop_or_a_push_once),
     alone(what_cannot_be_pushed_is_refused),
     alone(names_are_told_and_bad_ones_refused),
+    alone(connecting_chooses_a_name_and_can_be_undone),
     alone(socket_options_are_those_of_the_platform),
     alone(shutdown_ends_pops_and_pushes),
     alone(closing_ends_what_waits_and_frees_the_port),

@@ -126,6 +126,21 @@ static void closing_delivers_what_was_pushed(void **state) {
     assert_int_equal(p.received, COUNT + 1);
 }
 
+static void ending_delivers_what_waits_for_a_neighbour(void **state) {
+    struct sockaddr_in known = address_of(PEER_ADDRESS, PEER_PORT), asked_for = address_of(PEER_SECOND, PEER_PORT);
+    struct peer p;
+    peer_start(&p, "adaptive", NO_PAUSE);
+    int qd = open_socket();
+    expect_echo(qd, &known, "the link is up");
+    assert_ok(dmtr_drop(push_to(qd, "last words", 10, &asked_for)));
+    assert_ok(dmtr_drop(push_to(qd, "quit", 4, &asked_for)));
+    assert_ok(dmtr_close(qd));
+    assert_ok(dmtr_fini());
+    assert_int_equal(setup(state), 0);
+    peer_join(&p);
+    assert_int_equal(p.received, 2);
+}
+
 static void a_port_nobody_has_is_told_by_the_peer(void **state) {
     (void)state;
     struct sockaddr_in to = address_of(PEER_ADDRESS, PEER_PORT), nobody = address_of(PEER_ADDRESS, 4000);
@@ -182,6 +197,7 @@ static const struct CMUnitTest tests[] = {
     wire(datagrams_of_all_sizes_arrive_equal, setup),
     wire(pushes_wait_for_a_slow_peer_and_nothing_is_lost, setup),
     wire(closing_delivers_what_was_pushed, setup),
+    wire(ending_delivers_what_waits_for_a_neighbour, setup),
     wire(a_port_nobody_has_is_told_by_the_peer, setup),
     wire(a_host_that_is_not_there_is_told, setup),
     wire(a_peer_that_is_away_does_no_harm_and_is_found_when_it_comes, setup),

@@ -187,6 +187,22 @@ static void a_refused_connect_says_so_and_may_be_tried_again(void **state) {
     connect_wait(client, &at);
 }
 
+static void a_datagram_socket_may_be_disconnected(void **state) {
+    (void)state;
+    struct sockaddr_in peer = address_of(PEER_ADDRESS, 7), none = {.sin_family = AF_UNSPEC};
+    socklen_t len = sizeof peer;
+    dmtr_sgarray_t sga = message("to nobody");
+    dmtr_qtoken_t qt;
+    int qd;
+    assert_ok(dmtr_socket(&qd, AF_INET, SOCK_DGRAM, 0));
+    connect_wait(qd, &peer);
+    assert_ok(dmtr_getpeername(qd, (struct sockaddr *)&peer, &len));
+    connect_wait(qd, &none);
+    assert_int_equal(dmtr_getpeername(qd, (struct sockaddr *)&peer, &len), ENOTCONN);
+    assert_int_equal(dmtr_push(&qt, qd, &sga), EDESTADDRREQ);
+    assert_ok(dmtr_sgafree(&sga));
+}
+
 static void addresses_are_checked_at_the_bind(void **state) {
     (void)state;
     struct sockaddr_in at, others = address_of(PEER_ADDRESS, 7);
@@ -290,6 +306,7 @@ int main(void) {
         lwip_test(closing_ends_what_waits),
         lwip_test(closing_a_listener_resets_who_waits_there),
         lwip_test(a_refused_connect_says_so_and_may_be_tried_again),
+        lwip_test(a_datagram_socket_may_be_disconnected),
         lwip_test(addresses_are_checked_at_the_bind),
         lwip_test(options_that_lwip_has_are_kept_and_others_refused),
         lwip_test(datagrams_come_whole_with_their_sender_and_cut_where_asked),

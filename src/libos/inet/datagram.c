@@ -207,9 +207,13 @@ static void datagram_close(struct queue *q, struct op *op) {
 static int datagram_connect(struct queue *q, struct op *op, const struct sockaddr *addr, socklen_t len) {
     struct datagram *d = to_datagram(q);
     struct inet_endpoint remote;
-    int r = address_take(&remote, addr, len);
-    if (!r) r = udp_connect(d->udp, &remote);
-    if (!r) d->connected = true;
+    bool undo = addr->sa_family == AF_UNSPEC;
+    int r = undo ? 0 : address_take(&remote, addr, len);
+    if (undo)
+        udp_disconnect(d->udp);
+    else if (!r)
+        r = udp_connect(d->udp, &remote);
+    if (!r) d->connected = !undo;
     op_complete(q->rt, op, r);
     return 0;
 }
@@ -254,6 +258,26 @@ static int set_receive_limit(struct datagram *d, int value) {
     return 0;
 }
 
+static int get_tos(const struct datagram *d) {
+    return udp_tos(d->udp);
+}
+
+static int set_tos(struct datagram *d, int value) {
+    if (value < 0 || value > UINT8_MAX) return -EINVAL;
+    udp_set_tos(d->udp, (uint8_t)value);
+    return 0;
+}
+
+static int get_ttl(const struct datagram *d) {
+    return udp_ttl(d->udp);
+}
+
+static int set_ttl(struct datagram *d, int value) {
+    if (value < 1 || value > UINT8_MAX) return -EINVAL;
+    udp_set_ttl(d->udp, (uint8_t)value);
+    return 0;
+}
+
 /* All are int. Neither get nor set: `value`, which cannot be changed. */
 static const struct option {
     int level, name, value;
@@ -261,6 +285,8 @@ static const struct option {
     int (*set)(struct datagram *d, int value);
 } options[] = {
     {SOL_SOCKET, SO_RCVBUF, 0, get_receive_limit, set_receive_limit},
+    {IPPROTO_IP, IP_TOS, 0, get_tos, set_tos},
+    {IPPROTO_IP, IP_TTL, 0, get_ttl, set_ttl},
     {SOL_SOCKET, SO_TYPE, SOCK_DGRAM, NULL, NULL},
     {SOL_SOCKET, SO_DOMAIN, AF_INET, NULL, NULL},
     {SOL_SOCKET, SO_PROTOCOL, IPPROTO_UDP, NULL, NULL},

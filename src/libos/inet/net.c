@@ -33,9 +33,9 @@ static void arm(struct net *net, uint64_t now) {
         runtime_timer_arm(net->rt, &net->timer, next > now ? next : now + 1);
 }
 
-/* Frames of sockets that are closed already are still sent. */
+/* Frames of sockets that are closed already are still sent, and datagrams whose neighbour has not answered yet. */
 static void linger(struct net *net) {
-    bool pending = transmit_pending(net);
+    bool pending = transmit_pending(net) || (inet_waiting(net->stack) > 0 && net_link_up(net) && !net->lost);
     net->rt->lingering += (uint32_t)pending - (uint32_t)net->lingering;
     net->lingering = pending;
 }

@@ -39,7 +39,7 @@ struct net {
     uint32_t mtu;          /* of the IP packet */
     uint32_t mtu_followed; /* the device's, from which it comes */
     uint64_t next_ns;      /* when stack or device are next worth calling; what the timer is armed for */
-    bool lingering;        /* counted among what dmtr_fini waits for: frames before the device */
+    bool lingering;        /* counted among what dmtr_fini waits for: frames before device or neighbour */
     bool lost;             /* the device is gone for good */
     struct list sockets;   /* struct datagram */
     struct list streams;   /* struct stream */

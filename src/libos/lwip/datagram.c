@@ -259,12 +259,15 @@ static void datagram_close(struct queue *q, struct op *op) {
 static int datagram_connect(struct queue *q, struct op *op, const struct sockaddr *addr, socklen_t len) {
     struct lw_datagram *d = to_datagram(q);
     struct inet_endpoint remote;
-    int r = address_take(&remote, addr, len);
-    if (!r) {
+    bool undo = addr->sa_family == AF_UNSPEC;
+    int r = undo ? 0 : address_take(&remote, addr, len);
+    if (undo) {
+        udp_disconnect(d->pcb);
+    } else if (!r) {
         ip_addr_t ip = {inet_addr_to_ip4(&remote.addr)};
         r = lw_error(udp_connect(d->pcb, &ip, remote.port));
     }
-    if (!r) d->connected = true;
+    if (!r) d->connected = !undo;
     op_complete(q->rt, op, r);
     return 0;
 }
