@@ -16,7 +16,7 @@
 #define SWEEP_NS 250000000u
 
 static struct {
-    const char *address, *target, *network;
+    const char *address, *target, *network, *target_network;
     uint64_t port, target_port, max_flows, cpu;
     double idle;
     bool tcp, quiet;
@@ -28,6 +28,7 @@ static const struct option_spec specs[] = {
     {"target", OPTION_STRING, &options.target, "HOST", "where to forward to", 0, 0},
     {"target-port", OPTION_UINT, &options.target_port, "PORT", "its port", 1, 65535},
     {"network", OPTION_STRING, &options.network, "NAME", "network instead of the configured one", 0, 0},
+    {"target-network", OPTION_STRING, &options.target_network, "NAME", "another one for the target's side", 0, 0},
     {"tcp", OPTION_FLAG, &options.tcp, NULL, "connections instead of datagrams", 0, 0},
     {"max-flows", OPTION_UINT, &options.max_flows, "N",
      "clients at a time; datagrams of more are dropped, connections of more wait", 1, 1000000},
@@ -59,7 +60,7 @@ static struct relay_flow *begin_flow(struct relay *r, const struct address *clie
         r->table_full++;
         return NULL;
     }
-    int error = program_socket(&qd, options.network, r->target.sa.sa_family, SOCK_DGRAM);
+    int error = program_socket(&qd, options.target_network, r->target.sa.sa_family, SOCK_DGRAM);
     if (error != 0) {
         r->errors++;
         return NULL;
@@ -199,7 +200,8 @@ static int relay_datagrams(void) {
 }
 
 static int relay_streams(void) {
-    struct streams_options o = {.network = options.network, .max = (uint32_t)options.max_flows};
+    struct streams_options o = {
+        .network = options.network, .target_network = options.target_network, .max = (uint32_t)options.max_flows};
     struct streams_stats st = {.accepted = 0};
     int error = -1;
     if (address_parse(&o.listen, options.address, options.port, SOCK_STREAM) == 0 &&
@@ -221,6 +223,7 @@ int main(int argc, char *argv[]) {
         fprintf(stderr, "dmtr-relay: --target and --target-port are needed\n");
         return EXIT_USAGE;
     }
+    if (!options.target_network) options.target_network = options.network;
     if (!program_start("dmtr-relay", argc, argv, options.cpu)) return 1;
     return (options.tcp ? relay_streams() : relay_datagrams()) == 0 ? 0 : 1;
 }

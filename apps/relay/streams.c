@@ -73,7 +73,8 @@ static void popped(struct streams *s, struct pair *p, struct way *w, dmtr_sgarra
 static int begin_pair(struct streams *s, int client) {
     const struct address *target = &s->options->target;
     struct pair *p = calloc(1, sizeof *p);
-    int one = 1, qd, error = p ? program_socket(&qd, s->options->network, target->sa.sa_family, SOCK_STREAM) : ENOMEM;
+    int one = 1, qd, error = ENOMEM;
+    if (p) error = program_socket(&qd, s->options->target_network, target->sa.sa_family, SOCK_STREAM);
     if (error) {
         free(p);
         return error;

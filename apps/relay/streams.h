@@ -8,7 +8,7 @@
 #include "net.h"
 
 struct streams_options {
-    const char *network; /* NULL: the configured one */
+    const char *network, *target_network; /* NULL: the configured one */
     struct address listen, target;
     uint32_t max; /* clients at a time; more wait to be accepted */
 };
