@@ -103,6 +103,16 @@ static int read_options(const struct link_options *o, struct inet_config *c,
     return 0;
 }
 
+static int open_queue(const struct link_options *o, struct netdev_args *args, struct netdev **dev) {
+    int r = netdev_open(o->device, args, dev);
+    if (r != -ECHRNG || !o->shares) return r;
+    log_warn(o->log, "%s: %s; the runtimes share one queue, and hand frames over in software", o->group, args->why);
+    *o->shares = true;
+    args->queue = 0;
+    args->queues = 1;
+    return netdev_open(o->device, args, dev);
+}
+
 static int open_device(const struct link_options *o, const struct inet_config *c, struct netdev **dev) {
     char why[REASON_MAX] = "";
     uint32_t ip4[INET_ADDRS_MAX];
@@ -118,7 +128,7 @@ static int open_device(const struct link_options *o, const struct inet_config *c
     for (uint32_t i = 0; i < c->addr_count; i++)
         ip4[i] = inet_addr_to_ip4(&c->addrs[i].addr);
     if (is_set(o->device_options)) args.options = o->device_options;
-    int r = netdev_open(o->device, &args, dev);
+    int r = open_queue(o, &args, dev);
     if (r && !is_set(o->device))
         log_error(o->log, "%s: no device is configured (%s); choose one with --dmtr-set %s.device=NAME", o->group, why,
                   o->group);

@@ -14,6 +14,7 @@ struct link_options {
     const char *device, *device_options, *wrappers, *mac, *address, *gateway, *neighbours;
     uint64_t mtu;
     uint32_t queue, queues; /* as in struct netdev_args */
+    bool *shares;           /* set where the device has fewer queues, and was opened with one; NULL: that is refused */
     uint32_t addresses_max; /* 1 ... INET_ADDRS_MAX */
     bool tso;               /* to be used where the device has it */
 };

@@ -34,6 +34,9 @@ static const char *const copying_drivers[] = {"net_virtio_user", "net_af_xdp"};
 /* Drivers that say they cut segments, and stop for ever at one that fills the MTU. */
 static const char *const tso_breaking_drivers[] = {"net_tap"};
 
+/* Drivers whose queues are wires of their own, each of use only while the other end has as many. */
+static const char *const single_drivers[] = {"net_memif"};
+
 /* ---- the heap, as far as a device reads and writes it itself ---- */
 
 /* A device that was taken away has left no trace of itself to speak to. */
@@ -185,7 +188,10 @@ static int configure(const struct dpdk_options *o, struct dpdk_port *p) {
     conf.rxmode.offloads = p->rx_offloads;
     conf.txmode.offloads = p->tx_offloads;
     choose_rss(p, &conf, key);
-    return rte_eth_dev_configure(p->id, (uint16_t)p->queues, (uint16_t)p->queues, &conf);
+    r = rte_eth_dev_configure(p->id, (uint16_t)p->queues, (uint16_t)p->queues, &conf);
+    if (r < 0 || !o->mtu) return r;
+    r = rte_eth_dev_set_mtu(p->id, (uint16_t)p->mtu); /* those over an interface of the kernel look at this alone */
+    return r == -ENOTSUP ? 0 : r;
 }
 
 /* Room for a whole frame, in steps that the registers of devices know. */
@@ -236,9 +242,9 @@ static int check_queues(const struct netdev_args *args, struct dpdk_port *p) {
     int r = rte_eth_dev_info_get(p->id, &p->info);
     uint32_t most = RTE_MIN(p->info.max_rx_queues, p->info.max_tx_queues);
     if (r < 0) return netdev_refuse(args, r, "dpdk: port %s tells nothing of itself: %s", p->name, strerror(-r));
+    if (driver_is_among(p, single_drivers)) most = 1;
     if (p->queues <= most) return 0;
-    return netdev_refuse(args, -EINVAL, "dpdk: port %s has queues for %u, and %u are wanted: lower inet.queues",
-                         p->name, most, p->queues);
+    return netdev_refuse(args, -ECHRNG, "dpdk: port %s has queues for %u, and %u are wanted", p->name, most, p->queues);
 }
 
 /* The first queue finds the port and says how many there are going to be. */
@@ -252,8 +258,9 @@ static int open_port(const struct netdev_args *args, const struct dpdk_options *
     if (r < 0) return r;
     r = configure(o, p);
     if (r < 0)
-        return netdev_refuse(args, r, "dpdk: port %s does not take %u queues, %llu slots, MTU %u: %s", p->name,
-                             p->queues, (unsigned long long)o->slots, p->mtu, strerror(-r));
+        return netdev_refuse(args, p->queues > 1 ? -ECHRNG : r,
+                             "dpdk: port %s does not take %u queues, %llu slots, MTU %u: %s (%s)", p->name, p->queues,
+                             (unsigned long long)o->slots, p->mtu, strerror(-r), dpdk_complaint());
     (void)rte_eth_dev_callback_register(p->id, RTE_ETH_EVENT_INTR_RMV, on_removal, p);
     if (p->copies) return 0;
     r = map_heap(p);
@@ -325,7 +332,8 @@ int dpdk_port_open(const struct netdev_args *args, const struct dpdk_options *o,
     if (p) {
         if (!p->open) describe(o, p);
         r = add_queue(args, o, p);
-        if (r < 0 && !p->open) close_port(p);
+        /* Who is told of too few queues asks again, and not every driver makes a port twice. */
+        if (r < 0 && !p->open && r != -ECHRNG) close_port(p);
     }
     pthread_mutex_unlock(&ports.lock);
     *port = p;

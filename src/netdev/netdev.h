@@ -124,7 +124,7 @@ struct netdev_ops {
     bool wraps;          /* goes over args->lower */
     uint32_t queues_max; /* 0: has one queue and cannot be opened twice */
 
-    /* 0 and *dev; or a negative errno and args->why. */
+    /* 0 and *dev; or a negative errno and args->why. -ECHRNG: it has fewer queues than args->queues. */
     int (*open)(const struct netdev_args *args, struct netdev **dev);
     /* Gives up everything; holds on memory of frames not sent yet too. */
     void (*close)(struct netdev *dev);

@@ -84,9 +84,11 @@ static void device_close(struct netdev *dev) {
 static int device_open(const struct netdev_args *args, struct netdev **dev) {
     struct options o = {.lro = false};
     struct tap_device *d;
+    bool may_share;
     int r = netdev_random_mac(o.mac);
     if (r == 0) r = netdev_options(args, options_table, sizeof options_table / sizeof *options_table, &o);
     if (r < 0) return r;
+    may_share = args->queues > 1 && !o.queues;
     o.queues |= args->queues > 1;
     d = sys_calloc(1, sizeof *d);
     if (!d) return -ENOMEM;
@@ -99,6 +101,9 @@ static int device_open(const struct netdev_args *args, struct netdev **dev) {
     r = attach(d, &o);
     if (r < 0) {
         device_close(&d->dev);
+        if (r == -EINVAL && may_share)
+            return netdev_refuse(args, -ECHRNG, "tap: %s has one queue; ip tuntap add %s mode tap multi_queue", o.name,
+                                 o.name);
         return netdev_refuse(args, r, "tap: %s: %s", o.name, strerror(-r));
     }
     *dev = &d->dev;

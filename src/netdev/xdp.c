@@ -64,6 +64,7 @@ static const struct {
     {XDP_STEP_QUEUES, -EBUSY, "this queue of it is open already", NULL, NULL},
     {XDP_STEP_QUEUES, -ERANGE, "it receives on more queues than are opened, and frames would be lost",
      "; open as many, or: ethtool -L ", " combined 1"},
+    {XDP_STEP_QUEUES, -ECHRNG, "it receives on fewer queues than inet.queues", "; ethtool -L ", " combined N"},
     {XDP_STEP_PROGRAM, -EPERM, "its program may not be loaded", "; " CAPABILITIES, NULL},
     {XDP_STEP_PROGRAM, 0, "its program cannot be loaded; Linux 5.9 or later is needed", NULL, NULL},
     {XDP_STEP_ATTACH, -EPERM, "its program may not be attached", "; " CAPABILITIES, NULL},

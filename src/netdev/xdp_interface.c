@@ -61,9 +61,10 @@ static int attach(struct xdp_interface *i, bool native) {
 
 static int start(struct xdp_interface *i, const struct netdev_args *args, const struct linux_if *name,
                  enum xdp_mode mode, enum xdp_step *step) {
+    uint32_t queues = linux_if_queues(name);
     int r;
     *step = XDP_STEP_QUEUES;
-    if (linux_if_queues(name) > i->queues) return -ERANGE;
+    if (queues != i->queues) return queues < i->queues ? -ECHRNG : -ERANGE;
     *step = XDP_STEP_PROGRAM;
     r = xdp_program_open(&i->program, i->queues);
     if (r == 0) r = set_addresses(i, args, name);

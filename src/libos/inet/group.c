@@ -165,7 +165,8 @@ static int device_open(struct net *net, const struct link_options *o, struct ine
     struct group *g = net->group;
     const struct netdev_ops *ops = netdev_find(o->device);
     struct link_options own = *o;
-    bool shares = !ops || ops->queues_max < o->queues || link_is_wrapped(o);
+    bool shares = g->shared || !ops || ops->queues_max < o->queues || link_is_wrapped(o);
+    if (g->joined == 1) own.shares = &shares; /* the others do as the first one */
     own.queue = shares ? 0 : net->member;
     own.queues = shares ? 1 : o->queues;
     net->dev = shares ? g->shared : NULL;
