@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 
 BUILD = os.environ["APPS_BUILD"]
@@ -24,26 +25,35 @@ def program(name):
     return os.path.join(BUILD, folders[name], name)
 
 
-def run(name, *args, env=None, status=0):
+def run_as(user):
+    """What makes a process another user's, by number; None: nothing."""
+    return {} if user is None else {"user": user, "group": user, "extra_groups": []}
+
+
+def run(name, *args, env=None, status=0, user=None):
     """(stdout, stderr) of a program that ends with this status."""
     done = subprocess.run([program(name), *map(str, args)], env={**os.environ, **(env or {})}, capture_output=True,
-                          text=True, timeout=TIMEOUT_S, check=False)
+                          text=True, timeout=TIMEOUT_S, check=False, **run_as(user))
     assert done.returncode == status, f"{name} {args}: status {done.returncode}, {done.stdout}{done.stderr}"
     return done.stdout, done.stderr
 
 
 class Server:
-    """A server while the block runs; after it, .output holds all it printed to stdout."""
+    """
+    A server while the block runs; after it, .output holds all it printed to stdout. How it ends is checked, unless
+    ends_with is None.
+    """
 
-    def __init__(self, name, *args, env=None, ends_with=0):
+    def __init__(self, name, *args, env=None, ends_with=0, user=None):
         self.command = [program(name), *map(str, args)]
         self.env = {**os.environ, **(env or {})}
         self.ends_with = ends_with
+        self.user = user
 
     def __enter__(self):
         self.errors = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(self.command, env=self.env, stdout=subprocess.PIPE, stderr=self.errors,
-                                        text=True)
+                                        text=True, **run_as(self.user))
         self.output = ""
         for line in self.process.stdout:
             self.output += line
@@ -55,8 +65,14 @@ class Server:
         raise AssertionError(f"{self.command}: {self.stderr()}")
 
     def stderr(self):
-        self.errors.seek(0)
-        return self.errors.read()
+        with open(f"/proc/self/fd/{self.errors.fileno()}", encoding="utf-8") as again:  # the server writes at its own place
+            return again.read()
+
+    def await_stderr(self, text):
+        deadline = time.monotonic() + TIMEOUT_S
+        while text not in self.stderr():
+            assert time.monotonic() < deadline, f"{self.command}: {self.stderr()}"
+            time.sleep(0.01)
 
     def stop(self, how=signal.SIGTERM):
         self.process.send_signal(how)
@@ -70,7 +86,7 @@ class Server:
         self.process.stdout.close()
         errors = self.stderr()
         self.errors.close()
-        if kind is None:
+        if kind is None and self.ends_with is not None:
             assert status == self.ends_with, f"{self.command}: status {status}, {errors}"
 
     def connect(self, timeout=30):
@@ -115,13 +131,6 @@ def engines():
 
 def no_io_uring():
     raise Skip("io_uring is not to be had here")
-
-
-def xdp_refused(env, peer):
-    """Why bpf(2) or AF_XDP may not be used here, as the device says it, or None. Nobody listens at the peer."""
-    done = subprocess.run([program("echo-client"), "--address", peer, "--port", "9", "--count", "1"],
-                          env={**os.environ, **env}, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
-    return done.stderr.strip() if re.search("may not be|AF_XDP is not|no AF_XDP", done.stderr) else None
 
 
 def main(tests, before=()):

@@ -1,8 +1,8 @@
 """
 Libos inet against the kernel's network stack and programs made for that, in amounts: short connections, long transfers
 on good and on bad wires, each MTU, and curl, nc, iperf3 and redis as peers. Most go through dmtr-relay, which is on
-both sides of TCP at once: what a client sends it arrives, and leaves again to a server. The first argument is the
-device, see kernel_link.py; the second one `full`, or `short` for a build that is slow.
+both sides of TCP at once: what a client sends it arrives, and leaves again to a server. The first argument is a row of
+wires.py; the second one `full`, or `short`.
 """
 
 import contextlib
@@ -13,85 +13,24 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-import zlib
 
 import apps
-from kernel_link import DEVICE, KERNEL, OPTIONS, OURS, need_link, our_server
+import wires
+from load import on_a_thread, transfer
+from wires import KERNEL, OURS, ROW, beside_device, expect, our_relay, our_server, reach
 
 FULL = sys.argv[2] == "full"
 CONNECTIONS = 10000 if FULL else 500
 TRANSFER = (1 << 30) if FULL else (8 << 20)
 BAD_TRANSFER = (64 << 20) if FULL else (2 << 20)
-CHUNK = 1 << 18
-
-
-@contextlib.contextmanager
-def on_a_thread(work, *args):
-    """Whatever it raises is raised at the end of the block."""
-    failures = []
-
-    def guarded():
-        try:
-            work(*args)
-        except Exception as e:
-            failures.append(e)
-
-    thread = threading.Thread(target=guarded, daemon=True)
-    thread.start()
-    yield
-    thread.join(apps.TIMEOUT_S)
-    assert not thread.is_alive(), "it does not end"
-    if failures:
-        raise failures[0]
-
-
-def our_relay(port, **options):
-    return our_server("dmtr-relay", "--tcp", "--address", OURS, "--target", KERNEL, "--target-port", port, **options)
-
-
-def send_numbered(sock, total):
-    """Chunks that are all different; their checksum."""
-    filling, check = os.urandom(CHUNK - 8), 0
-    for number in range(total // CHUNK):
-        chunk = number.to_bytes(8, "little") + filling
-        check = zlib.crc32(chunk, check)
-        sock.sendall(chunk)
-    return check
-
-
-def receive_all(sock, out):
-    """Bytes and checksum until the end of the stream."""
-    size = check = 0
-    buffer = memoryview(bytearray(CHUNK))
-    while n := sock.recv_into(buffer):
-        check = zlib.crc32(buffer[:n], check)
-        size += n
-    out += [size, check]
-
-
-def transfer(total, **options):
-    """Kernel to us, us to kernel."""
-    with socket.create_server((KERNEL, 0)) as listener, our_relay(listener.getsockname()[1], **options) as relay:
-        listener.settimeout(apps.TIMEOUT_S)
-        with relay.connect(apps.TIMEOUT_S) as near:
-            far, _ = listener.accept()
-            far.settimeout(apps.TIMEOUT_S)
-            received = []
-            with far, on_a_thread(receive_all, far, received):
-                check = send_numbered(near, total)
-                near.shutdown(socket.SHUT_WR)
-            assert received == [total, check], received
 
 
 def test_a_long_transfer_arrives_complete():
-    need_link()
     transfer(TRANSFER)
 
 
 def test_transfers_arrive_complete_over_a_wire_that_loses_repeats_and_reorders():
-    need_link()
     transfer(BAD_TRANSFER, DMTR_INET_WRAPPERS="fault:loss=0.002,duplicate=0.002,reorder=0.01,reorder_ns=1000000,seed=7")
 
 
@@ -115,9 +54,8 @@ def longest_of_ours(lengths):
         lengths.append(longest)
 
 
-if DEVICE == "tap":
+if ROW.device == "tap":
     def test_long_data_leaves_in_frames_that_the_kernel_cuts_and_need_not():
-        need_link()
         lengths = []
         for choice in ("yes", "no"):
             with longest_of_ours(lengths):
@@ -125,8 +63,7 @@ if DEVICE == "tap":
         assert lengths[0] > 1500 + HEADER_BYTES + TAG_BYTES >= lengths[1], lengths
 
     def test_frames_that_the_kernel_has_put_together_are_taken():
-        need_link()
-        transfer(TRANSFER, DMTR_INET_DEVICE_OPTIONS=OPTIONS["tap"] + ",lro=yes")
+        transfer(TRANSFER, DMTR_INET_DEVICE_OPTIONS=ROW.options + ",lro=yes")
 
 
 LOSS = """
@@ -139,56 +76,47 @@ table netdev dmtr {
 """
 
 
-def test_transfers_arrive_complete_when_the_kernel_loses_what_we_send():
-    need_link()
-    if not shutil.which("nft"):
-        raise apps.Skip("no program nft")
-    done = subprocess.run(["nft", "-f", "-"], input=LOSS, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise apps.Skip(f"nft: {done.stderr.strip().splitlines()[0]}")
-    try:
-        transfer(BAD_TRANSFER)
-    finally:
-        subprocess.run(["nft", "delete table netdev dmtr"], check=True)
+def set_mtu(size):
+    """What else the device must be told."""
+    expect(f"ip link set dmtr0 mtu {size}")
+    if ROW.link is wires.VETH:
+        with beside_device():
+            expect(f"ip link set dmtr1 mtu {size}")
+    return {"DMTR_INET_DEVICE_OPTIONS": f"{ROW.options},mtu={size}"} if ROW.device == "dpdk" else {}
 
 
-@contextlib.contextmanager
-def mtu(size):
-    """Of the link, until the block ends."""
-    interfaces = ["dmtr0"] if DEVICE == "tap" else ["dmtr0", "dmtr1"]
+if not ROW.peer:
+    def test_transfers_arrive_complete_when_the_kernel_loses_what_we_send():
+        if not shutil.which("nft"):
+            raise apps.Skip("no program nft")
+        done = subprocess.run(["nft", "-f", "-"], input=LOSS, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise apps.Skip(f"nft: {done.stderr.strip().splitlines()[0]}")
+        try:
+            transfer(BAD_TRANSFER)
+        finally:
+            subprocess.run(["nft", "delete table netdev dmtr"], check=True)
 
-    def each(value):
-        for interface in interfaces:
-            subprocess.run(["ip", "link", "set", interface, "mtu", str(value)], check=True)
-
-    each(size)
-    try:
-        yield
-    finally:
-        each(1500)
-
-
-def test_each_mtu_carries_connections_and_datagrams():
-    need_link()
-    for size in (576, 1500, 9000):
-        with mtu(size):
-            transfer(4 << 20)
-            with our_server("echo-server", "--udp", "--address", OURS) as server, \
+    def test_each_mtu_carries_connections_and_datagrams():
+        for size in ROW.mtus:
+            options = set_mtu(size)
+            transfer(4 << 20, **options)
+            with our_server("echo-server", "--udp", "--address", OURS, **options) as server, \
                     socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
                 sock.settimeout(30)
                 sock.connect((OURS, server.port))
-                for length in (size - 28, size - 27, 20000):
+                for length in (size - 28, min(size - 27, ROW.largest), min(20000, ROW.largest)):
                     data = os.urandom(length)
                     sock.send(data)
                     assert sock.recv(70000) == data, (size, length)
 
 
-def test_connections_follow_the_links_mtu():
-    need_link()
-    data = os.urandom(20000)
-    with our_server("echo-server", "--address", OURS, DMTR_INET_TSO="no") as server, server.connect() as sock:
-        for size in (1500, 700, 1500):
-            with mtu(size):
+if not ROW.peer and ROW.device != "dpdk":
+    def test_connections_follow_the_links_mtu():
+        data = os.urandom(20000)
+        with our_server("echo-server", "--address", OURS, DMTR_INET_TSO="no") as server, server.connect() as sock:
+            for size in (1500, 700, 1500):
+                set_mtu(size)
                 deadline, lengths = time.monotonic() + apps.TIMEOUT_S, []
                 while size + HEADER_BYTES not in lengths:
                     assert time.monotonic() < deadline, f"{size}: {set(lengths)}"
@@ -206,9 +134,8 @@ def echo_each(listener, count):
 
 
 def test_short_connections_to_us_and_from_us():
-    need_link()
     with socket.create_server((KERNEL, 0), backlog=128) as listener, \
-            our_relay(listener.getsockname()[1]) as relay, on_a_thread(echo_each, listener, CONNECTIONS):
+            our_relay(listener.getsockname()[1], "--tcp") as relay, on_a_thread(echo_each, listener, CONNECTIONS):
         listener.settimeout(apps.TIMEOUT_S)
         for i in range(CONNECTIONS):
             with relay.connect() as sock:
@@ -228,7 +155,6 @@ def tool(*command, **more):
 
 
 def need_program(name):
-    need_link()
     if not shutil.which(name):
         raise apps.Skip(f"no program {name}")
 
@@ -257,8 +183,9 @@ def test_curl_gets_and_posts_through_us():
     need_program("curl")
     with http.server.ThreadingHTTPServer((KERNEL, 0), Pages) as server, on_a_thread(server.serve_forever):
         try:
-            with our_relay(server.server_port) as relay:
-                curl = ["curl", "--silent", "--show-error", "--fail", "--noproxy", "*", f"http://{OURS}:{relay.port}/"]
+            with our_relay(server.server_port, "--tcp") as relay:
+                url = f"http://{relay.address}:{relay.port}/"
+                curl = ["curl", "--silent", "--show-error", "--fail", "--noproxy", "*", url]
                 assert tool(*curl) == Pages.page
                 assert tool(*curl, "--header", "Expect:", "--data-binary", "@-", input=Pages.page) == Pages.page
         finally:
@@ -268,8 +195,8 @@ def test_curl_gets_and_posts_through_us():
 def test_nc_gets_back_what_it_sends_us():
     need_program("nc")
     data = os.urandom(3 << 20)
-    with our_server("echo-server", "--address", OURS) as server:
-        assert tool("nc", "-N", OURS, server.port, input=data) == data
+    with our_server("echo-server", "--address", OURS) as server, reach(server, "--tcp") as near:
+        assert tool("nc", "-N", near.address, near.port, input=data) == data
 
 
 def free_port():
@@ -301,8 +228,8 @@ def test_iperf3_measures_through_us_in_both_directions():
     need_program("iperf3")
     for direction in ([], ["--reverse"], ["--parallel", 4]):
         port = free_port()  # a server of its own, because one is busy for a while after a client has gone
-        with their_server(port, "iperf3", "--server", "--bind", KERNEL, "--port", port), our_relay(port) as relay:
-            tool("iperf3", "--client", OURS, "--port", relay.port, "--bytes", "64M" if FULL else "8M", *direction)
+        with their_server(port, "iperf3", "--server", "--bind", KERNEL, "--port", port), our_relay(port, "--tcp") as relay:
+            tool("iperf3", "--client", relay.address, "--port", relay.port, "--bytes", "64M" if FULL else "8M", *direction)
 
 
 def test_redis_is_served_through_us():
@@ -312,13 +239,13 @@ def test_redis_is_served_through_us():
     port, requests = free_port(), 20000 if FULL else 1000
     with tempfile.TemporaryDirectory() as folder, \
             their_server(port, "redis-server", "--port", port, "--bind", KERNEL, "--dir", folder, "--save", "",
-                         "--protected-mode", "no", program=shutil.which("redis-check-rdb")), our_relay(port) as relay:
-        out = tool("redis-benchmark", "-h", OURS, "-p", relay.port, "-n", requests, "-c", 50, "-t",
+                         "--protected-mode", "no", program=shutil.which("redis-check-rdb")), our_relay(port, "--tcp") as relay:
+        out = tool("redis-benchmark", "-h", relay.address, "-p", relay.port, "-n", requests, "-c", 50, "-t",
                    "set,get,lpush,mset", "--csv", "-P", 4)
         assert len(out.splitlines()) == 5, out  # a heading and a line for each command
         stored = os.urandom(1 << 20).hex().encode()
-        assert tool("redis-cli", "-h", OURS, "-p", relay.port, "-x", "set", "large", input=stored) == b"OK\n"
-        assert tool("redis-cli", "-h", OURS, "-p", relay.port, "get", "large") == stored + b"\n"
+        assert tool("redis-cli", "-h", relay.address, "-p", relay.port, "-x", "set", "large", input=stored) == b"OK\n"
+        assert tool("redis-cli", "-h", relay.address, "-p", relay.port, "get", "large") == stored + b"\n"
 
 
-apps.main(apps.collect(globals()))
+wires.main(apps.collect(globals()))

@@ -1,7 +1,4 @@
-"""
-Libos inet against the kernel's network stack, in a network namespace of the test's own. The argument says over which
-device: tap, or packet or xdp (in the driver, or generic) on one end of a veth pair, or dpdk over one of DPDK's drivers.
-"""
+"""Libos inet against the kernel's network stack, over each row of wires.py that has the kernel at its second end."""
 
 import contextlib
 import json
@@ -10,8 +7,9 @@ import socket
 import struct
 
 import apps
-from apps import Server, run
-from kernel_link import DEVICE, ENV, KERNEL, LARGEST, MODE, OURS, need_link, our_server
+import wires
+from apps import Server
+from wires import KERNEL, OURS, ROW, our_server, run_ours
 
 
 def echo_request(sequence, payload, kind=8):
@@ -23,24 +21,7 @@ def echo_request(sequence, payload, kind=8):
     return packet[:2] + struct.pack("!H", ~total & 0xffff) + packet[4:]
 
 
-if DEVICE in ("tap", "packet") or MODE == "tap":  # on the veth pair xdp and dpdk have one queue
-    def test_a_server_on_several_threads():
-        """With TAP each thread has a queue of the interface; AF_PACKET is shared."""
-        need_link()
-        with our_server("echo-server", "--address", OURS, "--threads", 3, DMTR_INET_QUEUES="3") as server:
-            socks = [server.connect() for _ in range(30)]
-            for size in (1, 5000):
-                for sock in socks:
-                    data = os.urandom(size)
-                    sock.sendall(data)
-                    assert apps.receive(sock, size) == data
-            for sock in socks:
-                sock.close()
-        assert "30 connections" in server.output, server.output
-
-
 def test_ping_is_answered():
-    need_link()
     with our_server("echo-server", "--udp", "--address", OURS):
         with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as sock:
             sock.settimeout(30)
@@ -51,19 +32,17 @@ def test_ping_is_answered():
 
 
 def test_kernel_sockets_send_datagrams_to_us():
-    need_link()
     with our_server("echo-server", "--udp", "--address", OURS) as server, \
             socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.settimeout(30)
         sock.connect((OURS, server.port))
-        for size in (size for size in (1, 1472, 1473, 20000, 65507) if size <= LARGEST):
+        for size in (size for size in (1, 1472, 1473, 20000, 65507) if size <= ROW.largest):
             data = os.urandom(size)
             sock.send(data)
             assert sock.recv(70000) == data, size
 
 
 def test_kernel_sockets_connect_to_us():
-    need_link()
     with our_server("echo-server", "--address", OURS) as server:
         for size in (1, 1000, 100000):
             with server.connect() as sock:
@@ -75,7 +54,6 @@ def test_kernel_sockets_connect_to_us():
 
 
 def test_many_short_connections_of_the_kernel():
-    need_link()
     with our_server("echo-server", "--address", OURS) as server:
         for i in range(300):
             with server.connect() as sock:
@@ -84,29 +62,19 @@ def test_many_short_connections_of_the_kernel():
 
 
 def test_we_connect_to_the_kernels_sockets():
-    need_link()
     for protocol in (["--udp"], []):
         with Server("echo-server", *protocol, "--address", KERNEL) as server:
-            out, _ = run("echo-client", *protocol, "--address", KERNEL, "--port", server.port, "--count", 500,
-                         "--warmup", 0, "--size", min(3000, LARGEST), "--connections", 4, "--json", "-", "--quiet", env=ENV)
+            out, _ = run_ours("echo-client", *protocol, "--address", KERNEL, "--port", server.port, "--count", 500,
+                              "--warmup", 0, "--size", min(3000, ROW.largest), "--connections", 4, "--json", "-",
+                              "--quiet")
             assert json.loads(out)["messages"] == 500, out
 
 
 def test_a_refused_connection_is_told_both_ways():
-    need_link()
-    run("echo-client", "--address", KERNEL, "--port", 9, "--count", 1, env=ENV, status=1)
+    run_ours("echo-client", "--address", KERNEL, "--port", 9, "--count", 1, status=1)
     with our_server("echo-server", "--udp", "--address", OURS), contextlib.suppress(ConnectionRefusedError):
         socket.create_connection((OURS, 9), timeout=30).close()
         raise AssertionError("connected to nobody")
 
 
-def test_datagrams_are_relayed():
-    need_link()
-    with Server("echo-server", "--udp", "--address", KERNEL) as target, \
-            our_server("dmtr-relay", "--address", OURS, "--target", KERNEL, "--target-port", target.port) as relay:
-        out, _ = run("echo-client", "--udp", "--address", OURS, "--port", relay.port, "--count", 200,
-                     "--connections", 3, "--warmup", 0, "--json", "-", "--quiet")
-        assert json.loads(out)["messages"] == 200, out
-
-
-apps.main(apps.collect(globals()))
+wires.main(apps.collect(globals()))

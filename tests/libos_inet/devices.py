@@ -1,0 +1,177 @@
+"""
+Every device by configuration alone: the same programs over each row of the table in wires.py, in use while the other
+end goes, the link goes, the device goes, and beside the kernel where that goes on using the interface.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import threading
+
+import apps
+import wires
+from load import transfer
+from wires import BESIDE, KERNEL, OURS, ROW, beside_device, expect, our_relay, our_server, reach
+
+BULK = 4 << 20
+
+
+def exchange(sock, size=20000):
+    data = os.urandom(size)
+    sock.sendall(data)
+    assert apps.receive(sock, size) == data
+
+
+def echo(*args, protocol=(), **options):
+    with our_server("echo-server", *protocol, "--address", OURS, **options) as server:
+        out, _ = wires.run_peer("echo-client", *protocol, "--address", OURS, "--port", server.port, "--count", 300,
+                                "--warmup", 0, "--json", "-", "--quiet", *args)
+        messages = json.loads(out)["messages"]
+        assert messages == 300 or 0 < messages < 300 and "--udp" in protocol and not ROW.keeps_datagrams, out
+
+
+def test_streams_datagrams_and_messages_are_echoed():
+    for protocol in ([], ["--udp"], ["--framed"]):
+        echo(protocol=protocol)
+
+
+def test_an_echo_larger_than_a_frame_passes_on_many_sockets():
+    echo("--size", 100000, "--connections", 10)
+    echo("--size", min(5000, ROW.largest), "--connections", 4, protocol=["--udp"])
+
+
+def test_an_echo_passes_while_all_would_sleep():
+    for protocol in ([], ["--udp"]):
+        echo(protocol=protocol, DMTR_WAIT_POLICY="block")
+
+
+def test_connections_are_relayed_whole():
+    transfer(BULK)
+
+
+def test_datagrams_are_relayed():
+    with apps.Server("echo-server", "--udp", "--address", KERNEL) as target, our_relay(target.port) as relay:
+        out, _ = apps.run("echo-client", "--udp", "--address", relay.address, "--port", relay.port, "--count", 200,
+                          "--connections", 3, "--warmup", 0, "--json", "-", "--quiet")
+        messages = json.loads(out)["messages"]
+        assert messages == 200 or 0 < messages < 200 and not ROW.keeps_datagrams, out
+
+
+def test_a_server_on_several_threads():
+    if not ROW.threads:
+        raise apps.Skip("the driver does not stand it")
+    with our_server("echo-server", "--address", OURS, "--threads", 3, DMTR_INET_QUEUES="3") as server:
+        out, _ = wires.run_peer("echo-client", "--address", OURS, "--port", server.port, "--count", 2000, "--size", 3000,
+                                "--connections", 30, "--warmup", 0, "--json", "-", "--quiet")
+        assert json.loads(out)["messages"] == 2000, out
+
+
+@contextlib.contextmanager
+def busy(server, **options):
+    """A connection that is in the middle of a transfer, for as long as that can go on."""
+    with reach(server, "--tcp", **options) as near, near.connect() as sock:
+        exchange(sock)
+        stop = threading.Event()
+
+        def fill():
+            with contextlib.suppress(OSError):
+                while not stop.is_set():
+                    sock.sendall(bytes(10000))
+
+        def drain():
+            with contextlib.suppress(OSError):
+                while sock.recv(65536):
+                    pass
+
+        threads = [threading.Thread(target=work, daemon=True) for work in (fill, drain)]
+        for thread in threads:
+            thread.start()
+        yield near
+        stop.set()
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+        for thread in threads:
+            thread.join(apps.TIMEOUT_S)
+            assert not thread.is_alive(), "it hangs"
+
+
+def serve_one(server):
+    with reach(server, "--tcp") as near, near.connect() as sock:
+        exchange(sock)
+
+
+def test_a_server_outlives_peers_that_die():
+    if not ROW.outlived:
+        raise apps.Skip("the driver does not stand it")
+    with our_server("echo-server", "--address", OURS) as server:
+        for _ in range(2):
+            if not ROW.peer:
+                with busy(server):
+                    pass
+            else:
+                with busy(server, ends_with=-signal.SIGKILL) as near:
+                    near.stop(signal.SIGKILL)
+            serve_one(server)
+
+
+def test_a_server_that_was_killed_is_started_anew():
+    for _ in range(2):
+        with our_server("echo-server", "--address", OURS, ends_with=-signal.SIGKILL) as server:
+            with busy(server, **({"ends_with": None} if ROW.peer else {})):
+                server.stop(signal.SIGKILL)
+        if ROW.left:
+            os.unlink(wires.in_folder(ROW.left))
+    with our_server("echo-server", "--address", OURS) as server:
+        serve_one(server)
+
+
+if not ROW.peer:
+    def test_connections_outlive_a_link_that_goes_down_and_up():
+        for interface, place in [("dmtr0", contextlib.nullcontext)] + ([("dmtr1", beside_device)] if ROW.link is
+                                                                       wires.VETH else []):
+            with our_server("echo-server", "--address", OURS) as server, server.connect() as sock:
+                exchange(sock)
+                with busy(server), place():
+                    expect(f"ip link set {interface} down")
+                    sock.sendall(b"sent while it is down")
+                    expect(f"ip link set {interface} up")
+                    assert apps.receive(sock, 21) == b"sent while it is down"
+                exchange(sock)
+
+    def test_a_device_that_is_taken_away_is_told():
+        for policy in ("adaptive", "block"):
+            with our_server("echo-server", "--address", OURS, DMTR_WAIT_POLICY=policy) as server, busy(server):
+                expect("ip link delete dmtr0")
+                if ROW.loses:
+                    server.await_stderr("is lost")
+            assert wires.make_link() is None
+
+
+if ROW.kernel_stays:
+    def echo_each(listener):
+        with contextlib.suppress(OSError):
+            while True:
+                sock, _ = listener.accept()
+                with sock:
+                    while data := sock.recv(65536):
+                        sock.sendall(data)
+
+    def test_the_kernels_traffic_flows_on():
+        with beside_device():
+            listener = socket.create_server((BESIDE, 0))
+        with listener:
+            threading.Thread(target=echo_each, args=(listener,), daemon=True).start()
+            wires.await_link()
+            with socket.create_connection(listener.getsockname(), timeout=apps.TIMEOUT_S) as sock:
+                exchange(sock)
+                with our_server("echo-server", "--address", OURS, ends_with=-signal.SIGKILL) as server:
+                    with busy(server):
+                        exchange(sock, 1000000)
+                        server.stop(signal.SIGKILL)
+                        exchange(sock, 1000000)
+                exchange(sock)
+
+
+wires.main(apps.collect(globals()))
