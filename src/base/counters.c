@@ -36,7 +36,7 @@ static uint32_t values_offset(void) {
 
 static size_t page_bytes(void) {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    size_t bytes = values_offset() + COUNTER_COUNT * sizeof(uint64_t) + sizeof table;
+    size_t bytes = values_offset() + COUNTERS_MAX * (sizeof(uint64_t) + COUNTERS_NAME_LEN + COUNTERS_TEXT_LEN);
     return (bytes + page - 1) / page * page;
 }
 
@@ -53,8 +53,8 @@ static void describe(struct counters *c, uint32_t runtime) {
     page->name_len = COUNTERS_NAME_LEN;
     page->text_len = COUNTERS_TEXT_LEN;
     page->values_offset = values_offset();
-    page->names_offset = page->values_offset + COUNTER_COUNT * (uint32_t)sizeof(uint64_t);
-    page->texts_offset = page->names_offset + COUNTER_COUNT * COUNTERS_NAME_LEN;
+    page->names_offset = page->values_offset + COUNTERS_MAX * (uint32_t)sizeof(uint64_t);
+    page->texts_offset = page->names_offset + COUNTERS_MAX * COUNTERS_NAME_LEN;
     c->values = (uint64_t *)(void *)((char *)page + page->values_offset);
     for (size_t i = 0; i < COUNTER_COUNT; i++) {
         memcpy((char *)page + page->names_offset + i * COUNTERS_NAME_LEN, table[i].name, COUNTERS_NAME_LEN);
@@ -121,6 +121,20 @@ int counters_init(struct counters *c, uint32_t runtime, int shared, int *cause) 
     if (!c->page) return -ENOMEM;
     describe(c, runtime);
     return r < 0;
+}
+
+uint64_t *counters_extend(struct counters *c, const char *prefix, const struct counter_name *names, uint32_t count) {
+    struct counters_page *page = c->page;
+    uint32_t first = page->count;
+    if (count > COUNTERS_MAX - first) return NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        char *name = (char *)page + page->names_offset + (first + i) * COUNTERS_NAME_LEN;
+        char *text = (char *)page + page->texts_offset + (first + i) * COUNTERS_TEXT_LEN;
+        snprintf(name, COUNTERS_NAME_LEN, "%s%s", prefix, names[i].name);
+        snprintf(text, COUNTERS_TEXT_LEN, "%s", names[i].text);
+    }
+    __atomic_store_n(&page->count, first + count, __ATOMIC_RELEASE); /* a reader who sees it sees the rest */
+    return c->values + first;
 }
 
 void counters_fini(struct counters *c) {

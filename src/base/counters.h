@@ -55,6 +55,7 @@ enum counter {
 #define COUNTERS_MAGIC    0x646d747263747231ull /* "dmtrctr1" */
 #define COUNTERS_NAME_LEN 40
 #define COUNTERS_TEXT_LEN 104
+#define COUNTERS_MAX      192u /* of a page, with those that counters_extend adds */
 
 /* What is in the page: self-describing, so that a reader of another version can show it. */
 struct counters_page {
@@ -80,6 +81,18 @@ struct counters {
  * return value says which: 0 as asked, 1 private although shared was asked (errno of the cause in *cause), -ENOMEM.
  */
 int counters_init(struct counters *c, uint32_t runtime, int shared, int *cause);
+
+struct counter_name {
+    const char *name, *text;
+};
+
+/*
+ * Adds counters to the page, for those who count elsewhere and copy it here: their values, zero at first, which live as
+ * long as the page. What is longer than COUNTERS_NAME_LEN, prefix and all, or COUNTERS_TEXT_LEN is cut. NULL: they
+ * would be more than COUNTERS_MAX.
+ */
+uint64_t *counters_extend(struct counters *c, const char *prefix, const struct counter_name *names, uint32_t count);
+
 void counters_fini(struct counters *c); /* unmaps and unlinks */
 
 #define counter_add(c, name, n) ((c)->values[COUNTER_##name] += (uint64_t)(n))

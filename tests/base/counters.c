@@ -66,6 +66,35 @@ static void reader_finds_every_counter_by_name(void **state) {
     munmap((void *)(uintptr_t)page, bytes);
 }
 
+static void counters_are_added_while_others_read(void **state) {
+    (void)state;
+    static const struct counter_name names[] = {{"first", "One"}, {"second", "Another"}};
+    static struct counter_name many[COUNTERS_MAX];
+    struct counters c;
+    int cause;
+    size_t bytes;
+    assert_int_equal(counters_init(&c, RUNTIME, 1, &cause), 0);
+    const struct counters_page *page = map_page(c.path, &bytes);
+    uint64_t *values = counters_extend(&c, "part_", names, 2);
+    assert_int_equal(page->count, COUNTER_COUNT + 2);
+    values[1] = 7;
+    assert_int_equal(read_value(page, "part_first"), 0);
+    assert_int_equal(read_value(page, "part_second"), 7);
+    assert_string_equal((const char *)page + page->texts_offset + find(page, "part_second") * page->text_len,
+                        "Another");
+    for (uint32_t i = 0; i < COUNTERS_MAX; i++)
+        many[i] = (struct counter_name){"a_name_that_is_much_longer_than_what_has_room", "A text"};
+    assert_null(counters_extend(&c, "", many, COUNTERS_MAX - COUNTER_COUNT - 1));
+    values = counters_extend(&c, "", many, COUNTERS_MAX - COUNTER_COUNT - 2);
+    values[COUNTERS_MAX - COUNTER_COUNT - 3] = 9;
+    assert_int_equal(page->count, COUNTERS_MAX);
+    assert_int_equal(read_value(page, "ops_completed"), 0);
+    assert_int_equal(read_value(page, "part_second"), 7);
+    find(page, "a_name_that_is_much_longer_than_what_ha");
+    counters_fini(&c);
+    munmap((void *)(uintptr_t)page, bytes);
+}
+
 static void private_page_counts_and_has_no_path(void **state) {
     (void)state;
     struct counters c;
@@ -156,6 +185,7 @@ static void failing_calls_end_in_a_private_page(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reader_finds_every_counter_by_name),
+        cmocka_unit_test(counters_are_added_while_others_read),
         cmocka_unit_test(private_page_counts_and_has_no_path),
         cmocka_unit_test(page_of_a_dead_process_is_replaced),
         cmocka_unit_test(page_of_a_living_process_is_left_alone),

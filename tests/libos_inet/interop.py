@@ -7,6 +7,7 @@ wires.py; the second one `full`, or `short`.
 
 import contextlib
 import http.server
+import json
 import os
 import shutil
 import socket
@@ -123,6 +124,27 @@ if not ROW.peer and ROW.device != "dpdk":
                     with longest_of_ours(lengths):
                         sock.sendall(data)
                         assert apps.receive(sock, len(data)) == data
+
+
+if ROW.device in ("tap", "packet"):
+    def test_counters_of_stack_and_device_are_shown():
+        with our_server("echo-server", "--address", OURS) as server:
+            def shown():
+                (page,) = json.loads(apps.run("dmtr", "ss", "--json", "--pid", server.process.pid)[0])
+                return page["counters"]
+
+            with server.connect() as sock:
+                sock.sendall(b"x" * 100)
+                assert apps.receive(sock, 100) == b"x" * 100
+            with socket.socket() as refused, contextlib.suppress(ConnectionRefusedError):
+                refused.settimeout(30)
+                refused.connect((OURS, 9))
+            deadline = time.monotonic() + apps.TIMEOUT_S
+            while shown()["inet_tcp_no_port"] == 0:
+                assert time.monotonic() < deadline, shown()
+            now = shown()
+            assert 5 <= now["inet_frames_in"] <= now["inet_device_rx_frames"] and now["inet_arp_replies_out"] > 0, now
+            assert now["inet_frames_out"] >= 5 <= now["inet_device_tx_frames"] and now["inet_tcp_resets_out"] == 1, now
 
 
 def echo_each(listener, count):

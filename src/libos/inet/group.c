@@ -311,6 +311,12 @@ int group_tx(struct net *net, const struct netdev_frame *frames, uint32_t n, uin
     return taken;
 }
 
+void group_stats(struct net *net, struct netdev_stats *out) {
+    device_take(net->group);
+    *out = net->dev->stats;
+    device_leave(net->group);
+}
+
 uint64_t group_next_ns(struct net *net) {
     device_take(net->group);
     uint64_t next = netdev_next_ns(net->dev);

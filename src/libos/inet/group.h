@@ -41,6 +41,9 @@ int group_prepare(struct net *net);
 int group_rx(struct net *net, struct netdev_buffer *frames, uint32_t n, uint64_t now);
 int group_tx(struct net *net, const struct netdev_frame *frames, uint32_t n, uint64_t now);
 
+/* The device's own counters. */
+void group_stats(struct net *net, struct netdev_stats *out);
+
 /* As netdev_next_ns. */
 uint64_t group_next_ns(struct net *net);
 

@@ -101,6 +101,7 @@ static uint32_t take_in(struct net *net, uint64_t now) {
         net_settle(net, now);
     }
     if (group) group_flush(net);
+    if (now >= net->publish_ns) publish(net, now);
     return all;
 }
 
@@ -114,7 +115,9 @@ static bool net_prepare(struct poller *p) {
     bool down = !net_link_up(net);
     int r = net->lost ? 0 : net->group ? group_prepare(net) : netdev_prepare(net->dev);
     if (r < 0 && r != -ENETDOWN) net_lost(net, r);
-    arm(net, clock_now_ns());
+    uint64_t now = clock_now_ns();
+    publish(net, now); /* it may be the last look for long */
+    arm(net, now);
     return r > 0 || (down && net_link_up(net)); /* frames wait for the link */
 }
 
@@ -158,6 +161,7 @@ static int net_start(struct dmtr_runtime *rt, void **state_out) {
         net_free(net);
         return r;
     }
+    publish_init(net);
     net_settle(net, clock_now_ns());
     *state_out = net;
     return 0;

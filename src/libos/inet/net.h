@@ -2,7 +2,8 @@
  * Sockets over the library's own stack and one network device: pulls bursts of frames from the device, hands them to
  * the stack, turns the stack's events into completed operations, and gives the stack's frames to the device in bursts.
  *
- * net.c starts, polls and stops; setup.c reads the configuration; transmit.c is the queue before the device;
+ * net.c starts, polls and stops; setup.c reads the configuration; transmit.c is the queue before the device; publish.c
+ * shows the counters;
  * datagram.c is UDP sockets, stream.h TCP sockets.
  */
 #ifndef LIBOS_INET_NET_H
@@ -12,8 +13,9 @@
 #include "inet/udp.h"
 #include "netdev/netdev.h"
 
-#define NET_RX_BURST 32u  /* frames taken from the device in one poll */
-#define NET_TX_SLOTS 256u /* frames that wait for room at the device; a power of two */
+#define NET_RX_BURST     32u  /* frames taken from the device in one poll */
+#define NET_TX_SLOTS     256u /* frames that wait for room at the device; a power of two */
+#define PUBLISH_EVERY_NS 100000000u
 
 /* Frames on their way to the device, in order. Headers are heap blocks of ours; payload is held. */
 struct transmit_queue {
@@ -45,6 +47,8 @@ struct net {
     struct list streams;   /* struct stream */
     struct list bound;     /* those of them that have an address of their own choice */
     struct list blocked;   /* those whose pushes wait for room in tx */
+    uint64_t *shown_stack, *shown_device; /* counters, where other processes see them; NULL: no room */
+    uint64_t publish_ns;                  /* when that is due */
     struct transmit_queue tx;
 };
 
@@ -53,6 +57,10 @@ int net_setup(struct net *net);
 
 /* After calls of the stack: tells its events, gives its frames to the device, and arms the timer. */
 void net_settle(struct net *net, uint64_t now);
+
+/* Makes room for the counters of stack and device among the runtime's; then shows what they are now. */
+void publish_init(struct net *net);
+void publish(struct net *net, uint64_t now);
 
 /* The device failed for good: what waits for it ends with -ENETDOWN. Tells once. */
 void net_lost(struct net *net, int error);
