@@ -5,27 +5,30 @@
 #include <linux/tcp.h>
 #include <string.h>
 
+enum { TWICE_THE_PAYLOAD = 1, HALF_IS_PAYLOAD = 2 };
+
 /* Options that are one number in the stack too. */
 static const struct {
     int level, name;
     enum tcp_option option;
     bool flag;         /* any value but 0 is 1 */
     uint32_t at_least; /* smaller ones are raised, as the platform does; those above the bounds are lowered */
+    uint8_t twice;     /* a buffer's size counts double, which is told: twice the payload, or the payload and as much */
 } numbers[] = {
-    {IPPROTO_TCP, TCP_NODELAY, TCP_OPTION_NODELAY, true, 0},
-    {IPPROTO_TCP, TCP_CORK, TCP_OPTION_CORK, true, 0},
-    {IPPROTO_TCP, TCP_QUICKACK, TCP_OPTION_QUICKACK, true, 0},
-    {SOL_SOCKET, SO_KEEPALIVE, TCP_OPTION_KEEPALIVE, true, 0},
-    {IPPROTO_TCP, TCP_KEEPIDLE, TCP_OPTION_KEEP_IDLE_S, false, 0},
-    {IPPROTO_TCP, TCP_KEEPINTVL, TCP_OPTION_KEEP_INTERVAL_S, false, 0},
-    {IPPROTO_TCP, TCP_KEEPCNT, TCP_OPTION_KEEP_COUNT, false, 0},
-    {IPPROTO_TCP, TCP_SYNCNT, TCP_OPTION_SYN_COUNT, false, 0},
-    {IPPROTO_TCP, TCP_USER_TIMEOUT, TCP_OPTION_USER_TIMEOUT_MS, false, 0},
-    {IPPROTO_TCP, TCP_MAXSEG, TCP_OPTION_MAXSEG, false, 0},
-    {SOL_SOCKET, SO_SNDBUF, TCP_OPTION_SEND_LIMIT, false, 4608},
-    {SOL_SOCKET, SO_RCVBUF, TCP_OPTION_RECEIVE_LIMIT, false, 2304},
-    {IPPROTO_IP, IP_TOS, TCP_OPTION_TOS, false, 0},
-    {IPPROTO_IP, IP_TTL, TCP_OPTION_TTL, false, 0},
+    {IPPROTO_TCP, TCP_NODELAY, TCP_OPTION_NODELAY, true, 0, 0},
+    {IPPROTO_TCP, TCP_CORK, TCP_OPTION_CORK, true, 0, 0},
+    {IPPROTO_TCP, TCP_QUICKACK, TCP_OPTION_QUICKACK, true, 0, 0},
+    {SOL_SOCKET, SO_KEEPALIVE, TCP_OPTION_KEEPALIVE, true, 0, 0},
+    {IPPROTO_TCP, TCP_KEEPIDLE, TCP_OPTION_KEEP_IDLE_S, false, 0, 0},
+    {IPPROTO_TCP, TCP_KEEPINTVL, TCP_OPTION_KEEP_INTERVAL_S, false, 0, 0},
+    {IPPROTO_TCP, TCP_KEEPCNT, TCP_OPTION_KEEP_COUNT, false, 0, 0},
+    {IPPROTO_TCP, TCP_SYNCNT, TCP_OPTION_SYN_COUNT, false, 0, 0},
+    {IPPROTO_TCP, TCP_USER_TIMEOUT, TCP_OPTION_USER_TIMEOUT_MS, false, 0, 0},
+    {IPPROTO_TCP, TCP_MAXSEG, TCP_OPTION_MAXSEG, false, 0, 0},
+    {SOL_SOCKET, SO_SNDBUF, TCP_OPTION_SEND_LIMIT, false, 4608, TWICE_THE_PAYLOAD},
+    {SOL_SOCKET, SO_RCVBUF, TCP_OPTION_RECEIVE_LIMIT, false, 1152, HALF_IS_PAYLOAD},
+    {IPPROTO_IP, IP_TOS, TCP_OPTION_TOS, false, 0, 0},
+    {IPPROTO_IP, IP_TTL, TCP_OPTION_TTL, false, 0, 0},
 };
 
 static int set_number(struct host *h, struct file *f, enum tcp_option option, uint32_t value) {
@@ -61,6 +64,7 @@ static int set_int(struct host *h, struct file *f, int level, int name, int valu
         if (numbers[i].level != level || numbers[i].name != name) continue;
         uint32_t x = (uint32_t)value;
         if (numbers[i].flag) x = value != 0;
+        if (numbers[i].twice == TWICE_THE_PAYLOAD) x = x < UINT32_MAX / 2 ? 2 * x : UINT32_MAX;
         if (numbers[i].at_least > x) x = numbers[i].at_least;
         if (numbers[i].at_least && tcp_option_check(numbers[i].option, x))
             x = tcp_settings_default.values[numbers[i].option];
@@ -183,7 +187,8 @@ static int get_int(struct file *f, int level, int name, int *value) {
             struct tcp_status s;
             bool path = numbers[i].option == TCP_OPTION_MAXSEG && f->kind == FILE_CONN;
             if (path) tcp_get_status(f->conn, &s);
-            *value = (int)(path ? s.mss : get_number(f, numbers[i].option));
+            uint32_t kept = get_number(f, numbers[i].option);
+            *value = (int)(path ? s.mss : numbers[i].twice == HALF_IS_PAYLOAD ? 2 * kept : kept);
             return 0;
         }
     if (level != SOL_SOCKET) return -ENOPROTOOPT;

@@ -229,8 +229,6 @@ static void options_are_kept(void **state) {
         int level, name, value;
     } all[] = {
         {SOL_SOCKET, SO_REUSEADDR, 1},
-        {SOL_SOCKET, SO_SNDBUF, 100000},
-        {SOL_SOCKET, SO_RCVBUF, 50000},
         {SOL_SOCKET, SO_KEEPALIVE, 1},
         {IPPROTO_TCP, TCP_NODELAY, 1},
         {IPPROTO_TCP, TCP_CORK, 1},
@@ -256,6 +254,11 @@ static void options_are_kept(void **state) {
         assert_int_equal(d->t.setsockopt(d->u, fresh, all[i].level, all[i].name, &value, sizeof value), 0);
         assert_int_equal(get(d, fresh, all[i].level, all[i].name), all[i].value);
         assert_int_equal(d->t.setsockopt(d->u, d->conn, all[i].level, all[i].name, &value, sizeof value), 0);
+    }
+    for (size_t i = 0; i < 2; i++) { /* told doubled, as the platform counts them */
+        int option = i == 0 ? SO_SNDBUF : SO_RCVBUF, value = 100000;
+        assert_int_equal(d->t.setsockopt(d->u, fresh, SOL_SOCKET, option, &value, sizeof value), 0);
+        assert_int_equal(get(d, fresh, SOL_SOCKET, option), 200000);
     }
     assert_int_equal(d->t.setsockopt(d->u, fresh, SOL_SOCKET, SO_LINGER, &linger, sizeof linger), 0);
     assert_int_equal(d->t.getsockopt(d->u, fresh, SOL_SOCKET, SO_LINGER, &kept, &len), 0);

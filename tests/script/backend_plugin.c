@@ -165,6 +165,7 @@ static int64_t set_option(struct plugin *b, int fd, const struct call *c) {
     const struct name_option *o = name_option_find(c->word);
     if (!o || o->level < 0) return -ENOPROTOOPT;
     int value = (int)c->number;
+    if (o->option == TCP_OPTION_SEND_LIMIT) value /= 2; /* of which the platform makes twice as much */
     const char *name = c->number ? "reno" : "cubic";
     bool congestion = o->option == TCP_OPTION_CONGESTION;
     return result_of(b->t.setsockopt(b->t.userdata, fd, o->level, o->platform, congestion ? (const void *)name : &value,
