@@ -338,7 +338,7 @@ static void fin_input(struct tcp_conn *c) {
     case TCP_STATE_ESTABLISHED:
         c->state = TCP_STATE_CLOSE_WAIT;
         c->interactive = true; /* our own FIN is likely to follow: unless nothing else came, the ACK waits for it */
-        if (c->bytes_received == 0) c->ack_now = true;
+        if (c->bytes_received == 0 || conn_receive_window(c) == 0) c->ack_now = true;
         return;
     case TCP_STATE_FIN_WAIT_1:
         c->state = TCP_STATE_CLOSING;

@@ -16,6 +16,12 @@ static size_t iov_bytes(const struct iovec *iov, size_t count) {
     return sum;
 }
 
+static bool iov_is_bad(const struct msghdr *msg) {
+    for (size_t i = 0; i < msg->msg_iovlen; i++)
+        if (!msg->msg_iov[i].iov_base && msg->msg_iov[i].iov_len > 0) return true;
+    return false;
+}
+
 /* Copies between `bytes` bytes of the vector, from `at` on, and a buffer. */
 static void iov_copy(const struct iovec *iov, size_t at, void *buffer, size_t bytes, bool into_vector) {
     uint8_t *other = buffer;
@@ -103,6 +109,7 @@ int64_t host_receive(struct host *h, struct file *f, struct msghdr *msg, int fla
     msg->msg_flags = 0;
     msg->msg_controllen = 0;
     if (flags & MSG_ERRQUEUE) return -EAGAIN; /* nothing is ever put there */
+    if (iov_is_bad(msg)) return -EFAULT;
     switch (f->kind) {
     case FILE_CONN:
         return conn_receive(h, f, msg, flags);
@@ -170,6 +177,7 @@ static int64_t datagram_send(struct host *h, struct file *f, const struct msghdr
 }
 
 int64_t host_send(struct host *h, struct file *f, const struct msghdr *msg, int flags) {
+    if (iov_is_bad(msg)) return -EFAULT;
     switch (f->kind) {
     case FILE_CONN:
         return conn_send(h, f, msg, flags);

@@ -83,8 +83,13 @@ int host_setsockopt(struct host *h, struct file *f, int level, int name, const v
         memcpy(&f->linger, value, sizeof f->linger);
         return 0;
     }
-    if (len < sizeof number) return -EINVAL;
-    memcpy(&number, value, sizeof number);
+    if (level == IPPROTO_IP && len > 0 && len < sizeof number) { /* these may be a byte */
+        number = *(const uint8_t *)value;
+    } else if (len >= sizeof number) {
+        memcpy(&number, value, sizeof number);
+    } else {
+        return -EINVAL;
+    }
     return set_int(h, f, level, name, number);
 }
 

@@ -155,6 +155,22 @@ static void descriptors_are_the_kernels(void **state) {
     drill_delete(d);
 }
 
+static void calls_without_memory_fail(void **state) {
+    struct iovec nowhere = {NULL, 10}, nothing = {NULL, 0};
+    (void)state;
+    struct drill *d = connected(USUAL);
+    assert_int_equal(d->t.write(d->u, d->conn, NULL, 10), -1);
+    assert_int_equal(errno, EFAULT);
+    assert_int_equal(d->t.writev(d->u, d->conn, &nowhere, 1), -1);
+    assert_int_equal(errno, EFAULT);
+    assert_int_equal(d->t.writev(d->u, d->conn, &nothing, 1), 0);
+    peer_sends(d, "P. 1:11 ack 1");
+    assert_int_equal(d->t.recv(d->u, d->conn, NULL, 10, 0), -1);
+    assert_int_equal(errno, EFAULT);
+    stack_sends(d, ". 1:1 ack 11");
+    drill_delete(d);
+}
+
 static void bytes_go_by_every_call(void **state) {
     char out[600], in[600];
     struct iovec halves[] = {{out, 100}, {out + 100, 200}}, back[] = {{in, 50}, {in + 50, 550}};
@@ -228,20 +244,11 @@ static void options_are_kept(void **state) {
     static const struct {
         int level, name, value;
     } all[] = {
-        {SOL_SOCKET, SO_REUSEADDR, 1},
-        {SOL_SOCKET, SO_KEEPALIVE, 1},
-        {IPPROTO_TCP, TCP_NODELAY, 1},
-        {IPPROTO_TCP, TCP_CORK, 1},
-        {IPPROTO_TCP, TCP_QUICKACK, 0},
-        {IPPROTO_TCP, TCP_KEEPIDLE, 30},
-        {IPPROTO_TCP, TCP_KEEPINTVL, 5},
-        {IPPROTO_TCP, TCP_KEEPCNT, 3},
-        {IPPROTO_TCP, TCP_USER_TIMEOUT, 900},
-        {IPPROTO_TCP, TCP_SYNCNT, 3},
-        {IPPROTO_IP, IP_TOS, 16},
-        {IPPROTO_IP, IP_TTL, 9},
-        {IPPROTO_IP, IP_MTU_DISCOVER, 0},
-        {IPPROTO_TCP, TCP_MAXSEG, 900},
+        {SOL_SOCKET, SO_REUSEADDR, 1},    {SOL_SOCKET, SO_KEEPALIVE, 1},  {IPPROTO_TCP, TCP_NODELAY, 1},
+        {IPPROTO_TCP, TCP_CORK, 1},       {IPPROTO_TCP, TCP_QUICKACK, 0}, {IPPROTO_TCP, TCP_KEEPIDLE, 30},
+        {IPPROTO_TCP, TCP_KEEPINTVL, 5},  {IPPROTO_TCP, TCP_KEEPCNT, 3},  {IPPROTO_TCP, TCP_USER_TIMEOUT, 900},
+        {IPPROTO_TCP, TCP_SYNCNT, 3},     {IPPROTO_IP, IP_TOS, 16},       {IPPROTO_IP, IP_TTL, 9},
+        {IPPROTO_IP, IP_MTU_DISCOVER, 0}, {IPPROTO_TCP, TCP_MAXSEG, 900},
     };
     struct linger linger = {1, 5}, kept = {0, 0};
     socklen_t len = sizeof kept;
@@ -255,6 +262,10 @@ static void options_are_kept(void **state) {
         assert_int_equal(get(d, fresh, all[i].level, all[i].name), all[i].value);
         assert_int_equal(d->t.setsockopt(d->u, d->conn, all[i].level, all[i].name, &value, sizeof value), 0);
     }
+    uint8_t byte = 12;
+    assert_int_equal(d->t.setsockopt(d->u, fresh, IPPROTO_IP, IP_TOS, &byte, 1), 0);
+    assert_int_equal(get(d, fresh, IPPROTO_IP, IP_TOS), 12);
+    assert_int_equal(d->t.setsockopt(d->u, fresh, IPPROTO_TCP, TCP_NODELAY, &byte, 1), -1);
     for (size_t i = 0; i < 2; i++) { /* told doubled, as the platform counts them */
         int option = i == 0 ? SO_SNDBUF : SO_RCVBUF, value = 100000;
         assert_int_equal(d->t.setsockopt(d->u, fresh, SOL_SOCKET, option, &value, sizeof value), 0);
@@ -473,6 +484,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(flags_are_read_strictly),
         cmocka_unit_test(descriptors_are_the_kernels),
+        cmocka_unit_test(calls_without_memory_fail),
         cmocka_unit_test(bytes_go_by_every_call),
         cmocka_unit_test(datagrams_go_and_come),
         cmocka_unit_test(options_are_kept),
