@@ -147,7 +147,7 @@ static bool in_order(const struct tcp_conn *c, uint32_t ack, const struct tcp_op
 void recovery_ack(struct tcp_conn *c, uint32_t ack, const struct tcp_options *o, bool duplicate) {
     uint32_t acked = ack - c->snd_una;
     bool repairs = c->recovery == TCP_RECOVERY, calm = in_order(c, ack, o);
-    struct tcp_delivery d = {0};
+    struct tcp_delivery d = {.high = c->flight->sack_high};
     if (c->send_timer == TCP_SEND_REORDER) c->deadlines[TCP_TIMER_SEND] = UINT64_MAX; /* found anew below */
     if (c->sack && o->sack_count > 0) sent_sacked(c, o, ack, &d);
     if (acked > 0) {

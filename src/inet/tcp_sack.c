@@ -81,7 +81,7 @@ static void delivered(struct tcp_conn *c, const struct tcp_sent *e, struct tcp_d
             d->rtt_us = (c->stack->now - e->sent_ns) / 1000;
             if (d->rtt_us == 0) d->rtt_us = 1;
         }
-        if (seq_lt(end, c->flight->sack_high)) c->reordering = true; /* RFC 8985 section 6.2 step 3 */
+        if (seq_lt(end, d->high)) c->reordering = true; /* RFC 8985 section 6.2 step 3 */
     }
     c->flight->sack_high = seq_max(c->flight->sack_high, end);
     rack_delivered(c, e);

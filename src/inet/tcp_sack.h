@@ -12,6 +12,7 @@ struct tcp_delivery {
     uint32_t bytes;  /* that newly arrived */
     uint64_t rtt_us; /* of the segment sent last among those; 0: no sample */
     uint64_t rtt_sent_ns;
+    uint32_t high;  /* end of what had arrived before */
     bool duplicate; /* the peer has received something twice (RFC 2883) */
 };
 
