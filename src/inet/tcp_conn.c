@@ -89,8 +89,7 @@ struct tcp_conn *conn_new(struct inet *s, const struct inet_flow *flow, const st
     c->flight = NO_FLIGHT;
     c->cc.ssthresh = UINT32_MAX;
     conn_configure(c, settings);
-    while (65535u << c->receive_shift < c->receive_max)
-        c->receive_shift++; /* the least by which all of it can be told */
+    c->receive_shift = conn_shift_for(c->receive_max);
     c->received_ns = c->sent_ns = c->progress_ns = s->now;
     return c;
 }

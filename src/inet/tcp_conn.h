@@ -197,9 +197,12 @@ static inline void conn_deadline(struct tcp_conn *c, enum tcp_deadline which, ui
 static inline void conn_idle(struct tcp_conn *c) {
     if (c->deadlines[TCP_TIMER_TRIM] == UINT64_MAX) conn_deadline(c, TCP_TIMER_TRIM, c->stack->now + TCP_TRIM_NS);
 }
-/* For timestamps. */
+/* For timestamps, to which each flow adds an offset of its own. */
+static inline uint32_t stack_clock_ms(const struct inet *s) {
+    return (uint32_t)(s->now / NS_PER_MS);
+}
 static inline uint32_t conn_clock_ms(const struct tcp_conn *c) {
-    return (uint32_t)(c->stack->now / NS_PER_MS) + c->ts_offset;
+    return stack_clock_ms(c->stack) + c->ts_offset;
 }
 uint32_t conn_receive_window(const struct tcp_conn *c);
 /* What the two ends have agreed on: called once, with the peer's SYN. */
@@ -208,6 +211,13 @@ void conn_agree(struct tcp_conn *c, const struct tcp_header *syn);
 void conn_path_changed(struct tcp_conn *c);
 void conn_configure(struct tcp_conn *c, const struct tcp_settings *settings);
 uint32_t conn_isn(const struct inet *s, const struct inet_flow *flow, uint32_t *ts_offset);
+/* The least window shift by which all of a window of so many bytes can be told. */
+static inline uint8_t conn_shift_for(uint32_t receive_max) {
+    uint8_t shift = 0;
+    while (65535u << shift < receive_max)
+        shift++;
+    return shift;
+}
 /* Largest segment, options included, that the path or the user's option allows. */
 uint16_t conn_mss_told(const struct tcp_conn *c);
 
@@ -251,7 +261,8 @@ void tcp_refuse(struct inet *s, const struct packet *p, const struct tcp_segment
 /* A segment that no connection and no listener of ours wants: another stack's, or refused. */
 void tcp_unknown(struct inet *s, struct packet *p, const struct tcp_segment *g);
 /* The answer to a SYN of which nothing is kept, with that initial sequence number. */
-void tcp_answer_syn(struct inet *s, const struct packet *p, const struct tcp_segment *g, uint32_t iss);
+void tcp_answer_syn(struct inet *s, const struct inet_flow *flow, const struct tcp_segment *g, uint32_t iss,
+                    const struct tcp_options *options);
 /* Sends one that was sent before; false: the device has no room. */
 bool tcp_resend(struct tcp_conn *c, uint32_t position);
 /* One new segment whatever the congestion window says; false: there is none, or no room. */

@@ -129,18 +129,33 @@ static struct tcp_conn *half_open(struct tcp_listener *l, const struct inet_flow
     return c;
 }
 
-static void syn_received(struct tcp_listener *l, const struct packet *p, const struct tcp_segment *g,
-                         const struct inet_flow *flow) {
+static void answer_with_cookie(struct tcp_listener *l, const struct tcp_segment *g, const struct inet_flow *flow) {
+    struct inet *s = l->stack;
+    const struct tcp_options *offered = &g->h.options;
+    struct tcp_options options = {.mss = (uint16_t)(s->config.mtu - TCP_MSS_OVERHEAD)};
+    uint32_t ts_offset;
+    if (offered->has_timestamp) {
+        conn_isn(s, flow, &ts_offset);
+        options.has_timestamp = true;
+        options.ts_value = cookie_stamp(stack_clock_ms(s) + ts_offset, offered);
+        options.ts_echo = offered->ts_value;
+        options.sack_permitted = offered->sack_permitted;
+        options.has_window_shift = offered->has_window_shift;
+        options.window_shift = conn_shift_for(l->settings.values[TCP_OPTION_RECEIVE_LIMIT]);
+    }
+    inet_count(s, tcp_cookies_out);
+    l->cookies_until_ns = s->now + 2 * COOKIE_PERIOD_NS;
+    tcp_answer_syn(s, flow, g, cookie_make(s, flow, g->seq, offered->mss ? offered->mss : TCP_MSS_DEFAULT), &options);
+}
+
+static void syn_received(struct tcp_listener *l, const struct tcp_segment *g, const struct inet_flow *flow) {
     struct inet *s = l->stack;
     if (l->waiting_count >= l->backlog) {
         inet_count(s, tcp_syn_limit);
         return;
     }
     if (l->half_open_count >= l->backlog) {
-        uint16_t mss = g->h.options.mss ? g->h.options.mss : TCP_MSS_DEFAULT;
-        inet_count(s, tcp_cookies_out);
-        l->cookies_until_ns = s->now + 2 * COOKIE_PERIOD_NS;
-        tcp_answer_syn(s, p, g, cookie_make(s, flow, g->seq, mss));
+        answer_with_cookie(l, g, flow);
         return;
     }
     struct tcp_conn *c = half_open(l, flow, &g->h);
@@ -163,9 +178,15 @@ static struct tcp_conn *ack_received(struct tcp_listener *l, struct packet *p, c
         return NULL;
     }
     struct tcp_header syn = {.seq = irs, .window = g->h.window, .options = {.mss = mss}};
+    if (g->h.options.has_timestamp) {
+        syn.options.has_timestamp = true;
+        syn.options.ts_value = g->h.options.ts_value;
+        cookie_options(g->h.options.ts_echo, &syn.options);
+    }
     struct tcp_conn *c = half_open(l, flow, &syn);
     if (!c) return NULL;
     inet_count(l->stack, tcp_cookies_in);
+    c->tries = 1; /* nobody knows when the SYN was answered: no round trip to be measured */
     c->iss = c->snd_una = iss;
     c->snd_nxt = c->snd_end = c->small_end = iss + 1;
     return c;
@@ -180,7 +201,7 @@ struct tcp_conn *listener_input(struct tcp_listener *l, struct packet *p, const 
         if (!packet_stray(l->stack, p)) tcp_refuse(l->stack, p, g);
         return NULL;
     case TCP_SYN:
-        syn_received(l, p, g, &flow);
+        syn_received(l, g, &flow);
         return NULL;
     default:
         if (!packet_stray(l->stack, p)) inet_count(l->stack, tcp_unacceptable);

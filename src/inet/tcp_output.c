@@ -201,18 +201,18 @@ void tcp_unknown(struct inet *s, struct packet *p, const struct tcp_segment *g) 
     tcp_refuse(s, p, g);
 }
 
-void tcp_answer_syn(struct inet *s, const struct packet *p, const struct tcp_segment *g, uint32_t iss) {
+void tcp_answer_syn(struct inet *s, const struct inet_flow *flow, const struct tcp_segment *g, uint32_t iss,
+                    const struct tcp_options *options) {
     struct out o;
-    struct inet_flow flow = {p->to, p->from, g->h.to_port, g->h.from_port};
     struct tcp_header h = {
         .seq = iss,
         .ack = g->seq + 1,
         .flags = TCP_SYN | TCP_ACK,
         .window = TCP_RECEIVE_FIRST,
-        .options = {.mss = (uint16_t)(s->config.mtu - TCP_MSS_OVERHEAD)},
+        .options = *options,
     };
     out_init(&o);
-    if (header_output(s, &o, &flow, &h, NULL)) inet_count(s, transmit_dropped);
+    if (header_output(s, &o, flow, &h, NULL)) inet_count(s, transmit_dropped);
 }
 
 /* Sends payload that was gathered, from seq on, and what ends with it. False: the device has no room. */

@@ -2,6 +2,7 @@
 #include "tcp_script.h"
 
 #include "inet/tcp_conn.h"
+#include "inet/tcp_cookies.h"
 #include "tcp_check.h"
 
 #ifdef TEST_SANITIZED
@@ -38,20 +39,26 @@ static void stranger(struct script *s, uint32_t i) {
     s->peer_port = (uint16_t)(1024 + i % 60000);
 }
 
-/* An honest client, begun with its SYN: shakes hands, is accepted, is heard. */
-static void honest(struct script *s, uint16_t port) {
+/* An honest client, begun with its SYN: shakes hands, is accepted, is heard. With a timestamp it keeps its options. */
+static void honest(struct script *s, uint16_t port, bool timestamps) {
+    struct tcp_options options = {.mss = 1000, .sack_permitted = true, .has_window_shift = true, .window_shift = 9};
     s->peer_ip = IP(10, 0, 0, 2);
     s->peer_port = port;
-    in(s, (struct seg){.flags = TCP_SYN, .window = 65535, .options = {.mss = 1000}});
-    expect(s, TCP_SYN | TCP_ACK, 0, 0, 1);
+    s->timestamps = timestamps;
+    in(s, (struct seg){.flags = TCP_SYN, .window = 65535, .options = options});
+    s->ts_echo = expect(s, TCP_SYN | TCP_ACK, 0, 0, 1).options.ts_value;
     in_ack(s, 1);
     in_data(s, 1, 100, 1);
+    s->timestamps = false;
     struct tcp_conn *c;
     struct inet_slice slice;
+    struct tcp_status status;
     assert_int_equal(tcp_accept(s->listener, &c, NULL), 0);
     assert_int_equal(tcp_pop(c, &slice, 1000, s->w->now), 0);
     assert_int_equal(slice.len, 100);
     heap_free(slice.base);
+    tcp_get_status(c, &status);
+    assert_true(!timestamps || (status.sack && status.window_scale && status.send_shift == 9));
     tcp_abort(c, s->w->now);
     drain(s);
 }
@@ -70,7 +77,7 @@ static void flood_of_half_open_connections_is_bounded_and_honest_clients_are_ser
         drain(s);
         if (i % 10 == 0) pass(s, 1000); /* ten million a second */
         if (i % 1000) continue;
-        honest(s, (uint16_t)(2000 + i / 1000));
+        honest(s, (uint16_t)(2000 + i / 1000), i % 2000 == 0);
         if (heap_used() > most) most = heap_used();
         assert_true(hash_count(conns) <= BACKLOG + 1);
     }
@@ -96,6 +103,50 @@ static void forged_ends_of_handshakes_make_no_connection(void **state) {
         drain(s);
     }
     assert_int_equal(tcp_accept(s->listener, &s->conn, NULL), -EAGAIN);
+    script_delete(s);
+}
+
+static void stamp_of_a_cookie_is_never_ahead_and_keeps_every_option(void **state) {
+    (void)state;
+    for (uint32_t clock = 0u - 500; clock != 500; clock++)
+        for (uint8_t i = 0; i < 32; i++) {
+            struct tcp_options offered = {
+                .has_window_shift = i / 2 < 15, .window_shift = i / 2, .sack_permitted = i % 2};
+            struct tcp_options kept = {.mss = 7};
+            uint32_t stamp = cookie_stamp(clock, &offered);
+            assert_true(seq_le(stamp, clock) && clock - stamp < 64);
+            cookie_options(stamp, &kept);
+            assert_int_equal(kept.sack_permitted, offered.sack_permitted);
+            assert_int_equal(kept.has_window_shift, offered.has_window_shift);
+            assert_int_equal(kept.window_shift, offered.has_window_shift ? offered.window_shift : 0);
+        }
+}
+
+/* Who has a cookie may say what it likes of the options it offered: it is its own connection. */
+static void options_claimed_with_a_cookie_are_within_bounds(void **state) {
+    (void)state;
+    struct script *s = script_new();
+    struct inet_endpoint any = {.port = STACK_PORT};
+    assert_int_equal(tcp_listen(s->h->stack, &s->listener, &any, 1, NULL, NULL), 0);
+    in(s, (struct seg){.flags = TCP_SYN, .window = 1000});
+    drain(s);
+    for (uint32_t i = 0; i < 64; i++) {
+        struct tcp_conn *c;
+        struct tcp_status status;
+        s->peer_port = (uint16_t)(3000 + i);
+        s->timestamps = i < 32;
+        in(s, (struct seg){.flags = TCP_SYN, .window = 1000});
+        expect(s, TCP_SYN | TCP_ACK, 0, 0, 1);
+        s->timestamps = true;
+        s->ts_echo = i;
+        in_ack(s, 1);
+        assert_int_equal(tcp_accept(s->listener, &c, NULL), 0);
+        tcp_get_status(c, &status);
+        assert_true(status.send_shift <= TCP_WINDOW_SHIFT_MAX && status.send_window == 65535u << status.send_shift);
+        assert_null(tcp_check(c));
+        tcp_abort(c, s->w->now);
+        drain(s);
+    }
     script_delete(s);
 }
 
@@ -335,6 +386,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(flood_of_half_open_connections_is_bounded_and_honest_clients_are_served),
         cmocka_unit_test(forged_ends_of_handshakes_make_no_connection),
+        cmocka_unit_test(stamp_of_a_cookie_is_never_ahead_and_keeps_every_option),
+        cmocka_unit_test(options_claimed_with_a_cookie_are_within_bounds),
         cmocka_unit_test(blind_resets_fail_everywhere_but_at_the_next_number),
         cmocka_unit_test(blind_syns_fail_everywhere),
         cmocka_unit_test(blind_data_fails_unless_it_acknowledges_what_was_sent),
