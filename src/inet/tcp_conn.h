@@ -65,6 +65,9 @@ enum tcp_deadline { TCP_TIMER_SEND, TCP_TIMER_DELACK, TCP_TIMER_LIFE, TCP_TIMER_
 /* What TCP_TIMER_SEND waits for. */
 enum tcp_send_timer { TCP_SEND_RTO, TCP_SEND_PROBE, TCP_SEND_REORDER, TCP_SEND_PERSIST, TCP_SEND_BLOCKED };
 
+/* F-RTO (RFC 5682) after a timeout: nothing; the first segment was sent again; an ACK came, so new ones are sent. */
+enum tcp_frto { TCP_FRTO_NONE, TCP_FRTO_REPEATED, TCP_FRTO_NEW };
+
 /* What matters only while something is pushed and not acknowledged: made with the first push, given back when idle. */
 struct tcp_flight {
     struct queue chunks, sent;
@@ -77,7 +80,9 @@ struct tcp_flight {
     uint32_t prr_delivered, prr_out, prr_flight;
     uint32_t rack_end, rack_rtt_us, probe_end, sack_high;
     uint64_t rack_ns;
-    uint32_t undo_ts, undo_cwnd, undo_ssthresh;
+    uint32_t undo_ts, undo_cwnd, undo_ssthresh, undo_from;
+    uint32_t undo_again;         /* segments sent again in the last recovery, and not reported to have come twice */
+    uint8_t frto;                /* enum tcp_frto */
     uint32_t most_out, used_end; /* most bytes out in the present round, which ends when used_end is acknowledged */
 };
 

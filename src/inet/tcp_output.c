@@ -232,6 +232,7 @@ bool tcp_resend(struct tcp_conn *c, uint32_t position) {
     if (!data_output(c, &o, e->seq, fin)) return false;
     uint32_t clock = conn_clock_ms(c);
     if (c->undo && c->flight->undo_ts == 0) c->flight->undo_ts = clock ? clock : 1;
+    if (c->recovery != TCP_OPEN) c->flight->undo_again++;
     c->flight->prr_out += e->len;
     sent_again(c, position);
     c->retransmits++;
@@ -386,6 +387,16 @@ static bool send_unsent(struct tcp_conn *c) {
     return room;
 }
 
+/* What is to be sent again, then what is new; in F-RTO what is new instead, where there is any. */
+static bool send_data(struct tcp_conn *c) {
+    if (c->recovery == TCP_LOSS && c->flight->frto == TCP_FRTO_NEW) {
+        if (!send_unsent(c)) return false;
+        if (seq_lt(c->flight->recover, c->snd_nxt)) return true;
+        c->flight->frto = TCP_FRTO_NONE;
+    }
+    return send_lost(c) && send_unsent(c);
+}
+
 /* After a pause the window says nothing about the path any more (RFC 9293 section 3.8.2, RFC 5681 section 4.1). */
 static void restart_after_idle(struct tcp_conn *c) {
     uint64_t idle = c->stack->now - c->sent_ns, rto = (uint64_t)c->rto_us * 1000;
@@ -433,7 +444,7 @@ void tcp_output(struct tcp_conn *c) {
         uint32_t before = c->snd_nxt;
         if (c->path_epoch != c->stack->path_epoch) conn_path_changed(c);
         restart_after_idle(c);
-        if (!send_lost(c) || !send_unsent(c)) return; /* tried again soon */
+        if (!send_data(c)) return; /* tried again soon */
         if (before != c->snd_nxt)
             tcp_arm_new(c);
         else if (c->deadlines[TCP_TIMER_SEND] == UINT64_MAX)

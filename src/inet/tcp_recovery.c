@@ -1,18 +1,11 @@
 /*
  * Loss recovery. OPEN: nothing is missing. RECOVERY: losses were found by what came after them; the window follows
  * Proportional Rate Reduction. LOSS: the timer expired; slow start. Both end when all that was out at their beginning
- * is acknowledged, or when the peer's timestamp shows that nothing was lost (Eifel): then all is undone.
+ * is acknowledged, or when it shows that nothing was lost: then all is undone (tcp_undo.c).
  */
 #include "inet/tcp_recovery.h"
 
 #define DUP_THRESHOLD 3u
-
-static void undo_remember(struct tcp_conn *c) {
-    c->undo = c->timestamps;
-    c->flight->undo_ts = 0; /* the time of the first segment sent again */
-    c->flight->undo_cwnd = c->cc.cwnd;
-    c->flight->undo_ssthresh = c->cc.ssthresh;
-}
 
 static void recovery_begin(struct tcp_conn *c) {
     undo_remember(c);
@@ -26,10 +19,8 @@ static void recovery_begin(struct tcp_conn *c) {
 }
 
 void recovery_timeout(struct tcp_conn *c) {
-    if (c->recovery != TCP_LOSS) {
-        if (c->recovery == TCP_OPEN) undo_remember(c);
-        c->cc.ssthresh = c->cc.ops->reduce(&c->cc, c->snd_nxt - c->snd_una, c->mss);
-    }
+    undo_timeout(c);
+    if (c->recovery != TCP_LOSS) c->cc.ssthresh = c->cc.ops->reduce(&c->cc, c->snd_nxt - c->snd_una, c->mss);
     if (c->cc.ops->timeout) c->cc.ops->timeout(&c->cc);
     c->recovery = TCP_LOSS;
     c->flight->recover = c->snd_nxt;
@@ -44,20 +35,6 @@ static void recovery_end(struct tcp_conn *c) {
     if (c->recovery == TCP_RECOVERY) c->cc.cwnd = c->cc.ssthresh;
     c->recovery = TCP_OPEN;
     c->dup_acks = 0;
-    c->undo = false;
-}
-
-/* RFC 3522: the ACK echoes a time before anything was sent again, so the original had arrived. */
-static void undo_check(struct tcp_conn *c, const struct tcp_options *o) {
-    if (!c->undo || c->flight->undo_ts == 0 || c->recovery == TCP_OPEN || !o->has_timestamp) return;
-    if (o->ts_echo != 0 && seq_lt(o->ts_echo, c->flight->undo_ts)) {
-        if (c->cc.cwnd < c->flight->undo_cwnd) c->cc.cwnd = c->flight->undo_cwnd;
-        c->cc.ssthresh = c->flight->undo_ssthresh;
-        sent_unmark_lost(c);
-        c->recovery = TCP_OPEN;
-        c->dup_acks = 0;
-        inet_count(c->stack, tcp_undone);
-    }
     c->undo = false;
 }
 
@@ -165,8 +142,8 @@ void recovery_ack(struct tcp_conn *c, uint32_t ack, const struct tcp_options *o,
         return;
     }
     probe_check(c, ack, &d);
+    undo_check(c, acked > 0, o, &d);
     if (acked > 0) {
-        undo_check(c, o);
         if (c->recovery != TCP_OPEN && seq_le(c->flight->recover, ack)) recovery_end(c);
         if (!repairs && window_full(c)) window_grow(c, d.bytes);
         tcp_arm_send(c);

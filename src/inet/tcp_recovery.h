@@ -16,4 +16,12 @@ void recovery_detect(struct tcp_conn *c, const struct tcp_delivery *d);
 /* The retransmission timer has expired: all that is out is taken for lost. */
 void recovery_timeout(struct tcp_conn *c);
 
+/* tcp_undo.c */
+/* A recovery begins: what to go back to. */
+void undo_remember(struct tcp_conn *c);
+/* The same for a timeout, which may come within a recovery. */
+void undo_timeout(struct tcp_conn *c);
+/* Undoes the recovery that an ACK shows to have been needless. `advanced`: it acknowledges something new. */
+void undo_check(struct tcp_conn *c, bool advanced, const struct tcp_options *o, const struct tcp_delivery *d);
+
 #endif

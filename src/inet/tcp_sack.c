@@ -82,6 +82,7 @@ static void delivered(struct tcp_conn *c, const struct tcp_sent *e, struct tcp_d
             if (d->rtt_us == 0) d->rtt_us = 1;
         }
         if (seq_lt(end, d->high)) c->reordering = true; /* RFC 8985 section 6.2 step 3 */
+        d->original |= seq_le(end, c->flight->recover);
     }
     c->flight->sack_high = seq_max(c->flight->sack_high, end);
     rack_delivered(c, e);
@@ -161,6 +162,7 @@ void sent_sacked(struct tcp_conn *c, const struct tcp_options *o, uint32_t ack, 
         if (i == 0 && (seq_le(b->end, ack) ||
                        (o->sack_count > 1 && seq_le(o->sack[1].start, b->start) && seq_le(b->end, o->sack[1].end)))) {
             d->duplicate = true;
+            d->twice = *b;
             continue;
         }
         if (seq_lt(b->start, c->snd_una)) continue;

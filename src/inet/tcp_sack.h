@@ -13,7 +13,9 @@ struct tcp_delivery {
     uint64_t rtt_us; /* of the segment sent last among those; 0: no sample */
     uint64_t rtt_sent_ns;
     uint32_t high;  /* end of what had arrived before */
-    bool duplicate; /* the peer has received something twice (RFC 2883) */
+    bool duplicate; /* the peer has received something twice (RFC 2883): */
+    struct tcp_range twice;
+    bool original; /* some of it was out when recovery began, and was sent once */
 };
 
 static inline struct tcp_sent *sent_at(const struct tcp_conn *c, uint32_t position) {

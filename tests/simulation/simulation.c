@@ -114,11 +114,12 @@ static uint64_t run(uint64_t seed, bool verbose, uint64_t fail_at) {
     };
     uint64_t spread_ns = rng_below(&shapes, 20 * SEC);
     if (rng_below(&shapes, 2)) shape.tso_bytes = TSO_LEAST + (uint32_t)rng_below(&shapes, TSO_MOST - TSO_LEAST + 1);
+    shape.no_stamps = rng_below(&shapes, 4) == 0;
     r.w = world_new(seed, &shape, verbose);
     r.w->failing = fail_at > 0;
     fail_allocation(fail_at);
-    world_say(r.w, "%u nodes, MTU %u, weather %d, frames of %u bytes are cut", shape.nodes, shape.mtu, (int)weather,
-              shape.tso_bytes);
+    world_say(r.w, "%u nodes, MTU %u, weather %d, frames of %u bytes are cut, timestamps %d", shape.nodes, shape.mtu,
+              (int)weather, shape.tso_bytes, !shape.no_stamps);
     streams_init(&r.streams, r.w, weather != WEATHER_HARSH, spread_ns);
     datagrams_init(&r.datagrams, r.w, spread_ns);
     faults_init(&r.faults, r.w, weather, &r.streams, &r.datagrams);

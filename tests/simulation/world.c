@@ -16,6 +16,11 @@
 #define HOST_QUEUE 1024u
 #define EVENTS_MAX 20000000u /* of one run */
 
+/* The timestamp option, which lies at an even place. */
+#define STAMP_BYTES  10u
+#define STAMP_BEGINS 0x080au
+#define TWO_NOPS     0x0101u
+
 static const uint8_t router_mac[INET_MAC_BYTES] = {2, 0, 0, 0, 0, 0xfe};
 
 void world_fail(const struct world *w, const char *file, int line, const char *what) {
@@ -145,6 +150,7 @@ struct world *world_new(uint64_t seed, const struct world_shape *shape, bool ver
     w->now = SEC;
     w->verbose = verbose;
     w->node_count = shape->nodes;
+    w->no_stamps = shape->no_stamps;
     rng_init(&w->rng, seed);
     struct sim_config config = {.seed = rng_next(&w->rng),
                                 .start_ns = w->now,
@@ -170,12 +176,33 @@ void world_delete(struct world *w) {
     free(w);
 }
 
+/* Overwrites the timestamp option of a SYN, if it has one, with options that mean nothing. */
+static void take_stamp_out(uint8_t *p, uint32_t len) {
+    struct ip4_header ip;
+    uint8_t *t = p + ETH_HEADER_BYTES + IP4_HEADER_BYTES;
+    if (len < ETH_HEADER_BYTES || !ip4_parse(&ip, p + ETH_HEADER_BYTES, len - ETH_HEADER_BYTES)) return;
+    if (ip.protocol != IP_TCP || ip.header_bytes != IP4_HEADER_BYTES || ip.fragment_offset > 0 || !(t[13] & TCP_SYN))
+        return;
+    uint32_t end = (t[12] >> 4) * 4u;
+    if (end > ip.total_bytes - IP4_HEADER_BYTES) return;
+    for (uint32_t i = TCP_HEADER_BYTES; i + STAMP_BYTES <= end; i += 2) {
+        if (wire_get16(t + i) != STAMP_BEGINS) continue;
+        for (uint32_t k = 0; k < STAMP_BYTES; k += 2) {
+            uint16_t check = wire_get16(t + TCP_CHECKSUM_OFFSET), old = wire_get16(t + i + k);
+            wire_put16(t + i + k, TWO_NOPS);
+            wire_put16(t + TCP_CHECKSUM_OFFSET, csum_update16(check, old, TWO_NOPS));
+        }
+        return;
+    }
+}
+
 static void node_receive(struct node *n) {
     struct netdev_buffer frames[BURST];
     int count;
     while ((count = netdev_rx(n->dev, frames, BURST, n->world->now)) > 0) {
         for (int i = 0; i < count; i++) {
             if (n->world->verbose) say_frame(n, "gets", frames[i].data, frames[i].bytes);
+            if (n->world->no_stamps) take_stamp_out(frames[i].data, frames[i].bytes);
             if (n->stack)
                 inet_input(n->stack, frames[i].data, frames[i].bytes, 0, n->world->now);
             else

@@ -41,6 +41,7 @@ struct world {
     uint32_t refuse;   /* chance that a device has no room for a frame */
     bool failing;      /* an allocation fails once: who is refused for that may ask again */
     bool routers_tell; /* of packets that are too big for the path and may not be fragmented */
+    bool no_stamps;    /* timestamps are taken out of handshakes on the way */
     uint64_t events;
     struct inet_static_neighbour known[WORLD_NODES_MAX];
 };
@@ -73,6 +74,7 @@ struct world_shape {
     uint32_t nodes;
     uint16_t mtu;
     bool neighbours_known;
+    bool no_stamps;
     uint32_t tso_bytes; /* longest frame that devices cut; 0: they do not, nor do they complete checksums */
     struct inet_limits limits;
 };
