@@ -434,7 +434,7 @@ bool tcp_output_expected(struct tcp_conn *c, const struct inet_segment *data) {
     ack_done(c);
     c->sent_ns = c->stack->now;
     new_left(c, first, data->len);
-    window_used(c, conn_on_path(c) >= c->cc.cwnd);
+    window_used(c, c->snd_nxt - c->snd_una >= c->cc.cwnd);
     tcp_arm_new(c);
     return true;
 }
