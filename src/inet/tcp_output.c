@@ -215,9 +215,14 @@ void tcp_answer_syn(struct inet *s, const struct inet_flow *flow, const struct t
     if (header_output(s, &o, flow, &h, NULL)) inet_count(s, transmit_dropped);
 }
 
-/* Sends payload that was gathered, from seq on, and what ends with it. False: the device has no room. */
-static bool data_output(struct tcp_conn *c, struct out *o, uint32_t seq, bool fin) {
-    uint8_t flags = (uint8_t)((seq + o->frame.bytes == c->snd_end && !c->unmarked ? TCP_PSH : 0) | (fin ? TCP_FIN : 0));
+/*
+ * Sends payload that was gathered, from seq on, and what ends with it; push: PSH also where no push of the application
+ * ends. False: the device has no room.
+ */
+static bool data_output(struct tcp_conn *c, struct out *o, uint32_t seq, bool fin, bool push) {
+    uint32_t bytes = o->frame.bytes;
+    bool ends = bytes > 0 && seq + bytes == c->snd_end && !c->unmarked;
+    uint8_t flags = (uint8_t)((ends || push ? TCP_PSH : 0) | (fin ? TCP_FIN : 0));
     if (!segment_output(c, o, seq, flags, c->gap_count > 0)) return false;
     c->sent_ns = c->stack->now;
     return true;
@@ -229,7 +234,7 @@ bool tcp_resend(struct tcp_conn *c, uint32_t position) {
     struct out o;
     out_init(&o);
     gather(c, &o, e->seq, e->len - fin);
-    if (!data_output(c, &o, e->seq, fin)) return false;
+    if (!data_output(c, &o, e->seq, fin, false)) return false;
     uint32_t clock = conn_clock_ms(c);
     if (c->undo && c->flight->undo_ts == 0) c->flight->undo_ts = clock ? clock : 1;
     if (c->recovery != TCP_OPEN) c->flight->undo_again++;
@@ -246,8 +251,45 @@ static inline void new_left(struct tcp_conn *c, bool first, uint32_t len) {
     if (len < c->mss) c->small_end = c->snd_nxt;
 }
 
-/* New data of len bytes and perhaps the FIN; false: the device has no room, or there is no memory. */
-static bool send_new(struct tcp_conn *c, uint32_t len, bool fin) {
+/*
+ * The next new segment: its payload, and whether the FIN goes with it. False: there is nothing to send, or it has to
+ * wait for the peer's window, for more data, or for an ACK.
+ */
+static bool next_segment(const struct tcp_conn *c, uint32_t *len, bool *fin) {
+    if (c->fin_sent || (c->snd_nxt == c->snd_end && !c->fin_queued)) return false;
+    uint32_t edge = c->snd_una + c->snd_wnd, unsent = c->snd_end - c->snd_nxt;
+    uint32_t room = seq_lt(c->snd_nxt, edge) ? edge - c->snd_nxt : 0;
+    *len = unsent < c->mss ? unsent : c->mss;
+    if (*len > room) *len = room;
+    *fin = c->fin_queued && *len == unsent && room > *len;
+    if (*fin) return true;
+    if (*len == 0) return false;
+    if (*len == c->mss) return true;
+    if (*len < unsent) return *len >= c->max_wnd / 2; /* silly window avoidance: RFC 9293 section 3.8.6.2.1 */
+    if (c->fin_queued) return true;
+    return !c->more && !c->cork && (c->nodelay || !seq_lt(c->snd_una, c->small_end));
+}
+
+/* The same, and whether the congestion window lets it leave. */
+static bool next_allowed(const struct tcp_conn *c, uint32_t *len, bool *fin, bool *limited) {
+    uint32_t out = conn_on_path(c);
+    bool any = next_segment(c, len, fin);
+    *limited = any && out > 0 && out + *len > c->cc.cwnd;
+    return any && !*limited;
+}
+
+/* The last of many that leave together brings PSH, as in Linux: nothing follows soon that were worth waiting for. */
+static bool ends_burst(const struct tcp_conn *c, uint32_t began) {
+    uint32_t len;
+    bool fin, limited;
+    return c->snd_nxt - began > c->mss && !next_allowed(c, &len, &fin, &limited);
+}
+
+/*
+ * New data of len bytes and perhaps the FIN; began: snd_nxt before what leaves together with it. False: the device has
+ * no room, or there is no memory.
+ */
+static bool send_new(struct tcp_conn *c, uint32_t len, bool fin, uint32_t began) {
     struct out o;
     uint32_t seq = c->snd_nxt;
     bool first = c->snd_una == seq;
@@ -258,7 +300,7 @@ static bool send_new(struct tcp_conn *c, uint32_t len, bool fin) {
         blocked(c);
         return false;
     }
-    if (!data_output(c, &o, seq, fin)) {
+    if (!data_output(c, &o, seq, fin, whole == c->mss && ends_burst(c, began))) {
         sent_take_back(c);
         return false;
     }
@@ -298,7 +340,7 @@ static bool send_together(struct tcp_conn *c, uint32_t n) {
     uint32_t whole = gather(c, &o, seq, n * c->mss);
     if (whole < n * c->mss) { /* many small pushes */
         n = whole / c->mss;
-        if (n < 2) return send_new(c, c->mss, false);
+        if (n < 2) return send_new(c, c->mss, false, seq);
         out_init(&o);
         gather(c, &o, seq, n * c->mss);
     }
@@ -307,7 +349,7 @@ static bool send_together(struct tcp_conn *c, uint32_t n) {
     o.frame.header_bytes = (uint16_t)plain_header_bytes(c);
     while (added < n && sent_add(c, c->mss, false))
         added++;
-    if (added < n || !data_output(c, &o, seq, false)) {
+    if (added < n || !data_output(c, &o, seq, false, true)) {
         blocked(c);
         for (; added > 0; added--)
             sent_take_back(c);
@@ -320,29 +362,10 @@ static bool send_together(struct tcp_conn *c, uint32_t n) {
     return true;
 }
 
-/*
- * The next new segment: its payload, and whether the FIN goes with it. False: there is nothing to send, or it has to
- * wait for the peer's window, for more data, or for an ACK.
- */
-static bool next_segment(const struct tcp_conn *c, uint32_t *len, bool *fin) {
-    if (c->fin_sent || (c->snd_nxt == c->snd_end && !c->fin_queued)) return false;
-    uint32_t edge = c->snd_una + c->snd_wnd, unsent = c->snd_end - c->snd_nxt;
-    uint32_t room = seq_lt(c->snd_nxt, edge) ? edge - c->snd_nxt : 0;
-    *len = unsent < c->mss ? unsent : c->mss;
-    if (*len > room) *len = room;
-    *fin = c->fin_queued && *len == unsent && room > *len;
-    if (*fin) return true;
-    if (*len == 0) return false;
-    if (*len == c->mss) return true;
-    if (*len < unsent) return *len >= c->max_wnd / 2; /* silly window avoidance: RFC 9293 section 3.8.6.2.1 */
-    if (c->fin_queued) return true;
-    return !c->more && !c->cork && (c->nodelay || !seq_lt(c->snd_una, c->small_end));
-}
-
 bool tcp_send_one(struct tcp_conn *c) {
     uint32_t len;
     bool fin;
-    return next_segment(c, &len, &fin) && send_new(c, len, fin);
+    return next_segment(c, &len, &fin) && send_new(c, len, fin, c->snd_nxt);
 }
 
 bool tcp_send_forced(struct tcp_conn *c) {
@@ -350,7 +373,8 @@ bool tcp_send_forced(struct tcp_conn *c) {
     uint32_t len = seq_lt(c->snd_nxt, edge) ? edge - c->snd_nxt : 0;
     if (len > unsent) len = unsent;
     if (len > c->mss) len = c->mss;
-    return len > 0 && send_new(c, len, false);
+    c->unmarked = false; /* what was to follow has not come */
+    return len > 0 && send_new(c, len, false, c->snd_nxt);
 }
 
 static bool send_lost(struct tcp_conn *c) {
@@ -376,12 +400,9 @@ static inline void window_used(struct tcp_conn *c, bool limited) {
 static bool send_unsent(struct tcp_conn *c) {
     uint32_t len, before = c->snd_nxt;
     bool fin, limited = false, room = true;
-    while (room && next_segment(c, &len, &fin)) {
-        uint32_t out = conn_on_path(c);
-        limited = out > 0 && out + len > c->cc.cwnd;
-        if (limited) break;
-        uint32_t n = len == c->mss && !fin ? segments_together(c, out) : 1;
-        room = n > 1 ? send_together(c, n) : send_new(c, len, fin);
+    while (room && next_allowed(c, &len, &fin, &limited)) {
+        uint32_t n = len == c->mss && !fin ? segments_together(c, conn_on_path(c)) : 1;
+        room = n > 1 ? send_together(c, n) : send_new(c, len, fin, before);
     }
     if (before != c->snd_nxt || limited) window_used(c, limited || conn_on_path(c) >= c->cc.cwnd);
     return room;

@@ -30,6 +30,7 @@ enum field_type { FLAG, NUMBER, ADDRESS, MAC, HEX, OPTIONS, SACK, STAMP, FRAGMEN
     X(WS, "ws", NUMBER, PACKET_TCP)                                                                                    \
     X(SACKS, "sack", SACK, PACKET_TCP)                                                                                 \
     X(OPTS, "opts", OPTIONS, PACKET_TCP) /* which ones, in order */                                                    \
+    X(NO_PUSH, "nopush", FLAG, PACKET_TCP) /* no PSH */                                                                \
     X(TCP_RAW, "rawopts", HEX, PACKET_TCP)                                                                             \
     X(LEN, "len", NUMBER, PACKET_UDP | PACKET_ICMP | PACKET_IP) /* of the payload */                                   \
     X(UDP_LEN, "udplen", NUMBER, PACKET_UDP)                    /* what the header says instead */                     \

@@ -79,6 +79,7 @@ static void decode_tcp(struct flows *f, const struct wire_frame *frame, const st
     packet_set(p, FIELD_AT, h.from_port);
     if (h.flags & TCP_ACK) packet_set(p, FIELD_ACK, h.ack - PEER_ISN);
     packet_set(p, FIELD_WIN, h.window);
+    if (!(h.flags & TCP_PSH)) packet_set(p, FIELD_NO_PUSH, 1);
     if (frame->tso_bytes) packet_set(p, FIELD_TSO, frame->tso_bytes);
     decode_order(p, t, h.header_bytes);
     decode_options(p, flow, &h.options);
