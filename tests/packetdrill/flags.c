@@ -1,4 +1,4 @@
-/* The flags: "local=192.168.0.1,mtu=1500,rcvbuf=BYTES,cc=cubic|reno,ecn=no,delack=MS,time=virtual|real". */
+/* The flags: "local=192.168.0.1,mtu=1500,rcvbuf=BYTES,cc=cubic|reno,ecn=no,delack=MS,tso=no|yes,time=virtual|real". */
 #include "host.h"
 
 #include <arpa/inet.h>
@@ -45,6 +45,10 @@ static bool set_ecn(struct flags *f, const char *text) {
     (void)f;
     return strcmp(text, "no") == 0;
 }
+static bool set_tso(struct flags *f, const char *text) {
+    f->tso = strcmp(text, "yes") == 0;
+    return f->tso || strcmp(text, "no") == 0;
+}
 static bool set_time(struct flags *f, const char *text) {
     f->real_time = strcmp(text, "real") == 0;
     return f->real_time || strcmp(text, "virtual") == 0;
@@ -55,7 +59,7 @@ bool flags_parse(struct flags *f, const char *text, char *why, size_t bytes) {
         const char *name;
         bool (*set)(struct flags *f, const char *text);
     } all[] = {{"local", set_local}, {"mtu", set_mtu},       {"rcvbuf", set_rcvbuf}, {"cc", set_cc},
-               {"ecn", set_ecn},     {"delack", set_delack}, {"time", set_time}};
+               {"ecn", set_ecn},     {"delack", set_delack}, {"tso", set_tso},       {"time", set_time}};
     char copy[FLAGS_BYTES], *save = NULL;
     *f = (struct flags){.mtu = 1500, .settings = tcp_settings_default};
     inet_pton(AF_INET, "192.168.0.1", &f->local);
@@ -71,7 +75,8 @@ bool flags_parse(struct flags *f, const char *text, char *why, size_t bytes) {
         while (i < sizeof all / sizeof *all && strcmp(all[i].name, key) != 0)
             i++;
         if (i == sizeof all / sizeof *all) {
-            snprintf(why, bytes, "there is no flag \"%s\"; there are local, mtu, rcvbuf, cc, ecn, delack, time", key);
+            snprintf(why, bytes, "there is no flag \"%s\"; there are local, mtu, rcvbuf, cc, ecn, delack, tso, time",
+                     key);
             return false;
         }
         if (!value || !all[i].set(f, value)) {

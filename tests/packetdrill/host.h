@@ -26,6 +26,7 @@ struct flags {
     uint32_t local; /* network order */
     uint16_t mtu;
     bool real_time;
+    bool tso; /* packets leave as a device that cuts them would get them */
     struct tcp_settings settings; /* of all connections */
 };
 

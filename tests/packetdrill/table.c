@@ -130,10 +130,12 @@ static int exit_of_init(const char *flags) {
 }
 
 static void flags_are_read_strictly(void **state) {
-    static const char *const good[] = {"", "mtu=9000", "local=192.0.2.1,mtu=1280,rcvbuf=100000,cc=reno",
-                                       "ecn=no,delack=0,time=virtual", "time=real"};
-    static const char *const bad[] = {"mut=9000",  "mtu",      "mtu=",    "mtu=67",     "mtu=9217",  "mtu=1500x",
-                                      "local=one", "cc=vegas", "ecn=yes", "delack=501", "time=slow", "rcvbuf=-1"};
+    static const char *const good[] = {
+        "",        "mtu=9000", "local=192.0.2.1,mtu=1280,rcvbuf=100000,cc=reno", "ecn=no,delack=0,time=virtual",
+        "tso=yes", "time=real"};
+    static const char *const bad[] = {"mut=9000",  "mtu",       "mtu=",     "mtu=67",  "mtu=9217",
+                                      "mtu=1500x", "local=one", "cc=vegas", "ecn=yes", "delack=501",
+                                      "time=slow", "tso=1",     "rcvbuf=-1"};
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
         assert_int_equal(exit_of_init(good[i]), 0);
@@ -207,6 +209,18 @@ static void bytes_go_by_every_call(void **state) {
     stack_sends(d, "F. 601:601");
     assert_int_equal(d->t.write(d->u, d->conn, out, 1), -1);
     assert_int_equal(errno, EPIPE);
+    drill_delete(d);
+}
+
+static void segments_leave_together_where_asked(void **state) {
+    char bytes[4500];
+    (void)state;
+    for (uint32_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (char)packet_byte(i);
+    struct drill *d = connected(USUAL ",tso=yes");
+    assert_int_equal(d->t.write(d->u, d->conn, bytes, sizeof bytes), sizeof bytes);
+    stack_sends(d, "P. 1:4001 ack 1");
+    stack_sends(d, "P. 4001:4501 ack 1");
     drill_delete(d);
 }
 
@@ -486,6 +500,7 @@ int main(void) {
         cmocka_unit_test(descriptors_are_the_kernels),
         cmocka_unit_test(calls_without_memory_fail),
         cmocka_unit_test(bytes_go_by_every_call),
+        cmocka_unit_test(segments_leave_together_where_asked),
         cmocka_unit_test(datagrams_go_and_come),
         cmocka_unit_test(options_are_kept),
         cmocka_unit_test(a_connection_shows_itself_as_linux_does),

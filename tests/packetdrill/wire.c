@@ -1,6 +1,7 @@
 /* The wire: IP packets of the caller in Ethernet frames of the stack. Everybody is behind one gateway. */
 #include "host.h"
 
+#include "base/csum.h"
 #include "base/rng.h"
 #include "base/sys.h"
 #include "inet/wire_eth.h"
@@ -24,6 +25,7 @@ int wire_start(struct host *h) {
         .gateway = inet_addr_ip4(gateway),
         .neighbours = &neighbour,
         .neighbour_count = 1,
+        .offloads = h->flags.tso ? INET_OFFLOAD_CSUM | INET_OFFLOAD_TSO : 0,
         .transmit = wire_transmit,
         .ctx = h,
     };
@@ -36,6 +38,13 @@ int wire_start(struct host *h) {
     return inet_new(&h->stack, &config, h->now_ns);
 }
 
+/* What the device would do: but a packet that is to be cut stays whole. */
+static void checksum_complete(const struct inet_frame *frame, uint8_t *packet, uint32_t bytes) {
+    uint32_t start = frame->csum_start - ETH_HEADER_BYTES;
+    uint16_t sum = csum_finish(csum_add(0, packet + start, bytes - start));
+    wire_store16(packet + start + frame->csum_offset, sum ? sum : UINT16_MAX);
+}
+
 int wire_transmit(void *ctx, const struct inet_frame *frame) {
     struct host *h = ctx;
     uint32_t bytes = frame->bytes - ETH_HEADER_BYTES, at = 0;
@@ -46,6 +55,7 @@ int wire_transmit(void *ctx, const struct inet_frame *frame) {
         memcpy(data + at, (const uint8_t *)frame->segments[i].base + skip, frame->segments[i].len - skip);
         at += frame->segments[i].len - skip;
     }
+    if (frame->flags & INET_FRAME_CSUM) checksum_complete(frame, data, bytes);
     h->packets[(h->packet_first + h->packet_count++) % HOST_PACKETS] =
         (struct out_packet){.at_ns = h->now_ns, .bytes = bytes, .data = data};
     h->changed = true;
