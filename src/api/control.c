@@ -25,7 +25,7 @@ int dmtr_socket_on(int *qd_out, const char *network, int domain, int type, int p
     if (domain != AF_INET && domain != AF_INET6) return EAFNOSUPPORT;
     if (type != SOCK_STREAM && type != SOCK_DGRAM) return ESOCKTNOSUPPORT;
     if (protocol && protocol != (type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP)) return EPROTONOSUPPORT;
-    const struct libos *libos = libos_find(network);
+    const struct libos *libos = libos_want(network, &rt->log);
     if (!libos || !libos->socket) return ENODEV;
     void *state;
     int r = runtime_libos(rt, libos, &state);

@@ -12,12 +12,8 @@ _Thread_local struct dmtr_runtime *api_runtime;
 
 static int start(const struct config *config, struct dmtr_runtime **rt_out) {
     const struct log log = {.level = (enum log_level)config->log_level, .sink = (enum log_sink)config->log_sink};
-    const struct libos *libos = libos_find(config->libos);
-    if (!libos) {
-        log_error(&log, "libos \"%s\" is not known or not part of this build; `dmtr options` lists the choices",
-                  config->libos);
-        return -EINVAL;
-    }
+    const struct libos *libos = libos_want(config->libos, &log);
+    if (!libos) return -EINVAL;
     struct dmtr_runtime *rt;
     int r = runtime_new(&rt, config);
     if (r) {

@@ -6,7 +6,10 @@
 #include "libos/posix/libos.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
+
+#define WHY_MAX 160
 
 static const struct libos *const table[] = {
     &libos_posix,
@@ -34,5 +37,33 @@ const struct libos *libos_find(const char *name) {
     const struct libos *libos;
     for (size_t i = 0; (libos = libos_at(i)); i++)
         if (has_name(libos, name)) return libos;
+    return NULL;
+}
+
+/* Parts that a build may be without. */
+static const struct {
+    const char *name, *remedy;
+} optional[] = {
+    {"lwip", "this build is without lwIP: scripts/setup/lwip.sh fetches it, and the next build has it"},
+};
+
+void libos_explain(const char *name, char *why, size_t bytes) {
+    const struct libos *libos;
+    for (size_t i = 0; i < sizeof optional / sizeof *optional; i++)
+        if (strcmp(optional[i].name, name) == 0) {
+            snprintf(why, bytes, "%s", optional[i].remedy);
+            return;
+        }
+    int at = snprintf(why, bytes, "there is none of this name; this build has:");
+    for (size_t i = 0; (libos = libos_at(i)) && at > 0 && (size_t)at < bytes; i++)
+        at += snprintf(why + at, bytes - (size_t)at, " %s", libos->name);
+}
+
+const struct libos *libos_want(const char *name, const struct log *log) {
+    const struct libos *libos = libos_find(name);
+    char why[WHY_MAX];
+    if (libos) return libos;
+    libos_explain(name, why, sizeof why);
+    log_error(log, "libos cannot be \"%s\": %s", name, why);
     return NULL;
 }

@@ -1,12 +1,14 @@
 /*
- * Every system call and allocation failing once under datagrams and streams of libos inet: to ourselves, beside a
- * device nobody is at.
+ * Every system call and allocation failing once under datagrams and streams of libos inet, or of the libos that the
+ * argument names: to ourselves, beside a device nobody is at.
  */
 #include "../fault/stream_scenario.h"
 
 #include <unistd.h>
 
 enum { DATAGRAMS = 4, TRIES = 20 };
+
+static const char *libos = "inet";
 
 static int push_one(int qd, int number, const struct sockaddr_in *to) {
     dmtr_sgarray_t sga = dmtr_sgaalloc(sizeof number);
@@ -55,11 +57,11 @@ out:
 
 static void sweep(const char *name, int (*run)(void)) {
     static char file[64];
-    snprintf(file, sizeof file, "/tmp/dmtr-inet-fault.%d.yaml", (int)getpid());
+    snprintf(file, sizeof file, "/tmp/dmtr-%s-fault.%d.yaml", libos, (int)getpid());
     FILE *f = fopen(file, "w");
     assert_non_null(f);
-    fprintf(f, "libos: inet\nlog:\n  sink: none\ninet:\n  device: shm\n  address: 10.77.0.1/24\n");
-    fprintf(f, "  device_options: path=/tmp/dmtr-inet-fault.%d,listen=yes\n", (int)getpid());
+    fprintf(f, "libos: %s\nlog:\n  sink: none\n%s:\n  device: shm\n  address: 10.77.0.1/24\n", libos, libos);
+    fprintf(f, "  device_options: path=/tmp/dmtr-%s-fault.%d,listen=yes\n", libos, (int)getpid());
     assert_int_equal(fclose(f), 0);
     own_address = "10.77.0.1";
     struct scenario s = {name, 3, {"test", "--dmtr-config", file}, run};
@@ -84,7 +86,8 @@ static void tcp_framed(void **state) {
     sweep("tcp framed", run_tcp);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    if (argc > 1) libos = argv[1];
     const struct CMUnitTest tests[] = {cmocka_unit_test(udp), cmocka_unit_test(tcp), cmocka_unit_test(tcp_framed)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -63,6 +63,17 @@ def test_a_server_outlives_its_clients():
                         env=end(folder, client, 2, "no"))
 
 
+def test_relays_pass_on_from_lwip_to_the_kernel():
+    for protocol in (["--udp"], []):
+        with tempfile.TemporaryDirectory() as folder, Server("echo-server", *protocol) as target, \
+                Server("dmtr-relay", *([] if protocol else ["--tcp"]), "--address", "10.79.0.1", "--target", "127.0.0.1",
+                       "--target-port", target.port, "--target-network", "posix",
+                       env=end(folder, "lwip", 1, "yes")) as relay:
+            out, _ = run("echo-client", *protocol, "--address", "10.79.0.1", "--port", relay.port, "--count", 500,
+                         "--warmup", 0, "--connections", 4, "--json", "-", "--quiet", env=end(folder, "inet", 2, "no"))
+            assert json.loads(out)["messages"] == 500, (protocol, out)
+
+
 def test_lwip_takes_one_address():
     with tempfile.TemporaryDirectory() as folder:
         _, errors = run("echo-client", "--port", 7, env={"DMTR_LIBOS": "lwip", "DMTR_LWIP_DEVICE": "shm",

@@ -91,7 +91,12 @@ static struct inet_endpoint endpoint_of(const ip_addr_t *ip, uint16_t port) {
 static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err) {
     struct lw_stream *listener = arg, *s;
     if (!pcb || err != ERR_OK) return ERR_VAL;
-    if (!listener || lw_stream_make(listener->net, &s)) {
+    int r = listener ? lw_stream_make(listener->net, &s) : -ECONNABORTED;
+    if (r && listener) {
+        listener->error = r; /* for who accepts next */
+        lw_stream_note(listener);
+    }
+    if (r) {
         tcp_abort(pcb);
         return ERR_ABRT;
     }
@@ -153,7 +158,13 @@ int lw_stream_listen(struct queue *q, int backlog) {
 static void serve_accepts(struct lw_stream *s) {
     for (struct op *op; (op = op_first(&s->waiters));) {
         struct list *l = list_pop_front(&s->accepted);
-        if (!l) return;
+        if (!l && !s->error) return;
+        if (!l) {
+            list_remove(&op->link);
+            op_complete(s->q.rt, op, s->error);
+            s->error = 0;
+            continue;
+        }
         struct lw_stream *fresh = list_entry(l, struct lw_stream, link);
         fresh->listener = NULL;
         list_push_back(&s->net->streams, &fresh->link);
