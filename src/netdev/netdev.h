@@ -203,7 +203,8 @@ static inline int netdev_update(struct netdev *dev, uint64_t now_ns) {
 /* When the device is next worth calling, whatever its descriptor says: who sleeps on that sleeps no longer than this.
  */
 static inline uint64_t netdev_next_ns(const struct netdev *dev) {
-    uint64_t next = dev->ops->next_ns ? dev->ops->next_ns(dev) : NETDEV_NEVER;
+    if (!dev->ops->next_ns) return dev->retry_ns;
+    uint64_t next = dev->ops->next_ns(dev);
     return next < dev->retry_ns ? next : dev->retry_ns;
 }
 

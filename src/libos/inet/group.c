@@ -29,11 +29,11 @@ enum kind { KIND_FRAME, KIND_STREAM };
 struct member {
     struct net *net; /* NULL: not joined; changes under the group's mutex alone */
     _Atomic bool present, asleep;
+    _Atomic uint64_t waiting;
     uint32_t runtime; /* its number, as dmtr_runtime_current tells it */
     int wake_fd, poll_fd;
     struct spsc from[GROUP_MEMBERS_MAX];
     struct netdev *dev;
-    uint64_t given;                  /* to whom something was given since the last group_flush */
     uint32_t uses[PROTOCOLS][PORTS]; /* sockets and connections of a port */
 };
 
@@ -62,19 +62,23 @@ static uint32_t protocol_place(uint8_t protocol) {
     return protocol == IP_UDP;
 }
 
-/* The shared device is used by one at a time. */
-static bool device_try(struct group *g) {
-    return !g->shared || !atomic_exchange_explicit(&g->busy, true, memory_order_acquire);
+/* A shared device is used by one at a time. */
+static inline bool device_try(struct group *g) {
+    return !atomic_exchange_explicit(&g->busy, true, memory_order_acquire);
 }
 
 /* It is held for a burst; longer only where its holder has lost the processor. */
-static void device_take(struct group *g) {
+static __attribute__((noinline)) void device_await(struct group *g) {
     for (uint32_t tries = 0; !device_try(g); tries++)
         if (tries > SPINS) sched_yield();
 }
 
-static void device_leave(struct group *g) {
-    if (g->shared) atomic_store_explicit(&g->busy, false, memory_order_release);
+static inline void device_take(struct group *g) {
+    if (__builtin_expect(!device_try(g), 0)) device_await(g);
+}
+
+static inline void device_leave(struct group *g) {
+    atomic_store_explicit(&g->busy, false, memory_order_release);
 }
 
 static uint64_t meta_of(enum kind kind, uint32_t flags, uint32_t bytes) {
@@ -87,7 +91,7 @@ static bool put(struct net *net, uint32_t to, void *what, uint64_t meta) {
     void *values[2] = {what, (void *)(uintptr_t)meta};
     if (!atomic_load_explicit(&m->present, memory_order_relaxed) || !spsc_push(&m->from[net->member], values, 2))
         return false;
-    self(net)->given |= 1ull << to;
+    net->given |= 1ull << to;
     return true;
 }
 
@@ -160,6 +164,13 @@ static int member_watch(const struct member *m) {
     return SYS(epoll_ctl, m->poll_fd, EPOLL_CTL_ADD, m->dev->fd, &event);
 }
 
+/* While the shared device is ours: what others may change later. */
+static inline void see_device(struct net *net) {
+    net->link_up = net->dev->link_up;
+    net->device_mtu = net->dev->mtu;
+    net->device_next_ns = netdev_next_ns(net->dev);
+}
+
 static int device_open(struct net *net, const struct link_options *o, struct inet_config *c,
                        struct inet_static_neighbour neighbours[LINK_NEIGHBOURS_MAX]) {
     struct group *g = net->group;
@@ -177,18 +188,33 @@ static int device_open(struct net *net, const struct link_options *o, struct ine
         return r;
     }
     if (shares && !g->shared) g->shared = net->dev;
-    net->link_up = false;
-    net->device_mtu = net->dev->mtu;
+    net->shares = shares;
+    if (shares) {
+        device_take(g);
+        see_device(net);
+        device_leave(g);
+        net->link_up = false; /* until it is polled */
+    }
     if (!g->has_mac) memcpy(g->mac, c->mac, sizeof g->mac);
     g->has_mac = true;
     memcpy(c->mac, g->mac, sizeof c->mac); /* one station, whatever each queue was given */
     return 0;
 }
 
+void group_awake(struct net *net) {
+    struct member *m = self(net);
+    uint64_t count;
+    net->asleep = false;
+    atomic_store(&m->asleep, false);
+    atomic_fetch_sub(&net->group->sleepers, 1);
+    (void)SYS(read, m->wake_fd, &count, sizeof count); /* nothing there: it was the device */
+}
+
 static void leave(struct net *net) {
     struct group *g = net->group;
     struct member *m = self(net);
     atomic_store(&m->present, false);
+    if (net->asleep) group_awake(net);
     for (uint32_t i = 0; i < PROTOCOLS; i++)
         for (uint32_t port = 0; port < PORTS; port++)
             if (m->uses[i][port]) atomic_fetch_and(&g->open[i][port], ~(1ull << net->member));
@@ -200,6 +226,7 @@ static void leave(struct net *net) {
     m->net = NULL;
     net->group = NULL;
     drain(m, g->queues);
+    atomic_store(&m->waiting, 0);
     if (--g->joined == 0) group_free(g);
 }
 
@@ -221,6 +248,7 @@ static int join(struct net *net, const struct link_options *o, struct inet_confi
     m->runtime = net->rt->id;
     net->group = g;
     net->member = i;
+    net->waiting = &m->waiting;
     int r = member_make(g, m);
     if (!r) r = device_open(net, o, c, neighbours);
     m->dev = net->dev;
@@ -251,55 +279,38 @@ int group_fd(const struct net *net) {
     return net->dev->fd < 0 ? -1 : self(net)->poll_fd;
 }
 
-static bool has_work(const struct net *net) {
-    struct member *m = self(net);
-    for (uint32_t i = 0; i < net->group->queues; i++)
-        if (!spsc_is_empty(&m->from[i])) return true;
-    return false;
-}
-
-static void awake(struct net *net) {
-    struct member *m = self(net);
-    uint64_t count;
-    if (!atomic_load_explicit(&m->asleep, memory_order_relaxed)) return;
-    atomic_store(&m->asleep, false);
-    atomic_fetch_sub(&net->group->sleepers, 1);
-    (void)SYS(read, m->wake_fd, &count, sizeof count); /* nothing there: it was the device */
-}
-
-/* While the device is ours: what others may change later. */
-static void see_device(struct net *net) {
-    net->link_up = net->dev->link_up;
-    net->device_mtu = net->dev->mtu;
-}
-
 int group_prepare(struct net *net) {
     struct group *g = net->group;
     struct member *m = self(net);
-    if (!atomic_exchange(&m->asleep, true)) atomic_fetch_add(&g->sleepers, 1);
+    if (!net->asleep) atomic_fetch_add(&g->sleepers, 1);
+    net->asleep = true;
+    atomic_store(&m->asleep, true);
     /* Either we see what was put in, or who puts it in sees that we sleep: both are sequentially consistent. */
     atomic_thread_fence(memory_order_seq_cst);
     int r = 1;
-    if (!has_work(net)) {
-        device_take(g);
+    if (atomic_load_explicit(&m->waiting, memory_order_relaxed) == 0) {
+        if (net->shares) device_take(g);
         r = netdev_prepare(net->dev);
-        see_device(net);
-        device_leave(g);
+        if (net->shares) {
+            see_device(net);
+            device_leave(g);
+        }
     }
-    if (r != 0) awake(net);
+    if (r != 0) group_awake(net);
     return r;
 }
 
+/* Who sleeps on the shared device is not to wait until we look at it again. */
+static __attribute__((noinline)) void arm_for_sleepers(struct net *net) {
+    if (net->dev->fd >= 0) (void)netdev_prepare(net->dev);
+}
+
 int group_rx(struct net *net, struct netdev_buffer *frames, uint32_t n, uint64_t now) {
-    struct group *g = net->group;
-    awake(net);
-    if (!device_try(g)) return 0;
+    if (!device_try(net->group)) return 0;
     int taken = netdev_rx(net->dev, frames, n, now);
-    /* Who sleeps on the shared device is not to wait until we look at it again. */
-    if (g->shared && taken > 0 && atomic_load_explicit(&g->sleepers, memory_order_relaxed) > 0 && net->dev->fd >= 0)
-        (void)netdev_prepare(net->dev);
+    if (taken > 0 && atomic_load_explicit(&net->group->sleepers, memory_order_relaxed) > 0) arm_for_sleepers(net);
     see_device(net);
-    device_leave(g);
+    device_leave(net->group);
     return taken;
 }
 
@@ -317,13 +328,6 @@ void group_stats(struct net *net, struct netdev_stats *out) {
     device_leave(net->group);
 }
 
-uint64_t group_next_ns(struct net *net) {
-    device_take(net->group);
-    uint64_t next = netdev_next_ns(net->dev);
-    device_leave(net->group);
-    return next;
-}
-
 /* The nth member, counted from 0, of those in `set`; there are more. */
 static uint32_t nth(uint64_t set, uint32_t n) {
     while (n-- > 0)
@@ -333,17 +337,33 @@ static uint32_t nth(uint64_t set, uint32_t n) {
 
 #define EVERYBODY UINT32_MAX
 
-/* Whose it is by its ports, which are in host order. */
-static uint32_t member_of(const struct net *net, uint8_t protocol, uint32_t a, uint32_t b, uint16_t ours,
-                          uint16_t theirs) {
-    const struct group *g = net->group;
+/* Whose it is by its ports, which are in host order; `open`: who has ours open. */
+static __attribute__((noinline)) uint32_t member_by_hash(const struct group *g, uint64_t open, uint32_t a, uint32_t b,
+                                                         uint16_t ours, uint16_t theirs) {
     uint32_t hash = toeplitz_ip4(a, b, ours, theirs), place = toeplitz_queue(hash, g->queues);
-    uint64_t open = atomic_load_explicit(&g->open[protocol_place(protocol)][ours], memory_order_relaxed);
     if (open == 0 || open >> place & 1) return place;
     return nth(open, hash % (uint32_t)__builtin_popcountll(open));
 }
 
-static uint32_t whose(const struct net *net, const struct netdev_buffer *frame) {
+static inline uint32_t member_of(const struct net *net, uint8_t protocol, uint32_t a, uint32_t b, uint16_t ours,
+                                 uint16_t theirs) {
+    const struct group *g = net->group;
+    uint64_t open = atomic_load_explicit(&g->open[protocol_place(protocol)][ours], memory_order_relaxed);
+    if (open == 1ull << net->member) return net->member;
+    return member_by_hash(g, open, a, b, ours, theirs);
+}
+/* Nearly all frames: TCP or UDP in an IPv4 packet without options, and whole. */
+#define PLAIN_PROTOCOL (ETH_HEADER_BYTES + IP4_PROTOCOL_OFFSET)
+#define PLAIN_FROM     (ETH_HEADER_BYTES + 12u)
+#define PLAIN_PORTS    (ETH_HEADER_BYTES + IP4_HEADER_BYTES)
+
+static inline bool is_plain(const uint8_t *p, uint32_t bytes) {
+    return bytes >= PLAIN_PORTS + 4 && wire_get16(p + ETH_HEADER_BYTES - 2) == ETH_TYPE_IP4 &&
+           p[ETH_HEADER_BYTES] == 0x45 && (wire_get16(p + ETH_HEADER_BYTES + 6) & ~IP4_DF) == 0 &&
+           (p[PLAIN_PROTOCOL] == IP_TCP || p[PLAIN_PROTOCOL] == IP_UDP);
+}
+
+static __attribute__((noinline)) uint32_t whose(const struct net *net, const struct netdev_buffer *frame) {
     const uint8_t *p = frame->data;
     struct eth_header eth;
     struct ip4_header h;
@@ -377,24 +397,29 @@ static void tell_others(struct net *net, const struct netdev_buffer *frame) {
     }
 }
 
-bool group_forward(struct net *net, const struct netdev_buffer *frame) {
-    uint32_t to = whose(net, frame);
+static __attribute__((noinline)) bool pass_on(struct net *net, const struct netdev_buffer *frame, uint32_t to) {
     if (to == EVERYBODY) tell_others(net, frame);
-    if (to == EVERYBODY || to == net->member) return false;
-    if (!atomic_load_explicit(&net->group->members[to].present, memory_order_relaxed)) return false;
+    if (to == EVERYBODY || !atomic_load_explicit(&net->group->members[to].present, memory_order_relaxed)) return false;
     counter_inc(&net->rt->counters, inet_group_forwards);
     give(net, to, frame->data, frame->bytes, frame->flags & NETDEV_RX_CSUM_GOOD ? INET_INPUT_CSUM_OK : 0);
     return true;
 }
 
+bool group_forward(struct net *net, const struct netdev_buffer *frame) {
+    const uint8_t *p = frame->data;
+    uint32_t to = is_plain(p, frame->bytes)
+                      ? member_of(net, p[PLAIN_PROTOCOL], wire_load32(p + PLAIN_FROM), wire_load32(p + PLAIN_FROM + 4),
+                                  wire_get16(p + PLAIN_PORTS + 2), wire_get16(p + PLAIN_PORTS))
+                      : whose(net, frame);
+    return to != net->member && pass_on(net, frame, to);
+}
+
 void group_flush(struct net *net) {
-    struct member *m = self(net);
     const uint64_t one = 1;
-    if (m->given == 0) return;
-    atomic_thread_fence(memory_order_seq_cst);
-    for (; m->given; m->given &= m->given - 1) {
-        const struct member *to = &net->group->members[__builtin_ctzll(m->given)];
-        if (atomic_load_explicit(&to->asleep, memory_order_relaxed)) (void)SYS(write, to->wake_fd, &one, sizeof one);
+    for (; net->given; net->given &= net->given - 1) {
+        struct member *to = &net->group->members[__builtin_ctzll(net->given)];
+        atomic_fetch_or(&to->waiting, 1ull << net->member);
+        if (atomic_load(&to->asleep)) (void)SYS(write, to->wake_fd, &one, sizeof one);
     }
 }
 
@@ -402,8 +427,9 @@ uint32_t group_take(struct net *net, uint64_t now) {
     struct member *m = self(net);
     void *values[RING_BURST];
     uint32_t all = 0;
-    for (uint32_t i = 0; i < net->group->queues; i++) {
-        uint32_t n = spsc_pop(&m->from[i], values, RING_BURST);
+    for (uint64_t set = atomic_exchange(&m->waiting, 0); set; set &= set - 1) {
+        uint32_t from = (uint32_t)__builtin_ctzll(set), n = spsc_pop(&m->from[from], values, RING_BURST);
+        if (n == RING_BURST) atomic_fetch_or(&m->waiting, 1ull << from); /* there may be more */
         for (uint32_t at = 0; at < n; at += 2) {
             uint64_t meta = (uintptr_t)values[at + 1];
             if (meta >> 56 == KIND_STREAM)

@@ -37,15 +37,14 @@ void group_leave(struct net *net);
 int group_fd(const struct net *net);
 /* As netdev_prepare. */
 int group_prepare(struct net *net);
-/* As netdev_rx and netdev_tx. A shared device that is busy with another runtime has nothing to receive. */
+/* Not asleep any more: before what follows group_prepare. */
+void group_awake(struct net *net);
+/* As netdev_rx and netdev_tx, for a shared device: busy with another runtime it has nothing to receive. */
 int group_rx(struct net *net, struct netdev_buffer *frames, uint32_t n, uint64_t now);
 int group_tx(struct net *net, const struct netdev_frame *frames, uint32_t n, uint64_t now);
 
 /* The device's own counters. */
 void group_stats(struct net *net, struct netdev_stats *out);
-
-/* As netdev_next_ns. */
-uint64_t group_next_ns(struct net *net);
 
 /* Whether the frame is another's, and was given to it (or lost, where its ring is full). */
 bool group_forward(struct net *net, const struct netdev_buffer *frame);

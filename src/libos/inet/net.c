@@ -21,9 +21,9 @@ void net_lost(struct net *net, int error) {
 
 /* Never for now, or what is to be done again and again would keep the runtime in its timers. */
 static void arm(struct net *net, uint64_t now) {
-    uint64_t next = inet_next_ns(net->stack), dev_next = net->lost    ? NETDEV_NEVER
-                                                         : net->group ? group_next_ns(net)
-                                                                      : netdev_next_ns(net->dev);
+    uint64_t next = inet_next_ns(net->stack), dev_next = net->lost     ? NETDEV_NEVER
+                                                         : net->shares ? net->device_next_ns
+                                                                       : netdev_next_ns(net->dev);
     if (dev_next < next) next = dev_next;
     if (next == net->next_ns) return;
     net->next_ns = next;
@@ -82,9 +82,10 @@ static void follow_mtu(struct net *net) {
 static uint32_t take_in(struct net *net, uint64_t now) {
     struct netdev_buffer frames[NET_RX_BURST];
     struct group *group = net->group;
-    int n = net->lost ? 0
-            : group   ? group_rx(net, frames, NET_RX_BURST, now)
-                      : netdev_rx(net->dev, frames, NET_RX_BURST, now);
+    if (net->asleep) group_awake(net);
+    int n = net->lost     ? 0
+            : net->shares ? group_rx(net, frames, NET_RX_BURST, now)
+                          : netdev_rx(net->dev, frames, NET_RX_BURST, now);
     for (int i = 0; i < n; i++) {
         if (group && group_forward(net, &frames[i])) continue;
         uint32_t flags = frames[i].flags & NETDEV_RX_CSUM_GOOD ? INET_INPUT_CSUM_OK : 0;
@@ -93,14 +94,15 @@ static uint32_t take_in(struct net *net, uint64_t now) {
     if (n < 0 && n != -ENETDOWN) net_lost(net, n);
     if (net_device_mtu(net) != net->mtu_followed) follow_mtu(net);
     if (!group && net->dev->stats.rx_no_memory != net->no_memory) lacks_memory(net);
-    uint32_t given = group ? group_take(net, now) : 0, all = given + (n > 0 ? (uint32_t)n : 0);
+    uint32_t given = group && atomic_load_explicit(net->waiting, memory_order_relaxed) ? group_take(net, now) : 0,
+             all = given + (n > 0 ? (uint32_t)n : 0);
     if (all > 0 || now >= net->next_ns) {
         inet_timers(net->stack, now);
         net_settle(net, now);
     } else if (transmit_pending(net)) {
         net_settle(net, now);
     }
-    if (group) group_flush(net);
+    if (net->given) group_flush(net);
     if (now >= net->publish_ns) publish(net, now);
     return all;
 }

@@ -13,6 +13,8 @@
 #include "inet/udp.h"
 #include "netdev/netdev.h"
 
+#include <stdatomic.h>
+
 #define NET_RX_BURST     32u  /* frames taken from the device in one poll */
 #define NET_TX_SLOTS     256u /* frames that wait for room at the device; a power of two */
 #define PUBLISH_EVERY_NS 100000000u
@@ -29,8 +31,13 @@ struct net {
     struct netdev *dev;
     struct group *group; /* NULL: the device is ours alone */
     uint32_t member;     /* our place in the group */
-    bool link_up;        /* in a group: as last seen, like the next */
+    bool shares;         /* the device, with others of the group */
+    bool link_up;        /* of a shared device, as last seen, like the next */
     uint32_t device_mtu;
+    uint64_t device_next_ns;   /* as netdev_next_ns */
+    _Atomic uint64_t *waiting; /* in a group: who has put something into our rings */
+    uint64_t given;            /* to whom something was given since the last group_flush */
+    bool asleep;
     struct handover *handover;
     struct list arrived; /* struct stream: transferred to us, not yet accepted */
     uint32_t arrived_count;
@@ -78,11 +85,11 @@ void transmit_flush(struct net *net, uint64_t now);
 void transmit_fini(struct net *net);
 
 static inline uint32_t net_device_mtu(const struct net *net) {
-    return net->group ? net->device_mtu : net->dev->mtu;
+    return net->shares ? net->device_mtu : net->dev->mtu;
 }
 
 static inline bool net_link_up(const struct net *net) {
-    return net->group ? net->link_up : net->dev->link_up;
+    return net->shares ? net->link_up : net->dev->link_up;
 }
 
 /* Whether there is something to give to a device that might take it. */

@@ -68,7 +68,7 @@ void transmit_flush(struct net *net, uint64_t now) {
         uint32_t slot = slot_of(t->first), run = NET_TX_SLOTS - slot;
         if (run > t->count) run = t->count;
         int n =
-            net->group ? group_tx(net, &t->frames[slot], run, now) : netdev_tx(net->dev, &t->frames[slot], run, now);
+            net->shares ? group_tx(net, &t->frames[slot], run, now) : netdev_tx(net->dev, &t->frames[slot], run, now);
         if (n < 0 && n != -ENETDOWN) net_lost(net, n);
         if (n < 0) return;
         release_first(t, (uint32_t)n);
