@@ -6,7 +6,8 @@
  * made here), eal=WORDS (the arguments of DPDK's EAL, separated by spaces; chosen by what the machine has), slots=N
  * (descriptors each way; 512), buffers=N (received frames that the application may have at a time; 4096), mtu=N (1500),
  * promiscuous=yes|no (no), copy=yes|no (frames are copied, for drivers that reach only DPDK's own memory; by driver),
- * offloads=yes|no (yes: what the port can do for checksums and segmentation is used).
+ * offloads=yes|no (yes: what the port can do for checksums and segmentation is used), interrupts=yes|no (yes: a wait
+ * sleeps until the port tells of frames, where it can; else it polls).
  * A semicolon in vdev and eal stands for a comma.
  */
 #include "netdev/dpdk.h"
@@ -17,7 +18,6 @@
 
 #include <string.h>
 
-#define BURST         32u
 #define LOOK_EVERY_NS 10000000u /* whether the link is up, the device there */
 
 struct dpdk_device {
@@ -27,6 +27,7 @@ struct dpdk_device {
     struct rte_mempool *tx_pool;
     uint16_t id, queue;
     uint64_t next_look_ns, exhausted;
+    struct dpdk_sleep sleep;
     struct log log;
 };
 
@@ -40,6 +41,7 @@ static const struct netdev_option options_table[] = {
     {"promiscuous", NETDEV_OPTION_FLAG, offsetof(struct dpdk_options, promiscuous), 0, 0},
     {"copy", NETDEV_OPTION_FLAG, offsetof(struct dpdk_options, copy), 0, 0},
     {"offloads", NETDEV_OPTION_FLAG, offsetof(struct dpdk_options, offloads), 0, 0},
+    {"interrupts", NETDEV_OPTION_FLAG, offsetof(struct dpdk_options, interrupts), 0, 0},
 };
 
 static bool is_gone(const struct dpdk_device *d) {
@@ -104,25 +106,46 @@ static bool take(struct dpdk_device *d, struct rte_mbuf *m, struct netdev_buffer
 static int look(struct dpdk_device *d, uint64_t now_ns) {
     int r = device_update(&d->dev, now_ns);
     if (r == 0 && d->rx && d->rx->exhausted != d->exhausted) warn_exhausted(d);
+    if (r == 0 && d->dev.fd >= 0 && !dpdk_sleep_end(&d->sleep, d->id, d->queue))
+        log_warn(&d->log, "dpdk: %s: queue %u has interrupts that do not come: a wait polls it", d->port->name,
+                 d->queue);
     return r;
+}
+
+/* Frames for `got` mbufs; how many. */
+static int take_all(struct dpdk_device *d, struct rte_mbuf **burst, uint32_t got, struct netdev_buffer *frames) {
+    uint32_t taken = 0;
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < got; i++)
+        if (take(d, burst[i], &frames[taken])) bytes += frames[taken++].bytes;
+    d->dev.stats.rx_frames += taken;
+    d->dev.stats.rx_bytes += bytes;
+    return (int)taken;
 }
 
 static int device_rx(struct netdev *dev, struct netdev_buffer *frames, uint32_t n, uint64_t now_ns) {
     struct dpdk_device *d = (struct dpdk_device *)dev;
-    struct rte_mbuf *burst[BURST];
-    uint32_t taken = 0, got;
-    uint64_t bytes = 0;
+    struct rte_mbuf *burst[DPDK_BURST];
+    if (n > DPDK_BURST) n = DPDK_BURST;
     if (__builtin_expect(now_ns >= d->next_look_ns, 0)) {
         int r = look(d, now_ns);
         if (r < 0) return r;
+        if (d->sleep.kept_count > 0) {
+            d->next_look_ns = 0; /* until all are given */
+            return take_all(d, burst, dpdk_sleep_take(&d->sleep, burst, n), frames);
+        }
     }
     if (!dev->link_up) return -ENETDOWN;
-    got = rte_eth_rx_burst(d->id, d->queue, burst, (uint16_t)(n < BURST ? n : BURST));
-    for (uint32_t i = 0; i < got; i++)
-        if (take(d, burst[i], &frames[taken])) bytes += frames[taken++].bytes;
-    dev->stats.rx_frames += taken;
-    dev->stats.rx_bytes += bytes;
-    return (int)taken;
+    return take_all(d, burst, rte_eth_rx_burst(d->id, d->queue, burst, (uint16_t)n), frames);
+}
+
+/* Without a link nothing is received, and the clock tells when to look for one. */
+static int device_prepare(struct netdev *dev) {
+    struct dpdk_device *d = (struct dpdk_device *)dev;
+    if (is_gone(d)) return -ENODEV;
+    if (dev->link_up && !(d->port->interrupts && dpdk_sleep_prepare(&d->sleep, d->id, d->queue))) return 1;
+    d->next_look_ns = 0; /* the next call comes after a sleep */
+    return d->sleep.kept_count > 0;
 }
 
 /* Offers mbufs to the driver; how many it took. Those that it calls wrong are taken and lost. */
@@ -140,10 +163,10 @@ static uint32_t offer(struct dpdk_device *d, struct rte_mbuf **burst, uint32_t n
     return at;
 }
 
-/* At most BURST frames. How many were taken, from the first. */
+/* At most DPDK_BURST frames. How many were taken, from the first. */
 static uint32_t send_some(struct dpdk_device *d, const struct netdev_frame *frames, uint32_t n) {
-    struct rte_mbuf *burst[BURST];
-    uint32_t frame_of[BURST + 1], made = 0, i, sent;
+    struct rte_mbuf *burst[DPDK_BURST];
+    uint32_t frame_of[DPDK_BURST + 1], made = 0, i, sent;
     uint16_t offloads = 0;
     if (rte_pktmbuf_alloc_bulk(d->tx_pool, burst, n) != 0) return 0;
     for (i = 0; i < n; i++) {
@@ -169,7 +192,7 @@ static int device_tx(struct netdev *dev, const struct netdev_frame *frames, uint
         if (!dev->link_up) return -ENETDOWN;
     }
     while (done < n) {
-        uint32_t some = n - done < BURST ? n - done : BURST, sent = send_some(d, frames + done, some);
+        uint32_t some = n - done < DPDK_BURST ? n - done : DPDK_BURST, sent = send_some(d, frames + done, some);
         done += sent;
         if (sent < some) break;
     }
@@ -178,12 +201,13 @@ static int device_tx(struct netdev *dev, const struct netdev_frame *frames, uint
 
 static void device_close(struct netdev *dev) {
     struct dpdk_device *d = (struct dpdk_device *)dev;
+    if (dev->fd >= 0) dpdk_sleep_close(&d->sleep);
     dpdk_port_close(d->port, d->queue);
     sys_free(d);
 }
 
 static int device_open(const struct netdev_args *args, struct netdev **dev) {
-    struct dpdk_options o = {.slots = 512, .buffers = 4096, .offloads = true};
+    struct dpdk_options o = {.slots = 512, .buffers = 4096, .offloads = true, .interrupts = true};
     struct dpdk_device *d;
     struct rte_ether_addr mac;
     int r = netdev_options(args, options_table, sizeof options_table / sizeof *options_table, &o);
@@ -207,6 +231,7 @@ static int device_open(const struct netdev_args *args, struct netdev **dev) {
     d->dev.offloads = d->port->offloads;
     d->dev.tso_bytes = d->port->tso_bytes;
     if (rte_eth_macaddr_get(d->id, &mac) == 0) memcpy(d->dev.mac, mac.addr_bytes, sizeof d->dev.mac);
+    if (d->port->interrupts && dpdk_sleep_open(&d->sleep) == 0) d->dev.fd = d->sleep.fd;
     (void)device_update(&d->dev, 0);
     *dev = &d->dev;
     return 0;
@@ -219,5 +244,6 @@ const struct netdev_ops netdev_dpdk = {
     .close = device_close,
     .rx = device_rx,
     .tx = device_tx,
+    .prepare = device_prepare,
     .update = device_update,
 };

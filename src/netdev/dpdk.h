@@ -1,7 +1,7 @@
 /*
  * What the files of the dpdk device share. dpdk.c is the device; dpdk_eal.c starts DPDK, once in the process;
  * dpdk_port.c keeps the ports, each shared by the devices that are its queues; dpdk_pool.c makes the pools of mbufs;
- * dpdk_frame.c turns frames into mbufs.
+ * dpdk_frame.c turns frames into mbufs; dpdk_sleep.c waits for interrupts.
  */
 #ifndef NETDEV_DPDK_H
 #define NETDEV_DPDK_H
@@ -12,6 +12,7 @@
 #include <rte_mbuf.h>
 #include <stdatomic.h>
 
+#define DPDK_BURST        32u
 #define DPDK_QUEUES_MAX   64u
 #define DPDK_PORT_MAX     RTE_ETH_NAME_MAX_LEN
 #define DPDK_TEXT_MAX     256u
@@ -22,7 +23,7 @@
 struct dpdk_options {
     char port[DPDK_PORT_MAX], vdev[DPDK_TEXT_MAX], eal[DPDK_TEXT_MAX];
     uint64_t slots, buffers, mtu;
-    bool promiscuous, copy, offloads;
+    bool promiscuous, copy, offloads, interrupts;
 };
 
 /* ---- dpdk_eal.c ---- */
@@ -84,7 +85,8 @@ struct dpdk_port {
     uint32_t mtu, tx_room, tso_bytes;
     uint16_t offloads, chain_max, rx_slots, tx_slots;
     uint64_t rx_offloads, tx_offloads;
-    bool copies; /* the driver reaches only memory of DPDK's own */
+    bool copies;     /* the driver reaches only memory of DPDK's own */
+    bool interrupts; /* its queues can tell that something was received */
     bool spreads, mapped;
     int socket;
     struct rte_eth_dev_info info;
@@ -96,6 +98,33 @@ int dpdk_port_open(const struct netdev_args *args, const struct dpdk_options *o,
 
 /* The last queue stops it and closes the port. */
 void dpdk_port_close(struct dpdk_port *port, uint32_t queue);
+
+/* ---- dpdk_sleep.c ---- */
+
+struct dpdk_sleep {
+    int fd; /* to sleep on */
+    int clock_fd;
+    bool attached, armed;
+    uint32_t silence; /* the queue's interrupts may be promised and not come; then it is not slept on */
+    uint32_t kept_count;
+    struct rte_mbuf *kept[DPDK_BURST]; /* received while getting ready to sleep */
+};
+
+/* 0 or a negative errno. */
+int dpdk_sleep_open(struct dpdk_sleep *s);
+void dpdk_sleep_close(struct dpdk_sleep *s);
+
+/*
+ * Arms the descriptor, for a queue of a port that is started; what was received meanwhile is kept, and no sleep is due
+ * then. Afterwards dpdk_sleep_end and dpdk_sleep_take come first. False: the queue must be polled.
+ */
+bool dpdk_sleep_prepare(struct dpdk_sleep *s, uint16_t port, uint16_t queue);
+
+/* The queue is polled again. False: for good, because its interrupts do not come. */
+bool dpdk_sleep_end(struct dpdk_sleep *s, uint16_t port, uint16_t queue);
+
+/* Up to n mbufs of those that were kept; how many. */
+uint32_t dpdk_sleep_take(struct dpdk_sleep *s, struct rte_mbuf **to, uint32_t n);
 
 /* ---- dpdk_frame.c ---- */
 

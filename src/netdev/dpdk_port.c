@@ -187,6 +187,7 @@ static int configure(const struct dpdk_options *o, struct dpdk_port *p) {
     conf.rxmode.mtu = p->mtu;
     conf.rxmode.offloads = p->rx_offloads;
     conf.txmode.offloads = p->tx_offloads;
+    conf.intr_conf.rxq = p->interrupts;
     choose_rss(p, &conf, key);
     r = rte_eth_dev_configure(p->id, (uint16_t)p->queues, (uint16_t)p->queues, &conf);
     if (r < 0 || !o->mtu) return r;
@@ -200,12 +201,20 @@ static uint32_t room_of(const struct dpdk_port *p) {
     return room < DPDK_ROOM_MIN ? DPDK_ROOM_MIN : room;
 }
 
-static int open_queue(const struct dpdk_options *o, struct dpdk_port *p, uint16_t index) {
-    struct dpdk_queue *q = &p->queue[index];
+static int set_up_queue(const struct dpdk_port *p, uint16_t index) {
+    const struct dpdk_queue *q = &p->queue[index];
     struct rte_eth_rxconf rx = p->info.default_rxconf;
     struct rte_eth_txconf tx = p->info.default_txconf;
+    int r;
+    rx.offloads = p->rx_offloads;
+    tx.offloads = p->tx_offloads;
+    r = rte_eth_rx_queue_setup(p->id, index, p->rx_slots, (unsigned)p->socket, &rx, p->copies ? q->rx_plain : q->rx.mp);
+    return r < 0 ? r : rte_eth_tx_queue_setup(p->id, index, p->tx_slots, (unsigned)p->socket, &tx);
+}
+
+static int open_queue(const struct dpdk_options *o, struct dpdk_port *p, uint16_t index) {
+    struct dpdk_queue *q = &p->queue[index];
     uint32_t buffers = (uint32_t)o->buffers + p->rx_slots;
-    struct rte_mempool *pool;
     int r = 0;
     if (p->copies)
         q->rx_plain = dpdk_plain_pool(buffers, room_of(p), p->socket);
@@ -213,12 +222,8 @@ static int open_queue(const struct dpdk_options *o, struct dpdk_port *p, uint16_
         r = dpdk_rx_pool_open(&q->rx, buffers, room_of(p), p->socket);
     q->tx = dpdk_plain_pool(2u * p->tx_slots + TX_SPARE, p->tx_room, p->socket);
     if (r < 0) return r;
-    pool = p->copies ? q->rx_plain : q->rx.mp;
-    if (!pool || !q->tx) return -ENOMEM;
-    rx.offloads = p->rx_offloads;
-    tx.offloads = p->tx_offloads;
-    r = rte_eth_rx_queue_setup(p->id, index, p->rx_slots, (unsigned)p->socket, &rx, pool);
-    return r < 0 ? r : rte_eth_tx_queue_setup(p->id, index, p->tx_slots, (unsigned)p->socket, &tx);
+    if ((p->copies && !q->rx_plain) || !q->tx) return -ENOMEM;
+    return set_up_queue(p, index);
 }
 
 static int on_removal(uint16_t id, enum rte_eth_event_type event, void *ctx, void *result) {
@@ -228,9 +233,22 @@ static int on_removal(uint16_t id, enum rte_eth_event_type event, void *ctx, voi
     return 0;
 }
 
+/* As before, but without interrupts: there are drivers that find no way to have them only when they start. */
+static int start_without_interrupts(const struct dpdk_options *o, struct dpdk_port *p) {
+    int r;
+    p->interrupts = false;
+    r = configure(o, p);
+    for (uint32_t i = 0; r == 0 && i < p->queues; i++)
+        r = set_up_queue(p, (uint16_t)i);
+    return r < 0 ? r : rte_eth_dev_start(p->id);
+}
+
 static int start(const struct dpdk_options *o, struct dpdk_port *p) {
     int r = rte_eth_dev_start(p->id);
+    if (r < 0 && p->interrupts) r = start_without_interrupts(o, p);
     if (r < 0) return r;
+    if (p->interrupts)
+        p->interrupts = rte_eth_dev_rx_intr_ctl_q_get_fd(p->id, 0) >= 0 && rte_eth_dev_rx_intr_disable(p->id, 0) == 0;
     if (p->spreads) p->spreads = set_table(p);
     if (o->promiscuous) r = rte_eth_promiscuous_enable(p->id);
     if (r < 0) return r;
@@ -256,7 +274,12 @@ static int open_port(const struct netdev_args *args, const struct dpdk_options *
     atomic_store_explicit(&p->gone, false, memory_order_relaxed);
     r = check_queues(args, p);
     if (r < 0) return r;
+    p->interrupts = o->interrupts && on_pci(p); /* virtual devices have others each time that a peer comes */
     r = configure(o, p);
+    if (r < 0 && p->interrupts) {
+        p->interrupts = false;
+        r = configure(o, p);
+    }
     if (r < 0)
         return netdev_refuse(args, p->queues > 1 ? -ECHRNG : r,
                              "dpdk: port %s does not take %u queues, %llu slots, MTU %u: %s (%s)", p->name, p->queues,
@@ -292,6 +315,16 @@ static void close_port(struct dpdk_port *p) {
     p->info = (struct rte_eth_dev_info){0};
 }
 
+static void say_abilities(const struct netdev_args *args, const struct dpdk_port *p) {
+    const struct log none = {.sink = LOG_SINK_NONE};
+    log_info(args->log ? args->log : &none,
+             "dpdk: port %s, driver %s: frames are %s, checksums written by %s, %s, a wait %s", p->name,
+             p->info.driver_name, p->copies ? "copied" : "not copied",
+             p->offloads & NETDEV_CSUM ? "the port" : "the stack",
+             p->offloads & NETDEV_TSO4 ? "TCP cut by the port" : "TCP cut by the stack",
+             p->interrupts ? "sleeps on interrupts" : "polls");
+}
+
 static int add_queue(const struct netdev_args *args, const struct dpdk_options *o, struct dpdk_port *p) {
     uint32_t queues = args->queues ? args->queues : 1;
     int r = p->open ? 0 : open_port(args, o, p);
@@ -306,7 +339,7 @@ static int add_queue(const struct netdev_args *args, const struct dpdk_options *
                              p->name, strerror(-r), dpdk_complaint(), (unsigned long long)o->buffers + p->rx_slots,
                              room_of(p));
     p->queue[args->queue].open = true;
-    p->open++;
+    if (++p->open == p->queues) say_abilities(args, p);
     return 0;
 }
 

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import zlib
 
 import apps
@@ -17,6 +18,8 @@ from apps import Server
 CARDS = sys.argv[1:]
 DRIVERS = ["bus_pci", "bus_vdev", "mempool_ring", "net_e1000", "net_virtio", "net_vmxnet3"]
 BULK, CHUNK = 2 << 20, 1 << 16
+PAUSES, PAUSE_S = 8, 0.3
+POLLED = ["e1000e", "e1000"]  # their driver promises interrupts that never come
 PAGES = 160  # of 2 MiB: more than the EAL wants
 
 
@@ -135,6 +138,36 @@ def in_software(card, use, options):
     echo_streams(card, use, options)
 
 
+def interrupts(card):
+    """So many came so far."""
+    with open("/proc/interrupts", encoding="ascii") as file:
+        lines = [line.split() for line in file if "vfio" in line and pci(0x10 + card) in line]
+    return sum(int(word) for words in lines for word in words[1:1 + os.cpu_count()])
+
+
+def cpu_seconds(process):
+    with open(f"/proc/{process.pid}/stat", encoding="ascii") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def sleeping(card, use):
+    """A server that waits uses no processor, and what comes wakes it."""
+    with server(card, use, "", "echo-server", DMTR_WAIT_POLICY="block") as echo, echo.connect(apps.TIMEOUT_S) as sock:
+        used, began, before = cpu_seconds(echo.process), time.monotonic(), interrupts(card)
+        for number in range(PAUSES):
+            time.sleep(PAUSE_S)
+            data = b"%4d" % number
+            sock.sendall(data)
+            assert apps.receive(sock, len(data)) == data
+        used, went = cpu_seconds(echo.process) - used, time.monotonic() - began
+        came, said = interrupts(card) - before, echo.stderr()
+    if CARDS[card] in POLLED:
+        assert "interrupts that do not come" in said, said
+    else:
+        assert came >= PAUSES and used < went / 2, (came, used, went)
+
+
 def without_hugepages():
     write("/proc/sys/vm/nr_hugepages", "0")
     transfer(0, 1, "")
@@ -144,6 +177,7 @@ def tests():
     for i, card in enumerate(CARDS):
         yield f"{card}: with what it can do for checksums", lambda i=i: all_three(i, 1, "")
         yield f"{card}: with checksums in software", lambda i=i: in_software(i, 2, ",offloads=no")
+        yield f"{card}: a wait sleeps until the card tells of frames", lambda i=i: sleeping(i, 1)
     yield "without hugepages", without_hugepages
 
 
