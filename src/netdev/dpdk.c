@@ -6,6 +6,7 @@
  * made here), eal=WORDS (the arguments of DPDK's EAL, separated by spaces; chosen by what the machine has), slots=N
  * (descriptors each way; 512), buffers=N (received frames that the application may have at a time; 4096), mtu=N (1500),
  * promiscuous=yes|no (no), copy=yes|no (frames are copied, for drivers that reach only DPDK's own memory; by driver),
+ * vlan=ID (none: frames have no tag; else all have that of this VLAN, and others are dropped),
  * offloads=yes|no (yes: what the port can do for checksums and segmentation is used), interrupts=yes|no (yes: a wait
  * sleeps until the port tells of frames, where it can; else it polls).
  * A semicolon in vdev and eal stands for a comma.
@@ -19,6 +20,8 @@
 #include <string.h>
 
 #define LOOK_EVERY_NS 10000000u /* whether the link is up, the device there */
+#define VLAN_MAX      4094u
+#define VLAN_ID_MASK  0xfffu
 
 struct dpdk_device {
     struct netdev dev;
@@ -38,6 +41,7 @@ static const struct netdev_option options_table[] = {
     {"slots", NETDEV_OPTION_NUMBER, offsetof(struct dpdk_options, slots), 32, 32768},
     {"buffers", NETDEV_OPTION_NUMBER, offsetof(struct dpdk_options, buffers), 64, 1u << 20},
     {"mtu", NETDEV_OPTION_NUMBER, offsetof(struct dpdk_options, mtu), NETDEV_MTU_MIN, NETDEV_MTU_MAX},
+    {"vlan", NETDEV_OPTION_NUMBER, offsetof(struct dpdk_options, vlan), 1, VLAN_MAX},
     {"promiscuous", NETDEV_OPTION_FLAG, offsetof(struct dpdk_options, promiscuous), 0, 0},
     {"copy", NETDEV_OPTION_FLAG, offsetof(struct dpdk_options, copy), 0, 0},
     {"offloads", NETDEV_OPTION_FLAG, offsetof(struct dpdk_options, offloads), 0, 0},
@@ -86,7 +90,26 @@ static bool take_copy(struct dpdk_device *d, struct rte_mbuf *m, struct netdev_b
     return data != NULL;
 }
 
+/* Takes the tag out, if the port has not. False: the frame is of another VLAN. */
+static bool untag(uint16_t vlan, struct rte_mbuf *m) {
+    char *frame = rte_pktmbuf_mtod(m, char *);
+    uint16_t words[2] = {0, rte_cpu_to_be_16(m->vlan_tci)};
+    if (!(m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED)) {
+        if (m->data_len < NETDEV_HEADER_BYTES + NETDEV_TAG_BYTES) return false;
+        memcpy(words, frame + 2 * NETDEV_MAC_BYTES, sizeof words);
+        if (words[0] != rte_cpu_to_be_16(RTE_ETHER_TYPE_VLAN)) return false;
+        memmove(frame + NETDEV_TAG_BYTES, frame, 2 * NETDEV_MAC_BYTES);
+        rte_pktmbuf_adj(m, NETDEV_TAG_BYTES);
+    }
+    return (rte_be_to_cpu_16(words[1]) & VLAN_ID_MASK) == vlan;
+}
+
 static bool take(struct dpdk_device *d, struct rte_mbuf *m, struct netdev_buffer *b) {
+    if (__builtin_expect(d->port->vlan != 0, 0) && !untag(d->port->vlan, m)) {
+        d->dev.stats.rx_other_vlan++;
+        rte_pktmbuf_free(m);
+        return false;
+    }
     b->bytes = m->pkt_len;
     b->mss = 0;
     /* The bit is set in CKSUM_NONE too: the path was memory, and the sender left the checksum out. */
@@ -167,7 +190,7 @@ static uint32_t offer(struct dpdk_device *d, struct rte_mbuf **burst, uint32_t n
 static uint32_t send_some(struct dpdk_device *d, const struct netdev_frame *frames, uint32_t n) {
     struct rte_mbuf *burst[DPDK_BURST];
     uint32_t frame_of[DPDK_BURST + 1], made = 0, i, sent;
-    uint16_t offloads = 0;
+    uint16_t offloads = d->port->tx_tagged; /* some drivers write the tag as they prepare */
     if (rte_pktmbuf_alloc_bulk(d->tx_pool, burst, n) != 0) return 0;
     for (i = 0; i < n; i++) {
         if (!netdev_frame_fits(&d->dev, &frames[i])) continue;

@@ -22,7 +22,7 @@
 
 struct dpdk_options {
     char port[DPDK_PORT_MAX], vdev[DPDK_TEXT_MAX], eal[DPDK_TEXT_MAX];
-    uint64_t slots, buffers, mtu;
+    uint64_t slots, buffers, mtu, vlan; /* vlan 0: none */
     bool promiscuous, copy, offloads, interrupts;
 };
 
@@ -88,6 +88,8 @@ struct dpdk_port {
     bool copies;     /* the driver reaches only memory of DPDK's own */
     bool interrupts; /* its queues can tell that something was received */
     bool spreads, mapped;
+    uint16_t vlan;  /* all frames are of it; 0: of none */
+    bool tx_tagged; /* its tag is written by the port */
     int socket;
     struct rte_eth_dev_info info;
     struct dpdk_queue queue[DPDK_QUEUES_MAX];

@@ -8,7 +8,8 @@
 #include <netinet/udp.h>
 #include <string.h>
 
-#define TSO (NETDEV_TSO4 | NETDEV_TSO6)
+#define TSO      (NETDEV_TSO4 | NETDEV_TSO6)
+#define OFFLOADS (RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG)
 
 uint16_t dpdk_tx_offloads(uint64_t capable, uint64_t *wanted) {
     const uint64_t csum = RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
@@ -54,12 +55,15 @@ static uint32_t copy_leading(const struct netdev_frame *f, char *to, uint32_t ro
 
 /* A frame that its port cannot take in pieces, made whole. */
 static int fill_whole(const struct netdev_frame *f, struct rte_mbuf *m) {
-    void *data = f->bytes <= UINT16_MAX ? heap_alloc(f->bytes) : NULL;
+    uint32_t bytes = f->bytes + NETDEV_TAG_BYTES;
+    char *data = bytes <= UINT16_MAX ? heap_alloc(bytes) : NULL;
     if (!data) return -ENOMEM;
-    netdev_gather(f, data);
+    netdev_gather(f, data + NETDEV_TAG_BYTES);
     heap_hold(data);
     heap_free(data);
-    attach(m, data, f->bytes);
+    attach(m, data, bytes);
+    m->data_off = NETDEV_TAG_BYTES;
+    m->data_len = (uint16_t)f->bytes;
     return 0;
 }
 
@@ -91,6 +95,25 @@ static void ask_offloads(const struct netdev_frame *f, struct rte_mbuf *m) {
     if (is_ip4) memset(ip + offsetof(struct iphdr, check), 0, sizeof(uint16_t));
 }
 
+/* Drivers that write the tag in software want the first mbuf's memory to be its own. */
+static void tag(const struct dpdk_port *port, struct rte_mbuf *m) {
+    const uint16_t words[2] = {rte_cpu_to_be_16(RTE_ETHER_TYPE_VLAN), rte_cpu_to_be_16(port->vlan)};
+    char *frame;
+    if (port->tx_tagged && !RTE_MBUF_HAS_EXTBUF(m)) {
+        m->ol_flags |= RTE_MBUF_F_TX_VLAN;
+        m->vlan_tci = port->vlan;
+        return;
+    }
+    /* There is room before the frame: that of each mbuf, or fill_whole's. */
+    m->data_off = (uint16_t)(m->data_off - NETDEV_TAG_BYTES);
+    m->data_len = (uint16_t)(m->data_len + NETDEV_TAG_BYTES);
+    m->pkt_len += NETDEV_TAG_BYTES;
+    frame = rte_pktmbuf_mtod(m, char *);
+    memmove(frame, frame + NETDEV_TAG_BYTES, 2 * NETDEV_MAC_BYTES);
+    memcpy(frame + 2 * NETDEV_MAC_BYTES, words, sizeof words);
+    if (m->ol_flags & OFFLOADS) m->l2_len += NETDEV_TAG_BYTES;
+}
+
 int dpdk_fill(const struct dpdk_port *port, struct rte_mempool *pool, const struct netdev_frame *f,
               struct rte_mbuf *m) {
     uint32_t copied, headers = f->offloads ? (uint32_t)f->l2_bytes + f->l3_bytes + f->l4_bytes : 0, i;
@@ -102,6 +125,8 @@ int dpdk_fill(const struct dpdk_port *port, struct rte_mempool *pool, const stru
         bool whole = copied == 0 || copied < headers || f->segs_count - i >= port->chain_max;
         r = whole ? fill_whole(f, m) : fill_chain(pool, f, i, m);
     }
-    if (r == 0 && f->offloads) ask_offloads(f, m);
-    return r;
+    if (r < 0) return r;
+    if (f->offloads) ask_offloads(f, m);
+    if (port->vlan) tag(port, m);
+    return 0;
 }

@@ -15,9 +15,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TX_SPARE    768u /* mbufs beyond what rings hold: a burst, and what threads keep */
-#define TSO_BYTES   65535u
-#define RETA_PLACES 128u /* those of toeplitz_queue */
+#define TX_SPARE    768u                            /* mbufs beyond what rings hold: a burst, and what threads keep */
+#define TSO_BYTES   (UINT16_MAX - NETDEV_TAG_BYTES) /* what an mbuf holds at most, beside a tag */
+#define RETA_PLACES 128u                            /* those of toeplitz_queue */
 #define KEY_MAX     64u
 #define RX_OFFLOADS (RTE_ETH_RX_OFFLOAD_UDP_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM)
 #define TX_SHAPES   RTE_ETH_TX_OFFLOAD_MULTI_SEGS /* of frames, whatever the port does to them */
@@ -172,6 +172,16 @@ static int choose_sizes(const struct dpdk_options *o, struct dpdk_port *p) {
     return 0;
 }
 
+/* Receiving, a port that leaves out other VLANs is told of ours when it starts. */
+static void choose_vlan(const struct dpdk_options *o, struct dpdk_port *p) {
+    p->vlan = (uint16_t)o->vlan;
+    p->tx_tagged = p->vlan && o->offloads && (p->info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_VLAN_INSERT);
+    if (p->tx_tagged) p->tx_offloads |= RTE_ETH_TX_OFFLOAD_VLAN_INSERT;
+    if (!p->vlan) return;
+    p->rx_offloads |= p->info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_VLAN_FILTER;
+    if (o->offloads) p->rx_offloads |= p->info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
+}
+
 static int configure(const struct dpdk_options *o, struct dpdk_port *p) {
     uint8_t key[KEY_MAX];
     struct rte_eth_conf conf = {0};
@@ -182,6 +192,7 @@ static int configure(const struct dpdk_options *o, struct dpdk_port *p) {
     if (p->info.max_mtu && p->mtu > p->info.max_mtu) p->mtu = p->info.max_mtu;
     p->offloads = dpdk_tx_offloads(p->info.tx_offload_capa & (o->offloads ? UINT64_MAX : TX_SHAPES), &p->tx_offloads);
     p->rx_offloads = o->offloads ? p->info.rx_offload_capa & RX_OFFLOADS : 0;
+    choose_vlan(o, p);
     r = choose_sizes(o, p);
     if (r < 0) return r;
     conf.rxmode.mtu = p->mtu;
@@ -250,6 +261,8 @@ static int start(const struct dpdk_options *o, struct dpdk_port *p) {
     if (p->interrupts)
         p->interrupts = rte_eth_dev_rx_intr_ctl_q_get_fd(p->id, 0) >= 0 && rte_eth_dev_rx_intr_disable(p->id, 0) == 0;
     if (p->spreads) p->spreads = set_table(p);
+    if (p->rx_offloads & RTE_ETH_RX_OFFLOAD_VLAN_FILTER) r = rte_eth_dev_vlan_filter(p->id, p->vlan, 1);
+    if (r < 0) return r;
     if (o->promiscuous) r = rte_eth_promiscuous_enable(p->id);
     if (r < 0) return r;
     atomic_store_explicit(&p->started, true, memory_order_release);
@@ -318,10 +331,13 @@ static void close_port(struct dpdk_port *p) {
 static void say_abilities(const struct netdev_args *args, const struct dpdk_port *p) {
     const struct log none = {.sink = LOG_SINK_NONE};
     log_info(args->log ? args->log : &none,
-             "dpdk: port %s, driver %s: frames are %s, checksums written by %s, %s, a wait %s", p->name,
+             "dpdk: port %s, driver %s: frames are %s, checksums written by %s, %s, %s, a wait %s", p->name,
              p->info.driver_name, p->copies ? "copied" : "not copied",
              p->offloads & NETDEV_CSUM ? "the port" : "the stack",
              p->offloads & NETDEV_TSO4 ? "TCP cut by the port" : "TCP cut by the stack",
+             !p->vlan       ? "no VLAN"
+             : p->tx_tagged ? "tagged by the port"
+                            : "tagged by the stack",
              p->interrupts ? "sleeps on interrupts" : "polls");
 }
 

@@ -42,7 +42,9 @@ struct netdev_seg {
 };
 
 /* What a device can do for a frame that it is given, and what a frame asks for: one set of bits. */
-#define NETDEV_CSUM 1u /* write the transport checksum; its field holds the pseudo header's sum, folded, not inverted */
+#define NETDEV_CSUM                                                                                                    \
+    1u                 /* write the transport checksum; its field holds the pseudo header's sum, folded, not inverted  \
+                        */
 #define NETDEV_TSO4 2u /* cut a TCP frame over IPv4 into segments of mss bytes of payload; implies NETDEV_CSUM */
 #define NETDEV_TSO6 4u /* the same over IPv6 */
 
@@ -63,6 +65,7 @@ struct netdev_frame {
     X(rx_no_memory, "Received frames lost because the heap had no memory")                                             \
     X(rx_too_long, "Received frames dropped because they exceed what the MTU allows")                                  \
     X(rx_malformed, "Received frames dropped because the device described them wrongly")                               \
+    X(rx_other_vlan, "Received frames dropped because they are of another VLAN than the device, or of none")           \
     X(rx_held, "Times a driver found no receive buffer, because the application held them all")                        \
     X(rx_overrun, "Received frames lost because they were not fetched in time")                                        \
     X(tx_frames, "Frames transmitted")                                                                                 \

@@ -33,21 +33,32 @@ static void find_buffers(struct rte_mempool *mp, void *found) {
 }
 
 /* A port over two rings; each test has its own. */
-static int set_up(void **state) {
+static int open_pair(const char *more) {
     static unsigned serial;
     char name[24], options[200];
-    (void)state;
     snprintf(name, sizeof name, "to_%u", ++serial);
     to_us = rte_ring_create(name, RING_SIZE, SOCKET_ID_ANY, 0);
     snprintf(name, sizeof name, "from_%u", serial);
     from_us = rte_ring_create(name, RING_SIZE, SOCKET_ID_ANY, 0);
     snprintf(name, sizeof name, "pair_%u", serial);
     if (!to_us || !from_us || rte_eth_from_rings(name, &to_us, 1, &from_us, 1, 0) < 0) return -1;
-    snprintf(options, sizeof options, "port=net_ring_%s,slots=%u,buffers=%u", name, SLOTS, BUFFERS);
+    snprintf(options, sizeof options, "port=net_ring_%s,slots=%u,buffers=%u%s", name, SLOTS, BUFFERS, more);
     if (open_dev(options, 0, 0, &dev) < 0) return -1;
     buffers = NULL;
     rte_mempool_walk(find_buffers, &buffers);
     return buffers ? 0 : -1;
+}
+
+static int set_up(void **state) {
+    (void)state;
+    return open_pair("");
+}
+
+#define VLAN 5u
+
+static int set_up_vlan(void **state) {
+    (void)state;
+    return open_pair(",vlan=5");
 }
 
 static struct rte_mbuf *sent(void) {
@@ -217,6 +228,71 @@ static void a_short_transmit_leaves_the_rest_the_callers(void **state) {
     }
 }
 
+/* An mbuf with this frame, of which a driver has taken the tag out (`stripped`), or has not, or which has none (0). */
+static struct rte_mbuf *tagged(uint32_t number, uint16_t tci, bool stripped) {
+    const uint8_t tag[4] = {0x81, 0, (uint8_t)(tci >> 8), (uint8_t)tci};
+    uint8_t *frame = test_frame(mac_a, mac_b, number, 100);
+    struct rte_mbuf *m = rte_pktmbuf_alloc(buffers);
+    assert_non_null(m);
+    memcpy(rte_pktmbuf_append(m, 12), frame, 12);
+    if (tci && !stripped) memcpy(rte_pktmbuf_append(m, 4), tag, 4);
+    memcpy(rte_pktmbuf_append(m, 88), frame + 12, 88);
+    if (stripped) m->ol_flags |= RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
+    m->vlan_tci = stripped ? tci : 0;
+    heap_free(frame);
+    return m;
+}
+
+static void frames_of_the_vlan_lose_their_tag_and_others_are_dropped(void **state) {
+    static const struct {
+        uint16_t tci;
+        bool stripped, ours;
+    } arriving[] = {
+        {VLAN, false, true},
+        {VLAN, true, true},
+        {0xa000 | VLAN, false, true},
+        {0xa000 | VLAN, true, true},
+        {0, false, false},
+        {6, false, false},
+        {6, true, false},
+        {0x1000, false, false},
+    };
+    struct netdev_buffer b;
+    uint64_t dropped = 0;
+    (void)state;
+    for (uint32_t i = 0; i < sizeof arriving / sizeof *arriving; i++) {
+        assert_int_equal(rte_ring_enqueue(to_us, tagged(i, arriving[i].tci, arriving[i].stripped)), 0);
+        if (arriving[i].ours)
+            assert_int_equal(test_receive(dev, 0), i);
+        else
+            assert_int_equal(netdev_rx(dev, &b, 1, 0), 0);
+        dropped += !arriving[i].ours;
+        assert_int_equal(dev->stats.rx_other_vlan, dropped);
+    }
+}
+
+static void frames_of_every_length_leave_with_the_tag_of_the_vlan(void **state) {
+    const uint32_t lengths[] = {60, 256, 257, 1514};
+    (void)state;
+    for (uint32_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        uint8_t room[1518], whole[1514];
+        const uint8_t *frame;
+        uint32_t bytes = lengths[i];
+        const uint8_t tag[4] = {0x81, 0, 0, VLAN};
+        struct rte_mbuf *m;
+        assert_int_equal(test_send(dev, mac_b, i, bytes, 0), 1);
+        m = sent();
+        assert_non_null(m);
+        assert_int_equal(m->pkt_len, bytes + 4);
+        frame = rte_pktmbuf_read(m, 0, bytes + 4, room);
+        assert_memory_equal(frame + 12, tag, 4);
+        memcpy(whole, frame, 12);
+        memcpy(whole + 12, frame + 16, bytes - 12);
+        assert_int_equal(test_number(whole, bytes), i);
+        rte_pktmbuf_free(m);
+    }
+}
+
 static void a_frame_that_breaks_the_rules_is_taken_and_dropped(void **state) {
     (void)state;
     assert_int_equal(test_send(dev, mac_b, 1, 1600, 0), 1);
@@ -335,6 +411,8 @@ static void fill_and_verify(const struct dpdk_port *port, struct rte_mempool *po
                              .csum_offset = s->csum_offset,
                              .mss = 1000};
     bool tso = s->offloads & (NETDEV_TSO4 | NETDEV_TSO6);
+    const uint8_t tag[4] = {0x81, 0, 0, VLAN};
+    uint32_t tagged;
     struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
     assert_non_null(m);
     p[14] = (uint8_t)(s->version << 4 | 5);
@@ -345,12 +423,17 @@ static void fill_and_verify(const struct dpdk_port *port, struct rte_mempool *po
         at += n;
     }
     assert_int_equal(dpdk_fill(port, pool, &f, m), 0);
-    assert_int_equal(m->pkt_len, bytes);
+    tagged = port->vlan && !(m->ol_flags & RTE_MBUF_F_TX_VLAN) ? sizeof tag : 0;
+    assert_int_equal(m->ol_flags & RTE_MBUF_F_TX_VLAN && m->vlan_tci == VLAN,
+                     port->tx_tagged && !RTE_MBUF_HAS_EXTBUF(m));
+    assert_int_equal(m->pkt_len, bytes + tagged);
     assert_true(m->nb_segs == 1 || m->nb_segs <= port->chain_max);
     assert_true(m->data_len >= headers); /* drivers look for headers there */
     rte_mbuf_sanity_check(m, 1);
     if (tso && s->version == 4) memset(p + 14 + 10, 0, 2); /* DPDK wants the header's checksum to be 0 then */
-    assert_memory_equal(rte_pktmbuf_read(m, 0, bytes, back), p, bytes);
+    assert_memory_equal(rte_pktmbuf_read(m, 0, 12, back), p, 12);
+    assert_memory_equal(rte_pktmbuf_read(m, 12, tagged, back), tag, tagged);
+    assert_memory_equal(rte_pktmbuf_read(m, 12 + tagged, bytes - 12, back), p + 12, bytes - 12);
     if (s->offloads) {
         uint64_t transport = s->csum_offset == 6 ? RTE_MBUF_F_TX_UDP_CKSUM : RTE_MBUF_F_TX_TCP_CKSUM;
         assert_int_equal(m->ol_flags & RTE_MBUF_F_TX_L4_MASK, transport);
@@ -358,7 +441,7 @@ static void fill_and_verify(const struct dpdk_port *port, struct rte_mempool *po
         assert_int_equal(!!(m->ol_flags & RTE_MBUF_F_TX_IPV6), s->version == 6);
         assert_int_equal(!!(m->ol_flags & RTE_MBUF_F_TX_TCP_SEG), tso);
         assert_int_equal(!!(m->ol_flags & RTE_MBUF_F_TX_IP_CKSUM), tso && s->version == 4);
-        assert_int_equal(m->l2_len, 14);
+        assert_int_equal(m->l2_len, 14 + tagged);
         assert_int_equal(m->l3_len, s->l3);
         assert_int_equal(m->l4_len, s->l4);
         if (tso) assert_int_equal(m->tso_segsz, 1000);
@@ -385,6 +468,10 @@ static void frames_of_every_shape_become_mbufs_that_ports_understand(void **stat
         {4, 20, 32, 16, NETDEV_CSUM | NETDEV_TSO4, 20000, 60},
     };
     static const uint16_t chains[] = {0, 2, 8, UINT16_MAX};
+    static const struct {
+        uint16_t vlan;
+        bool by_port;
+    } tags[] = {{0, false}, {VLAN, false}, {VLAN, true}};
     static const uint32_t rooms[] = {DPDK_TX_COPIED, 2048};
     (void)state;
     for (size_t room = 0; room < sizeof rooms / sizeof *rooms; room++) {
@@ -392,8 +479,12 @@ static void frames_of_every_shape_become_mbufs_that_ports_understand(void **stat
         assert_non_null(pool);
         for (size_t chain = 0; chain < sizeof chains / sizeof *chains; chain++) {
             struct dpdk_port port = {.tx_room = rooms[room], .chain_max = chains[chain]};
-            for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
-                fill_and_verify(&port, pool, &shapes[i]);
+            for (size_t i = 0; i < sizeof tags / sizeof *tags; i++) {
+                port.vlan = tags[i].vlan;
+                port.tx_tagged = tags[i].by_port;
+                for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++)
+                    fill_and_verify(&port, pool, &shapes[k]);
+            }
         }
         assert_true(rte_mempool_full(pool));
         dpdk_plain_pool_free(pool);
@@ -410,6 +501,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_frame_outlives_the_device, set_up, tear_down),
         cmocka_unit_test_setup_teardown(frames_that_no_mtu_allows_are_dropped_and_counted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(frames_in_pieces_and_of_strangers_are_copied, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(frames_of_the_vlan_lose_their_tag_and_others_are_dropped, set_up_vlan,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(frames_of_every_length_leave_with_the_tag_of_the_vlan, set_up_vlan, tear_down),
         cmocka_unit_test_setup_teardown(small_frames_are_copied_beside_the_mbuf, set_up, tear_down),
         cmocka_unit_test_setup_teardown(large_payload_is_sent_where_it_lies_and_held_until_it_was, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_short_transmit_leaves_the_rest_the_callers, set_up, tear_down),

@@ -23,7 +23,8 @@ KINDS = {
 CARDS = sys.argv[1:] or list(KINDS)
 HERE = os.path.dirname(os.path.realpath(__file__))
 LIMIT_S = 900  # only guards against hanging
-USES = (1, 2)  # of each card: the last part of its address then
+# Of each card: the last part of its address then, what is sent, and in which VLAN.
+USES = [(1, "tcp", None), (1, "udp", None), (2, "tcp", None), (2, "udp", None), (3, "tcp", 7), (4, "udp", 7)]
 FRAMES_LEAST = 20  # of a protocol, from each address of a card
 ETH_IP4, ETH_VLAN = 0x0800, 0x8100
 PROTOCOLS = {6: "tcp", 17: "udp"}
@@ -88,10 +89,10 @@ def check_wire(path, place):
         if why := look_at(frame, seen):
             wrong.append(f"frame {number}: {why}: {frame[:64].hex()}")
     assert not wrong, "\n".join([f"{len(wrong)} frames are wrong", *wrong[:5]])
-    for use in USES:
-        for protocol in PROTOCOLS.values():
-            count = seen[f"10.79.{place}.{use}", protocol, None]
-            assert count >= FRAMES_LEAST, f"{count} frames of {protocol} from 10.79.{place}.{use}: {seen}"
+    for use, protocol, tag in USES:
+        count = seen[f"10.{80 if tag else 79}.{place}.{use}", protocol, tag]
+        assert count >= FRAMES_LEAST, f"{count} frames of {protocol} in use {use}: {seen}"
+    assert not any(sender.startswith("10.80.") and tag != 7 for sender, _, tag in seen), seen
 
 
 def run_in_machine(folder):

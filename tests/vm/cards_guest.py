@@ -19,6 +19,7 @@ CARDS = sys.argv[1:]
 DRIVERS = ["bus_pci", "bus_vdev", "mempool_ring", "net_e1000", "net_virtio", "net_vmxnet3"]
 BULK, CHUNK = 2 << 20, 1 << 16
 PAUSES, PAUSE_S = 8, 0.3
+VLAN = 7
 POLLED = ["e1000e", "e1000"]  # their driver promises interrupts that never come
 PAGES = 160  # of 2 MiB: more than the EAL wants
 
@@ -57,17 +58,24 @@ def set_up():
         parent = f"/sys/bus/pci/devices/{pci(0x18 + i)}"
         [interface] = [name for entry in os.listdir(parent) if entry.startswith("virtio")
                        for name in os.listdir(f"{parent}/{entry}/net")]
-        subprocess.run(["ip", "addr", "add", f"{kernel(i)}/24", "dev", interface], check=True)
-        subprocess.run(["ip", "link", "set", interface, "up"], check=True)
+        for line in (f"ip addr add {kernel(i)}/24 dev {interface}", f"ip link set {interface} up",
+                     f"ip link add link {interface} name vlan{i} type vlan id {VLAN}",
+                     f"ip addr add {kernel(i, 3)}/24 dev vlan{i}", f"ip link set vlan{i} up"):
+            subprocess.run(line.split(), check=True)
 
 
-def kernel(card):
-    return f"10.79.{card}.9"
+def network(card, use):
+    """Uses from the third on are in the VLAN."""
+    return f"10.{79 if use < 3 else 80}.{card}"
+
+
+def kernel(card, use=1):
+    return f"{network(card, use)}.9"
 
 
 def ours(card, use):
     """Each use of a card has an address of its own."""
-    return f"10.79.{card}.{use}"
+    return f"{network(card, use)}.{use}"
 
 
 def server(card, use, options, name, *args, **more):
@@ -177,6 +185,9 @@ def tests():
     for i, card in enumerate(CARDS):
         yield f"{card}: with what it can do for checksums", lambda i=i: all_three(i, 1, "")
         yield f"{card}: with checksums in software", lambda i=i: in_software(i, 2, ",offloads=no")
+        yield f"{card}: in a VLAN, with tags by the card where it can", lambda i=i: echo_streams(i, 3, f",vlan={VLAN}")
+        yield (f"{card}: in a VLAN, with tags in software",
+               lambda i=i: echo_datagrams(i, 4, f",vlan={VLAN},offloads=no"))
         yield f"{card}: a wait sleeps until the card tells of frames", lambda i=i: sleeping(i, 1)
     yield "without hugepages", without_hugepages
 
