@@ -55,7 +55,7 @@ enum counter {
 #define COUNTERS_MAGIC    0x646d747263747231ull /* "dmtrctr1" */
 #define COUNTERS_NAME_LEN 40
 #define COUNTERS_TEXT_LEN 104
-#define COUNTERS_MAX      192u /* of a page, with those that counters_extend adds */
+#define COUNTERS_MAX      320u /* of a page, with those that counters_extend adds */
 
 /* What is in the page: self-describing, so that a reader of another version can show it. */
 struct counters_page {

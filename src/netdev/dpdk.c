@@ -222,6 +222,24 @@ static int device_tx(struct netdev *dev, const struct netdev_frame *frames, uint
     return (int)done;
 }
 
+/* The port's extended statistics, which are those of all queues: the first one tells them. */
+static uint32_t device_own(struct netdev *dev, char (*names)[NETDEV_OWN_BYTES], uint64_t *values, uint32_t n) {
+    struct dpdk_device *d = (struct dpdk_device *)dev;
+    struct rte_eth_xstat_name found[NETDEV_OWN_MAX];
+    uint64_t ids[NETDEV_OWN_MAX];
+    _Static_assert(sizeof found->name == NETDEV_OWN_BYTES, "a name fits");
+    int all = d->queue == 0 && !is_gone(d) ? rte_eth_xstats_get_names_by_id(d->id, NULL, 0, NULL) : 0;
+    if (all <= 0) return 0;
+    n = RTE_MIN(RTE_MIN(n, (uint32_t)all), NETDEV_OWN_MAX);
+    for (uint32_t i = 0; i < n; i++)
+        ids[i] = i;
+    if (values && rte_eth_xstats_get_by_id(d->id, ids, values, n) != (int)n) return 0;
+    if (names && rte_eth_xstats_get_names_by_id(d->id, found, n, ids) != (int)n) return 0;
+    for (uint32_t i = 0; names && i < n; i++)
+        memcpy(names[i], found[i].name, NETDEV_OWN_BYTES);
+    return n;
+}
+
 static void device_close(struct netdev *dev) {
     struct dpdk_device *d = (struct dpdk_device *)dev;
     if (dev->fd >= 0) dpdk_sleep_close(&d->sleep);
@@ -268,5 +286,6 @@ const struct netdev_ops netdev_dpdk = {
     .rx = device_rx,
     .tx = device_tx,
     .prepare = device_prepare,
+    .own = device_own,
     .update = device_update,
 };

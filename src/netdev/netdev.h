@@ -24,6 +24,8 @@
 #define NETDEV_SEGS_MAX     64u
 #define NETDEV_RETRY_NS     100000u /* after a short transmit, where the device cannot tell when it has room */
 #define NETDEV_NEVER        UINT64_MAX
+#define NETDEV_OWN_MAX      128u /* counters of a device's own that are looked at */
+#define NETDEV_OWN_BYTES    64u  /* of such a counter's name, its NUL included */
 
 /* A received frame: heap memory that is now the receiver's, who frees it with heap_free. */
 struct netdev_buffer {
@@ -161,6 +163,12 @@ struct netdev_ops {
      */
     int (*claim)(struct netdev *dev, uint8_t protocol, uint16_t port, bool on);
 
+    /*
+     * Reads the names and values (each unless it is NULL) of at most n counters that this device has besides its
+     * stats, the same at each call; slow. Their number. NULL: it has none.
+     */
+    uint32_t (*own)(struct netdev *dev, char (*names)[NETDEV_OWN_BYTES], uint64_t *values, uint32_t n);
+
     /* When a frame that the device keeps falls due; NETDEV_NEVER: none. NULL: it keeps none. */
     uint64_t (*next_ns)(const struct netdev *dev);
 };
@@ -201,6 +209,10 @@ static inline int netdev_claim(struct netdev *dev, uint8_t protocol, uint16_t po
 
 static inline int netdev_update(struct netdev *dev, uint64_t now_ns) {
     return dev->ops->update ? dev->ops->update(dev, now_ns) : 0;
+}
+
+static inline uint32_t netdev_own(struct netdev *dev, char (*names)[NETDEV_OWN_BYTES], uint64_t *values, uint32_t n) {
+    return dev->ops->own ? dev->ops->own(dev, names, values, n) : 0;
 }
 
 /* When the device is next worth calling, whatever its descriptor says: who sleeps on that sleeps no longer than this.

@@ -156,6 +156,22 @@ static void frames_that_no_mtu_allows_are_dropped_and_counted(void **state) {
     assert_int_equal(dev->stats.rx_malformed, 1);
 }
 
+static void what_the_port_counts_itself_is_told_by_name(void **state) {
+    char names[NETDEV_OWN_MAX][NETDEV_OWN_BYTES], again[1][NETDEV_OWN_BYTES];
+    uint64_t values[NETDEV_OWN_MAX];
+    uint32_t n = netdev_own(dev, names, NULL, NETDEV_OWN_MAX), found = 0;
+    (void)state;
+    assert_in_range(n, 2, NETDEV_OWN_MAX);
+    for (uint32_t i = 0; i < 3; i++)
+        assert_int_equal(test_send(dev, mac_b, i, 100, 0), 1);
+    assert_int_equal(netdev_own(dev, NULL, values, n), n);
+    for (uint32_t i = 0; i < n; i++)
+        if (strcmp(names[i], "tx_good_packets") == 0) found += values[i] == 3;
+    assert_int_equal(found, 1);
+    assert_int_equal(netdev_own(dev, again, values, 1), 1);
+    assert_string_equal(again[0], names[0]);
+}
+
 static void frames_in_pieces_and_of_strangers_are_copied(void **state) {
     struct rte_mempool *pool = dpdk_plain_pool(511, 2048, SOCKET_ID_ANY);
     uint8_t *frame = test_frame(mac_a, mac_b, 9, 1200);
@@ -501,6 +517,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_frame_outlives_the_device, set_up, tear_down),
         cmocka_unit_test_setup_teardown(frames_that_no_mtu_allows_are_dropped_and_counted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(frames_in_pieces_and_of_strangers_are_copied, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_the_port_counts_itself_is_told_by_name, set_up, tear_down),
         cmocka_unit_test_setup_teardown(frames_of_the_vlan_lose_their_tag_and_others_are_dropped, set_up_vlan,
                                         tear_down),
         cmocka_unit_test_setup_teardown(frames_of_every_length_leave_with_the_tag_of_the_vlan, set_up_vlan, tear_down),

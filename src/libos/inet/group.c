@@ -328,6 +328,13 @@ void group_stats(struct net *net, struct netdev_stats *out) {
     device_leave(net->group);
 }
 
+uint32_t group_own(struct net *net, char (*names)[NETDEV_OWN_BYTES], uint64_t *values, uint32_t n) {
+    device_take(net->group);
+    n = netdev_own(net->dev, names, values, n);
+    device_leave(net->group);
+    return n;
+}
+
 /* The nth member, counted from 0, of those in `set`; there are more. */
 static uint32_t nth(uint64_t set, uint32_t n) {
     while (n-- > 0)

@@ -45,6 +45,8 @@ int group_tx(struct net *net, const struct netdev_frame *frames, uint32_t n, uin
 
 /* The device's own counters. */
 void group_stats(struct net *net, struct netdev_stats *out);
+/* As netdev_own. */
+uint32_t group_own(struct net *net, char (*names)[NETDEV_OWN_BYTES], uint64_t *values, uint32_t n);
 
 /* Whether the frame is another's, and was given to it (or lost, where its ring is full). */
 bool group_forward(struct net *net, const struct netdev_buffer *frame);

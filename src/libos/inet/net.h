@@ -18,6 +18,7 @@
 #define NET_RX_BURST     32u  /* frames taken from the device in one poll */
 #define NET_TX_SLOTS     256u /* frames that wait for room at the device; a power of two */
 #define PUBLISH_EVERY_NS 100000000u
+#define OWN_EVERY_NS     1000000000u /* a card is asked for its own counters, which takes it long */
 
 /* Frames on their way to the device, in order. Headers are heap blocks of ours; payload is held. */
 struct transmit_queue {
@@ -54,8 +55,9 @@ struct net {
     struct list streams;   /* struct stream */
     struct list bound;     /* those of them that have an address of their own choice */
     struct list blocked;   /* those whose pushes wait for room in tx */
-    uint64_t *shown_stack, *shown_device; /* counters, where other processes see them; NULL: no room */
-    uint64_t publish_ns;                  /* when that is due */
+    uint64_t *shown_stack, *shown_device, *shown_own; /* counters, where other processes see them; NULL: no room */
+    uint32_t own_count;                               /* of the device's own */
+    uint64_t publish_ns, publish_own_ns;              /* when that is due */
     struct transmit_queue tx;
 };
 

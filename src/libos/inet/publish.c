@@ -11,6 +11,7 @@
 
 #define STACK_PREFIX  "inet_"
 #define DEVICE_PREFIX "inet_device_"
+#define OWN_PREFIX    "inet_port_"
 
 static const struct counter_name stack_names[] = {
 #define X(name, text) {#name, text},
@@ -34,10 +35,25 @@ INET_COUNTERS(X)
 NETDEV_STATS(X)
 #undef X
 
+static uint32_t read_own(struct net *net, char (*names)[NETDEV_OWN_BYTES], uint64_t *values, uint32_t n) {
+    return net->group ? group_own(net, names, values, n) : netdev_own(net->dev, names, values, n);
+}
+
+/* What only this device counts. */
+static void add_own(struct net *net) {
+    char names[NETDEV_OWN_MAX][NETDEV_OWN_BYTES];
+    struct counter_name counters[NETDEV_OWN_MAX];
+    net->own_count = read_own(net, names, NULL, NETDEV_OWN_MAX);
+    for (uint32_t i = 0; i < net->own_count; i++)
+        counters[i] = (struct counter_name){names[i], "As the device names it"};
+    net->shown_own = counters_extend(&net->rt->counters, OWN_PREFIX, counters, net->own_count);
+}
+
 void publish_init(struct net *net) {
     struct counters *page = &net->rt->counters;
     net->shown_stack = counters_extend(page, STACK_PREFIX, stack_names, INET_COUNTER_COUNT);
     net->shown_device = counters_extend(page, DEVICE_PREFIX, device_names, DEVICE_COUNT);
+    add_own(net);
 }
 
 void publish(struct net *net, uint64_t now) {
@@ -50,4 +66,7 @@ void publish(struct net *net, uint64_t now) {
         stats = net->dev->stats;
     memcpy(net->shown_stack, inet_counters(net->stack), INET_COUNTER_COUNT * sizeof(uint64_t));
     memcpy(net->shown_device, &stats, sizeof stats);
+    if (net->own_count == 0 || !net->shown_own || now < net->publish_own_ns) return;
+    net->publish_own_ns = now + OWN_EVERY_NS;
+    (void)read_own(net, NULL, net->shown_own, net->own_count);
 }
