@@ -7,6 +7,7 @@
  * (descriptors each way; 512), buffers=N (received frames that the application may have at a time; 4096), mtu=N (1500),
  * promiscuous=yes|no (no), copy=yes|no (frames are copied, for drivers that reach only DPDK's own memory; by driver),
  * vlan=ID (none: frames have no tag; else all have that of this VLAN, and others are dropped),
+ * lro=yes|no (no; yes: TCP segments come put together, where the port can),
  * offloads=yes|no (yes: what the port can do for checksums and segmentation is used), interrupts=yes|no (yes: a wait
  * sleeps until the port tells of frames, where it can; else it polls).
  * A semicolon in vdev and eal stands for a comma.
@@ -20,6 +21,7 @@
 #include <string.h>
 
 #define LOOK_EVERY_NS 10000000u /* whether the link is up, the device there */
+#define RX_LARGEST    65535u    /* with lro=yes */
 #define VLAN_MAX      4094u
 #define VLAN_ID_MASK  0xfffu
 
@@ -29,6 +31,8 @@ struct dpdk_device {
     struct dpdk_rx_pool *rx; /* NULL: frames are copied */
     struct rte_mempool *tx_pool;
     uint16_t id, queue;
+    bool special;    /* the port has a VLAN, or puts segments together */
+    uint32_t rx_max; /* bytes of a frame */
     uint64_t next_look_ns, exhausted;
     struct dpdk_sleep sleep;
     struct log log;
@@ -42,6 +46,7 @@ static const struct netdev_option options_table[] = {
     {"buffers", NETDEV_OPTION_NUMBER, offsetof(struct dpdk_options, buffers), 64, 1u << 20},
     {"mtu", NETDEV_OPTION_NUMBER, offsetof(struct dpdk_options, mtu), NETDEV_MTU_MIN, NETDEV_MTU_MAX},
     {"vlan", NETDEV_OPTION_NUMBER, offsetof(struct dpdk_options, vlan), 1, VLAN_MAX},
+    {"lro", NETDEV_OPTION_FLAG, offsetof(struct dpdk_options, lro), 0, 0},
     {"promiscuous", NETDEV_OPTION_FLAG, offsetof(struct dpdk_options, promiscuous), 0, 0},
     {"copy", NETDEV_OPTION_FLAG, offsetof(struct dpdk_options, copy), 0, 0},
     {"offloads", NETDEV_OPTION_FLAG, offsetof(struct dpdk_options, offloads), 0, 0},
@@ -105,16 +110,19 @@ static bool untag(uint16_t vlan, struct rte_mbuf *m) {
 }
 
 static bool take(struct dpdk_device *d, struct rte_mbuf *m, struct netdev_buffer *b) {
-    if (__builtin_expect(d->port->vlan != 0, 0) && !untag(d->port->vlan, m)) {
-        d->dev.stats.rx_other_vlan++;
-        rte_pktmbuf_free(m);
-        return false;
+    b->mss = 0;
+    if (__builtin_expect(d->special, 0)) {
+        if (d->port->vlan && !untag(d->port->vlan, m)) {
+            d->dev.stats.rx_other_vlan++;
+            rte_pktmbuf_free(m);
+            return false;
+        }
+        if (m->ol_flags & RTE_MBUF_F_RX_LRO) b->mss = m->tso_segsz;
     }
     b->bytes = m->pkt_len;
-    b->mss = 0;
     /* The bit is set in CKSUM_NONE too: the path was memory, and the sender left the checksum out. */
     b->flags = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_GOOD ? NETDEV_RX_CSUM_GOOD : 0;
-    if (__builtin_expect(m->pkt_len < NETDEV_HEADER_BYTES || m->pkt_len > netdev_frame_max(d->dev.mtu), 0)) {
+    if (__builtin_expect(m->pkt_len < NETDEV_HEADER_BYTES || m->pkt_len > d->rx_max, 0)) {
         d->dev.stats.rx_too_long += m->pkt_len >= NETDEV_HEADER_BYTES;
         d->dev.stats.rx_malformed += m->pkt_len < NETDEV_HEADER_BYTES;
         rte_pktmbuf_free(m);
@@ -269,6 +277,8 @@ static int device_open(const struct netdev_args *args, struct netdev **dev) {
     d->tx_pool = d->port->queue[d->queue].tx;
     if (!d->port->copies) d->rx = &d->port->queue[d->queue].rx;
     d->dev.mtu = d->port->mtu;
+    d->rx_max = d->port->lro ? netdev_frame_max(RX_LARGEST) : netdev_frame_max(d->dev.mtu);
+    d->special = d->port->vlan || d->port->lro;
     d->dev.offloads = d->port->offloads;
     d->dev.tso_bytes = d->port->tso_bytes;
     if (rte_eth_macaddr_get(d->id, &mac) == 0) memcpy(d->dev.mac, mac.addr_bytes, sizeof d->dev.mac);

@@ -23,7 +23,7 @@
 struct dpdk_options {
     char port[DPDK_PORT_MAX], vdev[DPDK_TEXT_MAX], eal[DPDK_TEXT_MAX];
     uint64_t slots, buffers, mtu, vlan; /* vlan 0: none */
-    bool promiscuous, copy, offloads, interrupts;
+    bool promiscuous, copy, offloads, interrupts, lro;
 };
 
 /* ---- dpdk_eal.c ---- */
@@ -90,6 +90,7 @@ struct dpdk_port {
     bool spreads, mapped;
     uint16_t vlan;  /* all frames are of it; 0: of none */
     bool tx_tagged; /* its tag is written by the port */
+    bool lro;       /* TCP segments come put together */
     int socket;
     struct rte_eth_dev_info info;
     struct dpdk_queue queue[DPDK_QUEUES_MAX];

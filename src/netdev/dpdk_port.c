@@ -192,10 +192,13 @@ static int configure(const struct dpdk_options *o, struct dpdk_port *p) {
     if (p->info.max_mtu && p->mtu > p->info.max_mtu) p->mtu = p->info.max_mtu;
     p->offloads = dpdk_tx_offloads(p->info.tx_offload_capa & (o->offloads ? UINT64_MAX : TX_SHAPES), &p->tx_offloads);
     p->rx_offloads = o->offloads ? p->info.rx_offload_capa & RX_OFFLOADS : 0;
+    p->lro = o->lro && (p->info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_TCP_LRO);
+    if (p->lro) p->rx_offloads |= p->info.rx_offload_capa & (RTE_ETH_RX_OFFLOAD_TCP_LRO | RTE_ETH_RX_OFFLOAD_SCATTER);
     choose_vlan(o, p);
     r = choose_sizes(o, p);
     if (r < 0) return r;
     conf.rxmode.mtu = p->mtu;
+    if (p->lro) conf.rxmode.max_lro_pkt_size = p->info.max_lro_pkt_size;
     conf.rxmode.offloads = p->rx_offloads;
     conf.txmode.offloads = p->tx_offloads;
     conf.intr_conf.rxq = p->interrupts;
@@ -331,10 +334,11 @@ static void close_port(struct dpdk_port *p) {
 static void say_abilities(const struct netdev_args *args, const struct dpdk_port *p) {
     const struct log none = {.sink = LOG_SINK_NONE};
     log_info(args->log ? args->log : &none,
-             "dpdk: port %s, driver %s: frames are %s, checksums written by %s, %s, %s, a wait %s", p->name,
+             "dpdk: port %s, driver %s: frames are %s, checksums written by %s, %s, %s, %s, a wait %s", p->name,
              p->info.driver_name, p->copies ? "copied" : "not copied",
              p->offloads & NETDEV_CSUM ? "the port" : "the stack",
              p->offloads & NETDEV_TSO4 ? "TCP cut by the port" : "TCP cut by the stack",
+             p->lro ? "TCP put together by the port" : "TCP as it comes",
              !p->vlan       ? "no VLAN"
              : p->tx_tagged ? "tagged by the port"
                             : "tagged by the stack",
