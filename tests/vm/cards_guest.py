@@ -20,7 +20,9 @@ DRIVERS = ["bus_pci", "bus_vdev", "mempool_ring", "net_e1000", "net_virtio", "ne
 BULK, CHUNK = 2 << 20, 1 << 16
 PAUSES, PAUSE_S = 8, 0.3
 VLAN = 7
-POLLED = ["e1000e", "e1000"]  # their driver promises interrupts that never come
+POLLED = ["e1000e"]  # its driver promises interrupts that never come
+SAME_DRIVER = ["e1000"]
+WITHOUT_CHECKSUMS = ["virtio"]  # on a wire that carries nothing but frames
 PAGES = 160  # of 2 MiB: more than the EAL wants
 
 
@@ -80,7 +82,7 @@ def ours(card, use):
 
 def server(card, use, options, name, *args, **more):
     env = {"DMTR_LIBOS": "inet", "DMTR_INET_DEVICE": "dpdk", "DMTR_INET_ADDRESS": f"{ours(card, use)}/24",
-           "DMTR_INET_DEVICE_OPTIONS": f"port={pci(0x10 + card)}{options}", **more}
+           "DMTR_INET_DEVICE_OPTIONS": f"port={pci(0x10 + card)}{options}", "DMTR_LOG_LEVEL": "info", **more}
     return Server(name, *args, "--address", ours(card, use), env=env)
 
 
@@ -93,6 +95,8 @@ def echo_datagrams(card, use, options):
             data = os.urandom(size)
             sock.send(data)
             assert sock.recv(size + 1) == data, size
+        writer = "the stack" if CARDS[card] in WITHOUT_CHECKSUMS or "offloads=no" in options else "the port"
+        assert f"checksums written by {writer}" in echo.stderr(), echo.stderr()
 
 
 def echo_streams(card, use, options):
@@ -160,7 +164,7 @@ def cpu_seconds(process):
 
 
 def sleeping(card, use):
-    """A server that waits uses no processor, and what comes wakes it."""
+    """A server that waits uses no processor, and what comes wakes it; or the device has found that nothing would."""
     with server(card, use, "", "echo-server", DMTR_WAIT_POLICY="block") as echo, echo.connect(apps.TIMEOUT_S) as sock:
         used, began, before = cpu_seconds(echo.process), time.monotonic(), interrupts(card)
         for number in range(PAUSES):
@@ -188,7 +192,8 @@ def tests():
         yield f"{card}: in a VLAN, with tags by the card where it can", lambda i=i: echo_streams(i, 3, f",vlan={VLAN}")
         yield (f"{card}: in a VLAN, with tags in software",
                lambda i=i: echo_datagrams(i, 4, f",vlan={VLAN},offloads=no"))
-        yield f"{card}: a wait sleeps until the card tells of frames", lambda i=i: sleeping(i, 1)
+        if card not in SAME_DRIVER:
+            yield f"{card}: a wait sleeps until the card tells of frames", lambda i=i: sleeping(i, 1)
     yield "without hugepages", without_hugepages
 
 
