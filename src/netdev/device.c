@@ -57,7 +57,7 @@ static bool offloads_fit(const struct netdev *dev, const struct netdev_frame *f)
     return f->mss > 0 && f->bytes > transport && transport + f->mss <= netdev_frame_max(dev->mtu);
 }
 
-bool netdev_frame_fits(struct netdev *dev, const struct netdev_frame *f) {
+bool netdev_any_frame_fits(struct netdev *dev, const struct netdev_frame *f) {
     uint32_t most = netdev_frame_max(dev->mtu);
     if (f->offloads & (NETDEV_TSO4 | NETDEV_TSO6)) most = dev->tso_bytes;
     if (f->bytes >= NETDEV_HEADER_BYTES && f->bytes <= most && segments_fit(f) &&

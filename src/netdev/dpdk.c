@@ -109,7 +109,18 @@ static bool untag(uint16_t vlan, struct rte_mbuf *m) {
     return (rte_be_to_cpu_16(words[1]) & VLAN_ID_MASK) == vlan;
 }
 
-static bool take(struct dpdk_device *d, struct rte_mbuf *m, struct netdev_buffer *b) {
+/* What is not as most frames are. */
+static __attribute__((noinline)) bool take_other(struct dpdk_device *d, struct rte_mbuf *m, struct netdev_buffer *b) {
+    if (m->pkt_len >= NETDEV_HEADER_BYTES && m->pkt_len <= d->rx_max) return take_copy(d, m, b);
+    d->dev.stats.rx_too_long += m->pkt_len >= NETDEV_HEADER_BYTES;
+    d->dev.stats.rx_malformed += m->pkt_len < NETDEV_HEADER_BYTES;
+    rte_pktmbuf_free(m);
+    return false;
+}
+
+/* `own`: the pool whose buffers are given away; `most`: bytes of a frame after its header. */
+static inline bool take(struct dpdk_device *d, struct rte_mbuf *m, const struct rte_mempool *own, uint32_t most,
+                        struct netdev_buffer *b) {
     b->mss = 0;
     if (__builtin_expect(d->special, 0)) {
         if (d->port->vlan && !untag(d->port->vlan, m)) {
@@ -122,13 +133,8 @@ static bool take(struct dpdk_device *d, struct rte_mbuf *m, struct netdev_buffer
     b->bytes = m->pkt_len;
     /* The bit is set in CKSUM_NONE too: the path was memory, and the sender left the checksum out. */
     b->flags = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_GOOD ? NETDEV_RX_CSUM_GOOD : 0;
-    if (__builtin_expect(m->pkt_len < NETDEV_HEADER_BYTES || m->pkt_len > d->rx_max, 0)) {
-        d->dev.stats.rx_too_long += m->pkt_len >= NETDEV_HEADER_BYTES;
-        d->dev.stats.rx_malformed += m->pkt_len < NETDEV_HEADER_BYTES;
-        rte_pktmbuf_free(m);
-        return false;
-    }
-    if (__builtin_expect(!d->rx || m->pool != d->rx->mp || m->next, 0)) return take_copy(d, m, b);
+    if (__builtin_expect(m->pkt_len - NETDEV_HEADER_BYTES > most || m->pool != own || m->next, 0))
+        return take_other(d, m, b);
     b->data = rte_pktmbuf_mtod(m, char *);
     dpdk_rx_pool_lend(d->rx, m);
     return true;
@@ -145,10 +151,11 @@ static int look(struct dpdk_device *d, uint64_t now_ns) {
 
 /* Frames for `got` mbufs; how many. */
 static int take_all(struct dpdk_device *d, struct rte_mbuf **burst, uint32_t got, struct netdev_buffer *frames) {
-    uint32_t taken = 0;
+    const struct rte_mempool *own = d->rx ? d->rx->mp : NULL;
+    uint32_t taken = 0, most = d->rx_max - NETDEV_HEADER_BYTES;
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < got; i++)
-        if (take(d, burst[i], &frames[taken])) bytes += frames[taken++].bytes;
+        if (take(d, burst[i], own, most, &frames[taken])) bytes += frames[taken++].bytes;
     d->dev.stats.rx_frames += taken;
     d->dev.stats.rx_bytes += bytes;
     return (int)taken;
@@ -194,23 +201,55 @@ static uint32_t offer(struct dpdk_device *d, struct rte_mbuf **burst, uint32_t n
     return at;
 }
 
+/* From the pool's idea of an mbuf to that of an empty frame: what drivers read, and no more. */
+static inline void reset(struct rte_mbuf *m) {
+    m->data_off = RTE_PKTMBUF_HEADROOM;
+    m->ol_flags = 0;
+    m->tx_offload = 0;
+}
+
+/* Most frames: small, and with nothing asked for. False: not such a one, or one that breaks the rules. */
+static inline bool fill_small(const struct netdev_frame *f, struct rte_mbuf *m) {
+    char *to = rte_pktmbuf_mtod(m, char *);
+    uint32_t at = 0;
+    if (f->offloads || f->bytes > DPDK_TX_COPIED || f->bytes < NETDEV_HEADER_BYTES) return false;
+    for (uint32_t i = 0; i < f->segs_count; at += f->segs[i++].bytes) {
+        if (f->segs[i].bytes > f->bytes - at) return false;
+        memcpy(to + at, f->segs[i].data, f->segs[i].bytes);
+    }
+    m->data_len = (uint16_t)f->bytes;
+    m->pkt_len = f->bytes;
+    return at == f->bytes && f->segs_count <= NETDEV_SEGS_MAX;
+}
+
 /* At most DPDK_BURST frames. How many were taken, from the first. */
 static uint32_t send_some(struct dpdk_device *d, const struct netdev_frame *frames, uint32_t n) {
     struct rte_mbuf *burst[DPDK_BURST];
     uint32_t frame_of[DPDK_BURST + 1], made = 0, i, sent;
+    uint64_t bytes = 0;
     uint16_t offloads = d->port->tx_tagged; /* some drivers write the tag as they prepare */
-    if (rte_pktmbuf_alloc_bulk(d->tx_pool, burst, n) != 0) return 0;
+    bool small = !d->port->vlan && d->dev.mtu >= DPDK_TX_COPIED;
+    if (rte_mempool_get_bulk(d->tx_pool, (void **)burst, n) != 0) return 0;
     for (i = 0; i < n; i++) {
-        if (!netdev_frame_fits(&d->dev, &frames[i])) continue;
-        if (dpdk_fill(d->port, d->tx_pool, &frames[i], burst[made]) < 0) break;
-        offloads |= frames[i].offloads;
+        const struct netdev_frame *f = &frames[i];
+        reset(burst[made]);
+        if (!small || !fill_small(f, burst[made])) {
+            if (!netdev_frame_fits(&d->dev, f)) continue;
+            if (dpdk_fill(d->port, d->tx_pool, f, burst[made]) < 0) break;
+            offloads |= f->offloads;
+        }
+        bytes += f->bytes;
         frame_of[made++] = i;
     }
     frame_of[made] = i;
     sent = offer(d, burst, made, offloads != 0);
-    for (uint32_t k = 0; k < sent; k++)
-        netdev_count_tx(&d->dev, frames[frame_of[k]].bytes);
-    if (__builtin_expect(sent < n, 0)) rte_pktmbuf_free_bulk(burst + sent, n - sent);
+    d->dev.stats.tx_frames += sent;
+    d->dev.stats.tx_bytes += bytes;
+    if (__builtin_expect(sent < n, 0)) {
+        for (uint32_t k = sent; k < made; k++)
+            d->dev.stats.tx_bytes -= frames[frame_of[k]].bytes;
+        rte_pktmbuf_free_bulk(burst + sent, n - sent);
+    }
     return frame_of[sent];
 }
 

@@ -33,9 +33,9 @@ static void attach(struct rte_mbuf *m, void *data, uint32_t bytes) {
     struct rte_mbuf_ext_shared_info *info = rte_mbuf_to_priv(m);
     info->free_cb = release;
     info->fcb_opaque = data;
-    rte_mbuf_ext_refcnt_set(info, 1);
+    info->refcnt = 1; /* nobody else knows it */
+    m->ol_flags = 0;
     rte_pktmbuf_attach_extbuf(m, data, (uintptr_t)data, (uint16_t)bytes, info);
-    m->data_off = 0;
     m->data_len = (uint16_t)bytes;
 }
 
@@ -71,7 +71,7 @@ static int fill_whole(const struct netdev_frame *f, struct rte_mbuf *m) {
 static int fill_chain(struct rte_mempool *pool, const struct netdev_frame *f, uint32_t i, struct rte_mbuf *m) {
     struct rte_mbuf *parts[NETDEV_SEGS_MAX], *last = m;
     uint32_t n = f->segs_count - i;
-    if (rte_pktmbuf_alloc_bulk(pool, parts, n) != 0) return -ENOBUFS;
+    if (rte_mempool_get_bulk(pool, (void **)parts, n) != 0) return -ENOBUFS;
     for (uint32_t k = 0; k < n; k++, i++) {
         void *data = (void *)(uintptr_t)f->segs[i].data;
         heap_hold(data);
