@@ -177,11 +177,57 @@ static void what_the_device_refuses_is_sent_later(void **state) {
     assert_true(transfer("host=a,csum=yes,tso=65549", 1500, &bad, 60) > 0);
 }
 
+static int nowhere(void *ctx, const struct inet_frame *f) {
+    (void)ctx, (void)f;
+    return -EAGAIN;
+}
+
+/* On the way to ourselves nobody cuts frames, and nobody needs to; ACKs do not wait for a second one as long. */
+static void long_frames_to_ourselves_arrive_whole(void **state) {
+    (void)state;
+    struct end a = {.now = SEC}, b = {.now = SEC};
+    struct inet_config config = {
+        .mtu = 1500,
+        .addrs = {{inet_addr_ip4(IP(10, 0, 0, 1)), 24}},
+        .addr_count = 1,
+        .offloads = INET_OFFLOAD_CSUM | INET_OFFLOAD_TSO,
+        .transmit = nowhere,
+    };
+    struct inet_endpoint own = {inet_addr_ip4(IP(10, 0, 0, 1)), 80};
+    struct tcp_listener *listener;
+    uint64_t now = SEC;
+    uint32_t events;
+    assert_int_equal(inet_new(&a.stack, &config, now), 0);
+    b.stack = a.stack;
+    assert_int_equal(tcp_listen(b.stack, &listener, &own, 1, NULL, NULL), 0);
+    assert_int_equal(tcp_connect(a.stack, &a.conn, &own, NULL, NULL, NULL, now), 0);
+    for (uint32_t i = 0; i < ROUNDS; i++) {
+        a.now = b.now = now;
+        inet_timers(a.stack, now);
+        while (inet_next_event(a.stack, &events))
+            ;
+        push_some(&a);
+        if (!b.conn) tcp_accept(listener, &b.conn, NULL);
+        if (b.conn && pop_all(&b)) break;
+        uint64_t next = inet_next_ns(a.stack);
+        now = next > now ? next : now;
+    }
+    assert_int_equal(b.moved, TOTAL);
+    assert_false(b.bad);
+    assert_true(inet_counters(a.stack)[INET_COUNTER_tcp_tso_frames] > TOTAL / 65535 / 2);
+    assert_true(now - SEC < 100 * MS); /* of the virtual clock */
+    tcp_listener_close(listener, now);
+    tcp_abort(a.conn, now);
+    tcp_abort(b.conn, now);
+    inet_delete(a.stack);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(streams_arrive_equal_whatever_the_device_can_do),
         cmocka_unit_test(a_long_frame_takes_the_place_of_many),
         cmocka_unit_test(what_the_device_refuses_is_sent_later),
+        cmocka_unit_test(long_frames_to_ourselves_arrive_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
