@@ -85,7 +85,8 @@ static void warn_exhausted(struct dpdk_device *d) {
 static bool take_copy(struct dpdk_device *d, struct rte_mbuf *m, struct netdev_buffer *b) {
     uint32_t at = 0;
     char *data = heap_alloc(m->pkt_len);
-    if (!data) d->dev.stats.rx_no_memory++;
+    d->dev.stats.rx_no_memory += data == NULL;
+    d->dev.stats.rx_copied += data != NULL;
     for (const struct rte_mbuf *part = m; data && part; part = part->next) {
         memcpy(data + at, rte_pktmbuf_mtod(part, char *), part->data_len);
         at += part->data_len;

@@ -107,6 +107,7 @@ static void a_received_frame_lies_where_the_driver_put_it(void **state) {
         assert_int_equal(heap_free(b.data), 0);
     }
     assert_int_equal(dev->stats.rx_frames, 500);
+    assert_int_equal(dev->stats.rx_copied, 0);
 }
 
 static void buffers_that_are_held_run_out_are_counted_and_come_back(void **state) {
@@ -250,6 +251,7 @@ static void frames_in_pieces_and_of_strangers_are_copied(void **state) {
     assert_int_equal(rte_pktmbuf_chain(parts[0], parts[1]), 0);
     assert_int_equal(rte_ring_enqueue(to_us, parts[0]), 0);
     assert_int_equal(test_receive(dev, 0), 9);
+    assert_int_equal(dev->stats.rx_copied, 1);
     assert_true(rte_mempool_full(pool));
     dpdk_plain_pool_free(pool);
     heap_free(frame);
