@@ -9,7 +9,8 @@ import tempfile
 import apps
 
 KEYS = ["tcp_spin", "tcp_spin_both", "udp_spin", "tcp_block_untuned", "throughput", "instructions", "tokens", "idle",
-        "heap", "stack_wire", "stack_peers", "stack_pair", "stack_many", "stack_requests", "stack_bulk"]
+        "heap", "stack_wire", "stack_peers", "stack_pair", "stack_many", "stack_runtimes", "stack_requests",
+        "stack_bulk"]
 
 
 def test_a_smoke_run_writes_a_complete_report():
