@@ -1,9 +1,13 @@
 /* Socket options by the platform's names, and what a connection shows of itself as Linux lays it out. */
 #include "host.h"
 
+#include "libos/inet/linux_info.h"
+
 #include <errno.h>
-#include <linux/tcp.h>
+#include <netinet/tcp.h>
 #include <string.h>
+
+#define LINUX_LISTEN 10 /* a state, the first member */
 
 enum { TWICE_THE_PAYLOAD = 1, HALF_IS_PAYLOAD = 2 };
 
@@ -93,76 +97,6 @@ int host_setsockopt(struct host *h, struct file *f, int level, int name, const v
     return set_int(h, f, level, name, number);
 }
 
-static uint32_t segments(const struct tcp_status *s, uint32_t bytes) {
-    return s->mss ? (bytes + s->mss - 1) / s->mss : 0;
-}
-
-static uint32_t ms_since(uint64_t at_ns, uint64_t now_ns) {
-    return now_ns > at_ns ? (uint32_t)((now_ns - at_ns) / NS_PER_MS) : 0;
-}
-
-static uint8_t linux_state(enum tcp_state state) {
-    static const uint8_t states[] = {
-        [TCP_STATE_CLOSED] = 7,      [TCP_STATE_SYN_SENT] = 2,   [TCP_STATE_SYN_RECEIVED] = 3,
-        [TCP_STATE_ESTABLISHED] = 1, [TCP_STATE_FIN_WAIT_1] = 4, [TCP_STATE_FIN_WAIT_2] = 5,
-        [TCP_STATE_CLOSE_WAIT] = 8,  [TCP_STATE_CLOSING] = 11,   [TCP_STATE_LAST_ACK] = 9,
-        [TCP_STATE_TIME_WAIT] = 6,
-    };
-    return states[state];
-}
-
-#define LINUX_LISTEN 10
-
-static uint8_t linux_recovery(const struct tcp_status *s) {
-    static const uint8_t states[] = {
-        [TCP_OPEN] = TCP_CA_Open, [TCP_RECOVERY] = TCP_CA_Recovery, [TCP_LOSS] = TCP_CA_Loss};
-    return s->recovery == TCP_OPEN && s->sacked > 0 ? TCP_CA_Disorder : states[s->recovery];
-}
-
-static struct tcp_info conn_info(const struct host *h, const struct file *f) {
-    struct tcp_status s;
-    tcp_get_status(f->conn, &s);
-    struct tcp_info i = {
-        .tcpi_state = linux_state(s.state),
-        .tcpi_ca_state = linux_recovery(&s),
-        .tcpi_retransmits = s.backoff,
-        .tcpi_probes = s.probes,
-        .tcpi_backoff = s.backoff,
-        .tcpi_options = (__u8)((s.timestamps ? TCPI_OPT_TIMESTAMPS : 0) | (s.sack ? TCPI_OPT_SACK : 0) |
-                               (s.window_scale ? TCPI_OPT_WSCALE : 0)),
-        .tcpi_rto = s.rto_us,
-        .tcpi_ato = s.delayed_ack_ms * 1000u,
-        .tcpi_snd_mss = s.mss,
-        .tcpi_rcv_mss = s.receive_mss,
-        .tcpi_unacked = s.unacked_segments,
-        .tcpi_sacked = segments(&s, s.sacked),
-        .tcpi_lost = segments(&s, s.lost),
-        .tcpi_retrans = segments(&s, s.again),
-        .tcpi_last_data_sent = ms_since(s.sent_ns, h->now_ns),
-        .tcpi_last_data_recv = ms_since(s.received_ns, h->now_ns),
-        .tcpi_last_ack_recv = ms_since(s.received_ns, h->now_ns),
-        .tcpi_pmtu = s.path_mtu,
-        .tcpi_rcv_ssthresh = s.receive_window,
-        .tcpi_rtt = s.srtt_us,
-        .tcpi_rttvar = s.rttvar_us,
-        .tcpi_snd_ssthresh = s.ssthresh == UINT32_MAX ? INT32_MAX : segments(&s, s.ssthresh),
-        .tcpi_snd_cwnd = s.mss ? s.cwnd / s.mss : 0,
-        .tcpi_advmss = s.advertised_mss,
-        .tcpi_reordering = 3,
-        .tcpi_rcv_space = s.receive_window,
-        .tcpi_total_retrans = s.retransmits,
-        .tcpi_bytes_acked = s.bytes_acked,
-        .tcpi_bytes_received = s.bytes_received,
-        .tcpi_segs_out = s.segments_out,
-        .tcpi_segs_in = s.segments_in,
-        .tcpi_notsent_bytes = s.not_sent,
-        .tcpi_min_rtt = s.min_rtt_us,
-    };
-    i.tcpi_snd_wscale = s.send_shift & 15u;
-    i.tcpi_rcv_wscale = s.receive_shift & 15u;
-    return i;
-}
-
 static int give(void *to, socklen_t *len, const void *from, size_t bytes) {
     if (*len > bytes) *len = (socklen_t)bytes;
     memcpy(to, from, *len);
@@ -170,9 +104,11 @@ static int give(void *to, socklen_t *len, const void *from, size_t bytes) {
 }
 
 static int get_info(const struct host *h, const struct file *f, void *value, socklen_t *len) {
-    struct tcp_info info = {.tcpi_state = f->kind == FILE_LISTENER ? LINUX_LISTEN : linux_state(TCP_STATE_CLOSED)};
-    if (f->kind == FILE_CONN) info = conn_info(h, f);
-    return give(value, len, &info, sizeof info);
+    struct tcp_status status = {.state = TCP_STATE_CLOSED};
+    if (f->kind == FILE_CONN) tcp_get_status(f->conn, &status);
+    *len = (socklen_t)linux_tcp_info(&status, h->now_ns, value, *len);
+    if (f->kind == FILE_LISTENER && *len > 0) *(uint8_t *)value = LINUX_LISTEN;
+    return 0;
 }
 
 static int get_congestion(const struct file *f, void *value, socklen_t *len) {

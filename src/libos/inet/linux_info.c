@@ -13,16 +13,25 @@ static uint8_t state_of(enum tcp_state state) {
     return states[state];
 }
 
+static uint8_t recovery_of(const struct tcp_status *s) {
+    static const uint8_t states[] = {
+        [TCP_OPEN] = TCP_CA_Open, [TCP_RECOVERY] = TCP_CA_Recovery, [TCP_LOSS] = TCP_CA_Loss};
+    return s->recovery == TCP_OPEN && s->sacked > 0 ? TCP_CA_Disorder : states[s->recovery];
+}
+
+/* Without a segment size there is no connection yet. */
 static uint32_t segments(uint32_t bytes, uint32_t mss) {
-    return (bytes + mss - 1) / mss;
+    return mss ? (bytes + mss - 1) / mss : 0;
+}
+
+static uint32_t ms_since(uint64_t at_ns, uint64_t now_ns) {
+    return now_ns > at_ns ? (uint32_t)((now_ns - at_ns) / 1000000) : 0;
 }
 
 size_t linux_tcp_info(const struct tcp_status *s, uint64_t now_ns, void *to, size_t room) {
-    static const uint8_t recoveries[] = {
-        [TCP_OPEN] = TCP_CA_Open, [TCP_RECOVERY] = TCP_CA_Recovery, [TCP_LOSS] = TCP_CA_Loss};
     struct tcp_info info = {
         .tcpi_state = state_of(s->state),
-        .tcpi_ca_state = recoveries[s->recovery],
+        .tcpi_ca_state = recovery_of(s),
         .tcpi_retransmits = s->backoff,
         .tcpi_probes = s->probes,
         .tcpi_backoff = s->backoff,
@@ -38,15 +47,15 @@ size_t linux_tcp_info(const struct tcp_status *s, uint64_t now_ns, void *to, siz
         .tcpi_sacked = segments(s->sacked, s->mss),
         .tcpi_lost = segments(s->lost, s->mss),
         .tcpi_retrans = segments(s->again, s->mss),
-        .tcpi_last_data_sent = (uint32_t)((now_ns - s->sent_ns) / 1000000),
-        .tcpi_last_data_recv = (uint32_t)((now_ns - s->received_ns) / 1000000),
-        .tcpi_last_ack_recv = (uint32_t)((now_ns - s->received_ns) / 1000000),
+        .tcpi_last_data_sent = ms_since(s->sent_ns, now_ns),
+        .tcpi_last_data_recv = ms_since(s->received_ns, now_ns),
+        .tcpi_last_ack_recv = ms_since(s->received_ns, now_ns),
         .tcpi_pmtu = s->path_mtu,
         .tcpi_rcv_ssthresh = s->receive_window,
         .tcpi_rtt = s->srtt_us,
         .tcpi_rttvar = s->rttvar_us,
         .tcpi_snd_ssthresh = s->ssthresh == UINT32_MAX ? INT32_MAX : segments(s->ssthresh, s->mss),
-        .tcpi_snd_cwnd = s->cwnd / s->mss,
+        .tcpi_snd_cwnd = s->mss ? s->cwnd / s->mss : 0,
         .tcpi_advmss = s->advertised_mss,
         .tcpi_reordering = 3,
         .tcpi_rcv_space = s->receive_window,
