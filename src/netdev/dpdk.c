@@ -20,6 +20,7 @@
 
 #include <string.h>
 
+#define SMALL_BYTES   256u      /* a frame that is copied rather than lost: an ACK may be what frees the others */
 #define LOOK_EVERY_NS 10000000u /* whether the link is up, the device there */
 #define RX_LARGEST    65535u    /* with lro=yes */
 #define VLAN_MAX      4094u
@@ -76,7 +77,7 @@ static void warn_exhausted(struct dpdk_device *d) {
     log_warn(&d->log,
              "dpdk: %s: no receive buffer is free, and frames are lost: the application holds %u of %u; raise buffers= "
              "or free what is popped sooner",
-             d->port->name, d->rx->lent_count, d->rx->count);
+             d->port->name, d->rx->lent_count, d->rx->limit);
     d->dev.stats.rx_held += d->rx->exhausted - d->exhausted;
     d->exhausted = d->rx->exhausted;
 }
@@ -112,8 +113,11 @@ static bool untag(uint16_t vlan, struct rte_mbuf *m) {
 
 /* What is not as most frames are. */
 static __attribute__((noinline)) bool take_other(struct dpdk_device *d, struct rte_mbuf *m, struct netdev_buffer *b) {
-    if (m->pkt_len >= NETDEV_HEADER_BYTES && m->pkt_len <= d->rx_max) return take_copy(d, m, b);
-    d->dev.stats.rx_too_long += m->pkt_len >= NETDEV_HEADER_BYTES;
+    bool fits = m->pkt_len >= NETDEV_HEADER_BYTES && m->pkt_len <= d->rx_max;
+    bool held = fits && m->pkt_len > SMALL_BYTES && d->rx && m->pool == d->rx->mp && !m->next; /* all others are */
+    if (fits && !held) return take_copy(d, m, b);
+    if (held) d->rx->exhausted++;
+    d->dev.stats.rx_too_long += m->pkt_len > d->rx_max;
     d->dev.stats.rx_malformed += m->pkt_len < NETDEV_HEADER_BYTES;
     rte_pktmbuf_free(m);
     return false;
@@ -134,7 +138,8 @@ static inline bool take(struct dpdk_device *d, struct rte_mbuf *m, const struct 
     b->bytes = m->pkt_len;
     /* The bit is set in CKSUM_NONE too: the path was memory, and the sender left the checksum out. */
     b->flags = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_GOOD ? NETDEV_RX_CSUM_GOOD : 0;
-    if (__builtin_expect(m->pkt_len - NETDEV_HEADER_BYTES > most || m->pool != own || m->next, 0))
+    if (__builtin_expect(
+            m->pkt_len - NETDEV_HEADER_BYTES > most || m->pool != own || m->next || !dpdk_rx_pool_may_lend(d->rx), 0))
         return take_other(d, m, b);
     b->data = rte_pktmbuf_mtod(m, char *);
     dpdk_rx_pool_lend(d->rx, m);

@@ -46,14 +46,23 @@ struct dpdk_rx_pool {
     struct rte_mbuf **lent;  /* [lent_slots] a ring, oldest first */
     uint32_t count, lent_slots;
     uint32_t ready_count, lent_first, lent_count;
-    uint64_t exhausted; /* times that there were not as many as the driver wanted */
+    uint32_t limit;     /* at most so many are lent: the rest is for the driver, so that frames come all the same */
+    uint64_t exhausted; /* times that there was none: to be lent, or for the driver */
 };
 
-/* `room`: bytes of a frame. 0 or a negative errno. */
-int dpdk_rx_pool_open(struct dpdk_rx_pool *p, uint32_t count, uint32_t room, int socket);
+/* `limit` as above, and `spare` buffers more. room: bytes of a frame. 0 or a negative errno. */
+int dpdk_rx_pool_open(struct dpdk_rx_pool *p, uint32_t limit, uint32_t spare, uint32_t room, int socket);
 
 /* No mbuf is the driver's any more. What is lent stays the application's. NULL pool: nothing. */
 void dpdk_rx_pool_close(struct dpdk_rx_pool *p);
+
+/* Looks at what is lent; whether as much as may be still is. */
+bool dpdk_rx_pool_still_lent(struct dpdk_rx_pool *p);
+
+/* Whether one more may be lent. */
+static inline bool dpdk_rx_pool_may_lend(struct dpdk_rx_pool *p) {
+    return p->lent_count < p->limit || !dpdk_rx_pool_still_lent(p);
+}
 
 /* The frame of this mbuf of the pool is given away. */
 static inline void dpdk_rx_pool_lend(struct dpdk_rx_pool *p, struct rte_mbuf *m) {

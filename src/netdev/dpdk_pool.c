@@ -39,6 +39,11 @@ static void reclaim(struct dpdk_rx_pool *p, uint32_t looks) {
     }
 }
 
+bool dpdk_rx_pool_still_lent(struct dpdk_rx_pool *p) {
+    reclaim(p, RECLAIM_MOST);
+    return p->lent_count >= p->limit;
+}
+
 static int pool_dequeue(struct rte_mempool *mp, void **objects, unsigned n) {
     struct dpdk_rx_pool *p = mp->pool_config;
     reclaim(p, n + n / 2 + 1);
@@ -144,11 +149,11 @@ static int make_mempool(struct dpdk_rx_pool *p, uint16_t bytes, int socket) {
     return 0;
 }
 
-int dpdk_rx_pool_open(struct dpdk_rx_pool *p, uint32_t count, uint32_t room, int socket) {
-    uint32_t bytes = RTE_PKTMBUF_HEADROOM + room;
+int dpdk_rx_pool_open(struct dpdk_rx_pool *p, uint32_t limit, uint32_t spare, uint32_t room, int socket) {
+    uint32_t bytes = RTE_PKTMBUF_HEADROOM + room, count = limit + spare;
     int r;
     if (bytes > UINT16_MAX) return -EMSGSIZE;
-    *p = (struct dpdk_rx_pool){.count = count, .lent_slots = rte_align32pow2(count)};
+    *p = (struct dpdk_rx_pool){.count = count, .limit = limit, .lent_slots = rte_align32pow2(count)};
     p->ready = sys_calloc(count, sizeof *p->ready);
     p->lent = sys_calloc(p->lent_slots, sizeof *p->lent);
     r = p->ready && p->lent ? register_ops() : -ENOMEM;

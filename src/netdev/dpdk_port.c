@@ -15,7 +15,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TX_SPARE    768u                            /* mbufs beyond what rings hold: a burst, and what threads keep */
+#define TX_SPARE    768u /* mbufs beyond what rings hold: a burst, and what threads keep */
+#define RX_SPARE    256u /* beside those in the ring: what a driver puts in the place of frames that we copy or drop */
 #define TSO_BYTES   (UINT16_MAX - NETDEV_TAG_BYTES) /* what an mbuf holds at most, beside a tag */
 #define RETA_PLACES 128u                            /* those of toeplitz_queue */
 #define KEY_MAX     64u
@@ -228,12 +229,11 @@ static int set_up_queue(const struct dpdk_port *p, uint16_t index) {
 
 static int open_queue(const struct dpdk_options *o, struct dpdk_port *p, uint16_t index) {
     struct dpdk_queue *q = &p->queue[index];
-    uint32_t buffers = (uint32_t)o->buffers + p->rx_slots;
     int r = 0;
     if (p->copies)
-        q->rx_plain = dpdk_plain_pool(buffers, room_of(p), p->socket);
+        q->rx_plain = dpdk_plain_pool((uint32_t)o->buffers + p->rx_slots, room_of(p), p->socket);
     else
-        r = dpdk_rx_pool_open(&q->rx, buffers, room_of(p), p->socket);
+        r = dpdk_rx_pool_open(&q->rx, (uint32_t)o->buffers, p->rx_slots + RX_SPARE, room_of(p), p->socket);
     q->tx = dpdk_plain_pool(2u * p->tx_slots + TX_SPARE, p->tx_room, p->socket);
     if (r < 0) return r;
     if ((p->copies && !q->rx_plain) || !q->tx) return -ENOMEM;
