@@ -21,6 +21,7 @@
 #include <string.h>
 
 #define SMALL_BYTES   256u      /* a frame that is copied rather than lost: an ACK may be what frees the others */
+#define COPY_COUNTED  1024u     /* bytes of a frame above which one in a single piece was copied for nothing */
 #define LOOK_EVERY_NS 10000000u /* whether the link is up, the device there */
 #define RX_LARGEST    65535u    /* with lro=yes */
 #define VLAN_MAX      4094u
@@ -243,6 +244,7 @@ static uint32_t send_some(struct dpdk_device *d, const struct netdev_frame *fram
             if (!netdev_frame_fits(&d->dev, f)) continue;
             if (dpdk_fill(d->port, d->tx_pool, f, burst[made]) < 0) break;
             offloads |= f->offloads;
+            d->dev.stats.tx_copied += f->bytes > COPY_COUNTED && burst[made]->nb_segs == 1;
         }
         bytes += f->bytes;
         frame_of[made++] = i;

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import threading
+import time
 
 import apps
 import wires
@@ -66,6 +67,21 @@ def test_a_server_on_several_threads():
         out, _ = wires.run_peer("echo-client", "--address", OURS, "--port", server.port, "--count", 2000, "--size", 3000,
                                 "--connections", 30, "--warmup", 0, "--json", "-", "--quiet")
         assert json.loads(out)["messages"] == 2000, out
+
+
+if not ROW.copies:
+    def test_no_payload_is_copied_in_either_direction():
+        with our_server("echo-server", "--address", OURS) as server:
+            with reach(server, "--tcp") as near, near.connect() as sock:
+                for _ in range(50):
+                    exchange(sock)
+                deadline, now = time.monotonic() + apps.TIMEOUT_S, {"inet_device_tx_frames": 0}
+                while now["inet_device_tx_frames"] < 50 * 20000 // 1500:
+                    assert time.monotonic() < deadline, now
+                    (page,) = json.loads(apps.run("dmtr", "ss", "--json", "--pid", server.process.pid)[0])
+                    now = page["counters"]
+            copied = [now[name] for name in ("copied_bytes", "inet_device_rx_copied", "inet_device_tx_copied")]
+            assert copied == [0, 0, 0], now
 
 
 @contextlib.contextmanager

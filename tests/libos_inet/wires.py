@@ -45,6 +45,7 @@ class Row:
     mtus: tuple = (576, 1500, 9000)
     kernel_stays: bool = False  # the kernel goes on using the interface
     keeps_datagrams: bool = True
+    copies: bool = True  # payload, in the library, in either direction
     loses: bool = True  # is told when its interface is taken away
     threads: bool = True  # may share it
     outlived: bool = True  # by the program at the other end, when it is killed
@@ -59,22 +60,22 @@ ROWS = {
                               "pcap:file={folder}/frames{end}"}),
     "tap": Row("tap", "name=dmtr0,queues=yes", link=TAP),
     "packet": Row("packet", "name=dmtr1", link=VETH, kernel_stays=True),
-    "xdp-native": Row("xdp", "name=dmtr1,mode=native", link=VETH, kernel_stays=True),
-    "xdp-generic": Row("xdp", "name=dmtr1,mode=generic", link=VETH, kernel_stays=True),
+    "xdp-native": Row("xdp", "name=dmtr1,mode=native", link=VETH, copies=False, kernel_stays=True),
+    "xdp-generic": Row("xdp", "name=dmtr1,mode=generic", link=VETH, copies=False, kernel_stays=True),
     # DPDK's memif unmaps its rings under those who use them when the other end goes.
     "dpdk-memif": Row("dpdk", "vdev=net_memif0;role=server;socket=@{folder}/wire",
-                      "vdev=net_memif0;role=client;socket=@{folder}/wire", outlived=False),
+                      "vdev=net_memif0;role=client;socket=@{folder}/wire", copies=False, outlived=False),
     "dpdk-vhost": Row("dpdk", "vdev=net_vhost0;iface={folder}/wire", "vdev=virtio_user0;path={folder}/wire",
-                      user=NOBODY, left="{folder}/wire"),
+                      copies=False, user=NOBODY, left="{folder}/wire"),
     # It has the kernel put fragments together, and then has no room for what comes out.
     "dpdk-af_packet": Row("dpdk", "vdev=net_af_packet0;iface=dmtr1;qdisc_bypass=1", link=VETH, largest=1472,
-                          mtus=(1500,), kernel_stays=True, loses=False),
+                          copies=False, mtus=(1500,), kernel_stays=True, loses=False),
     # It forgets the handle of its memory, and receives no more when several threads use its queue in turn.
     "dpdk-af_xdp": Row("dpdk", "vdev=net_af_xdp0;iface=dmtr1;force_copy=1", link=VETH, mtus=(576, 1500), threads=False,
                        loses=False, env={"LSAN_OPTIONS": "detect_leaks=0"}),
     # The port's own address is the kernel's on the other end.
-    "dpdk-tap": Row("dpdk", "vdev=net_tap0;iface=dmtr0", link=TAP, mtus=(576, 1500), loses=False,
-                    env={"DMTR_INET_MAC": "02:00:00:00:00:0a"}),
+    "dpdk-tap": Row("dpdk", "vdev=net_tap0;iface=dmtr0", link=TAP, copies=False, mtus=(576, 1500),
+                    loses=False, env={"DMTR_INET_MAC": "02:00:00:00:00:0a"}),
 }
 
 NAME = sys.argv[1]
@@ -273,7 +274,7 @@ def prepare_user():
     global COPIES
     COPIES = tempfile.TemporaryDirectory()
     os.chmod(COPIES.name, 0o755)
-    for name in ("echo-server", "echo-client", "dmtr-relay"):
+    for name in ("echo-server", "echo-client", "dmtr-relay", "dmtr"):
         target = apps.program(name).replace(apps.BUILD, COPIES.name, 1)
         os.makedirs(os.path.dirname(target), exist_ok=True)
         shutil.copy(apps.program(name), target)

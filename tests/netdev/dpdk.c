@@ -297,6 +297,7 @@ static void large_payload_is_sent_where_it_lies_and_held_until_it_was(void **sta
     rte_pktmbuf_free(m);
     assert_int_equal(dev->stats.tx_frames, 1);
     assert_int_equal(dev->stats.tx_bytes, 1514);
+    assert_int_equal(dev->stats.tx_copied, 0);
 }
 
 static void a_short_transmit_leaves_the_rest_the_callers(void **state) {
