@@ -17,6 +17,14 @@ int netdev_refuse(const struct netdev_args *args, int error, const char *fmt, ..
     return error;
 }
 
+int netdev_refuse_advised(const struct netdev_args *args, const char *kind, const char *name, int error,
+                          const struct netdev_advice *advices) {
+    while (advices->error && advices->error != error)
+        advices++;
+    return netdev_refuse(args, error, "%s: %s: %s%s%s", kind, name, strerror(-error), advices->error ? "; " : "",
+                         advices->error ? advices->text : "");
+}
+
 void netdev_init(struct netdev *dev, const struct netdev_ops *ops) {
     memset(dev, 0, sizeof *dev);
     dev->ops = ops;

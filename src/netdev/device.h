@@ -8,6 +8,16 @@
 int netdev_refuse(const struct netdev_args *args, int error, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* What mends an error of opening a device; a table of them ends with error 0. */
+struct netdev_advice {
+    int error;
+    const char *text;
+};
+
+/* Refuses the device `kind` over `name` for an error, with what mends it, if the table knows; returns `error`. */
+int netdev_refuse_advised(const struct netdev_args *args, const char *kind, const char *name, int error,
+                          const struct netdev_advice *advices);
+
 /* The common part of a device with its link down, no offloads and no descriptor. */
 void netdev_init(struct netdev *dev, const struct netdev_ops *ops);
 

@@ -135,6 +135,13 @@ static void device_close(struct netdev *dev) {
     sys_free(d);
 }
 
+static const struct netdev_advice advices[] = {
+    {-ENODEV, "ip link shows the interfaces there are"},
+    {-EPERM, "run as root, or setcap cap_net_raw+ep PROGRAM"},
+    {-ENOMEM, "lower slots="},
+    {0, NULL},
+};
+
 static int device_open(const struct netdev_args *args, struct netdev **dev) {
     struct options o = {.slots = 256};
     struct packet_device *d;
@@ -151,7 +158,7 @@ static int device_open(const struct netdev_args *args, struct netdev **dev) {
     r = attach(d, o.name);
     if (r < 0) {
         device_close(&d->dev);
-        return netdev_refuse(args, r, "packet: %s: %s", o.name, strerror(-r));
+        return netdev_refuse_advised(args, "packet", o.name, r, advices);
     }
     *dev = &d->dev;
     return 0;

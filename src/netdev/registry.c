@@ -12,6 +12,16 @@ static const struct netdev_ops *const table[] = {
 #endif
 };
 
+/* What this build has not, and the package that it wants. */
+static const struct {
+    const char *name, *package;
+} left_out[] = {
+#ifndef DMTR_DPDK
+    {"dpdk", "libdpdk-dev"},
+#endif
+    {NULL, NULL},
+};
+
 const struct netdev_ops *netdev_at(size_t i) {
     return i < sizeof table / sizeof *table ? table[i] : NULL;
 }
@@ -26,6 +36,10 @@ const struct netdev_ops *netdev_find(const char *name) {
 static int refuse_name(const char *name, const struct netdev_args *args) {
     char names[128] = "";
     const struct netdev_ops *ops;
+    for (size_t i = 0; left_out[i].name; i++)
+        if (strcmp(left_out[i].name, name) == 0)
+            return netdev_refuse(args, -ENODEV, "%s was left out of this build: install %s and build anew", name,
+                                 left_out[i].package);
     for (size_t i = 0, at = 0; (ops = netdev_at(i)) && at < sizeof names; i++)
         at += (size_t)snprintf(names + at, sizeof names - at, " %s", ops->name);
     return netdev_refuse(args, -ENODEV, "no network device is called \"%.32s\"; this build has:%s", name, names);

@@ -57,6 +57,13 @@ static int device_update(struct netdev *dev, uint64_t now_ns) {
     return 0;
 }
 
+static const struct netdev_advice advices[] = {
+    {-ENOENT, "mkdir its folder"},
+    {-EACCES, "choose a path= that both ends may write to"},
+    {-EADDRINUSE, "another process listens there; this one may be the other end, without listen=yes"},
+    {0, NULL},
+};
+
 static int device_open(const struct netdev_args *args, struct netdev **dev) {
     struct options o = {.mtu = 1500, .slots = 512, .csum = true};
     struct shm_device *d;
@@ -70,7 +77,7 @@ static int device_open(const struct netdev_args *args, struct netdev **dev) {
     r = shm_link_open(&d->link, o.path, o.listen, (uint32_t)o.slots, (uint32_t)o.mtu);
     if (r < 0) {
         sys_free(d);
-        return netdev_refuse(args, r, "shm: %s: %s", o.path, strerror(-r));
+        return netdev_refuse_advised(args, "shm", o.path, r, advices);
     }
     memcpy(d->dev.mac, o.mac, sizeof o.mac);
     d->dev.mtu = (uint32_t)o.mtu;

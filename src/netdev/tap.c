@@ -81,6 +81,17 @@ static void device_close(struct netdev *dev) {
     sys_free(d);
 }
 
+#define PRIVILEGES "run as root, setcap cap_net_admin+ep PROGRAM, or before: ip tuntap add IF mode tap user USER"
+
+static const struct netdev_advice advices[] = {
+    {-ENOENT, "there is no /dev/net/tun: modprobe tun, or in a container --device /dev/net/tun"},
+    {-EACCES, PRIVILEGES},
+    {-EPERM, PRIVILEGES},
+    {-EBUSY, "somebody else has it open; ip tuntap show"},
+    {-EINVAL, "it is no TAP interface, or has multi_queue where this one has not; ip tuntap show"},
+    {0, NULL},
+};
+
 static int device_open(const struct netdev_args *args, struct netdev **dev) {
     struct options o = {.lro = false};
     struct tap_device *d;
@@ -104,7 +115,7 @@ static int device_open(const struct netdev_args *args, struct netdev **dev) {
         if (r == -EINVAL && may_share)
             return netdev_refuse(args, -ECHRNG, "tap: %s has one queue; ip tuntap add %s mode tap multi_queue", o.name,
                                  o.name);
-        return netdev_refuse(args, r, "tap: %s: %s", o.name, strerror(-r));
+        return netdev_refuse_advised(args, "tap", o.name, r, advices);
     }
     *dev = &d->dev;
     return 0;
