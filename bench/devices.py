@@ -7,7 +7,7 @@ import contextlib
 import tempfile
 
 from harness import Failed, Server, interleave, progress, read_json, run, summary
-from stacks import ADDRESS, can, veth
+from stacks import ADDRESS, can, requests_load, veth
 
 # The options of both ends, and how many times the round trip of raw frames that of TCP may take.
 DEVICES = {"xdp, native": ("xdp", [f"mode=native,name=v{end}" for end in (0, 1)], 1.3),
@@ -30,33 +30,62 @@ def raw_frames(bench, places, device, options):
     return read_json(out)["p50"] / 1000
 
 
-def tcp(bench, places, device, options):
+def round_trips(bench):
+    """What a client is told to do, and how the result tells the median in us."""
     count = bench.scale["messages"]
+    return ["--count", str(count), "--warmup", str(count // 10)], lambda result: result["latency_ns"]["p50"] / 1000
+
+
+def tcp(bench, places, device, options, load=round_trips):
+    args, told = load(bench)
     env = [{"DMTR_LIBOS": "inet", "DMTR_WAIT_POLICY": "spin", "DMTR_INET_DEVICE": device,
             "DMTR_INET_DEVICE_OPTIONS": options[end], "DMTR_INET_ADDRESS": f"{OURS[end]}/24"} for end in (0, 1)]
     server = [*places[0], bench.path("apps/echo/echo-server"), "--quiet", "--cpu", str(bench.server_cpu), "--address",
               OURS[0]]
-    client = [*places[1], bench.path("apps/echo/echo-client"), "--cpu", str(bench.client_cpu), "--address", OURS[0],
-              "--count", str(count), "--warmup", str(count // 10)]
-    return bench.echo((server, env[0]), (client, env[1]))["latency_ns"]["p50"] / 1000
+    client = [*places[1], bench.path("apps/echo/echo-client"), "--cpu", str(bench.client_cpu), "--address", OURS[0], *args]
+    return told(bench.echo((server, env[0]), (client, env[1])))
 
 
 def kernel_tcp(bench, places):
-    count = bench.scale["messages"]
+    args, told = round_trips(bench)
     address = ["--address", ADDRESS.format(1)]
     server, env = bench.baseline_server("spin", *address)
-    client, _ = bench.baseline_client("spin", *address, "--count", str(count), "--warmup", str(count // 10))
-    return bench.echo(([*places[0], *server], env), ([*places[1], *client], env))["latency_ns"]["p50"] / 1000
+    client, _ = bench.baseline_client("spin", *address, *args)
+    return told(bench.echo(([*places[0], *server], env), ([*places[1], *client], env)))
+
+
+def on_a_wire(bench, places, name, measure, **more):
+    device, options, _ = DEVICES[name]
+    with tempfile.TemporaryDirectory() as folder:
+        return measure(bench, places, device, [text.replace("{folder}", folder) for text in options], **more)
+
+
+def requests_section(bench, name, places):
+    """A load like that of a key-value store: the same server and client over the device and over kernel sockets."""
+    address = ["--address", ADDRESS.format(1)]
+    rows = []
+    for outstanding in (1, 16):
+        load = requests_load(bench, outstanding)
+        args, told = load
+        kernel = [[*place, bench.path(f"apps/echo/echo-{end}"), "--cpu", str(cpu), *address, *more] for place, end, cpu, more
+                  in zip(places, ("server", "client"), (bench.server_cpu, bench.client_cpu), (["--quiet"], args))]
+        env = {"DMTR_WAIT_POLICY": "spin"}
+        contestants = {
+            name: lambda load=load: on_a_wire(bench, places, name, tcp, load=lambda _: load),
+            "kernel sockets": lambda kernel=kernel, told=told: told(bench.echo((kernel[0], env), (kernel[1], env))),
+        }
+        results = interleave(bench.scale["rounds"], contestants, lambda measure: measure())
+        rows += [{"name": f"{contestant}, {outstanding} outstanding on each", **summary(r, results["kernel sockets"])}
+                 for contestant, r in results.items()]
+    return {"key": f"device_requests_{name.replace(', ', '_')}", "kind": "counts", "unit": "requests/s", "rows": rows,
+            "title": f"64-byte requests on 50 connections by {name} over veth, both ends spinning; ratios to kernel sockets"}
 
 
 def device_section(bench, name, places):
-    device, options, most = DEVICES[name]
+    most = DEVICES[name][2]
 
-    def on_a_wire(measure):
-        with tempfile.TemporaryDirectory() as folder:
-            return measure(bench, places, device, [text.replace("{folder}", folder) for text in options])
-
-    contestants = {"raw frames": lambda: on_a_wire(raw_frames), "TCP": lambda: on_a_wire(tcp)}
+    contestants = {"raw frames": lambda: on_a_wire(bench, places, name, raw_frames),
+                   "TCP": lambda: on_a_wire(bench, places, name, tcp)}
     if any(places):
         contestants["kernel TCP"] = lambda: kernel_tcp(bench, places)
     results = interleave(bench.scale["rounds"], contestants, lambda measure: measure())
@@ -78,5 +107,7 @@ def device_sections(bench):
         try:
             with contextlib.nullcontext(([], [])) if device == "dpdk" else veth() as places:
                 yield device_section(bench, name, places)
+                if any(places):
+                    yield requests_section(bench, name, places)
         except Failed as e:
             progress(f"nothing over {name}: {e}")

@@ -71,12 +71,18 @@ def wire_sections(bench):
            "title": "The same round trips of others, in times that of the library's own TCP"}
 
 
+def requests_load(bench, outstanding):
+    """What a client is told to do, and how the result tells the requests a second."""
+    args = ["--no-verify", "--connections", "50", "--outstanding", str(outstanding), "--duration",
+            str(bench.scale["seconds"])]
+    return args, lambda result: result["messages_per_second"]
+
+
 def requests_section(bench):
     """A load like that of a key-value store: the same server and client over shared memory and over kernel sockets."""
     rows = []
     for outstanding in (1, 16):
-        args = ["--no-verify", "--connections", "50", "--outstanding", str(outstanding), "--duration",
-                str(bench.scale["seconds"])]
+        args, told = requests_load(bench, outstanding)
         spin = {"DMTR_WAIT_POLICY": "spin"}
         kernel = [[bench.path(f"apps/echo/echo-{end}"), "--cpu", str(cpu), *more] for end, cpu, more in
                   (("server", bench.server_cpu, ["--quiet"]), ("client", bench.client_cpu, args))]
@@ -84,7 +90,7 @@ def requests_section(bench):
             "shared memory": lambda args=args: result_over_wire(bench, "inet", [], args),
             "kernel sockets": lambda kernel=kernel: bench.echo((kernel[0], spin), (kernel[1], spin)),
         }
-        results = interleave(bench.scale["rounds"], contestants, lambda measure: measure()["messages_per_second"])
+        results = interleave(bench.scale["rounds"], contestants, lambda measure, told=told: told(measure()))
         rows += [{"name": f"{name}, {outstanding} outstanding on each", **summary(r, results["kernel sockets"])}
                  for name, r in results.items()]
     return {"key": "stack_requests", "kind": "counts", "unit": "requests/s", "rows": rows,
