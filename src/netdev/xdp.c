@@ -238,16 +238,18 @@ static int device_open(const struct netdev_args *args, struct netdev **dev) {
     d->interface.sock = d->arp = d->socket.fd = -1;
     d->slots = (uint32_t)o.slots;
     d->queue = args->queue;
-    d->busy_poll = o.busy_poll > 0;
     r = attach(d, args, &o, (enum xdp_mode)mode, &step);
     if (r < 0) {
         device_close(&d->dev);
         return refuse(args, o.name, step, r);
     }
     if (args->log)
-        log_info(args->log, "xdp: %s: queue %u, program %s, %s, frames in %s", o.name, d->queue,
+        log_info(args->log, "xdp: %s: queue %u, program %s, %s, frames in %s%s", o.name, d->queue,
                  d->shared->native ? "in the driver" : "generic", d->socket.zero_copy ? "no copy" : "the kernel copies",
-                 d->socket.pieces ? "several pieces" : "one piece");
+                 d->socket.pieces ? "several pieces" : "one piece", d->socket.busy_poll ? ", busy polling" : "");
+    if (args->log && o.busy_poll > 0 && !d->socket.busy_poll)
+        log_warn(args->log, "xdp: %s: the kernel does not take busy_poll (Linux 5.11 or later does): it interrupts",
+                 o.name);
     *dev = &d->dev;
     return 0;
 }

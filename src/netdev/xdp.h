@@ -23,7 +23,6 @@ struct xdp_device {
     struct xdp_socket socket;
     uint32_t queue, slots;
     uint32_t mtu_max;
-    bool busy_poll;
     bool pinned; /* the part of the heap that the kernel knows */
     int arp;     /* a socket that hears the replies to ARP, where the kernel gets them; -1: we get them */
     uint64_t next_look_ns, next_arp_ns;

@@ -146,6 +146,6 @@ uint32_t xdp_receive(struct xdp_device *d, struct netdev_buffer *frames, uint32_
         xdp_ring_consume(&s->rx);
         xdp_ring_produce(&s->fill);
     }
-    if ((d->busy_poll && taken == 0) || xdp_ring_wants_wakeup(&s->fill)) xdp_socket_poll(s);
+    if ((s->busy_poll && taken == 0) || xdp_ring_wants_wakeup(&s->fill)) xdp_socket_poll(s);
     return taken;
 }

@@ -65,12 +65,12 @@ static int make_rings(struct xdp_socket *s, uint32_t slots) {
 /* Flags of bind, the best first. */
 static const uint16_t ways[] = {XDP_ZEROCOPY | XDP_USE_SG, XDP_ZEROCOPY, XDP_COPY | XDP_USE_SG, XDP_COPY};
 
-/* A kernel before 5.11 does not know it, a device without interrupts of its own does not need it. */
-static void prefer_busy_poll(const struct xdp_socket *s, uint32_t us) {
+/* Whether the kernel takes it: one before 5.11 does not. */
+static bool prefer_busy_poll(const struct xdp_socket *s, uint32_t us) {
     const int one = 1, budget = BUSY_POLL_FRAMES;
-    (void)set_option(s, SOL_SOCKET, SO_PREFER_BUSY_POLL, &one, sizeof one);
-    (void)set_option(s, SOL_SOCKET, SO_BUSY_POLL, &us, sizeof us);
-    (void)set_option(s, SOL_SOCKET, SO_BUSY_POLL_BUDGET, &budget, sizeof budget);
+    return set_option(s, SOL_SOCKET, SO_PREFER_BUSY_POLL, &one, sizeof one) == 0 &&
+           set_option(s, SOL_SOCKET, SO_BUSY_POLL, &us, sizeof us) == 0 &&
+           set_option(s, SOL_SOCKET, SO_BUSY_POLL_BUDGET, &budget, sizeof budget) == 0;
 }
 
 /* A failed bind leaves traces in the socket: each way has a new one. */
@@ -97,7 +97,7 @@ static int open_way(struct xdp_socket *s, const struct xdp_socket_args *args, ui
     if (r == 0) r = make_rings(s, args->slots);
     if (r == 0) {
         *step = XDP_STEP_BIND;
-        if (args->busy_poll_us) prefer_busy_poll(s, args->busy_poll_us);
+        s->busy_poll = args->busy_poll_us && prefer_busy_poll(s, args->busy_poll_us);
         r = SYS(bind, s->fd, (const struct sockaddr *)&address, sizeof address);
     }
     if (r < 0) xdp_socket_close(s);

@@ -42,6 +42,7 @@ struct xdp_socket {
     uint32_t chunk_bytes;
     bool zero_copy; /* the driver writes into the heap itself */
     bool pieces;    /* a frame may lie in several pieces */
+    bool busy_poll; /* the kernel works on the queue when we ask for it */
 };
 
 /* What is being done when opening fails. */
@@ -61,9 +62,9 @@ struct xdp_socket_args {
     uint32_t slots; /* of each ring, a power of two */
     void *base;
     size_t bytes;
-    uint32_t chunk_bytes; /* received frames are put into pieces of this size, 2048 or 4096 */
-    uint32_t busy_poll_us;
-    bool zero_copy; /* may be tried */
+    uint32_t chunk_bytes;  /* received frames are put into pieces of this size, 2048 or 4096 */
+    uint32_t busy_poll_us; /* 0: no; where the kernel does not take it, the socket is opened without */
+    bool zero_copy;        /* may be tried */
 };
 
 /* 0, or a negative errno with *step and nothing left open. */

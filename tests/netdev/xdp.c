@@ -1,6 +1,8 @@
 /* The device `xdp` on one end of a veth pair, with raw sockets at both ends. */
 #include "netns_test.h"
 
+#include "netdev/xdp.h"
+
 #include "base/fault.h"
 
 #include <fcntl.h>
@@ -159,17 +161,18 @@ static bool kernel_heard(int fd, uint32_t number) {
 
 static void frames_cross_without_a_copy(void **state) {
     (void)state;
-    static const char *const modes[] = {"generic", "native"};
+    static const char *const modes[] = {"generic", "native", "native,busy_poll=20"};
     static const uint32_t mtus[] = {576, 1500, 3400};
-    for (size_t m = 0; m < sizeof mtus / sizeof *mtus * 2; m++) {
+    for (size_t m = 0; m < sizeof mtus / sizeof *mtus * 3; m++) {
         char options[80];
-        uint32_t mtu = mtus[m / 2];
+        uint32_t mtu = mtus[m / 3];
         struct netdev *dev;
         int raw;
         make_veth(mtu, 1);
-        snprintf(options, sizeof options, "name=v0,mode=%s,slots=64", modes[m % 2]);
+        snprintf(options, sizeof options, "name=v0,slots=64,mode=%s", modes[m % 3]);
         dev = open_xdp(options);
         assert_int_equal(dev->mtu, mtu);
+        assert_int_equal(((struct xdp_device *)dev)->socket.busy_poll, m % 3 == 2);
         raw = raw_open("v1");
         for (uint32_t i = 0; i < 300; i++) { /* around the rings many times */
             uint32_t bytes = i % 4 ? mtu + 14 : 60 + i;
