@@ -169,15 +169,18 @@ def many_section(bench, counted):
             "title": "Many connections between two stacks in one thread; ratios to one connection"}
 
 
-def runtimes_section(bench):
+def runtimes_section(bench, counted):
     """What an echo costs the runtime that serves it, as one of several on a device that they share."""
+    title = "Echo of 64 bytes by one of several runtimes on a device, idle polls included; ratios to one alone"
+    if not counted:
+        return {"key": "stack_runtimes", "kind": "skipped", "title": title, "reason": "valgrind is not installed"}
     counter = Callgrind(bench.path("bench/runtimes"))
     counts = {n: counter.per_iteration(f"runtimes-{n}", bench.scale["iterations"], ("server_turn",))[0]
               for n in (1, 2, 4, 8)}
     rows = [{"name": f"{n} runtimes", "median": count, "ratio": count / counts[1], "goal": {"ratio_max": 1.03},
              "met": count <= 1.03 * counts[1]} for n, count in counts.items()]
     return {"key": "stack_runtimes", "kind": "counts", "unit": "instructions an echo", "rows": rows,
-            "title": "Echo of 64 bytes by one of several runtimes on a device, idle polls included; ratios to one alone"}
+            "title": title}
 
 
 def bulk(bench, server_env, client_env, *args, places=((), ())):
@@ -281,7 +284,6 @@ def stack_sections(bench, counted):
     yield from wire_sections(bench)
     yield pair_section(bench, counted)
     yield many_section(bench, counted)
-    if counted:
-        yield runtimes_section(bench)
+    yield runtimes_section(bench, counted)
     yield requests_section(bench)
     yield bulk_section(bench)
