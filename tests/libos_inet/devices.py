@@ -63,8 +63,8 @@ def test_datagrams_are_relayed():
 if ROW.threads:  # else its driver does not stand it
     def test_a_server_on_several_threads():
         with our_server("echo-server", "--address", OURS, "--threads", 3, DMTR_INET_QUEUES="3") as server:
-            out, _ = wires.run_peer("echo-client", "--address", OURS, "--port", server.port, "--count", 2000, "--size", 3000,
-                                    "--connections", 30, "--warmup", 0, "--json", "-", "--quiet")
+            out, _ = wires.run_peer("echo-client", "--address", OURS, "--port", server.port, "--count", 2000, "--size",
+                                    3000, "--connections", 30, "--warmup", 0, "--json", "-", "--quiet")
             assert json.loads(out)["messages"] == 2000, out
 
 
