@@ -23,9 +23,9 @@ struct end {
 static int transmit(void *ctx, const struct inet_frame *f) {
     struct end *e = ctx;
     struct netdev_seg segs[INET_FRAME_SEGMENTS];
-    struct netdev_frame frame = link_frame(f, segs);
     for (uint32_t i = 0; i < f->count; i++)
         segs[i] = (struct netdev_seg){f->segments[i].base, f->segments[i].len};
+    struct netdev_frame frame = link_frame(f, segs);
     if (e->refused > 0 && --e->refused % 2 == 0) return -EAGAIN;
     return netdev_tx(e->dev, &frame, 1, e->now) == 1 ? 0 : -EAGAIN;
 }

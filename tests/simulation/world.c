@@ -87,10 +87,10 @@ static void tell_too_big(struct node *n, const uint8_t *ip) {
 static int node_transmit(void *ctx, const struct inet_frame *f) {
     struct node *n = ctx;
     struct netdev_seg segs[INET_FRAME_SEGMENTS];
-    struct netdev_frame frame = link_frame(f, segs);
     uint32_t longest = f->tso_bytes ? (uint32_t)f->header_bytes + f->tso_bytes : f->bytes;
     for (uint32_t i = 0; i < f->count; i++) /* the simulated device copies at once, so the header may lie anywhere */
         segs[i] = (struct netdev_seg){f->segments[i].base, f->segments[i].len};
+    struct netdev_frame frame = link_frame(f, segs);
     if (n->world->refuse && world_below(n->world, SIM_CHANCE_ONE) < n->world->refuse) return -EAGAIN;
     if (n->world->verbose) say_frame(n, "sends", f->segments[0].base, f->bytes);
     int taken = netdev_tx(n->dev, &frame, 1, n->world->now);
