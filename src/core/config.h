@@ -7,6 +7,7 @@
 #ifndef CORE_CONFIG_H
 #define CORE_CONFIG_H
 
+#include "base/doc.h"
 #include "base/log.h"
 
 #include <stdbool.h>
@@ -58,7 +59,8 @@ enum posix_engine { POSIX_AUTO, POSIX_IO_URING, POSIX_EPOLL };
          "Descriptors registered with io_uring; further ones work unregistered")                                       \
     STRING("inet.device", inet_device, "none",                                                                         \
            "Network device of libos inet, by its kind: shm, and others of this build")                                 \
-    STRING("inet.device_options", inet_device_options, "none", "Options of that device, as KEY=VALUE,KEY=VALUE")       \
+    STRING("inet.device_options", inet_device_options, "none",                                                         \
+           "Options of that device, as KEY=VALUE,KEY=VALUE; dmtr_device(7)")                                           \
     STRING("inet.wrappers", inet_wrappers, "none",                                                                     \
            "Devices to wrap that one in, innermost first, as KIND:KEY=VALUE,KEY=VALUE;KIND: fault, pcap, trace")       \
     UINT("inet.queues", inet_queues, 1, 1, 64, "runtimes",                                                             \
@@ -78,7 +80,8 @@ enum posix_engine { POSIX_AUTO, POSIX_IO_URING, POSIX_EPOLL };
     UINT("inet.icmp_per_second", inet_icmp_per_second, 1000, 1, 1000000, "messages",                                   \
          "Most ICMP errors sent in a second")                                                                          \
     STRING("lwip.device", lwip_device, "none", "Network device of libos lwip, by its kind, as inet.device")            \
-    STRING("lwip.device_options", lwip_device_options, "none", "Options of that device, as KEY=VALUE,KEY=VALUE")       \
+    STRING("lwip.device_options", lwip_device_options, "none",                                                         \
+           "Options of that device, as KEY=VALUE,KEY=VALUE; dmtr_device(7)")                                           \
     STRING("lwip.wrappers", lwip_wrappers, "none", "Devices to wrap that one in, as inet.wrappers")                    \
     STRING("lwip.mac", lwip_mac, "none", "MAC address to use in place of the device's own")                            \
     STRING("lwip.address", lwip_address, "none", "Own IPv4 address with its prefix, such as 10.0.0.1/24")              \
@@ -126,8 +129,7 @@ int config_set(struct config *c, const char *key, const char *value, const char 
 /* One file. */
 int config_load_file(struct config *c, const char *path, char error[CONFIG_ERROR_MAX]);
 
-/* The table as text for people: `--help` (plain), or the options part of a manual page (mdoc). */
-enum config_format { CONFIG_PLAIN, CONFIG_MDOC, CONFIG_MARKDOWN };
-int config_print(FILE *f, enum config_format format);
+/* Prints the table for people. 0, or -EIO. */
+int config_print(FILE *f, enum doc_format format);
 
 #endif

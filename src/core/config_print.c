@@ -1,7 +1,5 @@
-/* The option table as text for people: plain, mdoc(7) and Markdown. */
+/* The option table as text for people. */
 #include "core/config_table.h"
-
-#include <errno.h>
 
 #define VALUES_MAX 128
 
@@ -30,34 +28,17 @@ static void values(const struct config_option *o, char buf[VALUES_MAX], char def
     }
 }
 
-static void print_markdown(FILE *f, const struct config_option *o, const char *valid, const char *def) {
-    fprintf(f, "| `%s` | `%s` | ", o->key, def);
-    for (const char *p = valid; *p; p++)
-        fprintf(f, "%s%c", *p == '|' ? "\\" : "", *p); /* a bar would end the table's cell */
-    fprintf(f, " | %s |\n", o->text);
-}
-
-int config_print(FILE *f, enum config_format format) {
+int config_print(FILE *f, enum doc_format format) {
     char valid[VALUES_MAX], def[VALUES_MAX], env[CONFIG_ENV_MAX];
-    if (format == CONFIG_MARKDOWN) fputs("| key | default | values | meaning |\n|---|---|---|---|\n", f);
-    if (format == CONFIG_MDOC) fputs(".Bl -tag -width Ds\n", f);
+    doc_list_begin(f, format);
     for (size_t i = 0; i < CONFIG_OPTIONS; i++) {
         const struct config_option *o = &config_options[i];
         values(o, valid, def);
         config_env_name(o, env);
-        switch (format) {
-        case CONFIG_PLAIN:
-            fprintf(f, "%s  (%s; default %s; %s)\n    %s.\n", o->key, valid, def, env, o->text);
-            break;
-        case CONFIG_MDOC:
-            fprintf(f, ".It Cm %s\n%s.\n%s; the default is\n.Cm %s .\nEnvironment:\n.Ev %s .\n", o->key, o->text, valid,
-                    def, env);
-            break;
-        case CONFIG_MARKDOWN:
-            print_markdown(f, o, valid, def);
-            break;
-        }
+        doc_option(
+            f, format,
+            &(struct doc_option){.key = o->key, .values = valid, .def = def, .environment = env, .text = o->text});
     }
-    if (format == CONFIG_MDOC) fputs(".El\n", f);
-    return ferror(f) ? -EIO : 0;
+    doc_list_end(f, format);
+    return doc_finish(f);
 }

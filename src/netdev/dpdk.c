@@ -1,16 +1,6 @@
 /*
  * Ports of DPDK: network cards that the process owns, and DPDK's virtual devices. Received frames lie in the heap, and
  * what is sent is read there, without a copy.
- *
- * Options: port=NAME (of a port, or a PCI address such as 0000:3b:00.0) or vdev=NAME;KEY=VALUE... (a virtual device,
- * made here), eal=WORDS (the arguments of DPDK's EAL, separated by spaces; chosen by what the machine has), slots=N
- * (descriptors each way; 512), buffers=N (received frames that the application may have at a time; 4096), mtu=N (1500),
- * promiscuous=yes|no (no), copy=yes|no (frames are copied, for drivers that reach only DPDK's own memory; by driver),
- * vlan=ID (none: frames have no tag; else all have that of this VLAN, and others are dropped),
- * lro=yes|no (no; yes: TCP segments come put together, where the port can),
- * offloads=yes|no (yes: what the port can do for checksums and segmentation is used), interrupts=yes|no (yes: a wait
- * sleeps until the port tells of frames, where it can; else it polls).
- * A semicolon in vdev and eal stands for a comma.
  */
 #include "netdev/dpdk.h"
 #include "netdev/options.h"
@@ -41,18 +31,31 @@ struct dpdk_device {
 };
 
 static const struct netdev_option options_table[] = {
-    {"port", NETDEV_OPTION_TEXT, offsetof(struct dpdk_options, port), 0, DPDK_PORT_MAX},
-    {"vdev", NETDEV_OPTION_TEXT, offsetof(struct dpdk_options, vdev), 0, DPDK_TEXT_MAX},
-    {"eal", NETDEV_OPTION_TEXT, offsetof(struct dpdk_options, eal), 0, DPDK_TEXT_MAX},
-    {"slots", NETDEV_OPTION_NUMBER, offsetof(struct dpdk_options, slots), 32, 32768},
-    {"buffers", NETDEV_OPTION_NUMBER, offsetof(struct dpdk_options, buffers), 64, 1u << 20},
-    {"mtu", NETDEV_OPTION_NUMBER, offsetof(struct dpdk_options, mtu), NETDEV_MTU_MIN, NETDEV_MTU_MAX},
-    {"vlan", NETDEV_OPTION_NUMBER, offsetof(struct dpdk_options, vlan), 1, VLAN_MAX},
-    {"lro", NETDEV_OPTION_FLAG, offsetof(struct dpdk_options, lro), 0, 0},
-    {"promiscuous", NETDEV_OPTION_FLAG, offsetof(struct dpdk_options, promiscuous), 0, 0},
-    {"copy", NETDEV_OPTION_FLAG, offsetof(struct dpdk_options, copy), 0, 0},
-    {"offloads", NETDEV_OPTION_FLAG, offsetof(struct dpdk_options, offloads), 0, 0},
-    {"interrupts", NETDEV_OPTION_FLAG, offsetof(struct dpdk_options, interrupts), 0, 0},
+    {"port", NETDEV_OPTION_TEXT, offsetof(struct dpdk_options, port), 0, DPDK_PORT_MAX, "PORT", NULL,
+     "none; then vdev is given", "Port by its name in DPDK or by its PCI address, such as 0000:3b:00.0"},
+    {"vdev", NETDEV_OPTION_TEXT, offsetof(struct dpdk_options, vdev), 0, DPDK_TEXT_MAX, "NAME;KEY=VALUE", NULL,
+     "none; then port is given",
+     "Virtual device that is made when the device is opened; a semicolon stands for a comma"},
+    {"eal", NETDEV_OPTION_TEXT, offsetof(struct dpdk_options, eal), 0, DPDK_TEXT_MAX, "WORDS", NULL,
+     "chosen by what the machine has", "Arguments of DPDK's EAL, with spaces between; a semicolon stands for a comma"},
+    {"slots", NETDEV_OPTION_NUMBER, offsetof(struct dpdk_options, slots), 32, 32768, "descriptors", "512", NULL,
+     "Descriptors of each queue, each way"},
+    {"buffers", NETDEV_OPTION_NUMBER, offsetof(struct dpdk_options, buffers), 64, 1u << 20, "frames", "4096", NULL,
+     "Received frames of each queue that the application may hold at a time"},
+    {"mtu", NETDEV_OPTION_NUMBER, offsetof(struct dpdk_options, mtu), NETDEV_MTU_MIN, NETDEV_MTU_MAX, "bytes", NULL,
+     "1500, and the MTU of the port stays as it is", "MTU that the port is set to"},
+    {"vlan", NETDEV_OPTION_NUMBER, offsetof(struct dpdk_options, vlan), 1, VLAN_MAX, "", NULL, "none",
+     "VLAN of all frames: the device writes and removes the 802.1Q tag, and drops frames of other VLANs"},
+    {"lro", NETDEV_OPTION_FLAG, offsetof(struct dpdk_options, lro), 0, 0, "", "no", NULL,
+     "Receive several TCP segments as one frame, where the port can"},
+    {"promiscuous", NETDEV_OPTION_FLAG, offsetof(struct dpdk_options, promiscuous), 0, 0, "", "no", NULL,
+     "Receive frames to other MAC addresses too; inet.mac needs it where it is not the address of the port"},
+    {"copy", NETDEV_OPTION_FLAG, offsetof(struct dpdk_options, copy), 0, 0, "", "no", NULL,
+     "Copy frames both ways; no leaves that to what the driver needs"},
+    {"offloads", NETDEV_OPTION_FLAG, offsetof(struct dpdk_options, offloads), 0, 0, "", "yes", NULL,
+     "Let the port compute checksums, cut segments and handle VLAN tags, where it can"},
+    {"interrupts", NETDEV_OPTION_FLAG, offsetof(struct dpdk_options, interrupts), 0, 0, "", "yes", NULL,
+     "Let a wait sleep until the port interrupts, where the port can; no polls always"},
 };
 
 static bool is_gone(const struct dpdk_device *d) {
@@ -303,7 +306,7 @@ static void device_close(struct netdev *dev) {
 }
 
 static int device_open(const struct netdev_args *args, struct netdev **dev) {
-    struct dpdk_options o = {.slots = 512, .buffers = 4096, .offloads = true, .interrupts = true};
+    struct dpdk_options o = {0};
     struct dpdk_device *d;
     struct rte_ether_addr mac;
     int r = netdev_options(args, options_table, sizeof options_table / sizeof *options_table, &o);
@@ -337,6 +340,9 @@ static int device_open(const struct netdev_args *args, struct netdev **dev) {
 
 const struct netdev_ops netdev_dpdk = {
     .name = "dpdk",
+    .text = "A port of DPDK: a network card that the process owns, or a virtual device",
+    .options = options_table,
+    .options_count = sizeof options_table / sizeof *options_table,
     .queues_max = DPDK_QUEUES_MAX,
     .open = device_open,
     .close = device_close,

@@ -2,10 +2,6 @@
  * Wrapper that makes a good device a bad one, in both directions and repeatably: every frame is copied into a queue,
  * and chance decides when and whether it comes out. (Copied, because a held frame may be changed by its owner once a
  * faster copy of it was acknowledged.)
- *
- * Options, chances as parts of one: loss=, duplicate=, corrupt= (one bit), reorder= (chance to come later by up to
- * reorder_ns=), delay_ns=, short= (chance that a transmit takes fewer frames), fail_every=N (each Nth rx or tx call
- * says -ENETDOWN; 0: none), seed=N.
  */
 #include "netdev/options.h"
 #include "netdev/wrapper.h"
@@ -26,15 +22,23 @@ struct options {
 };
 
 static const struct netdev_option options_table[] = {
-    {"loss", NETDEV_OPTION_CHANCE, offsetof(struct options, loss), 0, 0},
-    {"duplicate", NETDEV_OPTION_CHANCE, offsetof(struct options, duplicate), 0, 0},
-    {"corrupt", NETDEV_OPTION_CHANCE, offsetof(struct options, corrupt), 0, 0},
-    {"reorder", NETDEV_OPTION_CHANCE, offsetof(struct options, reorder), 0, 0},
-    {"short", NETDEV_OPTION_CHANCE, offsetof(struct options, shorten), 0, 0},
-    {"reorder_ns", NETDEV_OPTION_NUMBER, offsetof(struct options, reorder_ns), 0, NS_MAX},
-    {"delay_ns", NETDEV_OPTION_NUMBER, offsetof(struct options, delay_ns), 0, NS_MAX},
-    {"fail_every", NETDEV_OPTION_NUMBER, offsetof(struct options, fail_every), 0, UINT64_MAX},
-    {"seed", NETDEV_OPTION_NUMBER, offsetof(struct options, seed), 0, UINT64_MAX},
+    {"loss", NETDEV_OPTION_CHANCE, offsetof(struct options, loss), 0, 0, "", "0", NULL, "Chance that a frame is lost"},
+    {"duplicate", NETDEV_OPTION_CHANCE, offsetof(struct options, duplicate), 0, 0, "", "0", NULL,
+     "Chance that a frame arrives twice"},
+    {"corrupt", NETDEV_OPTION_CHANCE, offsetof(struct options, corrupt), 0, 0, "", "0", NULL,
+     "Chance that one bit of a frame is inverted"},
+    {"reorder", NETDEV_OPTION_CHANCE, offsetof(struct options, reorder), 0, 0, "", "0", NULL,
+     "Chance that a frame arrives later than its successors, by up to reorder_ns"},
+    {"short", NETDEV_OPTION_CHANCE, offsetof(struct options, shorten), 0, 0, "", "0", NULL,
+     "Chance that a transmit takes fewer frames than it is given"},
+    {"reorder_ns", NETDEV_OPTION_NUMBER, offsetof(struct options, reorder_ns), 0, NS_MAX, "ns", "0", NULL,
+     "Longest time that a reordered frame is late"},
+    {"delay_ns", NETDEV_OPTION_NUMBER, offsetof(struct options, delay_ns), 0, NS_MAX, "ns", "0", NULL,
+     "Time that every frame is delayed"},
+    {"fail_every", NETDEV_OPTION_NUMBER, offsetof(struct options, fail_every), 0, UINT64_MAX, "calls", "0", NULL,
+     "Every so many calls that receive or transmit, one fails with ENETDOWN; 0 lets none fail"},
+    {"seed", NETDEV_OPTION_NUMBER, offsetof(struct options, seed), 0, UINT64_MAX, "", "0", NULL,
+     "Seed of the random numbers, so that a run can be repeated"},
 };
 
 struct held {
@@ -199,7 +203,7 @@ static void fault_close(struct netdev *dev) {
 }
 
 static int fault_open(const struct netdev_args *args, struct netdev **dev) {
-    struct options o = {.loss = 0};
+    struct options o = {0};
     struct fault_device *d;
     int r = netdev_options(args, options_table, sizeof options_table / sizeof *options_table, &o);
     if (r < 0) return r;
@@ -222,6 +226,9 @@ static int fault_open(const struct netdev_args *args, struct netdev **dev) {
 
 const struct netdev_ops netdev_fault = {
     .name = "fault",
+    .text = "A wrapper that loses, duplicates, corrupts, reorders and delays frames, repeatably",
+    .options = options_table,
+    .options_count = sizeof options_table / sizeof *options_table,
     .wraps = true,
     .open = fault_open,
     .close = fault_close,

@@ -111,7 +111,7 @@ struct sim;
 
 /* What a device is opened with. */
 struct netdev_args {
-    const char *options;    /* "key=value,key=value"; NULL: none. Keys: the head of each device's file */
+    const char *options;    /* "key=value,key=value"; NULL: none. Keys: netdev_ops.options */
     const struct log *log;  /* NULL: silent */
     struct netdev *lower;   /* wrappers: the device they go over, which is theirs to close once they are open */
     uint32_t queue, queues; /* this queue, and how many are going to be opened; 0 and 0 stand for the only one */
@@ -124,8 +124,13 @@ struct netdev_args {
     size_t why_bytes;
 };
 
+struct netdev_option;
+
 struct netdev_ops {
     const char *name;
+    const char *text; /* what the device is: one sentence without its full stop */
+    const struct netdev_option *options;
+    size_t options_count;
     bool wraps;          /* goes over args->lower */
     uint32_t queues_max; /* 0: has one queue and cannot be opened twice */
 

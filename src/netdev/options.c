@@ -3,6 +3,7 @@
 
 #include "netdev/device.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,15 +97,25 @@ static int read_one(const struct netdev_args *args, const struct netdev_option *
     return netdev_refuse(args, -EINVAL, "no option is called \"%.40s\"", pair);
 }
 
+static void read_defaults(const struct netdev_option *table, size_t n, void *to) {
+    for (size_t i = 0; i < n; i++) {
+        bool read = !table[i].def || types[table[i].type].read(&table[i], table[i].def, (char *)to + table[i].offset);
+        assert(read);
+        (void)read;
+    }
+}
+
+/* Only texts must be given: an empty one was not. */
 static int check_required(const struct netdev_args *args, const struct netdev_option *table, size_t n, const void *to) {
     for (size_t i = 0; i < n; i++)
-        if (table[i].type == NETDEV_OPTION_TEXT && table[i].min && !*((const char *)to + table[i].offset))
+        if (!table[i].def && !table[i].otherwise && !*((const char *)to + table[i].offset))
             return netdev_refuse(args, -EINVAL, "option \"%s\" must be given", table[i].name);
     return 0;
 }
 
 int netdev_options(const struct netdev_args *args, const struct netdev_option *table, size_t n, void *to) {
     const char *at = args->options ? args->options : "";
+    read_defaults(table, n, to);
     while (*at) {
         char pair[VALUE_MAX];
         size_t len = strcspn(at, ",");

@@ -2,8 +2,6 @@
  * Any interface of the kernel through AF_PACKET, with rings mapped for both directions (TPACKET_V2: V3 holds frames
  * back on a timer). We are a second host behind the interface, whose address we use unless told otherwise; the
  * kernel's own stack on it keeps receiving.
- *
- * Options: name=IF, slots=N (frames that fit each ring, a power of two; 256), mac=ADDRESS (the interface's).
  */
 #include "netdev/device.h"
 #include "netdev/linux_if.h"
@@ -44,9 +42,12 @@ struct options {
 };
 
 static const struct netdev_option options_table[] = {
-    {"name", NETDEV_OPTION_TEXT, offsetof(struct options, name), 1, IFNAMSIZ},
-    {"slots", NETDEV_OPTION_NUMBER, offsetof(struct options, slots), SLOTS_MIN, SLOTS_MAX},
-    {"mac", NETDEV_OPTION_MAC, offsetof(struct options, mac), 0, 0},
+    {"name", NETDEV_OPTION_TEXT, offsetof(struct options, name), 0, IFNAMSIZ, "INTERFACE", NULL, NULL,
+     "Interface of the kernel to send and receive on"},
+    {"slots", NETDEV_OPTION_NUMBER, offsetof(struct options, slots), SLOTS_MIN, SLOTS_MAX, "frames", "256", NULL,
+     "Frames that fit each ring, a power of two"},
+    {"mac", NETDEV_OPTION_MAC, offsetof(struct options, mac), 0, 0, "", NULL, "that of the interface",
+     "Own MAC address"},
 };
 
 static const uint8_t no_mac[NETDEV_MAC_BYTES];
@@ -143,7 +144,7 @@ static const struct netdev_advice advices[] = {
 };
 
 static int device_open(const struct netdev_args *args, struct netdev **dev) {
-    struct options o = {.slots = 256};
+    struct options o = {0};
     struct packet_device *d;
     int r = netdev_options(args, options_table, sizeof options_table / sizeof *options_table, &o);
     if (r < 0) return r;
@@ -273,6 +274,9 @@ static int device_prepare(struct netdev *dev) {
 
 const struct netdev_ops netdev_packet = {
     .name = "packet",
+    .text = "Any interface of the kernel through AF_PACKET: the stack is a second host behind it",
+    .options = options_table,
+    .options_count = sizeof options_table / sizeof *options_table,
     .open = device_open,
     .close = device_close,
     .rx = device_rx,

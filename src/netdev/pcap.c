@@ -2,8 +2,6 @@
  * Wrapper that writes what passes as pcapng (draft-ietf-opsawg-pcapng), frame by frame, so that the file can be read
  * while it grows. Times are those of the caller's clock. A file that cannot be written to any more ends there, and the
  * frames go on.
- *
- * Options: file=PATH.
  */
 #include "netdev/options.h"
 #include "netdev/wrapper.h"
@@ -36,7 +34,8 @@ struct options {
 };
 
 static const struct netdev_option options_table[] = {
-    {"file", NETDEV_OPTION_TEXT, offsetof(struct options, file), 1, PATH_MAX_BYTES},
+    {"file", NETDEV_OPTION_TEXT, offsetof(struct options, file), 0, PATH_MAX_BYTES, "PATH", NULL, NULL,
+     "File to write, in the format pcapng; what it holds is replaced"},
 };
 
 /* Blocks as they lie in the file; a number of the writer's byte order says which that is. */
@@ -136,7 +135,7 @@ static void pcap_close(struct netdev *dev) {
 }
 
 static int pcap_open(const struct netdev_args *args, struct netdev **dev) {
-    struct options o = {.file = ""};
+    struct options o = {0};
     struct pcap_device *d;
     int r = netdev_options(args, options_table, sizeof options_table / sizeof *options_table, &o), file;
     if (r < 0) return r;
@@ -156,6 +155,9 @@ static int pcap_open(const struct netdev_args *args, struct netdev **dev) {
 
 const struct netdev_ops netdev_pcap = {
     .name = "pcap",
+    .text = "A wrapper that writes all frames to a file",
+    .options = options_table,
+    .options_count = sizeof options_table / sizeof *options_table,
     .wraps = true,
     .open = pcap_open,
     .close = pcap_close,

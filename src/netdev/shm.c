@@ -1,10 +1,6 @@
 /*
  * A wire between two processes of one machine and one user, through shared memory. The link is up while the peer lives;
  * when it dies the link goes down, and up again when another comes. A peer that lies can garble its own frames only.
- *
- * Options: path=FILE (of the socket where they meet), listen=yes|no (one side each; no), mtu=N (1500) and slots=N
- * (frames that fit each way, a power of two; 512), both the listening side's to say, mac=ADDRESS (random),
- * csum=yes|no (checksums are left out, as the path is memory; yes).
  */
 #include "netdev/device.h"
 #include "netdev/options.h"
@@ -32,12 +28,17 @@ struct options {
 };
 
 static const struct netdev_option options_table[] = {
-    {"path", NETDEV_OPTION_TEXT, offsetof(struct options, path), 1, SHM_PATH_MAX},
-    {"listen", NETDEV_OPTION_FLAG, offsetof(struct options, listen), 0, 0},
-    {"csum", NETDEV_OPTION_FLAG, offsetof(struct options, csum), 0, 0},
-    {"mtu", NETDEV_OPTION_NUMBER, offsetof(struct options, mtu), NETDEV_MTU_MIN, NETDEV_MTU_MAX},
-    {"slots", NETDEV_OPTION_NUMBER, offsetof(struct options, slots), SHM_SLOTS_MIN, SHM_SLOTS_MAX},
-    {"mac", NETDEV_OPTION_MAC, offsetof(struct options, mac), 0, 0},
+    {"path", NETDEV_OPTION_TEXT, offsetof(struct options, path), 0, SHM_PATH_MAX, "PATH", NULL, NULL,
+     "Socket file through which the two processes meet"},
+    {"listen", NETDEV_OPTION_FLAG, offsetof(struct options, listen), 0, 0, "", "no", NULL,
+     "Make the socket file and wait for the peer; exactly one of the two processes says yes"},
+    {"csum", NETDEV_OPTION_FLAG, offsetof(struct options, csum), 0, 0, "", "yes", NULL,
+     "Leave transport checksums out, because the path is memory"},
+    {"mtu", NETDEV_OPTION_NUMBER, offsetof(struct options, mtu), NETDEV_MTU_MIN, NETDEV_MTU_MAX, "bytes", "1500", NULL,
+     "MTU of the wire; the value of the listening process counts"},
+    {"slots", NETDEV_OPTION_NUMBER, offsetof(struct options, slots), SHM_SLOTS_MIN, SHM_SLOTS_MAX, "frames", "512",
+     NULL, "Frames that fit each way, a power of two; the value of the listening process counts"},
+    {"mac", NETDEV_OPTION_MAC, offsetof(struct options, mac), 0, 0, "", NULL, "random", "Own MAC address"},
 };
 
 /* Connects, or looks whether the peer lives. What a peer sent before it went is still received. */
@@ -65,7 +66,7 @@ static const struct netdev_advice advices[] = {
 };
 
 static int device_open(const struct netdev_args *args, struct netdev **dev) {
-    struct options o = {.mtu = 1500, .slots = 512, .csum = true};
+    struct options o = {0};
     struct shm_device *d;
     int r = netdev_random_mac(o.mac);
     if (r == 0) r = netdev_options(args, options_table, sizeof options_table / sizeof *options_table, &o);
@@ -181,6 +182,9 @@ static uint64_t device_next_ns(const struct netdev *dev) {
 
 const struct netdev_ops netdev_shm = {
     .name = "shm",
+    .text = "A wire between two processes of one machine and one user, through shared memory",
+    .options = options_table,
+    .options_count = sizeof options_table / sizeof *options_table,
     .open = device_open,
     .close = device_close,
     .rx = device_rx,

@@ -1,7 +1,4 @@
-/*
- * A host of the simulated network as a netdev. Options: host=NAME, csum=yes|no (checksum offload; no), tso=BYTES
- * (longest TCP frame that it cuts into segments; 0, which means none; wants csum=yes).
- */
+/* A host of the simulated network as a netdev. */
 #include "netdev/cut.h"
 #include "netdev/device.h"
 #include "netdev/options.h"
@@ -27,9 +24,11 @@ struct options {
 };
 
 static const struct netdev_option options_table[] = {
-    {"host", NETDEV_OPTION_TEXT, offsetof(struct options, host), 1, SIM_NAME_MAX},
-    {"csum", NETDEV_OPTION_FLAG, offsetof(struct options, csum), 0, 0},
-    {"tso", NETDEV_OPTION_NUMBER, offsetof(struct options, tso), 0, TSO_MAX},
+    {"host", NETDEV_OPTION_TEXT, offsetof(struct options, host), 0, SIM_NAME_MAX, "NAME", NULL, NULL,
+     "Host of the simulated network that this device is the interface of"},
+    {"csum", NETDEV_OPTION_FLAG, offsetof(struct options, csum), 0, 0, "", "no", NULL, "Offer checksum offload"},
+    {"tso", NETDEV_OPTION_NUMBER, offsetof(struct options, tso), 0, TSO_MAX, "bytes", "0", NULL,
+     "Longest TCP frame that the device cuts into segments, which needs csum=yes; 0 offers no segmentation"},
 };
 
 static int device_update(struct netdev *dev, uint64_t now_ns) {
@@ -41,7 +40,7 @@ static int device_update(struct netdev *dev, uint64_t now_ns) {
 }
 
 static int device_open(const struct netdev_args *args, struct netdev **dev) {
-    struct options o = {.csum = false};
+    struct options o = {0};
     struct sim_device *d;
     struct sim_node *host;
     int r = netdev_options(args, options_table, sizeof options_table / sizeof *options_table, &o);
@@ -133,6 +132,9 @@ static uint64_t device_next_ns(const struct netdev *dev) {
 
 const struct netdev_ops netdev_sim = {
     .name = "sim",
+    .text = "A host of a simulated network, for tests",
+    .options = options_table,
+    .options_count = sizeof options_table / sizeof *options_table,
     .open = device_open,
     .close = device_close,
     .rx = device_rx,

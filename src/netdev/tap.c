@@ -1,10 +1,6 @@
 /*
  * A Linux TAP interface: the kernel is the other end of the wire. Checksums and segmentation are left to the kernel,
  * which leaves checksums to us.
- *
- * Options: name=IF (made if there is none, and then gone when closed), queues=yes|no (no; yes: the interface may be
- * opened several times, a queue each), lro=yes|no (no; yes: TCP segments come put together, up to 64 KiB),
- * mac=ADDRESS (ours, not the kernel's; random).
  */
 #include "netdev/device.h"
 #include "netdev/linux_if.h"
@@ -41,10 +37,14 @@ struct options {
 };
 
 static const struct netdev_option options_table[] = {
-    {"name", NETDEV_OPTION_TEXT, offsetof(struct options, name), 1, IFNAMSIZ},
-    {"queues", NETDEV_OPTION_FLAG, offsetof(struct options, queues), 0, 0},
-    {"lro", NETDEV_OPTION_FLAG, offsetof(struct options, lro), 0, 0},
-    {"mac", NETDEV_OPTION_MAC, offsetof(struct options, mac), 0, 0},
+    {"name", NETDEV_OPTION_TEXT, offsetof(struct options, name), 0, IFNAMSIZ, "INTERFACE", NULL, NULL,
+     "TAP interface; the device makes it if it does not exist, and then removes it when it is closed"},
+    {"queues", NETDEV_OPTION_FLAG, offsetof(struct options, queues), 0, 0, "", "no", NULL,
+     "Open the interface with multi_queue, so that it can be opened several times, a queue each"},
+    {"lro", NETDEV_OPTION_FLAG, offsetof(struct options, lro), 0, 0, "", "no", NULL,
+     "Receive several TCP segments as one frame of up to 64 KiB"},
+    {"mac", NETDEV_OPTION_MAC, offsetof(struct options, mac), 0, 0, "", NULL, "random",
+     "Own MAC address, which is not the address of the interface"},
 };
 
 static int device_update(struct netdev *dev, uint64_t now_ns) {
@@ -93,7 +93,7 @@ static const struct netdev_advice advices[] = {
 };
 
 static int device_open(const struct netdev_args *args, struct netdev **dev) {
-    struct options o = {.lro = false};
+    struct options o = {0};
     struct tap_device *d;
     bool may_share;
     int r = netdev_random_mac(o.mac);
@@ -223,6 +223,9 @@ static int device_prepare(struct netdev *dev) {
 
 const struct netdev_ops netdev_tap = {
     .name = "tap",
+    .text = "A Linux TAP interface: the kernel of the machine is the other end of the wire",
+    .options = options_table,
+    .options_count = sizeof options_table / sizeof *options_table,
     .queues_max = 256, /* the kernel's MAX_TAP_QUEUES */
     .open = device_open,
     .close = device_close,

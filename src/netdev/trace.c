@@ -1,4 +1,4 @@
-/* Wrapper that says of each frame a line to args->trace: direction, length, addresses, type. No options. */
+/* Wrapper that says of each frame a line to args->trace: direction, length, addresses, type. */
 #include "netdev/options.h"
 #include "netdev/wrapper.h"
 
@@ -64,6 +64,7 @@ static int trace_open(const struct netdev_args *args, struct netdev **dev) {
 
 const struct netdev_ops netdev_trace = {
     .name = "trace",
+    .text = "A wrapper that prints a line for each frame",
     .wraps = true,
     .open = trace_open,
     .close = trace_close,

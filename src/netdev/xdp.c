@@ -2,10 +2,6 @@
  * Any interface of the kernel through AF_XDP: frames for our addresses come straight from the driver into the heap and
  * leave from there; all others go on to the kernel, whose interface it stays. An address that the kernel has on it is
  * shared: TCP and UDP to the ports that are open here are ours, the rest is the kernel's, which then also answers ARP.
- *
- * Options: name=IF, mode=auto|native|generic (auto: in the driver if it can), slots=N (frames that fit each ring, a
- * power of two; 1024), umem=BYTES (of the heap, from its beginning, that the kernel may read and write; 64 MiB),
- * busy_poll=MICROSECONDS (the kernel works on the queue when we ask for it, not when it is interrupted; 0: no).
  */
 #include "netdev/xdp.h"
 
@@ -23,7 +19,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define UMEM_BYTES    ((uint64_t)64 << 20)
 #define UMEM_MIN      ((uint64_t)4 << 20)
 #define UMEM_MAX      ((uint64_t)64 << 30)
 #define BUSY_POLL_MAX 1000000u
@@ -40,11 +35,19 @@ struct options {
 };
 
 static const struct netdev_option options_table[] = {
-    {"name", NETDEV_OPTION_TEXT, offsetof(struct options, name), 1, IFNAMSIZ},
-    {"mode", NETDEV_OPTION_TEXT, offsetof(struct options, mode), 0, sizeof((struct options *)0)->mode},
-    {"slots", NETDEV_OPTION_NUMBER, offsetof(struct options, slots), XDP_SLOTS_MIN, XDP_SLOTS_MAX},
-    {"umem", NETDEV_OPTION_NUMBER, offsetof(struct options, umem), UMEM_MIN, UMEM_MAX},
-    {"busy_poll", NETDEV_OPTION_NUMBER, offsetof(struct options, busy_poll), 0, BUSY_POLL_MAX},
+    {"name", NETDEV_OPTION_TEXT, offsetof(struct options, name), 0, IFNAMSIZ, "INTERFACE", NULL, NULL,
+     "Interface of the kernel to send and receive on"},
+    {"mode", NETDEV_OPTION_TEXT, offsetof(struct options, mode), 0, sizeof((struct options *)0)->mode,
+     "auto|native|generic", "auto", NULL,
+     "Where the program that filters frames runs: native is in the driver, generic is behind it with any driver and "
+     "slower, auto is native if the driver can"},
+    {"slots", NETDEV_OPTION_NUMBER, offsetof(struct options, slots), XDP_SLOTS_MIN, XDP_SLOTS_MAX, "frames", "1024",
+     NULL, "Frames that fit each ring, a power of two"},
+    {"umem", NETDEV_OPTION_NUMBER, offsetof(struct options, umem), UMEM_MIN, UMEM_MAX, "bytes", "67108864", NULL,
+     "Memory of the heap, from its beginning, that the kernel may read and write; it stays in memory"},
+    {"busy_poll", NETDEV_OPTION_NUMBER, offsetof(struct options, busy_poll), 0, BUSY_POLL_MAX, "us", "0", NULL,
+     "Time for which the kernel works on the queue when the stack asks it to, instead of on interrupts; 0 keeps "
+     "interrupts"},
 };
 
 static const char *const modes[] = {
@@ -224,7 +227,7 @@ static int find_mode(const char *name) {
 }
 
 static int device_open(const struct netdev_args *args, struct netdev **dev) {
-    struct options o = {.mode = "auto", .slots = 1024, .umem = UMEM_BYTES};
+    struct options o = {0};
     enum xdp_step step;
     struct xdp_device *d;
     int r = netdev_options(args, options_table, sizeof options_table / sizeof *options_table, &o), mode;
@@ -316,6 +319,9 @@ static int device_claim(struct netdev *dev, uint8_t protocol, uint16_t port, boo
 
 const struct netdev_ops netdev_xdp = {
     .name = "xdp",
+    .text = "Any interface of the kernel through AF_XDP, shared with the kernel",
+    .options = options_table,
+    .options_count = sizeof options_table / sizeof *options_table,
     .queues_max = XDP_QUEUES_MAX,
     .open = device_open,
     .close = device_close,

@@ -142,6 +142,12 @@ def test_options_prints_every_key_in_every_format():
     run("dmtr", "options", "--format", "interpretive-dance", status=2)
 
 
+def test_options_prints_every_device_in_every_format():
+    for style in ("plain", "mdoc", "markdown"):
+        out, _ = run("dmtr", "options", "--devices", "--format", style)
+        assert all(text in out for text in ("packet", "busy_poll", "fail_every", "Any interface of the kernel")), style
+
+
 def test_the_tool_explains_itself():
     assert run("dmtr", "version")[0].strip() == f"dmtr {os.environ['APPS_VERSION']}"
     for args in (["--help"], ["help"], ["ss", "--help"]):

@@ -304,12 +304,12 @@ static void misspelt_variables_are_refused_and_strangers_left_alone(void **state
 
 static void every_format_prints_every_key(void **state) {
     (void)state;
-    for (int format = CONFIG_PLAIN; format <= CONFIG_MARKDOWN; format++) {
+    for (int format = DOC_PLAIN; format <= DOC_MARKDOWN; format++) {
         char *text = NULL;
         size_t len = 0;
         FILE *f = open_memstream(&text, &len);
         assert_non_null(f);
-        assert_int_equal(config_print(f, (enum config_format)format), 0);
+        assert_int_equal(config_print(f, (enum doc_format)format), 0);
         fclose(f);
         for (size_t i = 0; i < CONFIG_OPTIONS; i++) {
             assert_non_null(strstr(text, config_options[i].key));
@@ -324,7 +324,7 @@ static void printing_to_a_full_device_is_reported(void **state) {
     FILE *f = fopen("/dev/full", "w");
     if (!f) skip();
     setvbuf(f, NULL, _IONBF, 0);
-    assert_int_equal(config_print(f, CONFIG_PLAIN), -EIO);
+    assert_int_equal(config_print(f, DOC_PLAIN), -EIO);
     fclose(f);
 }
 

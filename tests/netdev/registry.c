@@ -2,8 +2,10 @@
 #include "netdev_test.h"
 
 #include "base/fault.h"
+#include "netdev/options.h"
 #include "netdev/sim.h"
 
+#include <stdlib.h>
 #include <unistd.h>
 
 static void unknown_device_is_refused_with_the_names_there_are(void **state) {
@@ -37,6 +39,71 @@ static void wrong_options_are_refused_by_every_device(void **state) {
             assert_int_equal(netdev_open(netdev_at(i)->name, &args, &dev), -EINVAL);
             assert_string_not_equal(why, "");
         }
+    }
+}
+
+static void every_device_describes_itself_and_its_options(void **state) {
+    const struct netdev_ops *ops;
+    (void)state;
+    for (size_t i = 0; (ops = netdev_at(i)); i++) {
+        assert_non_null(ops->text);
+        assert_true(*ops->text && ops->text[strlen(ops->text) - 1] != '.');
+        for (size_t k = 0; k < ops->options_count; k++) {
+            const struct netdev_option *o = &ops->options[k];
+            assert_true(*o->text && o->text[strlen(o->text) - 1] != '.');
+            if (o->type == NETDEV_OPTION_TEXT) assert_string_not_equal(o->unit, "");
+            if (!o->def && !o->otherwise) assert_int_equal(o->type, NETDEV_OPTION_TEXT);
+            if (o->def) assert_null(o->otherwise);
+        }
+    }
+}
+
+static void options_that_are_not_given_have_their_defaults(void **state) {
+    struct {
+        uint64_t number, kept;
+        bool flag;
+        char text[8];
+        uint32_t chance;
+    } to = {.kept = 7};
+    const struct netdev_option table[] = {
+        {"number", NETDEV_OPTION_NUMBER, offsetof(__typeof__(to), number), 1, 9, "", "5", NULL, "A number"},
+        {"kept", NETDEV_OPTION_NUMBER, offsetof(__typeof__(to), kept), 1, 9, "", NULL, "seven", "Another"},
+        {"flag", NETDEV_OPTION_FLAG, offsetof(__typeof__(to), flag), 0, 0, "", "yes", NULL, "A flag"},
+        {"text", NETDEV_OPTION_TEXT, offsetof(__typeof__(to), text), 0, 8, "WORD", "auto", NULL, "A text"},
+        {"chance", NETDEV_OPTION_CHANCE, offsetof(__typeof__(to), chance), 0, 0, "", "0.5", NULL, "A chance"},
+    };
+    struct netdev_args args = {.options = NULL};
+    (void)state;
+    assert_int_equal(netdev_options(&args, table, sizeof table / sizeof *table, &to), 0);
+    assert_int_equal(to.number, 5);
+    assert_int_equal(to.kept, 7);
+    assert_true(to.flag);
+    assert_string_equal(to.text, "auto");
+    assert_int_equal(to.chance, NETDEV_CHANCE_ONE / 2);
+    args.options = "number=6,flag=no";
+    assert_int_equal(netdev_options(&args, table, sizeof table / sizeof *table, &to), 0);
+    assert_int_equal(to.number, 6);
+    assert_false(to.flag);
+}
+
+static void every_format_prints_every_device_and_option(void **state) {
+    (void)state;
+    for (int format = DOC_PLAIN; doc_formats[format]; format++) {
+        char *text = NULL;
+        size_t len = 0;
+        FILE *f = open_memstream(&text, &len);
+        assert_non_null(f);
+        assert_int_equal(netdev_print(f, (enum doc_format)format), 0);
+        fclose(f);
+        for (size_t i = 0; netdev_at(i); i++) {
+            assert_non_null(strstr(text, netdev_at(i)->text));
+            for (size_t k = 0; k < netdev_at(i)->options_count; k++) {
+                assert_non_null(strstr(text, netdev_at(i)->options[k].name));
+                assert_non_null(strstr(text, netdev_at(i)->options[k].text));
+            }
+        }
+        assert_null(strstr(text, "(null)"));
+        free(text);
     }
 }
 
@@ -96,6 +163,9 @@ int main(void) {
         cmocka_unit_test(unknown_device_is_refused_with_the_names_there_are),
         cmocka_unit_test(each_device_is_found_by_its_name),
         cmocka_unit_test(wrong_options_are_refused_by_every_device),
+        cmocka_unit_test(every_device_describes_itself_and_its_options),
+        cmocka_unit_test(options_that_are_not_given_have_their_defaults),
+        cmocka_unit_test(every_format_prints_every_device_and_option),
         cmocka_unit_test(closing_nothing_does_nothing),
 #ifdef DMTR_FAULT
         cmocka_unit_test(every_call_and_allocation_may_fail_once),

@@ -1,5 +1,6 @@
-/* Prints the page dmtr_config(5): its source, argv[1], with the table of options for the line @OPTIONS@. */
+/* Prints a manual page: its source, argv[1], with tables of options for the lines @OPTIONS@ and @DEVICES@. */
 #include "core/config.h"
+#include "netdev/options.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -9,12 +10,14 @@ int main(int argc, char *argv[]) {
     FILE *f = argc == 2 ? fopen(argv[1], "r") : NULL;
     int r = 0;
     if (!f) {
-        fprintf(stderr, "usage: config_page FILE\n");
+        fprintf(stderr, "usage: options_page FILE\n");
         return 1;
     }
     while (!r && fgets(line, sizeof line, f)) {
         if (strcmp(line, "@OPTIONS@\n") == 0)
-            r = config_print(stdout, CONFIG_MDOC);
+            r = config_print(stdout, DOC_MDOC);
+        else if (strcmp(line, "@DEVICES@\n") == 0)
+            r = netdev_print(stdout, DOC_MDOC);
         else
             fputs(line, stdout);
     }
