@@ -327,7 +327,9 @@ def main():
     for name in LIBRARY_VARIABLES:
         os.environ.pop(name, None)
     try:
-        bench = Bench(args.build or release_build(root), args.scale or "full")
+        build = args.build or release_build(root)
+        os.environ["DMTR_PLUGIN_PATH"] = os.path.join(build, "src/netdev")
+        bench = Bench(build, args.scale or "full")
         result = {"machine": machine(), "scale": args.scale or "full", "sections": []}
         for section in sections(bench):
             result["sections"].append(section)

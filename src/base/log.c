@@ -61,19 +61,23 @@ static bool site_admits(struct log_site *site, uint32_t *left_out) {
     return true;
 }
 
-void log_write(const struct log *l, enum log_level level, struct log_site *site, const char *fmt, ...) {
+void log_vwrite(const struct log *l, enum log_level level, struct log_site *site, const char *fmt, va_list args) {
     char text[LOG_LINE_BYTES];
     uint32_t left_out;
-    va_list args;
     int saved_errno = errno;
     if (l->sink == LOG_SINK_NONE || !site_admits(site, &left_out)) return;
     if (left_out) {
         snprintf(text, sizeof text, "%u more lines like the next were left out", left_out);
         emit(l, level, text);
     }
-    va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
     emit(l, level, text);
     errno = saved_errno;
+}
+
+void log_write(const struct log *l, enum log_level level, struct log_site *site, const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    log_vwrite(l, level, site, fmt, args);
+    va_end(args);
 }

@@ -2,6 +2,7 @@
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
+#include <stdarg.h>
 #include <stdint.h>
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
@@ -21,6 +22,8 @@ struct log_site {
 
 void log_write(const struct log *l, enum log_level level, struct log_site *site, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+void log_vwrite(const struct log *l, enum log_level level, struct log_site *site, const char *fmt, va_list args)
+    __attribute__((format(printf, 4, 0)));
 
 /* Evaluates its arguments only if the level is on. */
 #define log_at(l, lvl, ...)                                                                                            \

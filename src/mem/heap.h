@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #define HEAP_UNIT_BYTES 65536u
+#define HEAP_RUN_BYTES  ((size_t)2 << 20) /* what is mapped for devices at a time */
 #define HEAP_MAX_ALLOC  (64u << 20)
 #define HEAP_MIN_ALIGN  16u
 
@@ -73,13 +74,18 @@ bool heap_take_back(const void *p);
 
 /*
  * Devices: map is called for each run of memory present and to come, unmap before it goes; `run` is stable. -ENOSPC:
- * too many devices. Runs are 2 MiB or multiples.
+ * too many devices. Runs are HEAP_RUN_BYTES or multiples.
  */
 struct heap_device {
     int (*map)(void *ctx, void *run, size_t bytes);
     void (*unmap)(void *ctx, void *run, size_t bytes);
     void *ctx;
 };
+/*
+ * The address space in which all blocks lie, now and later; reserved by the first call that needs it. 0 or -ENOMEM.
+ */
+int heap_range(void **base, size_t *bytes);
+
 int heap_device_add(const struct heap_device *d);
 void heap_device_remove(const struct heap_device *d);
 

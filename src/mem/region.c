@@ -395,6 +395,16 @@ static void unpin(void) {
     }
 }
 
+int heap_range(void **base, size_t *bytes) {
+    region_lock();
+    int r = region_init();
+    region_unlock();
+    if (r) return r;
+    *base = region_base();
+    *bytes = region.bytes;
+    return 0;
+}
+
 int heap_pin(size_t *bytes, void **base) {
     region_lock();
     int r = region_init();

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CHUNK_BYTES     ((size_t)2 << 20)
+#define CHUNK_BYTES     HEAP_RUN_BYTES
 #define UNITS_PER_CHUNK 32u
 
 struct slab;

@@ -8,12 +8,16 @@
 #include <stdio.h>
 #include <string.h>
 
+int netdev_vrefuse(const struct netdev_args *args, int error, const char *fmt, va_list list) {
+    if (args->why && args->why_bytes) vsnprintf(args->why, args->why_bytes, fmt, list);
+    return error;
+}
+
 int netdev_refuse(const struct netdev_args *args, int error, const char *fmt, ...) {
-    va_list ap;
-    if (!args->why || args->why_bytes == 0) return error;
-    va_start(ap, fmt);
-    vsnprintf(args->why, args->why_bytes, fmt, ap);
-    va_end(ap);
+    va_list list;
+    va_start(list, fmt);
+    netdev_vrefuse(args, error, fmt, list);
+    va_end(list);
     return error;
 }
 

@@ -4,9 +4,13 @@
 
 #include "netdev/netdev.h"
 
+#include <stdarg.h>
+
 /* Writes args->why; returns `error`. */
 int netdev_refuse(const struct netdev_args *args, int error, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+int netdev_vrefuse(const struct netdev_args *args, int error, const char *fmt, va_list list)
+    __attribute__((format(printf, 3, 0)));
 
 /* What mends an error of opening a device; a table of them ends with error 0. */
 struct netdev_advice {
@@ -57,7 +61,6 @@ static inline void netdev_count_tx(struct netdev *dev, uint32_t bytes) {
     dev->stats.tx_bytes += bytes;
 }
 
-extern const struct netdev_ops netdev_dpdk;
 extern const struct netdev_ops netdev_fault;
 extern const struct netdev_ops netdev_packet;
 extern const struct netdev_ops netdev_pcap;

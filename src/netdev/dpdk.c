@@ -4,6 +4,7 @@
  */
 #include "netdev/dpdk.h"
 #include "netdev/options.h"
+#include "netdev/plugin.h"
 
 #include "base/sys.h"
 #include "mem/heap.h"
@@ -29,6 +30,8 @@ struct dpdk_device {
     struct dpdk_sleep sleep;
     struct log log;
 };
+
+static const struct netdev_ops netdev_dpdk;
 
 static const struct netdev_option options_table[] = {
     {"port", NETDEV_OPTION_TEXT, offsetof(struct dpdk_options, port), 0, DPDK_PORT_MAX, "PORT", NULL,
@@ -338,7 +341,7 @@ static int device_open(const struct netdev_args *args, struct netdev **dev) {
     return 0;
 }
 
-const struct netdev_ops netdev_dpdk = {
+static const struct netdev_ops netdev_dpdk = {
     .name = "dpdk",
     .text = "A port of DPDK: a network card that the process owns, or a virtual device",
     .options = options_table,
@@ -352,3 +355,5 @@ const struct netdev_ops netdev_dpdk = {
     .own = device_own,
     .update = device_update,
 };
+
+const struct netdev_ops *const netdev_plugin_ops = &netdev_dpdk;

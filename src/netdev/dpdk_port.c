@@ -4,7 +4,6 @@
 #include "base/sys.h"
 #include "base/toeplitz.h"
 #include "mem/heap.h"
-#include "mem/region.h"
 
 #include <pthread.h>
 #include <rte_bus.h>
@@ -64,9 +63,11 @@ static struct heap_device heap_face(struct dpdk_port *p) {
 /* DPDK maps only memory that it knows; it is told of the heap's address space once, which has room to grow in it. */
 static int map_heap(struct dpdk_port *p) {
     struct heap_device face = heap_face(p);
-    int r;
-    heap_free(heap_alloc(1)); /* the address space is reserved by the first */
-    r = rte_extmem_register(region_base(), region.bytes, NULL, 0, CHUNK_BYTES);
+    void *base;
+    size_t bytes;
+    int r = heap_range(&base, &bytes);
+    if (r) return r;
+    r = rte_extmem_register(base, bytes, NULL, 0, HEAP_RUN_BYTES);
     if (r < 0 && rte_errno != EEXIST) return -rte_errno;
     r = heap_device_add(&face);
     p->mapped = r == 0;

@@ -178,13 +178,21 @@ struct netdev_ops {
     uint64_t (*next_ns)(const struct netdev *dev);
 };
 
-/* The kinds of this build, by place (NULL: no more) and by name (NULL: no such). */
+/* The i-th kind of device, from 0; NULL: there are no more. Plug-ins are loaded; one that cannot be is passed over. */
 const struct netdev_ops *netdev_at(size_t i);
+
+/* The kind of this name, loaded if it is a plug-in. NULL: there is none, or it cannot be loaded; netdev_open says why.
+ */
 const struct netdev_ops *netdev_find(const char *name);
 
-/* Opens a device by the name of its kind. 0 and *dev; -ENODEV: no such kind in this build; what the kind's open says.
+/*
+ * Opens a device by the name of its kind. 0 and *dev; -ENODEV: there is no such kind, or its plug-in cannot be loaded;
+ * otherwise what the kind's open returns.
  */
 int netdev_open(const char *name, const struct netdev_args *args, struct netdev **dev);
+
+/* Opens a device of this kind. */
+int netdev_open_kind(const struct netdev_ops *ops, const struct netdev_args *args, struct netdev **dev);
 
 /* Closes it, with all that it wraps. NULL: nothing. */
 void netdev_close(struct netdev *dev);

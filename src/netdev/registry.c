@@ -1,61 +1,108 @@
-/* The table of network devices. */
-#include "netdev/device.h"
+/* The table of network devices: those of the library, and those that are plug-ins. */
+#include "netdev/plugin.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-static const struct netdev_ops *const table[] = {
-    &netdev_sim,  &netdev_shm, &netdev_tap, &netdev_packet, &netdev_xdp, &netdev_pcap, &netdev_fault, &netdev_trace,
-#ifdef DMTR_DPDK
-    &netdev_dpdk,
-#endif
-};
+#define WHY_MAX 320
 
-/* What this build has not, and the package that it wants. */
+/* A plug-in's row has no ops; its device is in netdev-NAME.so, which a build has if it found `package`. */
 static const struct {
-    const char *name, *package;
-} left_out[] = {
-#ifndef DMTR_DPDK
-    {"dpdk", "libdpdk-dev"},
-#endif
-    {NULL, NULL},
+    const struct netdev_ops *ops;
+    const char *plugin, *package;
+} table[] = {
+    {.ops = &netdev_sim},    {.ops = &netdev_shm},   {.ops = &netdev_tap},
+    {.ops = &netdev_packet}, {.ops = &netdev_xdp},   {.ops = &netdev_pcap},
+    {.ops = &netdev_fault},  {.ops = &netdev_trace}, {.plugin = "dpdk", .package = "libdpdk-dev"},
 };
+#define ROWS (sizeof table / sizeof *table)
+
+static const char *name_of(size_t row) {
+    return table[row].ops ? table[row].ops->name : table[row].plugin;
+}
+
+/* The row of this name, or ROWS. */
+static size_t find_row(const char *name) {
+    size_t i = 0;
+    while (i < ROWS && strcmp(name_of(i), name) != 0)
+        i++;
+    return i;
+}
+
+static int refuse_plugin(const struct netdev_args *args, size_t row, int error, const char *why) {
+    if (error == -ENOENT || error == -ELIBACC)
+        return netdev_refuse(args, -ENODEV,
+                             "%s: %s; install the package that brings it, or install %s and build the library again",
+                             table[row].plugin, why, table[row].package);
+    if (error == -ELIBBAD)
+        return netdev_refuse(args, -ENODEV, "%s: %s; install the package of the plug-in in the library's version",
+                             table[row].plugin, why);
+    return netdev_refuse(args, -ENODEV, "%s: %s", table[row].plugin, why);
+}
+
+/* 0 and *ops, or -ENODEV and args->why. */
+static int load_plugin(const struct netdev_args *args, size_t row, const struct netdev_ops **ops) {
+    static const struct netdev_host host = {.head = {DMTR_VERSION, sizeof host},
+#define X(type, name, parameters, arguments) .name = name,
+#define V(name, parameters, arguments)       .name = name,
+                                            NETDEV_HOST(X, V)
+#undef X
+#undef V
+    };
+    char why[WHY_MAX], name[32];
+    const void *loaded;
+    snprintf(name, sizeof name, "netdev-%s", table[row].plugin);
+    int r = plugin_load(name, &host.head, &loaded, why, sizeof why);
+    if (r) return refuse_plugin(args, row, r, why);
+    *ops = loaded;
+    return 0;
+}
+
+static int take_row(const struct netdev_args *args, size_t row, const struct netdev_ops **ops) {
+    *ops = table[row].ops;
+    return *ops ? 0 : load_plugin(args, row, ops);
+}
+
+static int find(const char *name, const struct netdev_args *args, const struct netdev_ops **ops) {
+    char names[128] = "";
+    size_t row = find_row(name);
+    if (row < ROWS) return take_row(args, row, ops);
+    for (size_t i = 0, at = 0; i < ROWS && at < sizeof names; i++)
+        at += (size_t)snprintf(names + at, sizeof names - at, " %s", name_of(i));
+    return netdev_refuse(args, -ENODEV, "no network device is called \"%.32s\"; there are:%s", name, names);
+}
+
+static const struct netdev_args silent = {.why = NULL};
 
 const struct netdev_ops *netdev_at(size_t i) {
-    return i < sizeof table / sizeof *table ? table[i] : NULL;
+    const struct netdev_ops *ops;
+    for (size_t row = 0; row < ROWS; row++)
+        if (take_row(&silent, row, &ops) == 0 && i-- == 0) return ops;
+    return NULL;
 }
 
 const struct netdev_ops *netdev_find(const char *name) {
     const struct netdev_ops *ops;
-    for (size_t i = 0; (ops = netdev_at(i)); i++)
-        if (strcmp(ops->name, name) == 0) return ops;
-    return NULL;
+    return find(name, &silent, &ops) == 0 ? ops : NULL;
 }
 
-static int refuse_name(const char *name, const struct netdev_args *args) {
-    char names[128] = "";
-    const struct netdev_ops *ops;
-    for (size_t i = 0; left_out[i].name; i++)
-        if (strcmp(left_out[i].name, name) == 0)
-            return netdev_refuse(args, -ENODEV, "%s was left out of this build: install %s and build anew", name,
-                                 left_out[i].package);
-    for (size_t i = 0, at = 0; (ops = netdev_at(i)) && at < sizeof names; i++)
-        at += (size_t)snprintf(names + at, sizeof names - at, " %s", ops->name);
-    return netdev_refuse(args, -ENODEV, "no network device is called \"%.32s\"; this build has:%s", name, names);
+int netdev_open_kind(const struct netdev_ops *ops, const struct netdev_args *args, struct netdev **dev) {
+    *dev = NULL;
+    if (ops->wraps && !args->lower)
+        return netdev_refuse(args, -EINVAL, "%s goes over another device, and none was given", ops->name);
+    if (!ops->wraps && args->lower) return netdev_refuse(args, -EINVAL, "%s goes over no other device", ops->name);
+    if (args->queues > 1 && args->queues > ops->queues_max)
+        return netdev_refuse(args, -EINVAL, "%s has %u queue%s, and %u are wanted", ops->name,
+                             ops->queues_max ? ops->queues_max : 1, ops->queues_max > 1 ? "s" : "", args->queues);
+    return ops->open(args, dev);
 }
 
 int netdev_open(const char *name, const struct netdev_args *args, struct netdev **dev) {
-    const struct netdev_ops *ops = netdev_find(name);
+    const struct netdev_ops *ops;
     *dev = NULL;
-    if (!ops) return refuse_name(name, args);
-    if (ops->wraps && !args->lower)
-        return netdev_refuse(args, -EINVAL, "%s goes over another device, and none was given", name);
-    if (!ops->wraps && args->lower) return netdev_refuse(args, -EINVAL, "%s goes over no other device", name);
-    if (args->queues > 1 && args->queues > ops->queues_max)
-        return netdev_refuse(args, -EINVAL, "%s has %u queue%s, and %u are wanted", name,
-                             ops->queues_max ? ops->queues_max : 1, ops->queues_max > 1 ? "s" : "", args->queues);
-    return ops->open(args, dev);
+    int r = find(name, args, &ops);
+    return r ? r : netdev_open_kind(ops, args, dev);
 }
 
 void netdev_close(struct netdev *dev) {

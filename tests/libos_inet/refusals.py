@@ -13,7 +13,7 @@ POWERLESS = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
 # device, its options, who tries, and what the message must say
 REFUSALS = [
     ("none", "none", [], "inet.device=NAME"),
-    ("nonsense", "none", [], "this build has: sim shm tap packet xdp"),
+    ("nonsense", "none", [], "there are: sim shm tap packet xdp"),
     ("shm", "path=/nowhere/wire,listen=yes", [], "mkdir"),
     ("tap", f"name=dmtr{os.getpid()}", POWERLESS, "setcap cap_net_admin+ep"),
     ("packet", "name=nowhere0", [], "ip link"),
@@ -37,7 +37,9 @@ def refused(device, options, who, says):
     done = subprocess.run([*who, apps.program("echo-client"), "--udp", "--address", "10.77.0.2", "--port", "7"],
                           env={**os.environ, **env}, capture_output=True, text=True, timeout=apps.TIMEOUT_S,
                           check=False)
-    if re.search("left out of this build|modprobe tun|cannot be loaded", done.stderr):
+    if device == "dpdk" and not os.path.exists(os.path.join(os.environ["DMTR_PLUGIN_PATH"], "netdev-dpdk.so")):
+        raise apps.Skip("this build is without DPDK")
+    if re.search("modprobe tun|cannot be loaded", done.stderr):
         raise apps.Skip(done.stderr.strip())
     assert done.returncode == 1 and says in done.stderr, done.stderr
 

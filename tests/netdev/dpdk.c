@@ -5,6 +5,7 @@
 #include "netdev_test.h"
 
 #include "netdev/dpdk.h"
+#include "netdev/plugin.h"
 
 #include <rte_dev.h>
 #include <rte_eth_ring.h>
@@ -26,7 +27,7 @@ static int open_dev(const char *options, uint32_t queue, uint32_t queues, struct
     struct netdev_args args = {
         .options = options, .why = why, .why_bytes = sizeof why, .queue = queue, .queues = queues};
     why[0] = '\0';
-    return netdev_open("dpdk", &args, out);
+    return netdev_open_kind(netdev_plugin_ops, &args, out);
 }
 
 static void find_buffers(struct rte_mempool *mp, void *found) {

@@ -2,6 +2,7 @@
 #include "netdev_test.h"
 
 #include "base/fault.h"
+#include "base/plugin.h"
 #include "netdev/options.h"
 #include "netdev/sim.h"
 
@@ -24,7 +25,25 @@ static void each_device_is_found_by_its_name(void **state) {
     (void)state;
     for (size_t i = 0; netdev_at(i); i++)
         assert_ptr_equal(netdev_find(netdev_at(i)->name), netdev_at(i));
+#ifdef DMTR_DPDK
+    assert_non_null(netdev_find("dpdk"));
+#endif
     assert_null(netdev_find(""));
+}
+
+static void a_missing_plugin_is_refused_with_its_path_and_its_package(void **state) {
+    char *before = strdup(getenv(PLUGIN_PATH_VARIABLE)), why[400] = "";
+    struct netdev_args args = {.why = why, .why_bytes = sizeof why};
+    struct netdev *dev = (struct netdev *)1;
+    (void)state;
+    setenv(PLUGIN_PATH_VARIABLE, "/nonexistent", 1);
+    assert_int_equal(netdev_open("dpdk", &args, &dev), -ENODEV);
+    assert_null(dev);
+    assert_non_null(strstr(why, "/nonexistent/netdev-dpdk.so"));
+    assert_non_null(strstr(why, "libdpdk-dev"));
+    assert_null(netdev_find("dpdk"));
+    setenv(PLUGIN_PATH_VARIABLE, before, 1);
+    free(before);
 }
 
 static void wrong_options_are_refused_by_every_device(void **state) {
@@ -36,7 +55,7 @@ static void wrong_options_are_refused_by_every_device(void **state) {
             char why[160] = "";
             struct netdev_args args = {.options = wrong[j], .why = why, .why_bytes = sizeof why};
             struct netdev *dev;
-            assert_int_equal(netdev_open(netdev_at(i)->name, &args, &dev), -EINVAL);
+            assert_int_equal(netdev_open_kind(netdev_at(i), &args, &dev), -EINVAL);
             assert_string_not_equal(why, "");
         }
     }
@@ -162,6 +181,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(unknown_device_is_refused_with_the_names_there_are),
         cmocka_unit_test(each_device_is_found_by_its_name),
+        cmocka_unit_test(a_missing_plugin_is_refused_with_its_path_and_its_package),
         cmocka_unit_test(wrong_options_are_refused_by_every_device),
         cmocka_unit_test(every_device_describes_itself_and_its_options),
         cmocka_unit_test(options_that_are_not_given_have_their_defaults),

@@ -262,7 +262,7 @@ static void wrapper_wants_a_device_and_a_device_wants_none(void **state) {
     struct netdev *dev;
     for (size_t i = 0; netdev_at(i); i++) {
         struct netdev_args args = {.lower = netdev_at(i)->wraps ? NULL : p.a};
-        assert_int_equal(netdev_open(netdev_at(i)->name, &args, &dev), -EINVAL);
+        assert_int_equal(netdev_open_kind(netdev_at(i), &args, &dev), -EINVAL);
     }
     free_pair(&p);
 }

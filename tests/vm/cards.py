@@ -97,7 +97,7 @@ def check_wire(path, place):
 
 def run_in_machine(folder):
     """The results of the tests there, as lines of TAP without their plan."""
-    env = {name: os.environ[name] for name in ("APPS_BUILD", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")}
+    env = {name: os.environ[name] for name in ("APPS_BUILD", "DMTR_PLUGIN_PATH", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")}
     command = [sys.executable, os.path.join(HERE, "cards_guest.py"), *CARDS]
     status, output = vm.run(command, machine(folder), memory=1536, limit_s=LIMIT_S, env=env)
     lines = output.splitlines()
