@@ -13,11 +13,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Weak, so that a statically linked program does not pull in the C library's loader, which could not work there. */
-#pragma weak dlopen
-#pragma weak dlsym
-#pragma weak dlerror
-
 /* Serialises loading: an entry function stores the table it is given. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -41,11 +36,13 @@ static int find_interpreter(struct dl_phdr_info *info, size_t bytes, void *found
 static bool is_linked_statically(void) {
     bool interpreter = false;
     dl_iterate_phdr(find_interpreter, &interpreter);
-    return !interpreter || !dlopen;
+    return !interpreter;
 }
 
 static int load(const char *path, const struct plugin_host *host, const void **ops, char *why, size_t why_bytes) {
-    void *object = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    /* By name: the linker would warn of a direct reference in every statically linked program, which never gets here. */
+    void *(*open)(const char *path, int flags) = (void *(*)(const char *, int))dlsym(RTLD_DEFAULT, "dlopen");
+    void *object = open ? open(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE) : NULL;
     if (!object) return fail(why, why_bytes, -ELIBACC, "plug-in %s does not load: %s", path, dlerror());
     plugin_entry_fn *entry = (plugin_entry_fn *)dlsym(object, PLUGIN_ENTRY);
     if (!entry) return fail(why, why_bytes, -ELIBACC, "%s is no plug-in: it does not export " PLUGIN_ENTRY, path);
