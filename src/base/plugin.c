@@ -40,7 +40,7 @@ static bool is_linked_statically(void) {
 }
 
 static int load(const char *path, const struct plugin_host *host, const void **ops, char *why, size_t why_bytes) {
-    /* By name: the linker would warn of a direct reference in every statically linked program, which never gets here. */
+    /* By name: a direct reference makes the linker warn in every statically linked program, which never gets here. */
     void *(*open)(const char *path, int flags) = (void *(*)(const char *, int))dlsym(RTLD_DEFAULT, "dlopen");
     void *object = open ? open(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE) : NULL;
     if (!object) return fail(why, why_bytes, -ELIBACC, "plug-in %s does not load: %s", path, dlerror());
