@@ -10,6 +10,11 @@
  *   EINTR      dmtr_wake was called; likewise
  *   ENOSYS     no dmtr_init on this thread
  * Times are relative, in nanoseconds; 0 polls once.
+ *
+ * A program whose operations complete at once still receives. Every call below that returns results polls the
+ * devices first if 256 results were returned since the last poll, or if 100 microseconds have passed since then;
+ * the time is looked at after 16 results and each time their number has doubled. Results are served in order of
+ * completion, so that none waits behind later ones for ever.
  */
 #ifndef DMTR_WAIT_H
 #define DMTR_WAIT_H
@@ -59,7 +64,8 @@ DMTR_EXPORT int dmtr_wait_next_n(dmtr_qresult_t qrs_out[], int n, int *got_out, 
 
 /*
  * Ends the wait that `runtime` is in, or else its next one, with EINTR. From any thread, and from a
- * signal handler. EINVAL: no such runtime (any more).
+ * signal handler. A runtime that finds a result in every wait notices it when it next polls (see above).
+ * EINVAL: no such runtime (any more).
  */
 DMTR_EXPORT int dmtr_wake(dmtr_runtime_t runtime);
 

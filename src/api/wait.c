@@ -1,6 +1,7 @@
 /* Results. */
 #include "core/wait.h"
 #include "api/api.h"
+#include "core/turn.h"
 #include "dmtr/wait.h"
 
 /* A wait for one result returns the operation's own error. */
@@ -24,8 +25,8 @@ static inline int wait_for(dmtr_qresult_t *qr_out, dmtr_qtoken_t qt, uint64_t ti
     API_RUNTIME(rt);
     if (!qr_out) return EINVAL;
     struct op *op = op_find(rt, qt);
-    if (unlikely(!op || op->state != OP_READY || rt->event.epoll_fd >= 0))
-        return outcome(wait_one(rt, qt, timeout_ns, qr_out), qr_out);
+    if (unlikely(!op || op->state != OP_READY)) return outcome(wait_one(rt, qt, timeout_ns, qr_out), qr_out);
+    if (turn_is_due(rt)) return outcome(wait_ready(rt, op, qr_out), qr_out);
     return result_take(rt, op, qr_out);
 }
 

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/sys.h"
 #include "core/runtime.h"
+#include "core/turn.h"
 
 #include <string.h>
 #include <sys/epoll.h>
@@ -48,6 +49,7 @@ int event_fd_get(struct dmtr_runtime *rt, int *fd_out) {
             return r;
         }
         rt->event = e;
+        turn_count(rt);
         event_fd_sync(rt);
     }
     *fd_out = rt->event.epoll_fd;

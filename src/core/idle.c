@@ -35,12 +35,15 @@ static void spin_less(struct dmtr_runtime *rt) {
     if (rt->spin_budget_ns < least_ns) rt->spin_budget_ns = least_ns;
 }
 
+int idle_take_wake(struct dmtr_runtime *rt) {
+    if (!registry_take_wake(rt->id)) return 0;
+    counter_inc(&rt->counters, wakes);
+    return -EINTR;
+}
+
 int idle_step(struct idle *i) {
     struct dmtr_runtime *rt = i->rt;
-    if (registry_take_wake(rt->id)) {
-        counter_inc(&rt->counters, wakes);
-        return -EINTR;
-    }
+    if (idle_take_wake(rt)) return -EINTR;
     if (i->spin_until_ns == 0) idle_start(i);
     if (i->polled && rt->now_ns >= i->deadline_ns) return -ETIMEDOUT;
     int r = 0;

@@ -16,6 +16,9 @@ static inline void idle_begin(struct idle *i, struct dmtr_runtime *rt, uint64_t 
     *i = (struct idle){.rt = rt, .timeout_ns = timeout_ns};
 }
 
+/* -EINTR once for each dmtr_wake; else 0. */
+int idle_take_wake(struct dmtr_runtime *rt);
+
 /*
  * One step; call while what is waited for is not complete. 0: look again. -ETIMEDOUT, -EINTR (dmtr_wake), or why the
  * kernel would not let it sleep: look once more, then give up.

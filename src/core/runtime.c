@@ -5,6 +5,7 @@
 #include "base/sys.h"
 #include "core/event_fd.h"
 #include "core/registry.h"
+#include "core/turn.h"
 #include "core/watch.h"
 
 #include <errno.h>
@@ -15,6 +16,8 @@
 #define EV_POLL_INTERVAL_NS 2000
 /* Internal operations run in one round, so that a cycle of forwarding queues cannot hold a wait for ever. */
 #define INTERNAL_BATCH 256
+/* Timers fired in one round, so that those which are armed anew for now cannot either. */
+#define TIMER_BATCH 256
 
 static void wake_ready(struct evloop_item *item, uint32_t events) {
     (void)events;
@@ -170,7 +173,8 @@ void runtime_poller_remove(struct dmtr_runtime *rt, struct poller *p) {
 }
 
 static void fire_timers(struct dmtr_runtime *rt) {
-    for (struct timer *t; (t = wheel_expire(&rt->wheel, rt->now_ns));) {
+    struct timer *t;
+    for (int i = 0; i < TIMER_BATCH && (t = wheel_expire(&rt->wheel, rt->now_ns)); i++) {
         struct runtime_timer *timer = list_entry(t, struct runtime_timer, timer);
         counter_inc(&rt->counters, timers_fired);
         timer->fire(rt, timer);
@@ -189,6 +193,7 @@ void runtime_run_internal(struct dmtr_runtime *rt) {
 
 void runtime_poll(struct dmtr_runtime *rt) {
     counter_inc(&rt->counters, polls);
+    turn_begin(rt);
     rt->now_ns = clock_now_ns();
     struct list *l, *tmp;
     list_for_each (&rt->pollers, l, tmp) {
@@ -245,6 +250,7 @@ int runtime_sleep(struct dmtr_runtime *rt, uint64_t deadline_ns) {
         timeout_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
     }
     counter_inc(&rt->counters, wait_sleeps);
+    turn_begin(rt);
     int r = sleeper ? sleeper->sleep(sleeper, rt->ev.epoll_fd, timeout_ns) : evloop_run(&rt->ev, timeout_ns);
     if (sleeper && r > 0) r = evloop_run(&rt->ev, 0);
     rt->now_ns = clock_now_ns();

@@ -65,6 +65,10 @@ struct dmtr_runtime {
     struct list ready;            /* complete, in order */
     struct list parked;           /* complete before those, and not in the lists of recent wait_any calls */
     struct list internal;         /* complete internal operations, to be run */
+    int32_t turn_left;            /* turn.h: results until they are counted; goes below 0 */
+    int32_t turn_granted;         /* what turn_left began with */
+    uint32_t turn_results;        /* counted ones of this turn */
+    uint32_t turn_look_at;        /* so many, and the clock is looked at */
     uint32_t parked_skips;        /* wait_any calls since the parked ones were last looked through */
     uint32_t last_offset, last_n; /* of the last wait_any */
 

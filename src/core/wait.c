@@ -11,6 +11,7 @@
 #include "core/fast.h"
 #include "core/idle.h"
 #include "core/sga.h"
+#include "core/turn.h"
 #include "core/watch.h"
 
 #include <errno.h>
@@ -44,10 +45,18 @@ int wait_poll(struct dmtr_runtime *rt, dmtr_qtoken_t qt, dmtr_qresult_t *qr) {
     result_none(qr);
     struct op *op = op_find(rt, qt);
     if (!op) return -EINVAL;
-    if (op->state != OP_READY) runtime_poll(rt);
+    if (op->state != OP_READY)
+        runtime_poll(rt);
+    else if (turn_is_due(rt))
+        (void)turn_look(rt);
     if (op->state != OP_READY) return -EAGAIN;
     result_fetch(rt, op, qr);
     return 0;
+}
+
+/* Every wait begins with this. 0, or -EINTR: dmtr_wake was called, which a wait that never idles learns here. */
+static int wait_begin(struct dmtr_runtime *rt) {
+    return turn_is_due(rt) && turn_look(rt) ? idle_take_wake(rt) : 0;
 }
 
 /* Idles until op is ready. */
@@ -58,10 +67,20 @@ static int await(struct idle *idle, const struct op *op) {
     return op->state == OP_READY ? 0 : r;
 }
 
+int wait_ready(struct dmtr_runtime *rt, struct op *op, dmtr_qresult_t *qr) {
+    int r = wait_begin(rt);
+    if (r)
+        result_none(qr);
+    else
+        result_fetch(rt, op, qr);
+    return r;
+}
+
 int wait_one(struct dmtr_runtime *rt, dmtr_qtoken_t qt, uint64_t timeout_ns, dmtr_qresult_t *qr) {
     result_none(qr);
     struct op *op = op_find(rt, qt);
     if (!op) return -EINVAL;
+    if (op->state == OP_READY) return wait_ready(rt, op, qr);
     struct idle idle;
     idle_begin(&idle, rt, timeout_ns);
     int r = await(&idle, op);
@@ -182,7 +201,8 @@ int wait_any(struct dmtr_runtime *rt, const dmtr_qtoken_t *qts, uint32_t n, uint
     idle_begin(&idle, rt, timeout_ns);
     struct op *op = NULL;
     uint32_t offset = 0;
-    int r = any_idle(&a, &idle, &op, &offset);
+    int r = wait_begin(rt);
+    if (!r) r = any_idle(&a, &idle, &op, &offset);
     rt->last_n = n;
     if (r) {
         result_none(qr);
@@ -208,6 +228,7 @@ int wait_all(struct dmtr_runtime *rt, const dmtr_qtoken_t *qts, uint32_t n, uint
     for (uint32_t i = 0; i < n; i++)
         result_none(&qrs[i]);
     int r = all_check(rt, qts, n);
+    if (!r) r = wait_begin(rt);
     if (r) return r;
     struct idle idle;
     idle_begin(&idle, rt, timeout_ns);
@@ -223,8 +244,9 @@ int wait_all(struct dmtr_runtime *rt, const dmtr_qtoken_t *qts, uint32_t n, uint
 int wait_next_n(struct dmtr_runtime *rt, dmtr_qresult_t *qrs, uint32_t n, uint64_t timeout_ns, uint32_t *got) {
     *got = 0;
     struct idle idle;
+    int r = wait_begin(rt);
+    if (r) return r;
     idle_begin(&idle, rt, timeout_ns);
-    int r = 0;
     while (list_empty(&rt->ready) && list_empty(&rt->parked) && !r) {
         if (rt->ops_outstanding == 0 && timeout_ns == WAIT_FOREVER) return -EINVAL;
         r = idle_step(&idle);

@@ -1,0 +1,165 @@
+/* Turns: a program that finds a result in every wait still gets timers, forwarded data and wakes, and in fair order. */
+#include "busy_test.h"
+
+#include "counter_test.h"
+
+static void busy_queue(struct busy *b, enum busy_side side) {
+    busy_begin(b, side, new_queue(), NULL);
+}
+
+static void a_timer_fires_in_a_busy_program(void **state) {
+    (void)state;
+    for (int side = BUSY_QUEUE; side <= BUSY_TIMERS; side++)
+        for (int kind = 0; kind < BUSY_WAITS; kind++) {
+            struct busy b;
+            dmtr_qtoken_t timer;
+            dmtr_qresult_t qr;
+            busy_queue(&b, (enum busy_side)side);
+            assert_ok(dmtr_timer(&timer, MS));
+            busy_until(&b, (enum busy_wait)kind, timer, &qr);
+            busy_end(&b);
+        }
+}
+
+static void queues_are_forwarded_in_a_busy_program(void **state) {
+    (void)state;
+    for (int side = BUSY_QUEUE; side <= BUSY_TIMERS; side++)
+        for (int kind = 0; kind < BUSY_WAITS; kind++) {
+            struct busy b;
+            dmtr_qresult_t qr;
+            int from = new_queue(), to = new_queue();
+            assert_ok(dmtr_qconnect(from, to));
+            busy_queue(&b, (enum busy_side)side);
+            assert_ok(dmtr_drop(push_text(from, "on")));
+            busy_until(&b, (enum busy_wait)kind, pop_begin(to), &qr);
+            expect_text(&qr, "on");
+            busy_end(&b);
+        }
+}
+
+/* The calls that name what they wait for. */
+enum named { WAIT, WAIT_ANY, WAIT_ALL, POLL, NEXT_N, EVENT_FD, NAMED };
+
+static void take(enum named kind, dmtr_qtoken_t qt) {
+    dmtr_qresult_t qr;
+    int at;
+    if (kind == WAIT || kind == EVENT_FD) assert_ok(dmtr_wait(&qr, qt));
+    if (kind == WAIT_ANY) assert_ok(dmtr_wait_any(&qr, &at, &qt, 1));
+    if (kind == WAIT_ALL) assert_ok(dmtr_wait_all(&qr, &qt, 1));
+    if (kind == POLL) assert_ok(dmtr_poll(&qr, qt));
+    if (kind == NEXT_N) assert_ok(dmtr_wait_next_n(&qr, 1, &at, 0));
+    assert_true(qr.qr_qt == qt);
+    if (qr.qr_opcode == DMTR_OPC_POP) expect_text(&qr, "m");
+}
+
+#define ROUNDS       4096
+#define TURN_RESULTS 256 /* as dmtr_wait(3) says */
+
+static void every_wait_polls_after_a_bounded_number_of_results(void **state) {
+    (void)state;
+    for (int kind = 0; kind < NAMED; kind++) {
+        int qd = new_queue(), fd;
+        if (kind == EVENT_FD) assert_ok(dmtr_event_fd(&fd));
+        uint64_t before = counter_value("polls");
+        for (int i = 0; i < ROUNDS; i++) {
+            take((enum named)kind, push_text(qd, "m"));
+            take((enum named)kind, pop_begin(qd));
+        }
+        uint64_t polls = counter_value("polls") - before;
+        if (polls < 2 * ROUNDS / TURN_RESULTS) fail_msg("wait %d: %llu polls", kind, (unsigned long long)polls);
+        assert_ok(dmtr_close(qd));
+    }
+}
+
+static void results_taken_many_at_a_time_count_each(void **state) {
+    (void)state;
+    enum { N = 64 };
+    int qd = new_queue(), got;
+    uint64_t before = counter_value("polls");
+    for (int round = 0; round < ROUNDS / N; round++) {
+        dmtr_qtoken_t qts[N];
+        dmtr_qresult_t qrs[N];
+        for (int i = 0; i < N; i++)
+            qts[i] = push_text(qd, "m");
+        if (round % 2)
+            assert_ok(dmtr_wait_all(qrs, qts, N));
+        else
+            assert_ok(dmtr_wait_next_n(qrs, N, &got, 0));
+    }
+    assert_true(counter_value("polls") - before >= ROUNDS / TURN_RESULTS);
+}
+
+static void a_wake_reaches_a_busy_program(void **state) {
+    (void)state;
+    for (int kind = 0; kind < NAMED; kind++) {
+        if (kind == POLL) continue; /* no wait */
+        int qd = new_queue(), results = 0, at, r;
+        dmtr_runtime_t runtime;
+        dmtr_qtoken_t qt;
+        dmtr_qresult_t qr;
+        assert_ok(dmtr_runtime_current(&runtime));
+        assert_ok(dmtr_wake(runtime));
+        do {
+            qt = push_text(qd, "m");
+            if (kind == WAIT || kind == EVENT_FD) r = dmtr_wait(&qr, qt);
+            if (kind == WAIT_ANY) r = dmtr_wait_any(&qr, &at, &qt, 1);
+            if (kind == WAIT_ALL) r = dmtr_wait_all(&qr, &qt, 1);
+            if (kind == NEXT_N) r = dmtr_wait_next_n(&qr, 1, &at, 0);
+        } while (!r && ++results <= TURN_RESULTS);
+        assert_int_equal(r, EINTR);
+        take(WAIT, qt); /* it stays outstanding */
+        assert_ok(dmtr_close(qd));
+    }
+}
+
+static void a_parked_token_that_is_listed_later_is_served(void **state) {
+    (void)state;
+    enum { PARKED = 20, LIMIT = 40 };
+    int busy = new_queue(), qd[PARKED], at;
+    dmtr_qtoken_t qts[PARKED + 1];
+    dmtr_qresult_t qr;
+    for (int i = 0; i < PARKED; i++) {
+        qd[i] = new_queue();
+        qts[i] = pop_begin(qd[i]);
+        push_wait(qd[i], "parked");
+    }
+    take(WAIT_ANY, push_text(busy, "m")); /* does not list them: they are parked */
+    for (int i = 0; i < PARKED; i++) {
+        for (int calls = 0;; calls++) {
+            assert_true(calls < LIMIT);
+            qts[PARKED] = push_text(busy, "m");
+            assert_ok(dmtr_wait_any(&qr, &at, qts, PARKED + 1));
+            if (at < PARKED) break;
+        }
+        expect_text(&qr, "parked");
+        qts[at] = 0;
+        take(WAIT, qts[PARKED]);
+    }
+}
+
+static void timers_that_are_due_together_leave_room_for_others(void **state) {
+    (void)state;
+    enum { N = 2000 };
+    static dmtr_qtoken_t qts[N];
+    static dmtr_qresult_t qrs[N];
+    int got;
+    for (int i = 0; i < N; i++)
+        assert_ok(dmtr_timer(&qts[i], 0));
+    assert_ok(dmtr_wait_next_n(qrs, N, &got, HANG));
+    assert_true(got < N); /* a round fires a bounded number */
+    for (int total = got; total < N; total += got)
+        assert_ok(dmtr_wait_next_n(qrs, N, &got, HANG));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        api_test(a_timer_fires_in_a_busy_program),
+        api_test(queues_are_forwarded_in_a_busy_program),
+        api_test(every_wait_polls_after_a_bounded_number_of_results),
+        api_test(results_taken_many_at_a_time_count_each),
+        api_test(a_wake_reaches_a_busy_program),
+        api_test(a_parked_token_that_is_listed_later_is_served),
+        api_test(timers_that_are_due_together_leave_room_for_others),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
