@@ -31,12 +31,18 @@ extern "C" {
  *             write instead
  * ENOENT      the configuration file does not exist
  * EMFILE      too many runtimes in this process
+ * ENOMEM      no memory, also for the handler that exit() runs (see dmtr_fini)
  */
 DMTR_EXPORT int dmtr_init(int argc, char *argv[]);
 
 /*
  * Gives back everything this thread's runtime holds: closes queues, cancels operations. Memory
  * that the application holds stays valid. dmtr_init may follow.
+ *
+ * A process that calls exit() or returns from main without it gets the same, from a handler that the first
+ * dmtr_init registers with atexit, for the runtime of the thread that exits. The handler leaves a runtime alone in
+ * a forked child and where exit() was called inside a call on it. Runtimes of other threads, and every runtime of a
+ * process that ends by _exit() or a signal, stay open: their peers are not told.
  */
 DMTR_EXPORT int dmtr_fini(void);
 

@@ -39,15 +39,33 @@ int dmtr_connect(dmtr_qtoken_t *qt_out, int qd, const struct sockaddr *saddr, so
     return r ? -r : begun(rt, op, q->ops->connect(q, op, saddr, size), qt_out);
 }
 
+/* A queue in memory runs nobody else's code; others may be operators with callbacks, and take longer. */
+static inline int begin_push(struct dmtr_runtime *rt, struct queue *q, struct op *op) {
+    if (likely(q->ops->owns_pushed)) return q->ops->push(q, op);
+    rt->calls++;
+    int r = queue_push(q, op);
+    rt->calls--;
+    return r;
+}
+
+static inline int begin_pop(struct dmtr_runtime *rt, struct queue *q, struct op *op) {
+    if (likely(q->ops->owns_pushed)) return queue_begin_pop(q, op);
+    rt->calls++;
+    int r = queue_pop(q, op);
+    rt->calls--;
+    return r;
+}
+
 int dmtr_push(dmtr_qtoken_t *qt_out, int qd, const dmtr_sgarray_t *sga) {
-    API_QUEUE(rt, q, qd);
+    API_RUNTIME_UNCOUNTED(rt);
+    API_OPEN_QUEUE(rt, q, qd);
     if (!qt_out || !sga || !sga_valid(sga)) return EINVAL;
     struct op *op;
     int r = op_begin(rt, q, DMTR_OPC_PUSH, &op);
     if (r) return -r;
     sga_copy_segments(&op->sga, sga);
     op->sga.sga_addrlen = 0;
-    return begun(rt, op, queue_begin_push(q, op), qt_out);
+    return begun(rt, op, begin_push(rt, q, op), qt_out);
 }
 
 int dmtr_pushto(dmtr_qtoken_t *qt_out, int qd, const dmtr_sgarray_t *sga, const struct sockaddr *saddr,
@@ -70,7 +88,8 @@ int dmtr_pushto(dmtr_qtoken_t *qt_out, int qd, const dmtr_sgarray_t *sga, const 
 }
 
 static inline int pop(dmtr_qtoken_t *qt_out, int qd, size_t count, uint16_t flags) {
-    API_QUEUE(rt, q, qd);
+    API_RUNTIME_UNCOUNTED(rt);
+    API_OPEN_QUEUE(rt, q, qd);
     if (!qt_out) return EINVAL;
     struct op *op;
     int r = op_begin(rt, q, DMTR_OPC_POP, &op);
@@ -78,7 +97,7 @@ static inline int pop(dmtr_qtoken_t *qt_out, int qd, size_t count, uint16_t flag
     op->bytes = count;
     op->flags = flags;
     sga_clear(&op->sga);
-    return begun(rt, op, queue_begin_pop(q, op), qt_out);
+    return begun(rt, op, begin_pop(rt, q, op), qt_out);
 }
 
 int dmtr_pop(dmtr_qtoken_t *qt_out, int qd) {

@@ -6,7 +6,10 @@
 #include "dmtr/dmtr.h"
 #include "libos/registry.h"
 
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 _Thread_local struct dmtr_runtime *api_runtime;
 
@@ -30,6 +33,34 @@ static int start(const struct config *config, struct dmtr_runtime **rt_out) {
     return 0;
 }
 
+static void end_runtime(void) {
+    api_runtime->calls++; /* exit() from a signal handler must not end it again */
+    runtime_delete(api_runtime);
+    api_runtime = NULL;
+}
+
+/*
+ * A process that ends by exit() or by returning from main closes its connections like dmtr_fini. Only the runtime of
+ * the thread that exits can be closed: others may be in use. A forked child has its parent's runtime in memory, and a
+ * callback or a signal handler may exit in the middle of a call; neither may touch it.
+ */
+static void at_exit(void) {
+    const struct dmtr_runtime *rt = api_runtime;
+    if (rt && rt->calls == 0 && rt->pid == (int)getpid()) end_runtime();
+}
+
+static bool exit_is_handled;
+
+static void handle_exit(void) {
+    exit_is_handled = atexit(at_exit) == 0;
+}
+
+/* Not a destructor of the library: those run after what the handler needs may be gone. */
+static bool at_exit_registered(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    return pthread_once(&once, handle_exit) == 0 && exit_is_handled;
+}
+
 int dmtr_init(int argc, char *argv[]) {
     if (api_runtime) return EEXIST;
     if (argc < 0 || (argc > 0 && !argv)) return EINVAL;
@@ -41,13 +72,13 @@ int dmtr_init(int argc, char *argv[]) {
         log_error(&log, "%s", error);
         return -r;
     }
+    if (!at_exit_registered()) return ENOMEM;
     return -start(&config, &api_runtime);
 }
 
 int dmtr_fini(void) {
-    API_RUNTIME(rt);
-    runtime_delete(rt);
-    api_runtime = NULL;
+    if (!api_runtime) return ENOSYS;
+    end_runtime();
     return 0;
 }
 

@@ -1,4 +1,4 @@
-/* Results. */
+/* Results. Waits and dmtr_poll are counted as calls where they poll or sleep (core/runtime.c). */
 #include "core/wait.h"
 #include "api/api.h"
 #include "core/turn.h"
@@ -10,7 +10,7 @@ static int outcome(int r, const dmtr_qresult_t *qr) {
 }
 
 int dmtr_poll(dmtr_qresult_t *qr_out, dmtr_qtoken_t qt) {
-    API_RUNTIME(rt);
+    API_RUNTIME_UNCOUNTED(rt);
     if (!qr_out) return EINVAL;
     return outcome(wait_poll(rt, qt, qr_out), qr_out);
 }
@@ -20,13 +20,17 @@ int dmtr_drop(dmtr_qtoken_t qt) {
     return -wait_drop(rt, qt);
 }
 
+static __attribute__((noinline)) int wait_longer(struct dmtr_runtime *rt, dmtr_qtoken_t qt, uint64_t timeout_ns,
+                                                 dmtr_qresult_t *qr_out) {
+    return outcome(wait_one(rt, qt, timeout_ns, qr_out), qr_out);
+}
+
 /* The usual case, a result that is there, without a call. */
 static inline int wait_for(dmtr_qresult_t *qr_out, dmtr_qtoken_t qt, uint64_t timeout_ns) {
-    API_RUNTIME(rt);
+    API_RUNTIME_UNCOUNTED(rt);
     if (!qr_out) return EINVAL;
     struct op *op = op_find(rt, qt);
-    if (unlikely(!op || op->state != OP_READY)) return outcome(wait_one(rt, qt, timeout_ns, qr_out), qr_out);
-    if (turn_is_due(rt)) return outcome(wait_ready(rt, op, qr_out), qr_out);
+    if (unlikely(!op || op->state != OP_READY || turn_is_due(rt))) return wait_longer(rt, qt, timeout_ns, qr_out);
     return result_take(rt, op, qr_out);
 }
 
@@ -40,7 +44,7 @@ int dmtr_wait(dmtr_qresult_t *qr_out, dmtr_qtoken_t qt) {
 
 int dmtr_wait_any_timed(dmtr_qresult_t *qr_out, int *offset_out, const dmtr_qtoken_t qts[], int num_qts,
                         uint64_t timeout_ns) {
-    API_RUNTIME(rt);
+    API_RUNTIME_UNCOUNTED(rt);
     if (!qr_out || !offset_out || !qts || num_qts <= 0) return EINVAL;
     return outcome(wait_any(rt, qts, (uint32_t)num_qts, timeout_ns, qr_out, offset_out), qr_out);
 }
@@ -50,7 +54,7 @@ int dmtr_wait_any(dmtr_qresult_t *qr_out, int *offset_out, const dmtr_qtoken_t q
 }
 
 int dmtr_wait_all_timed(dmtr_qresult_t qrs_out[], const dmtr_qtoken_t qts[], int num_qts, uint64_t timeout_ns) {
-    API_RUNTIME(rt);
+    API_RUNTIME_UNCOUNTED(rt);
     if (!qrs_out || !qts || num_qts <= 0) return EINVAL;
     int r = wait_all(rt, qts, (uint32_t)num_qts, timeout_ns, qrs_out);
     for (int i = 0; i < num_qts && !r; i++)
@@ -63,7 +67,7 @@ int dmtr_wait_all(dmtr_qresult_t qrs_out[], const dmtr_qtoken_t qts[], int num_q
 }
 
 int dmtr_wait_next_n(dmtr_qresult_t qrs_out[], int n, int *got_out, uint64_t timeout_ns) {
-    API_RUNTIME(rt);
+    API_RUNTIME_UNCOUNTED(rt);
     if (!qrs_out || !got_out || n <= 0) return EINVAL;
     uint32_t got = 0;
     int r = wait_next_n(rt, qrs_out, (uint32_t)n, timeout_ns, &got);

@@ -52,7 +52,6 @@ int idle_step(struct idle *i) {
     } else {
         if (rt->config.wait_policy == WAIT_ADAPTIVE) spin_less(rt);
         r = runtime_sleep(rt, i->deadline_ns);
-        if (!list_empty(&rt->internal)) runtime_run_internal(rt);
     }
     i->polled = true;
     return r;

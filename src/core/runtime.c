@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <unistd.h>
 
 /* Descriptors that carry no data are looked at this often while a wait spins. */
 #define EV_POLL_INTERVAL_NS 2000
@@ -48,6 +49,7 @@ int runtime_new(struct dmtr_runtime **rt_out, const struct config *config) {
         return id;
     }
     rt->id = (uint32_t)id;
+    rt->pid = (int)getpid();
     rt->config = *config;
     rt->log = (struct log){.level = (enum log_level)config->log_level, .sink = (enum log_sink)config->log_sink};
     rt->now_ns = clock_now_ns();
@@ -192,6 +194,7 @@ void runtime_run_internal(struct dmtr_runtime *rt) {
 }
 
 void runtime_poll(struct dmtr_runtime *rt) {
+    rt->calls++;
     counter_inc(&rt->counters, polls);
     turn_begin(rt);
     rt->now_ns = clock_now_ns();
@@ -210,6 +213,7 @@ void runtime_poll(struct dmtr_runtime *rt) {
     }
     if (!list_empty(&rt->internal)) runtime_run_internal(rt);
     runtime_event_sync(rt);
+    rt->calls--;
 }
 
 /* The poller to sleep in: the only one that offers it. NULL: sleep in the evloop. */
@@ -230,7 +234,7 @@ static struct poller *choose_sleeper(const struct dmtr_runtime *rt, bool *cannot
     return sleeper;
 }
 
-int runtime_sleep(struct dmtr_runtime *rt, uint64_t deadline_ns) {
+static int sleep_until(struct dmtr_runtime *rt, uint64_t deadline_ns) {
     bool cannot_sleep = false;
     struct poller *sleeper = choose_sleeper(rt, &cannot_sleep);
     struct list *l, *tmp, *last = rt->ready.prev;
@@ -256,4 +260,12 @@ int runtime_sleep(struct dmtr_runtime *rt, uint64_t deadline_ns) {
     rt->now_ns = clock_now_ns();
     if (rt->now_ns >= rt->next_timer_ns) fire_timers(rt);
     return r < 0 ? r : 0;
+}
+
+int runtime_sleep(struct dmtr_runtime *rt, uint64_t deadline_ns) {
+    rt->calls++;
+    int r = sleep_until(rt, deadline_ns);
+    if (!list_empty(&rt->internal)) runtime_run_internal(rt);
+    rt->calls--;
+    return r;
 }

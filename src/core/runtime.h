@@ -57,6 +57,8 @@ struct queue_slot {
 
 struct dmtr_runtime {
     uint32_t id;
+    uint32_t calls; /* of the API, polls and sleeps that run now, one inside the other: callbacks may call */
+    int pid;        /* of the process that made it */
     uint64_t now_ns; /* as of the last poll */
 
     struct array ops;
@@ -120,8 +122,8 @@ static inline bool runtime_has_work(const struct dmtr_runtime *rt) {
     return !list_empty(&rt->ready) || !list_empty(&rt->internal);
 }
 
-/* Sleeps until something happens or deadline_ns (of clock_now_ns) passes, having handled what happened. 0 or a negative
- * errno. */
+/* Sleeps until something happens or deadline_ns (of clock_now_ns) passes, having handled what happened, internal
+ * operations included. 0 or a negative errno. */
 int runtime_sleep(struct dmtr_runtime *rt, uint64_t deadline_ns);
 
 /* Makes the descriptor of dmtr_event_fd tell the truth; called after whatever may change it. */

@@ -67,27 +67,19 @@ static int await(struct idle *idle, const struct op *op) {
     return op->state == OP_READY ? 0 : r;
 }
 
-int wait_ready(struct dmtr_runtime *rt, struct op *op, dmtr_qresult_t *qr) {
-    int r = wait_begin(rt);
-    if (r)
-        result_none(qr);
-    else
-        result_fetch(rt, op, qr);
-    return r;
-}
-
 int wait_one(struct dmtr_runtime *rt, dmtr_qtoken_t qt, uint64_t timeout_ns, dmtr_qresult_t *qr) {
     result_none(qr);
     struct op *op = op_find(rt, qt);
     if (!op) return -EINVAL;
-    if (op->state == OP_READY) return wait_ready(rt, op, qr);
-    struct idle idle;
-    idle_begin(&idle, rt, timeout_ns);
-    int r = await(&idle, op);
-    if (r) return r;
-    idle_end(&idle);
-    result_fetch(rt, op, qr);
-    return 0;
+    int r = wait_begin(rt);
+    if (!r && op->state != OP_READY) {
+        struct idle idle;
+        idle_begin(&idle, rt, timeout_ns);
+        r = await(&idle, op);
+        if (!r) idle_end(&idle);
+    }
+    if (!r) result_fetch(rt, op, qr);
+    return r;
 }
 
 struct any {

@@ -12,8 +12,6 @@
 /* Polls once. -EAGAIN: pending. */
 int wait_poll(struct dmtr_runtime *rt, dmtr_qtoken_t qt, dmtr_qresult_t *qr);
 int wait_one(struct dmtr_runtime *rt, dmtr_qtoken_t qt, uint64_t timeout_ns, dmtr_qresult_t *qr);
-/* The same for an operation that is READY. */
-int wait_ready(struct dmtr_runtime *rt, struct op *op, dmtr_qresult_t *qr);
 int wait_any(struct dmtr_runtime *rt, const dmtr_qtoken_t *qts, uint32_t n, uint64_t timeout_ns, dmtr_qresult_t *qr,
              int *offset_out);
 int wait_all(struct dmtr_runtime *rt, const dmtr_qtoken_t *qts, uint32_t n, uint64_t timeout_ns, dmtr_qresult_t *qrs);
