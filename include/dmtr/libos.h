@@ -177,7 +177,8 @@ DMTR_EXPORT int dmtr_is_qd_valid(int *flag_out, int qd);
 
 /*
  * Each begins an operation and gives its token; none blocks. Any number may be outstanding;
- * accepts and pops of one queue are served in the order they were begun.
+ * accepts and pops of one queue are served in the order they were begun. A connection that the peer
+ * has reset before it is accepted is accepted as well; its pop fails with ECONNRESET.
  * EOPNOTSUPP: not with this kind of queue.
  */
 DMTR_EXPORT int dmtr_accept(dmtr_qtoken_t *qt_out, int qd);

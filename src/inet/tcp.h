@@ -28,7 +28,10 @@ int tcp_can_listen(const struct inet *s, const struct inet_endpoint *local);
 /* Connections that were not accepted are reset. */
 void tcp_listener_close(struct tcp_listener *l, uint64_t now);
 
-/* The connection that has waited longest. 0, -EAGAIN. */
+/*
+ * The connection that has waited longest. 0, -EAGAIN. One that its peer has reset meanwhile is given as well, as in
+ * Linux: tcp_pop gives the data that came before, then -ECONNRESET.
+ */
 int tcp_accept(struct tcp_listener *l, struct tcp_conn **out, void *user);
 /* Whether there is one. */
 bool tcp_acceptable(const struct tcp_listener *l);

@@ -102,12 +102,10 @@ static void chunks_clear(struct tcp_conn *c) {
     c->snd_una = c->snd_nxt;
 }
 
-static void listener_leave(struct tcp_conn *c) {
-    if (!c->listener) return;
-    if (c->state == TCP_STATE_SYN_RECEIVED)
-        c->listener->half_open_count--;
-    else
-        c->listener->waiting_count--;
+/* One that is established stays: it is still accepted, and then tells how it ended. */
+static void half_open_leave(struct tcp_conn *c) {
+    if (!c->listener || c->state != TCP_STATE_SYN_RECEIVED) return;
+    c->listener->half_open_count--;
     list_remove(&c->link);
     c->listener = NULL;
     c->orphan = true; /* nobody has been told of it */
@@ -134,11 +132,12 @@ static void conn_leave(struct tcp_conn *c) {
 void conn_end(struct tcp_conn *c, int error) {
     struct inet *s = c->stack;
     if (c->state == TCP_STATE_CLOSED) return;
-    listener_leave(c);
+    half_open_leave(c);
     conn_leave(c);
     chunks_clear(c);
     c->error = error;
     c->state = TCP_STATE_CLOSED;
+    if (c->listener) return;
     if (c->orphan)
         list_push_back(&s->tcp_dead, &c->link);
     else

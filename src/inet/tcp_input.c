@@ -33,9 +33,9 @@ void tcp_fini(struct inet *s) {
     }
     while ((node = list_pop_front(&all)))
         conn_end(list_entry(node, struct tcp_conn, link), -ECONNABORTED);
-    conn_reap(s);
     for (at = 0; (l = hash_next(&s->tcp_listeners, &at, NULL)); at = 0)
         listener_free(l);
+    conn_reap(s);
     hash_fini(&s->tcp_conns);
     hash_fini(&s->tcp_listeners);
 }

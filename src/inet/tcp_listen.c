@@ -61,15 +61,20 @@ void listener_free(struct tcp_listener *l) {
     hash_remove(&l->stack->tcp_listeners, &key);
     inet_port_used(l->stack, IP_TCP, l->local.port, false);
     socket_forget(&l->socket);
+    list_splice_back(&l->stack->tcp_dead, &l->waiting);
     sys_free(l);
 }
 
+/* Those that their peers have ended stay, and are freed with the listener. */
 static void reset_all(struct list *conns) {
-    struct list *node;
-    while ((node = list_first(conns))) {
+    struct list *node, *tmp;
+    list_for_each (conns, node, tmp) {
         struct tcp_conn *c = list_entry(node, struct tcp_conn, link);
+        if (c->state == TCP_STATE_CLOSED) continue;
+        list_remove(&c->link);
+        c->listener = NULL;
         tcp_send_reset(c);
-        conn_end(c, -ECONNABORTED); /* leaves the list */
+        conn_end(c, -ECONNABORTED);
     }
 }
 

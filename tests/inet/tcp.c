@@ -433,8 +433,68 @@ static void listener_accepts_for_ever_and_bounds_what_waits(void **state) {
     wire_delete(w);
 }
 
+static void connections_reset_while_they_wait_are_accepted_and_tell_it(void **state) {
+    (void)state;
+    enum { BACKLOG = 16, PEERS = 40 }; /* as listen_on has it */
+    struct wire *w = pair(1);
+    struct tcp_listener *l = listen_on(&w->hosts[1], 80);
+    struct tcp_conn *accepted;
+    struct inet_slice slice;
+    uint8_t *word = heap_alloc(4);
+    struct inet_segment data = {word, 4};
+    memcpy(word, "data", 4);
+    for (uint32_t i = 0; i < PEERS; i++) { /* more than may wait, each reset before the next one comes */
+        struct tcp_conn *c = connect_to(&w->hosts[0], 2, 80);
+        wire_run(w, w->now + 50 * MS);
+        if (i == 0) assert_int_equal(tcp_push(c, &data, false, w->now), 0);
+        wire_run(w, w->now + 50 * MS);
+        tcp_abort(c, w->now);
+        wire_run(w, w->now + 50 * MS);
+    }
+    for (uint32_t i = 0; i < BACKLOG; i++) {
+        assert_int_equal(tcp_accept(l, &accepted, NULL), 0);
+        assert_int_equal(tcp_error(accepted), -ECONNRESET);
+        if (i == 0) { /* what came before the reset */
+            assert_int_equal(tcp_pop(accepted, &slice, 100, w->now), 0);
+            assert_int_equal(slice.len, 4);
+            heap_free(slice.base);
+        }
+        assert_int_equal(tcp_pop(accepted, &slice, 100, w->now), -ECONNRESET);
+        assert_int_equal(tcp_push(accepted, &data, false, w->now), -ECONNRESET);
+        assert_int_equal(tcp_detach(accepted), -EINVAL);
+        tcp_close(accepted, w->now);
+    }
+    assert_int_equal(tcp_accept(l, &accepted, NULL), -EAGAIN);
+    heap_free(word);
+    tcp_listener_close(l, w->now);
+    wire_run(w, w->now + SEC);
+    wire_delete(w);
+}
+
+/* Those that nobody accepts end with the listener, or with the stack. */
+static void connections_reset_while_they_wait_end_with_the_listener(void **state) {
+    (void)state;
+    for (int with_stack = 0; with_stack < 2; with_stack++) {
+        struct wire *w = pair(1);
+        struct tcp_listener *l = listen_on(&w->hosts[1], 80);
+        struct tcp_conn *reset = connect_to(&w->hosts[0], 2, 80), *live = connect_to(&w->hosts[0], 2, 80);
+        wire_run(w, w->now + 50 * MS);
+        tcp_abort(reset, w->now);
+        wire_run(w, w->now + 50 * MS);
+        if (!with_stack) {
+            tcp_listener_close(l, w->now);
+            wire_run(w, w->now + 50 * MS);
+            assert_int_equal(tcp_error(live), -ECONNRESET);
+        }
+        tcp_abort(live, w->now);
+        wire_delete(w);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(connections_reset_while_they_wait_are_accepted_and_tell_it),
+        cmocka_unit_test(connections_reset_while_they_wait_end_with_the_listener),
         cmocka_unit_test(streams_arrive_in_both_directions),
         cmocka_unit_test(empty_streams_end),
         cmocka_unit_test(large_windows_fill_a_long_path),

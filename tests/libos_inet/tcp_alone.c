@@ -138,6 +138,34 @@ static void shutdown_ends_one_direction(void **state) {
     expect_wait_text(qt, "");
 }
 
+static void connections_reset_before_they_are_accepted_are_accepted(void **state) {
+    (void)state;
+    enum { N = 3 };
+    struct sockaddr_in at;
+    struct linger now = {.l_onoff = 1};
+    int listener = open_listener(0, &at);
+    for (int i = 0; i < N; i++) {
+        int client;
+        assert_ok(dmtr_socket(&client, AF_INET, SOCK_STREAM, 0));
+        connect_wait(client, &at);
+        assert_ok(dmtr_setsockopt(client, SOL_SOCKET, SO_LINGER, &now, sizeof now));
+        assert_ok(dmtr_close(client));
+        dmtr_qtoken_t timer; /* the reset arrives */
+        assert_ok(dmtr_timer(&timer, MS));
+        expect_wait_error(timer, 0);
+    }
+    for (int i = 0; i < N; i++) {
+        dmtr_qtoken_t qt;
+        dmtr_qresult_t qr;
+        assert_ok(dmtr_accept(&qt, listener));
+        assert_ok(dmtr_wait_timed(&qr, qt, HANG));
+        assert_int_equal(qr.qr_value.ares.addr.sin_addr.s_addr, at.sin_addr.s_addr);
+        expect_wait_error(pop_begin(qr.qr_value.ares.qd), ECONNRESET);
+        assert_ok(dmtr_close(qr.qr_value.ares.qd));
+    }
+    assert_ok(dmtr_close(listener));
+}
+
 static void a_reset_ends_pops_and_pushes(void **state) {
     (void)state;
     struct pair p;
@@ -329,6 +357,7 @@ static const struct CMUnitTest tests[] = {
     alone(large_pushes_of_any_memory_arrive_equal_and_closing_delivers_them),
     alone(an_acknowledged_push_completes_when_the_peer_has_it),
     alone(shutdown_ends_one_direction),
+    alone(connections_reset_before_they_are_accepted_are_accepted),
     alone(a_reset_ends_pops_and_pushes),
     alone(a_refused_connect_says_so_and_may_be_tried_again),
     alone(many_connects_and_accepts_are_outstanding_at_once),

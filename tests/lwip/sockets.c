@@ -137,6 +137,34 @@ static void shutdown_ends_one_direction(void **state) {
     expect_pop_text(p.client, "still");
 }
 
+static void connections_reset_before_they_are_accepted_are_accepted(void **state) {
+    (void)state;
+    enum { N = 3 };
+    struct sockaddr_in at;
+    struct linger now = {.l_onoff = 1};
+    int listener = open_listener(&at);
+    for (int i = 0; i < N; i++) {
+        int client;
+        assert_ok(dmtr_socket(&client, AF_INET, SOCK_STREAM, 0));
+        connect_wait(client, &at);
+        assert_ok(dmtr_setsockopt(client, SOL_SOCKET, SO_LINGER, &now, sizeof now));
+        assert_ok(dmtr_close(client));
+        dmtr_qtoken_t timer; /* the reset arrives */
+        assert_ok(dmtr_timer(&timer, MS));
+        expect_wait_error(timer, 0);
+    }
+    for (int i = 0; i < N; i++) {
+        dmtr_qtoken_t qt;
+        dmtr_qresult_t qr;
+        assert_ok(dmtr_accept(&qt, listener));
+        assert_ok(dmtr_wait_timed(&qr, qt, HANG));
+        assert_int_equal(qr.qr_value.ares.addr.sin_addr.s_addr, at.sin_addr.s_addr);
+        expect_wait_error(pop_begin(qr.qr_value.ares.qd), ECONNRESET);
+        assert_ok(dmtr_close(qr.qr_value.ares.qd));
+    }
+    assert_ok(dmtr_close(listener));
+}
+
 static void a_reset_ends_pops(void **state) {
     (void)state;
     struct pair p;
@@ -302,6 +330,7 @@ int main(void) {
         lwip_test(a_large_push_is_held_until_acknowledged_and_closing_delivers_it),
         lwip_test(a_push_asked_to_be_acknowledged_completes_when_it_is),
         lwip_test(shutdown_ends_one_direction),
+        lwip_test(connections_reset_before_they_are_accepted_are_accepted),
         lwip_test(a_reset_ends_pops),
         lwip_test(closing_ends_what_waits),
         lwip_test(closing_a_listener_resets_who_waits_there),

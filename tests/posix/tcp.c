@@ -254,6 +254,22 @@ static void a_reset_ends_outstanding_pops_and_pushes(void **state) {
     assert_ok(dmtr_close(e.listener));
 }
 
+static void connections_reset_before_they_are_accepted_are_accepted(void **state) {
+    (void)state;
+    skip_without_engine();
+    enum { N = 3 };
+    struct sockaddr_in addr;
+    int qd = listener(&addr);
+    for (int i = 0; i < N; i++)
+        raw_reset(raw_connect(&addr));
+    for (int i = 0; i < N; i++) {
+        int server = accept_wait(qd);
+        expect_wait_error(pop_begin(server), ECONNRESET);
+        assert_ok(dmtr_close(server));
+    }
+    assert_ok(dmtr_close(qd));
+}
+
 static void data_before_a_reset_can_still_be_popped_or_is_reported_lost(void **state) {
     (void)state;
     skip_without_engine();
@@ -490,6 +506,7 @@ int main(void) {
         both_engines(shutdown_for_writing_delivers_what_was_pushed_and_refuses_more),
         both_engines(shutdown_for_reading_ends_the_pops),
         both_engines(a_reset_ends_outstanding_pops_and_pushes),
+        both_engines(connections_reset_before_they_are_accepted_are_accepted),
         both_engines(data_before_a_reset_can_still_be_popped_or_is_reported_lost),
         both_engines(a_refused_connect_says_so_and_may_be_tried_again),
         both_engines(a_dropped_pop_loses_no_data),

@@ -20,14 +20,15 @@ enum lw_state { LW_NEW, LW_LISTENING, LW_CONNECTING, LW_CONNECTED };
 struct lw_stream {
     struct queue q;
     struct lw_net *net;
-    struct tcp_pcb *pcb;        /* NULL: none yet, or lwIP has ended it */
-    struct list link;           /* net->streams */
-    struct list news;           /* net->news, while lwIP has told something */
-    struct list waiters;        /* pops, or accepts of a listener */
-    struct list pushes;         /* not all taken by lwIP */
-    struct list sent;           /* taken, and to complete when acknowledged */
-    struct list held;           /* struct held_push: memory that lwIP refers to until it is acknowledged */
-    struct list accepted;       /* listener: streams that wait for an accept */
+    struct tcp_pcb *pcb;  /* NULL: none yet, or lwIP has ended it */
+    struct list link;     /* net->streams */
+    struct list news;     /* net->news, while lwIP has told something */
+    struct list waiters;  /* pops, or accepts of a listener */
+    struct list pushes;   /* not all taken by lwIP */
+    struct list sent;     /* taken, and to complete when acknowledged */
+    struct list held;     /* struct held_push: memory that lwIP refers to until it is acknowledged */
+    struct list accepted; /* listener: streams that wait for an accept */
+    uint32_t accepted_count, backlog;
     struct lw_stream *listener; /* whose `accepted` this stands on, by its `link` */
     struct pbuf *first, *last;  /* received; linked by `next`, their total lengths mean nothing */
     uint64_t taken_bytes, acked_bytes;

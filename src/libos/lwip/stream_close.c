@@ -24,7 +24,8 @@ void lw_stream_free(struct lw_stream *s) {
 static void reset_unaccepted(struct lw_stream *listener) {
     for (struct list *l; (l = list_first(&listener->accepted));) {
         struct lw_stream *s = list_entry(l, struct lw_stream, link);
-        tcp_abort(lw_stream_detach(s));
+        struct tcp_pcb *pcb = lw_stream_detach(s);
+        if (pcb) tcp_abort(pcb);
         lw_stream_free(s);
     }
 }

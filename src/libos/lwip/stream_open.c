@@ -52,11 +52,7 @@ static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t err) {
 static void on_end(void *arg, err_t err) {
     struct lw_stream *s = arg;
     s->pcb = NULL;
-    if (s->listener) {
-        lw_stream_free(s);
-        return;
-    }
-    s->ended = true;
+    s->ended = true; /* one that waits to be accepted still is, and then tells how it ended */
     s->error = err == ERR_RST && s->state == LW_CONNECTING ? -ECONNREFUSED : lw_error(err);
     lw_stream_note(s);
 }
@@ -87,12 +83,13 @@ static struct inet_endpoint endpoint_of(const ip_addr_t *ip, uint16_t port) {
     return (struct inet_endpoint){inet_addr_ip4(ip->addr), port};
 }
 
-/* Counts among the listener's until it is accepted, so that the backlog bounds those too. */
+/* Counts among the listener's until it is accepted, so that the backlog bounds those too; here those that ended too. */
 static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err) {
     struct lw_stream *listener = arg, *s;
     if (!pcb || err != ERR_OK) return ERR_VAL;
-    int r = listener ? lw_stream_make(listener->net, &s) : -ECONNABORTED;
-    if (r && listener) {
+    bool room = listener && listener->accepted_count < listener->backlog;
+    int r = room ? lw_stream_make(listener->net, &s) : -ECONNABORTED;
+    if (r && room) {
         listener->error = r; /* for who accepts next */
         lw_stream_note(listener);
     }
@@ -107,6 +104,7 @@ static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err) {
     lw_stream_attach(s, pcb);
     tcp_backlog_delayed(pcb);
     list_push_back(&listener->accepted, &s->link);
+    listener->accepted_count++;
     lw_stream_note(listener);
     return ERR_OK;
 }
@@ -149,6 +147,7 @@ int lw_stream_listen(struct queue *q, int backlog) {
     struct tcp_pcb *pcb = tcp_listen_with_backlog_and_err(s->pcb, most, &err);
     if (!pcb) return lw_error(err);
     s->pcb = pcb; /* the other is freed */
+    s->backlog = most;
     s->state = LW_LISTENING;
     tcp_arg(pcb, s);
     tcp_accept(pcb, on_accept);
@@ -166,9 +165,10 @@ static void serve_accepts(struct lw_stream *s) {
             continue;
         }
         struct lw_stream *fresh = list_entry(l, struct lw_stream, link);
+        s->accepted_count--;
         fresh->listener = NULL;
         list_push_back(&s->net->streams, &fresh->link);
-        tcp_backlog_accepted(fresh->pcb);
+        if (fresh->pcb) tcp_backlog_accepted(fresh->pcb);
         memcpy(fresh->values, s->values, sizeof fresh->values);
         fresh->linger_s = s->linger_s;
         lw_stream_apply(fresh);
