@@ -216,6 +216,107 @@ static void a_want_of_descriptors_is_reported_and_the_listener_lives_on(void **s
     assert_ok(dmtr_close(l));
 }
 
+/* No descriptor may be opened any more, but for `more`; the limit as it was. */
+static struct rlimit forbid_descriptors(int more) {
+    struct rlimit limit, low;
+    int lowest = dup(0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    low = limit;
+    close(lowest);
+    low.rlim_cur = (rlim_t)(lowest + more);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+    return limit;
+}
+
+/* Two accepts stay outstanding while the kernel refuses so many. */
+static void accept_refused(int listening, dmtr_qtoken_t qts[2], int times) {
+    for (; times; times--) {
+        expect_wait_error(qts[0], EMFILE);
+        qts[0] = qts[1];
+        qts[1] = accept_begin(listening);
+    }
+}
+
+/* Wake-ups are counted against what there was to do, however long it took. */
+static void a_listener_without_descriptors_sleeps_between_its_tries(void **state) {
+    (void)state;
+    skip_without_engine();
+    enum { TIMES = 5, WAKES_EACH = 6 };
+    restart_engine_with("wait.policy=block");
+    struct sockaddr_in addr;
+    dmtr_qresult_t qr;
+    int l = listener(&addr), fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    uint64_t sleeps = counter_value("wait_sleeps"), polls = counter_value("polls");
+    struct rlimit limit = forbid_descriptors(1);
+    dmtr_qtoken_t qts[2] = {accept_begin(l), accept_begin(l)};
+    run_for(MS); /* the engine looks out for connections, and io_uring has noted the limit */
+    int last = dup(0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof addr), 0);
+    accept_refused(l, qts, TIMES);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_true(counter_value("wait_sleeps") - sleeps <= TIMES * WAKES_EACH);
+    assert_true(counter_value("polls") - polls <= TIMES * WAKES_EACH);
+    wait_ok(qts[0], &qr);
+    close(last);
+    close(fd);
+    assert_ok(dmtr_close(qr.qr_value.ares.qd));
+    assert_ok(dmtr_close(l));
+}
+
+/* The timer ends long before the listener would try again by itself. */
+static void a_closed_descriptor_is_used_by_the_listener_that_waits_for_one(void **state) {
+    (void)state;
+    skip_without_engine();
+    struct sockaddr_in addr;
+    dmtr_qresult_t qr;
+    int l = listener(&addr), fd = raw_connect(&addr), other, offset;
+    dmtr_qtoken_t timer, qts[2];
+    struct rlimit limit = forbid_descriptors(1);
+    assert_ok(dmtr_socket(&other, AF_INET, SOCK_STREAM, 0));
+    qts[0] = accept_begin(l);
+    qts[1] = accept_begin(l);
+    accept_refused(l, qts, 6);
+    assert_ok(dmtr_timer(&timer, 200 * MS));
+    assert_ok(dmtr_close(other));
+    int r = dmtr_wait_any_timed(&qr, &offset, (dmtr_qtoken_t[]){qts[0], timer}, 2, HANG);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_ok(r);
+    assert_int_equal(offset, 0);
+    close(fd);
+    assert_ok(dmtr_drop(timer));
+    assert_ok(dmtr_close(qr.qr_value.ares.qd));
+    assert_ok(dmtr_close(l));
+}
+
+static void a_want_of_descriptors_is_logged_once(void **state) {
+    (void)state;
+    skip_without_engine();
+    restart_engine_with("log.sink=stderr");
+    struct sockaddr_in addr;
+    char text[4096] = "";
+    int l = listener(&addr), fd = raw_connect(&addr), qd, saved = dup(STDERR_FILENO), log = memfd_create("log", 0);
+    assert_true(dup2(log, STDERR_FILENO) >= 0);
+    struct rlimit limit = forbid_descriptors(0);
+    dmtr_qtoken_t qts[2] = {accept_begin(l), accept_begin(l)};
+    accept_refused(l, qts, 2);
+    int r = dmtr_socket(&qd, AF_INET, SOCK_STREAM, 0);
+    int restored = setrlimit(RLIMIT_NOFILE, &limit);
+    assert_true(dup2(saved, STDERR_FILENO) >= 0);
+    assert_int_equal(restored, 0);
+    assert_int_equal(r, EMFILE);
+    assert_true(pread(log, text, sizeof text - 1, 0) > 0);
+    const char *line = strstr(text, "ulimit -n");
+    assert_non_null(line);
+    assert_null(strstr(line + 1, "ulimit -n"));
+    dmtr_qresult_t qr;
+    wait_ok(qts[0], &qr);
+    close(log);
+    close(saved);
+    close(fd);
+    assert_ok(dmtr_close(qr.qr_value.ares.qd));
+    assert_ok(dmtr_close(l));
+}
+
 static void clients_that_vanish_leave_the_others_alone(void **state) {
     (void)state;
     skip_without_engine();
@@ -272,6 +373,9 @@ int main(void) {
         both_engines(connections_accepted_ahead_are_bounded_and_none_is_lost),
         both_engines(connections_never_accepted_are_closed_with_their_listener),
         both_engines(a_want_of_descriptors_is_reported_and_the_listener_lives_on),
+        both_engines(a_listener_without_descriptors_sleeps_between_its_tries),
+        both_engines(a_closed_descriptor_is_used_by_the_listener_that_waits_for_one),
+        both_engines(a_want_of_descriptors_is_logged_once),
         both_engines(clients_that_vanish_leave_the_others_alone),
         cmocka_unit_test_setup_teardown(an_engine_that_is_not_there_is_an_error_only_when_asked_for, setup_epoll,
                                         test_teardown),

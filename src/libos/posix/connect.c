@@ -48,7 +48,10 @@ void sock_connect_ready(struct sock *s) {
     op_complete(s->q.rt, op, r);
 }
 
-/* The kernel refused: tells who waits first, and tries again later, so that the listener neither dies nor spins. */
+/*
+ * The kernel refused: tells who waits first, and tries again later or when a descriptor is free, so that the listener
+ * neither dies nor spins.
+ */
 static void accept_failed(struct sock *s, int error) {
     struct op *op = op_first(&s->waiters);
     counter_inc(&s->q.rt->counters, posix_accept_errors);
@@ -56,6 +59,9 @@ static void accept_failed(struct sock *s, int error) {
         list_remove(&op->link);
         op_complete(s->q.rt, op, error);
     }
+    posix_log_shortage(s->px, error);
+    list_remove(&s->pausing);
+    list_push_back(&s->px->pausing, &s->pausing);
     if (s->timer_ns)
         sock_timer_next(s, RETRY_MOST_NS);
     else
@@ -128,11 +134,11 @@ static bool accept_one(struct sock *s) {
 
 void sock_accept_ready(struct sock *s) {
     const struct engine *e = s->px->engine;
-    if (s->timer.timer.armed) return; /* pausing after a failure */
+    if (sock_is_pausing(s)) return;
     serve_backlog(s);
     while (!e->fetches && !list_empty(&s->waiters) && accept_one(s))
         continue;
-    if (list_empty(&s->waiters) || s->timer.timer.armed) return;
+    if (list_empty(&s->waiters) || sock_is_pausing(s)) return;
     int r = e->accept(s);
     if (r) ops_complete(s->q.rt, &s->waiters, r);
 }

@@ -27,7 +27,8 @@ static void item_ready(struct evloop_item *item, uint32_t events) {
     uint32_t keep = item->events;
     if (failed || events & EPOLLIN) ready |= SOCK_READ;
     if (failed || events & EPOLLOUT) ready |= SOCK_WRITE;
-    if (ready & SOCK_READ && list_empty(&s->waiters)) keep &= ~(uint32_t)EPOLLIN;
+    /* A listener that pauses would be ready for ever. */
+    if (ready & SOCK_READ && (list_empty(&s->waiters) || sock_is_pausing(s))) keep &= ~(uint32_t)EPOLLIN;
     if (ready & SOCK_WRITE && list_empty(&s->pushes) && !s->connect_op) keep &= ~(uint32_t)EPOLLOUT;
     set_events(s, keep);
     sock_ready(s, ready);

@@ -37,7 +37,10 @@ int file_open(struct dmtr_runtime *rt, void *state, const char *path, int flags,
     struct posix *px = state;
     int fd = SYS(open, path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, mode);
     counter_add(&rt->counters, posix_syscalls, 5);
-    if (fd < 0) return fd;
+    if (fd < 0) {
+        posix_log_shortage(px, fd);
+        return fd;
+    }
     int r = check_kind(fd);
     struct file *f = r ? NULL : sys_calloc(1, sizeof *f);
     if (!f) {
@@ -57,12 +60,14 @@ int file_open(struct dmtr_runtime *rt, void *state, const char *path, int flags,
 
 static void file_free(struct file *f) {
     struct dmtr_runtime *rt = f->q.rt;
-    f->px->engine->file_release(f);
+    struct posix *px = f->px;
+    px->engine->file_release(f);
     int r = SYS(close, f->fd);
     if (f->close_op) op_complete(rt, f->close_op, r == -EINTR ? 0 : r);
     rt->lingering--;
     list_remove(&f->link);
     sys_free(f);
+    posix_descriptor_freed(px);
 }
 
 /* Prepares the first operation; a pop needs memory. */

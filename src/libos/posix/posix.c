@@ -2,7 +2,10 @@
 #include "libos/posix/posix.h"
 #include "libos/posix/libos.h"
 
+#include "base/clock.h"
+
 #include <string.h>
+#include <sys/resource.h>
 
 static int start_engine(struct posix *px, const struct engine *engine) {
     px->engine = engine;
@@ -26,6 +29,29 @@ static int choose_engine(struct posix *px) {
     return r;
 }
 
+/* A line in this time says it: the program hears of each case by itself. */
+#define SHORTAGE_LOG_NS 60000000000u
+
+void posix_log_shortage(struct posix *px, int error) {
+    uint64_t now_ns = clock_now_ns();
+    struct rlimit limit = {0};
+    if (error != -EMFILE && error != -ENFILE) return;
+    if (px->shortage_ns && now_ns - px->shortage_ns < SHORTAGE_LOG_NS) return;
+    px->shortage_ns = now_ns;
+    if (error == -ENFILE) {
+        log_warn(&px->rt->log, "posix: the system has no descriptor left (sysctl fs.file-max)");
+        return;
+    }
+    (void)SYS(getrlimit, RLIMIT_NOFILE, &limit); /* failing, it leaves 0 */
+    log_warn(&px->rt->log, "posix: the process has no descriptor left: its limit is %llu (RLIMIT_NOFILE, ulimit -n)",
+             (unsigned long long)limit.rlim_cur);
+}
+
+void posix_descriptor_freed(struct posix *px) {
+    struct list *l = list_pop_front(&px->pausing);
+    if (l) runtime_timer_arm(px->rt, &list_entry(l, struct sock, pausing)->timer, clock_now_ns());
+}
+
 static int posix_start(struct dmtr_runtime *rt, void **state_out) {
     struct posix *px = sys_calloc(1, sizeof *px);
     if (!px) return -ENOMEM;
@@ -34,6 +60,7 @@ static int posix_start(struct dmtr_runtime *rt, void **state_out) {
     list_init(&px->socks);
     list_init(&px->files);
     list_init(&px->direct);
+    list_init(&px->pausing);
     list_init(&px->chunks_free);
     int r = choose_engine(px);
     if (r) {

@@ -68,6 +68,8 @@ struct posix {
     struct recv_arena arena;
     struct list socks, files; /* all, so that stop finds those that linger */
     struct list direct;       /* waiting for data, received from directly */
+    struct list pausing;      /* listeners that try again later, because the kernel refused */
+    uint64_t shortage_ns;     /* when a want of descriptors was last logged; 0: never */
     bool direct_allowed;      /* policy spin */
     bool stopping;
     bool polling;            /* `direct` is being walked */
@@ -131,6 +133,7 @@ struct sock {
     struct list link;    /* px->socks */
     struct list backlog; /* listener: connections accepted ahead; such a connection: its link */
     uint32_t backlog_len;
+    struct list pausing;        /* listener: px->pausing, self-linked if not in it */
     struct runtime_timer timer; /* acknowledgements, lingering, accepting again */
     uint64_t timer_ns;          /* its present interval; 0: not running */
     uint64_t linger_deadline_ns, outq;
@@ -156,6 +159,17 @@ struct sock {
 static inline struct sock *to_sock(struct queue *q) {
     return list_entry(q, struct sock, q);
 }
+
+/* Accepting failed, and is tried again when the timer fires or a descriptor is free. */
+static inline bool sock_is_pausing(const struct sock *s) {
+    return s->state == SOCK_LISTENING && s->timer.timer.armed;
+}
+
+/* posix.c */
+/* Logs a want of descriptors, once in a while; other errors are the application's to report. */
+void posix_log_shortage(struct posix *px, int error);
+/* A descriptor was closed: a listener that pauses for want of one tries again. */
+void posix_descriptor_freed(struct posix *px);
 
 /* Fills iov with what is left of op after `skip` bytes; the number of entries, at most SEGS_MAX. */
 int push_iov(const struct op *op, uint64_t skip, struct iovec iov[SEGS_MAX]);

@@ -12,6 +12,7 @@
 static void sock_timer_fire(struct dmtr_runtime *rt, struct runtime_timer *t) {
     (void)rt;
     struct sock *s = list_entry(t, struct sock, timer);
+    list_remove(&s->pausing);
     if (s->state == SOCK_LISTENING)
         sock_accept_ready(s);
     else if (s->closed)
@@ -32,6 +33,7 @@ void sock_timer_next(struct sock *s, uint64_t most_ns) {
 
 void sock_timer_stop(struct sock *s) {
     s->timer_ns = 0;
+    list_remove(&s->pausing);
     runtime_timer_cancel(s->q.rt, &s->timer);
 }
 
@@ -52,6 +54,7 @@ int sock_new(struct posix *px, int fd, bool stream, struct sock **s_out) {
     list_init(&s->pushes);
     list_init(&s->sent);
     list_init(&s->backlog);
+    list_init(&s->pausing);
     timer_init(&s->timer.timer);
     s->timer.fire = sock_timer_fire;
     px->engine->sock_init(s);
@@ -65,7 +68,10 @@ int sock_create(struct dmtr_runtime *rt, void *state, int domain, int type, int 
     struct sock *s;
     int fd = SYS(socket, domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
     counter_inc(&rt->counters, posix_syscalls);
-    if (fd < 0) return fd;
+    if (fd < 0) {
+        posix_log_shortage(px, fd);
+        return fd;
+    }
     int r = sock_new(px, fd, stream, &s);
     if (r) return r;
     if (!stream) s->q.message_limit_bytes = domain == AF_INET ? UDP4_MAX_BYTES : UDP6_MAX_BYTES;
@@ -75,6 +81,7 @@ int sock_create(struct dmtr_runtime *rt, void *state, int domain, int type, int 
 
 void sock_free(struct sock *s) {
     struct dmtr_runtime *rt = s->q.rt;
+    struct posix *px = s->px;
     int error = s->close_error ? s->close_error : -ECANCELED;
     sock_timer_stop(s);
     ops_complete(rt, &s->sent, error);
@@ -85,6 +92,7 @@ void sock_free(struct sock *s) {
     if (s->closed) rt->lingering--;
     close(s->fd);
     sys_free(s);
+    posix_descriptor_freed(px);
 }
 
 void sock_ready(struct sock *s, unsigned events) {
