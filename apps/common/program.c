@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 static atomic_bool stopped;
 static dmtr_runtime_t runtimes[PROGRAM_THREADS_MAX];
@@ -47,6 +48,27 @@ bool program_start(const char *name, int argc, char *argv[], uint64_t cpu) {
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     return true;
+}
+
+static unsigned own_place(void) {
+    dmtr_runtime_t runtime;
+    unsigned place = 0;
+    if (dmtr_runtime_current(&runtime) != 0) return 0;
+    while (place < runtime_count && runtimes[place] != runtime)
+        place++;
+    return place;
+}
+
+bool program_restart(int argc, char *argv[], uint64_t seconds) {
+    const struct timespec pause = {.tv_sec = (time_t)seconds};
+    unsigned place = own_place();
+    dmtr_fini();
+    while (!stopped) {
+        nanosleep(&pause, NULL); /* a signal ends it sooner */
+        if (stopped || dmtr_init(argc, argv) != 0) continue;
+        return dmtr_runtime_current(&runtimes[place]) == 0;
+    }
+    return false;
 }
 
 bool program_stopped(void) {

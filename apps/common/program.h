@@ -15,6 +15,12 @@ bool program_start(const char *name, int argc, char *argv[], uint64_t cpu);
 #define PROGRAM_THREADS_MAX 64
 bool program_thread_start(int argc, char *argv[], uint64_t cpu);
 
+/*
+ * Ends this thread's runtime, whose queues are gone then, and starts another one: tries again every `seconds` until it
+ * can. False: stopped meanwhile.
+ */
+bool program_restart(int argc, char *argv[], uint64_t seconds);
+
 /* A signal has come, or program_stop was called. */
 bool program_stopped(void);
 /* Any thread, and signal handlers: ends the waits of all threads. */

@@ -17,7 +17,7 @@
 
 static struct {
     const char *address, *network, *file;
-    uint64_t port, max_connections, push_limit, cpu, threads;
+    uint64_t port, max_connections, push_limit, cpu, threads, retry;
     bool udp, framed, quiet;
 } options = {.address = "127.0.0.1", .max_connections = 16384, .cpu = CPU_ANY, .threads = 1};
 
@@ -35,6 +35,8 @@ static const struct option_spec specs[] = {
     {"threads", OPTION_UINT, &options.threads, "N",
      "threads, each with a runtime and a listening socket (with libos inet, inet.queues must be as many)", 1,
      PROGRAM_THREADS_MAX},
+    {"retry", OPTION_UINT, &options.retry, "SECONDS",
+     "start anew when the network device was lost, trying so often; 0: exit with status 1", 0, 86400},
     {"quiet", OPTION_FLAG, &options.quiet, NULL, "no statistics at the end", 0, 0},
     {0}};
 
@@ -82,13 +84,20 @@ static int open_file(struct server *sv) {
     return 0;
 }
 
+/* A device that is lost does not come back; a want of descriptors or memory may pass. */
+static void accept_failed(struct listener *l, int error) {
+    l->server.stats.accept_errors++;
+    l->server.lost |= error == ENETDOWN;
+    if (dmtr_timer(&l->retry_qt, ACCEPT_RETRY_NS) != 0) l->retry_qt = 0;
+}
+
 /* Keeps one accept going while there is room. What cannot be had now is asked for again a little later. */
 static void accept_more(struct listener *l) {
     if (options.udp || l->accept_qt || l->retry_qt || l->server.sessions.count >= options.max_connections) return;
-    if (dmtr_accept(&l->accept_qt, l->qd) == 0) return;
+    int r = dmtr_accept(&l->accept_qt, l->qd);
+    if (r == 0) return;
     l->accept_qt = 0;
-    l->server.stats.accept_errors++;
-    if (dmtr_timer(&l->retry_qt, ACCEPT_RETRY_NS) != 0) l->retry_qt = 0;
+    accept_failed(l, r);
 }
 
 static void accepted(struct listener *l, const dmtr_qresult_t *qr) {
@@ -98,8 +107,7 @@ static void accepted(struct listener *l, const dmtr_qresult_t *qr) {
         session_new(&l->server, qr->qr_value.ares.qd);
         return;
     }
-    l->server.stats.accept_errors++;
-    if (dmtr_timer(&l->retry_qt, ACCEPT_RETRY_NS) != 0) l->retry_qt = 0;
+    accept_failed(l, qr->qr_error);
 }
 
 static void dispatch(struct listener *l, dmtr_qresult_t *qr) {
@@ -130,9 +138,10 @@ static void dispatch(struct listener *l, dmtr_qresult_t *qr) {
 
 static int serve(struct listener *l) {
     dmtr_qresult_t results[BATCH];
-    while (!program_stopped()) {
+    while (!program_stopped() && !l->server.lost) {
         int got = 0;
         accept_more(l);
+        if (l->server.lost) break;
         int r = dmtr_wait_next_n(results, BATCH, &got, UINT64_MAX);
         if (r != 0 && r != EINTR) return program_fail("wait", r);
         for (int i = 0; r == 0 && i < got; i++)
@@ -172,6 +181,28 @@ static int open_all(struct listener *l) {
     return 0;
 }
 
+/* Everything anew, on the address and port as before. */
+static int reopen(struct listener *l) {
+    session_end_all(&l->server);
+    qdmap_fini(&l->server.sessions);
+    if (!program_restart(l->argc, l->argv, options.retry)) return program_stopped() ? 0 : -1;
+    l->server.lost = false;
+    l->accept_qt = l->retry_qt = 0;
+    int r = open_all(l);
+    fflush(stdout);
+    return r;
+}
+
+static int serve_on(struct listener *l) {
+    int r = serve(l);
+    while (r == 0 && l->server.lost && !program_stopped()) {
+        r = program_fail("the network device is lost", ENETDOWN);
+        if (options.retry > 0) r = reopen(l);
+        if (r == 0) r = serve(l);
+    }
+    return r;
+}
+
 static void listener_init(struct listener *l, uint64_t number, int argc, char *argv[]) {
     *l = (struct listener){.server.file_qd = -1, .qd = -1, .number = number, .argc = argc, .argv = argv, .result = -1};
     l->server.udp = options.udp;
@@ -197,7 +228,7 @@ static void *further(void *arg) {
     }
     l->result = open_all(l);
     sem_post(&ready);
-    if (l->result == 0) l->result = serve(l);
+    if (l->result == 0) l->result = serve_on(l);
     if (l->result != 0) program_stop();
     listener_end(l);
     return NULL;
@@ -219,7 +250,7 @@ static int run(struct listener *all) {
     int r = open_all(&all[0]);
     if (r == 0) r = start_further(all);
     fflush(stdout);
-    if (r == 0) r = serve(&all[0]);
+    if (r == 0) r = serve_on(&all[0]);
     program_stop();
     for (uint64_t i = 1; i < options.threads && all[i].started; i++) {
         pthread_join(all[i].thread, NULL);

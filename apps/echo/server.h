@@ -17,6 +17,7 @@
 
 struct server {
     bool udp;
+    bool lost; /* the network device: nothing can be begun any more */
     size_t push_limit;
     int file_qd; /* -1: none */
     struct qdmap sessions;

@@ -60,7 +60,9 @@ static bool pop_more(struct server *sv, struct session *s) {
     unsigned most = sv->udp ? SESSION_MAX_POPS : 1;
     if (!sv->udp && (s->holding || s->writes > 0 || s->pushes == SESSION_MAX_PUSHES)) return true;
     while (s->pops + s->writes < most) {
-        if (dmtr_pop(&s->pop_qts[s->pops], s->qd) != 0) {
+        int r = dmtr_pop(&s->pop_qts[s->pops], s->qd);
+        if (r != 0) {
+            sv->lost |= r == ENETDOWN;
             session_end(sv, s);
             return false;
         }

@@ -7,6 +7,8 @@
  *   EBADF    the descriptor is not open on this thread
  *   ENOBUFS  a configured bound was reached (the counters say which)
  *   ENOMEM   no memory
+ *   ENETDOWN the network device is lost for good. What was outstanding ended with this error, once; every call that
+ *            would begin something new fails with it. Data that came before can still be popped.
  * Threads: a runtime belongs to the thread that called dmtr_init; its descriptors and tokens are
  * used on that thread alone. dmtr_wake may be called anywhere.
  */

@@ -74,10 +74,20 @@ class Server:
             assert time.monotonic() < deadline, f"{self.command}: {self.stderr()}"
             time.sleep(0.01)
 
-    def stop(self, how=signal.SIGTERM):
-        self.process.send_signal(how)
+    def await_line(self, text):
+        for line in self.process.stdout:
+            self.output += line
+            if text in line:
+                return
+        raise AssertionError(f"{self.command}: {self.stderr()}")
+
+    def await_end(self):
         self.output += self.process.stdout.read()
         return self.process.wait(TIMEOUT_S)
+
+    def stop(self, how=signal.SIGTERM):
+        self.process.send_signal(how)
+        return self.await_end()
 
     def __exit__(self, kind, *_):
         status = self.process.returncode

@@ -156,11 +156,25 @@ if not ROW.peer:
 
     def test_a_device_that_is_taken_away_is_told():
         for policy in ("adaptive", "block"):
-            with our_server("echo-server", "--address", OURS, DMTR_WAIT_POLICY=policy) as server, busy(server):
+            with our_server("echo-server", "--address", OURS, ends_with=1 if ROW.loses else 0,
+                            DMTR_WAIT_POLICY=policy) as server, busy(server):
                 expect("ip link delete dmtr0")
                 if ROW.loses:
-                    server.await_stderr("is lost")
+                    server.await_stderr("the network device is lost: Network is down")
+                    server.await_end()
             assert wires.make_link() is None
+
+
+if ROW.loses and ROW.link is wires.VETH:
+    def test_a_server_that_retries_serves_again_when_its_device_is_back():
+        with our_server("echo-server", "--address", OURS, "--retry", "1") as server:
+            serve_one(server)
+            expect("ip link delete dmtr0")
+            server.await_stderr("the network device is lost")
+            assert wires.make_link() is None
+            server.await_line("listening on")
+            wires.await_link()
+            serve_one(server)
 
 
 if ROW.kernel_stays:

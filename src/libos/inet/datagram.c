@@ -49,7 +49,6 @@ static void serve_pops(struct datagram *d) {
     for (struct op *op; (op = op_first(&d->pops));) {
         struct udp_datagram got;
         int r = udp_receive(d->udp, &got);
-        if (r == -EAGAIN && d->net->lost) r = -ENETDOWN;
         if (r == -EAGAIN && !d->shut_read) return;
         if (r == 0) pop_give(d, op, &got);
         list_remove(&op->link);
@@ -61,7 +60,9 @@ static int datagram_pop(struct queue *q, struct op *op) {
     struct datagram *d = to_datagram(q);
     list_push_back(&d->pops, &op->link);
     if (op_first(&d->pops) == op) serve_pops(d);
-    return 0;
+    if (!d->net->lost || op->state != OP_PENDING) return 0;
+    list_remove(&op->link); /* what came before the device was lost has been popped */
+    return -ENETDOWN;
 }
 
 void datagram_ready(void *socket) {
@@ -180,6 +181,7 @@ void datagram_lost(struct net *net) {
     list_for_each (&net->sockets, l, tmp) {
         struct datagram *d = list_entry(l, struct datagram, link);
         serve_pops(d);
+        ops_complete(d->q.rt, &d->pops, -ENETDOWN);
         end_pushes(d, -ENETDOWN);
     }
 }

@@ -16,7 +16,7 @@ void net_lost(struct net *net, int error) {
     log_error(&net->rt->log, "inet: device %s is lost: %s", net->rt->config.inet_device, strerror(-error));
     runtime_poller_remove(net->rt, &net->poller); /* its descriptor would be ready for ever */
     datagram_lost(net);
-    stream_lost(net);
+    stream_lost(net, clock_now_ns());
 }
 
 /* Never for now, or what is to be done again and again would keep the runtime in its timers. */
@@ -182,8 +182,10 @@ static void net_stop(struct dmtr_runtime *rt, void *state) {
 static int net_socket(struct dmtr_runtime *rt, void *state, int domain, int type, int protocol, struct queue **q_out) {
     (void)rt;
     (void)protocol;
+    struct net *net = state;
     if (domain != AF_INET) return -EAFNOSUPPORT;
-    return type == SOCK_STREAM ? stream_new(state, q_out) : datagram_new(state, q_out);
+    if (net->lost) return -ENETDOWN;
+    return type == SOCK_STREAM ? stream_new(net, q_out) : datagram_new(net, q_out);
 }
 
 static int net_handover(struct dmtr_runtime *rt, void *state, struct queue **q_out) {

@@ -112,7 +112,7 @@ void datagram_fini(struct net *net);
 /* The same for TCP; `socket` is a struct stream. */
 int stream_new(struct net *net, struct queue **q_out);
 void stream_ready(void *socket, uint32_t events, uint64_t now);
-void stream_lost(struct net *net);
+void stream_lost(struct net *net, uint64_t now);
 void stream_fini(struct net *net);
 
 #endif

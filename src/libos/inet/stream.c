@@ -24,13 +24,16 @@ void stream_ready(void *socket, uint32_t events, uint64_t now) {
         stream_serve_pops(s, now);
 }
 
-void stream_lost(struct net *net) {
+void stream_lost(struct net *net, uint64_t now) {
     struct list *l, *tmp;
     list_for_each (&net->streams, l, tmp) {
         struct stream *s = list_entry(l, struct stream, link);
         ops_complete(s->q.rt, &s->waiters, -ENETDOWN);
         stream_end_pushes(s, -ENETDOWN);
+        if (s->connect_op) stream_connect_failed(s, -ENETDOWN, now);
+        if (s->closed && s->state == STREAM_CONNECTED) stream_linger(s, now);
     }
+    handover_lost(net);
 }
 
 void stream_fini(struct net *net) {

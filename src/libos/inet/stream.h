@@ -56,11 +56,13 @@ int stream_listen(struct queue *q, int backlog);
 int stream_accept(struct queue *q, struct op *op);
 void stream_serve_accepts(struct stream *s);
 void stream_connected(struct stream *s, uint64_t now);
+void stream_connect_failed(struct stream *s, int error, uint64_t now);
 
 /* stream_transfer.c */
 struct parcel;
 int stream_transfer(struct queue *q, uint32_t runtime);
 int handover_new(struct net *net, struct queue **q_out);
+void handover_lost(struct net *net);
 void parcel_arrived(struct net *net, struct parcel *p, uint64_t now);
 /* Nobody is going to take it any more. */
 void parcel_lose(struct parcel *p);

@@ -33,7 +33,9 @@ bool stream_linger(struct stream *s, uint64_t now) {
     int error = tcp_error(s->conn);
     if (!error) error = s->send_error;
     throw_away(s, now);
-    if (!error && (!list_empty(&s->pushes) || tcp_unacked(s->conn) > 0)) return false;
+    bool undelivered = !list_empty(&s->pushes) || tcp_unacked(s->conn) > 0;
+    if (!error && undelivered && !s->net->lost) return false;
+    if (!error && undelivered) error = -ENETDOWN;
     stream_finish(s, error, now);
     return true;
 }

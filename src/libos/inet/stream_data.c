@@ -100,6 +100,7 @@ int stream_push(struct queue *q, struct op *op) {
     uint64_t now = clock_now_ns();
     if (s->shut_write) return -EPIPE;
     if (s->state != STREAM_CONNECTED) return -ENOTCONN;
+    if (s->net->lost) return -ENETDOWN;
     PUSH_TAKEN(op) = PUSH_END(op) = 0;
     if (s->send_error) {
         op_complete(q->rt, op, s->send_error);
@@ -116,7 +117,6 @@ void stream_serve_pops(struct stream *s, uint64_t now) {
         struct inet_slice slice = {NULL, 0};
         uint64_t limit = op->flags & OP_LIMITED && op->bytes < UINT32_MAX ? op->bytes : UINT32_MAX;
         int r = s->shut_read ? 0 : tcp_pop(s->conn, &slice, (uint32_t)limit, now);
-        if (r == -EAGAIN && s->net->lost) r = -ENETDOWN;
         if (r == -EAGAIN) return;
         if (r == 0 && slice.len > 0) {
             op->sga.sga_buf = slice.base;
@@ -134,6 +134,10 @@ int stream_pop(struct queue *q, struct op *op) {
     if (s->state != STREAM_CONNECTED) return -ENOTCONN;
     list_push_back(&s->waiters, &op->link);
     if (op_first(&s->waiters) == op) stream_serve_pops(s, now);
+    if (s->net->lost && op->state == OP_PENDING) { /* what came before the device was lost has been popped */
+        list_remove(&op->link);
+        return -ENETDOWN;
+    }
     net_settle(s->net, now);
     return 0;
 }

@@ -10,6 +10,7 @@ int stream_connect(struct queue *q, struct op *op, const struct sockaddr *addr, 
     if (s->state == STREAM_CONNECTING) return -EALREADY;
     if (s->state == STREAM_CONNECTED) return -EISCONN;
     if (s->state == STREAM_LISTENING) return -EOPNOTSUPP;
+    if (s->net->lost) return -ENETDOWN;
     int r = address_take(&remote, addr, len);
     if (!r) r = tcp_connect(s->net->stack, &s->conn, &remote, &s->local, &s->settings, s, now);
     if (r) {
@@ -22,16 +23,25 @@ int stream_connect(struct queue *q, struct op *op, const struct sockaddr *addr, 
     return 0;
 }
 
+void stream_connect_failed(struct stream *s, int error, uint64_t now) {
+    struct op *op = s->connect_op;
+    tcp_abort(s->conn, now);
+    s->conn = NULL;
+    s->connect_op = NULL;
+    s->state = STREAM_NEW;
+    op_complete(s->q.rt, op, error);
+}
+
 void stream_connected(struct stream *s, uint64_t now) {
     struct op *op = s->connect_op;
     int error = tcp_error(s->conn);
-    s->connect_op = NULL;
-    s->state = error ? STREAM_NEW : STREAM_CONNECTED;
     if (error) {
-        tcp_close(s->conn, now);
-        s->conn = NULL;
+        stream_connect_failed(s, error, now);
+        return;
     }
-    op_complete(s->q.rt, op, error);
+    s->connect_op = NULL;
+    s->state = STREAM_CONNECTED;
+    op_complete(s->q.rt, op, 0);
 }
 
 /* Whether that port is free on that address, the wildcard being all. */
@@ -76,6 +86,7 @@ int stream_listen(struct queue *q, int backlog) {
     struct stream *s = to_stream(q);
     if (s->state == STREAM_LISTENING) return 0;
     if (s->state != STREAM_NEW) return -EISCONN;
+    if (s->net->lost) return -ENETDOWN;
     int r = s->local.port ? 0 : bind_to(s, s->local);
     if (!r)
         r = tcp_listen(s->net->stack, &s->listener, &s->local, backlog > 0 ? (uint32_t)backlog : 1, &s->settings, s);
@@ -104,7 +115,6 @@ void stream_serve_accepts(struct stream *s) {
     for (struct op *op; (op = op_first(&s->waiters));) {
         struct stream *fresh;
         int r = accept_one(s, &fresh);
-        if (r == -EAGAIN && s->net->lost) r = -ENETDOWN;
         if (r == -EAGAIN) return;
         list_remove(&op->link);
         if (r) {
@@ -120,6 +130,7 @@ void stream_serve_accepts(struct stream *s) {
 int stream_accept(struct queue *q, struct op *op) {
     struct stream *s = to_stream(q);
     if (s->state != STREAM_LISTENING) return -EINVAL;
+    if (s->net->lost) return -ENETDOWN;
     list_push_back(&s->waiters, &op->link);
     if (op_first(&s->waiters) == op) stream_serve_accepts(s);
     return 0;

@@ -111,9 +111,14 @@ static struct handover *to_handover(struct queue *q) {
 
 static int handover_accept(struct queue *q, struct op *op) {
     struct handover *h = to_handover(q);
+    if (h->net->lost) return -ENETDOWN;
     list_push_back(&h->waiters, &op->link);
     serve(h->net);
     return 0;
+}
+
+void handover_lost(struct net *net) {
+    if (net->handover) ops_complete(net->rt, &net->handover->waiters, -ENETDOWN);
 }
 
 static bool handover_cancel(struct queue *q, struct op *op) {

@@ -68,13 +68,13 @@ static void pop_give(struct lw_datagram *d, struct op *op, const struct message 
 static void serve_pops(struct lw_datagram *d) {
     for (struct op *op; (op = op_first(&d->pops));) {
         struct message *m = take_message(d);
-        if (!m && !d->shut_read && !d->net->lost) return;
+        if (!m && !d->shut_read) return;
         if (m) {
             pop_give(d, op, m);
             free_message(m);
         }
         list_remove(&op->link);
-        op_complete(d->q.rt, op, m || d->shut_read ? 0 : -ENETDOWN);
+        op_complete(d->q.rt, op, 0);
     }
 }
 
@@ -82,7 +82,9 @@ static int datagram_pop(struct queue *q, struct op *op) {
     struct lw_datagram *d = to_datagram(q);
     list_push_back(&d->pops, &op->link);
     if (op_first(&d->pops) == op) serve_pops(d);
-    return 0;
+    if (!d->net->lost || op->state != OP_PENDING) return 0;
+    list_remove(&op->link); /* what came before the device was lost has been popped */
+    return -ENETDOWN;
 }
 
 /* One that was put together from fragments is copied into one piece. NULL: no memory. */
@@ -232,6 +234,7 @@ void lw_datagram_lost(struct lw_net *net) {
     list_for_each (&net->datagrams, l, tmp) {
         struct lw_datagram *d = list_entry(l, struct lw_datagram, link);
         serve_pops(d);
+        ops_complete(d->q.rt, &d->pops, -ENETDOWN);
         end_pushes(d, -ENETDOWN);
     }
 }

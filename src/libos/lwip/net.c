@@ -154,8 +154,10 @@ static void net_stop(struct dmtr_runtime *rt, void *state) {
 static int net_socket(struct dmtr_runtime *rt, void *state, int domain, int type, int protocol, struct queue **q_out) {
     (void)rt;
     (void)protocol;
+    struct lw_net *net = state;
     if (domain != AF_INET) return -EAFNOSUPPORT;
-    return type == SOCK_STREAM ? lw_stream_new(state, q_out) : lw_datagram_new(state, q_out);
+    if (net->lost) return -ENETDOWN;
+    return type == SOCK_STREAM ? lw_stream_new(net, q_out) : lw_datagram_new(net, q_out);
 }
 
 const struct libos libos_lwip = {

@@ -195,8 +195,6 @@ void lw_stream_serve_pops(struct lw_stream *s) {
             error = 0;
         else if (s->first)
             error = 0, pop_give(s, op);
-        else if (!s->ended && s->net->lost)
-            error = -ENETDOWN;
         else if (!s->ended)
             return;
         list_remove(&op->link);
@@ -210,6 +208,10 @@ int lw_stream_pop(struct queue *q, struct op *op) {
     host_set_time(clock_now_ns());
     list_push_back(&s->waiters, &op->link);
     if (op_first(&s->waiters) == op) lw_stream_serve_pops(s);
+    if (s->net->lost && op->state == OP_PENDING) { /* what came before the device was lost has been popped */
+        list_remove(&op->link);
+        return -ENETDOWN;
+    }
     lw_net_settle(s->net);
     return 0;
 }

@@ -141,6 +141,7 @@ int lw_stream_listen(struct queue *q, int backlog) {
     err_t err;
     if (s->state == LW_LISTENING) return 0;
     if (s->state != LW_NEW) return -EISCONN;
+    if (s->net->lost) return -ENETDOWN;
     int r = s->bound ? 0 : bind_to(s, &(struct inet_endpoint){.port = 0});
     if (r) return r;
     uint8_t most = (uint8_t)(backlog < 1 ? 1 : backlog > BACKLOG_MAX ? BACKLOG_MAX : backlog);
@@ -192,9 +193,9 @@ int lw_stream_connect(struct queue *q, struct op *op, const struct sockaddr *add
     struct lw_stream *s = to_lw_stream(q);
     struct inet_endpoint remote;
     if (s->state != LW_NEW) return refused[s->state];
+    if (s->net->lost) return -ENETDOWN;
     int r = address_take(&remote, addr, len);
     if (!r && remote.port == 0) r = -EINVAL;
-    if (!r && s->net->lost) r = -ENETDOWN;
     if (!r) r = need_pcb(s);
     if (!r) {
         ip_addr_t ip = {inet_addr_to_ip4(&remote.addr)};
