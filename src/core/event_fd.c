@@ -49,7 +49,7 @@ int event_fd_get(struct dmtr_runtime *rt, int *fd_out) {
             return r;
         }
         rt->event = e;
-        turn_count(rt);
+        turn_init(rt);
         event_fd_sync(rt);
     }
     *fd_out = rt->event.epoll_fd;

@@ -90,7 +90,7 @@ static inline int result_take(struct dmtr_runtime *rt, struct op *op, dmtr_qresu
     op->link.prev->next = op->link.next;
     op->link.next->prev = op->link.prev;
     rt->ops_outstanding--;
-    rt->turn_left--;
+    rt->turn.left--;
     op_give_back(rt, op);
     if (qr->qr_opcode == DMTR_OPC_PUSH) return qr->qr_error;
     memcpy(&qr->qr_value.sga, &op->sga, offsetof(dmtr_sgarray_t, sga_segs) + sizeof op->sga.sga_segs[0]);

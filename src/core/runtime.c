@@ -57,6 +57,7 @@ int runtime_new(struct dmtr_runtime **rt_out, const struct config *config) {
     rt->spin_budget_ns = config->wait_spin_us * 1000;
     rt->event = (struct event_fd){.epoll_fd = -1, .ready_fd = -1, .timer_fd = -1};
     rt->ev.epoll_fd = -1;
+    turn_init(rt);
     list_init(&rt->ready);
     list_init(&rt->parked);
     list_init(&rt->internal);

@@ -47,6 +47,14 @@ struct libos_slot {
     void *state;
 };
 
+/* What was returned since the last poll; the rules are in turn.h. */
+struct turn {
+    uint32_t results; /* counted ones */
+    uint32_t look_at; /* so many, and the clock is looked at */
+    int32_t granted;  /* what `left` began with */
+    int32_t left;     /* results until they are counted; goes below 0 */
+};
+
 #define RUNTIME_LIBOS_MAX 8
 
 /* A slot of the table of queues: the queue, or the next free slot. Slot 0 stays unused, so that 0 ends the chain. */
@@ -57,8 +65,8 @@ struct queue_slot {
 
 struct dmtr_runtime {
     uint32_t id;
-    uint32_t calls; /* of the API, polls and sleeps that run now, one inside the other: callbacks may call */
-    int pid;        /* of the process that made it */
+    uint32_t calls;  /* of the API, polls and sleeps that run now, one inside the other: callbacks may call */
+    int pid;         /* of the process that made it */
     uint64_t now_ns; /* as of the last poll */
 
     struct array ops;
@@ -67,10 +75,7 @@ struct dmtr_runtime {
     struct list ready;            /* complete, in order */
     struct list parked;           /* complete before those, and not in the lists of recent wait_any calls */
     struct list internal;         /* complete internal operations, to be run */
-    int32_t turn_left;            /* turn.h: results until they are counted; goes below 0 */
-    int32_t turn_granted;         /* what turn_left began with */
-    uint32_t turn_results;        /* counted ones of this turn */
-    uint32_t turn_look_at;        /* so many, and the clock is looked at */
+    struct turn turn, turn_first; /* the present one, and what each begins with; turn.h */
     uint32_t parked_skips;        /* wait_any calls since the parked ones were last looked through */
     uint32_t last_offset, last_n; /* of the last wait_any */
 
