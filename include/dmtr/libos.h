@@ -39,7 +39,8 @@ DMTR_EXPORT int dmtr_init(int argc, char *argv[]);
 
 /*
  * Gives back everything this thread's runtime holds: closes queues, cancels operations. Memory
- * that the application holds stays valid. dmtr_init may follow.
+ * that the application holds stays valid. dmtr_init may follow. EBUSY: called inside another call on
+ * the runtime, by a callback.
  *
  * A process that calls exit() or returns from main without it gets the same, from a handler that the first
  * dmtr_init registers with atexit, for the runtime of the thread that exits. The handler leaves a runtime alone in

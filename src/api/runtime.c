@@ -78,6 +78,7 @@ int dmtr_init(int argc, char *argv[]) {
 
 int dmtr_fini(void) {
     if (!api_runtime) return ENOSYS;
+    if (api_runtime->calls > 0) return EBUSY; /* a callback, or a signal handler: the call goes on with the runtime */
     end_runtime();
     return 0;
 }

@@ -166,8 +166,27 @@ static void waking_a_runtime_that_is_gone_is_refused(void **state) {
     assert_ok(dmtr_init(0, NULL));
 }
 
+static bool fini_in_filter(const dmtr_sgarray_t *sga, void *result) {
+    (void)sga;
+    *(int *)result = dmtr_fini();
+    return true;
+}
+
+static void a_callback_cannot_end_the_runtime(void **state) {
+    (void)state;
+    int qd = new_queue(), filter, result = 0;
+    assert_ok(dmtr_filter(&filter, qd, fini_in_filter, &result));
+    push_wait(qd, "x");
+    expect_pop_text(filter, "x"); /* called by the wait */
+    assert_int_equal(result, EBUSY);
+    result = 0;
+    push_wait(filter, "y"); /* by the push */
+    assert_int_equal(result, EBUSY);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        api_test(a_callback_cannot_end_the_runtime),
         api_test(second_init_is_refused_and_fini_may_be_followed_by_init),
         api_test(descriptors_and_tokens_of_another_thread_are_refused),
         api_test(runtimes_of_many_threads_live_side_by_side),
