@@ -235,6 +235,8 @@ const struct netdev_ops netdev_fault = {
     .rx = fault_rx,
     .tx = fault_tx,
     .prepare = wrapper_prepare,
+    .claim = wrapper_claim,
+    .own = wrapper_own,
     .update = wrapper_update,
     .next_ns = fault_next_ns,
 };

@@ -79,7 +79,8 @@ struct netdev_frame {
       "Received frames copied because they came in pieces, or the device had no memory to put in their place")         \
     X(tx_copied, "Frames of more than 1 KiB copied because the device cannot read their memory, or so many pieces")    \
     X(wakes, "Times a sleeping peer was woken")                                                                        \
-    X(link_changes, "Times the link went up or down")
+    X(link_changes, "Times the link went up or down")                                                                  \
+    X(capture_lost, "Frames that are not in the capture file because it could not be written")
 
 struct netdev_stats {
 #define X(name, text) uint64_t name;
@@ -103,6 +104,7 @@ struct netdev {
      * toeplitz_queue(hash, queues), what has no ports at any queue. Else frames may arrive at any of the queues.
      */
     bool spreads;
+    bool virtual_time; /* the clock that the device is given is a simulation's, and tells nothing of the time of day */
     uint8_t mac[NETDEV_MAC_BYTES];
     struct netdev_stats stats;
 };

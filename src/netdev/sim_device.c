@@ -58,6 +58,7 @@ static int device_open(const struct netdev_args *args, struct netdev **dev) {
     memcpy(d->dev.mac, host->mac, sizeof d->dev.mac);
     d->dev.offloads = (uint16_t)((o.csum ? NETDEV_CSUM : 0) | (o.tso ? NETDEV_TSO4 : 0));
     d->dev.tso_bytes = (uint32_t)o.tso;
+    d->dev.virtual_time = true;
     device_update(&d->dev, 0);
     host->dev = &d->dev;
     *dev = &d->dev;

@@ -71,6 +71,8 @@ const struct netdev_ops netdev_trace = {
     .rx = trace_rx,
     .tx = trace_tx,
     .prepare = wrapper_prepare,
+    .claim = wrapper_claim,
+    .own = wrapper_own,
     .update = wrapper_update,
     .next_ns = wrapper_next_ns,
 };

@@ -3,8 +3,31 @@
 
 #include <string.h>
 
+/* Frames, bytes, short transmits and link changes are the wrapper's own to count. */
+static void mirror_stats(struct netdev_wrapper *w) {
+    const struct netdev_stats *now = &w->lower->stats, *before = &w->lower_stats;
+    struct netdev_stats *to = &w->dev.stats;
+#define ADD(name) to->name += now->name - before->name;
+    ADD(rx_no_memory)
+    ADD(rx_too_long)
+    ADD(rx_malformed)
+    ADD(rx_other_vlan)
+    ADD(rx_held)
+    ADD(rx_overrun)
+    ADD(tx_refused)
+    ADD(tx_errors)
+    ADD(rx_copied)
+    ADD(tx_copied)
+    ADD(wakes)
+    ADD(capture_lost)
+#undef ADD
+    w->lower_stats = *now;
+}
+
 void wrapper_mirror(struct netdev_wrapper *w) {
     const struct netdev *lower = w->lower;
+    mirror_stats(w);
+    w->dev.virtual_time = lower->virtual_time;
     w->dev.mtu = lower->mtu;
     w->dev.offloads = lower->offloads;
     w->dev.fd = lower->fd;
@@ -24,6 +47,14 @@ int wrapper_prepare(struct netdev *dev) {
     int r = netdev_prepare(w->lower);
     wrapper_mirror(w);
     return r;
+}
+
+int wrapper_claim(struct netdev *dev, uint8_t protocol, uint16_t port, bool on) {
+    return netdev_claim(((struct netdev_wrapper *)dev)->lower, protocol, port, on);
+}
+
+uint32_t wrapper_own(struct netdev *dev, char (*names)[NETDEV_OWN_BYTES], uint64_t *values, uint32_t n) {
+    return netdev_own(((struct netdev_wrapper *)dev)->lower, names, values, n);
 }
 
 int wrapper_update(struct netdev *dev, uint64_t now_ns) {

@@ -8,6 +8,7 @@
 struct netdev_wrapper {
     struct netdev dev;
     struct netdev *lower;
+    struct netdev_stats lower_stats; /* as far as the wrapper's own count them */
 };
 
 void wrapper_init(struct netdev_wrapper *w, const struct netdev_ops *ops, struct netdev *lower);
@@ -16,6 +17,8 @@ void wrapper_init(struct netdev_wrapper *w, const struct netdev_ops *ops, struct
 void wrapper_mirror(struct netdev_wrapper *w);
 
 int wrapper_prepare(struct netdev *dev);
+int wrapper_claim(struct netdev *dev, uint8_t protocol, uint16_t port, bool on);
+uint32_t wrapper_own(struct netdev *dev, char (*names)[NETDEV_OWN_BYTES], uint64_t *values, uint32_t n);
 int wrapper_update(struct netdev *dev, uint64_t now_ns);
 uint64_t wrapper_next_ns(const struct netdev *dev);
 

@@ -3,7 +3,14 @@
 
 #include "netdev_test.h"
 
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 struct pair {
@@ -35,9 +42,11 @@ static void free_pair(struct pair *p) {
     sim_free(p->sim);
 }
 
+static char capture_folder[64] = "/tmp";
+
 static const char *capture_path(void) {
-    static char path[64];
-    snprintf(path, sizeof path, "/tmp/dmtr-test-capture.%d", (int)getpid());
+    static char path[128];
+    snprintf(path, sizeof path, "%s/dmtr-test-capture.%d", capture_folder, (int)getpid());
     return path;
 }
 
@@ -47,15 +56,19 @@ static uint32_t word_at(const uint8_t *p) {
     return word;
 }
 
+static size_t load_capture(uint8_t *file, size_t room) {
+    FILE *f = fopen(capture_path(), "rb");
+    assert_non_null(f);
+    size_t bytes = fread(file, 1, room, f);
+    fclose(f);
+    return bytes;
+}
+
 /* Walks the file's blocks; checks each packet's length, time and direction against its number. How many packets. */
 static uint32_t read_capture(void) {
     static uint8_t file[1 << 20];
-    FILE *f = fopen(capture_path(), "rb");
-    size_t bytes, at = 0;
+    size_t bytes = load_capture(file, sizeof file), at = 0;
     uint32_t packets = 0;
-    assert_non_null(f);
-    bytes = fread(file, 1, sizeof file, f);
-    fclose(f);
     assert_true(bytes >= 60);
     assert_int_equal(word_at(file), 0x0a0d0d0a);
     assert_int_equal(word_at(file + 8), 0x1a2b3c4d);
@@ -96,6 +109,166 @@ static void capture_is_readable_while_it_is_written(void **state) {
     } else {
         printf("# tcpdump is not installed: the capture was read by this test alone\n");
     }
+    free_pair(&p);
+    unlink(capture_path());
+}
+
+/* A wire through shared memory, whose clock is the machine's; both ends are up. */
+static void open_wire(struct netdev *ends[2]) {
+    char path[64], listening[96];
+    struct netdev_args args = {.options = listening};
+    snprintf(path, sizeof path, "path=/tmp/dmtr-test-capture-wire.%d", (int)getpid());
+    snprintf(listening, sizeof listening, "%s,listen=yes", path);
+    ends[0] = open_over("shm", args);
+    args.options = path;
+    ends[1] = open_over("shm", args);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(netdev_update(ends[i % 2], 0), 0);
+    assert_true(ends[0]->link_up && ends[1]->link_up);
+}
+
+static uint64_t day_now_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* How many packets a file has that ends with a whole block; their times. */
+static uint32_t count_packets(uint64_t *times, uint32_t room) {
+    static uint8_t file[1 << 20];
+    size_t bytes = load_capture(file, sizeof file), at = 0;
+    uint32_t packets = 0;
+    for (; at < bytes; at += word_at(file + at + 4)) {
+        assert_true(at + 12 <= bytes && at + word_at(file + at + 4) <= bytes);
+        if (word_at(file + at) != 6) continue;
+        if (packets < room) times[packets] = (uint64_t)word_at(file + at + 12) << 32 | word_at(file + at + 16);
+        packets++;
+    }
+    return packets;
+}
+
+static void times_in_a_capture_are_of_the_day(void **state) {
+    (void)state;
+    char options[160];
+    struct netdev *ends[2];
+    uint64_t times[2], before, after;
+    open_wire(ends);
+    snprintf(options, sizeof options, "file=%s", capture_path());
+    ends[0] = open_over("pcap", (struct netdev_args){.options = options, .lower = ends[0]});
+    before = day_now_ns();
+    assert_int_equal(test_send(ends[0], mac_b, 1, 60, 7000), 1);
+    after = day_now_ns();
+    assert_int_equal(test_send(ends[0], mac_b, 2, 60, 12345), 1);
+    assert_int_equal(count_packets(times, 2), 2);
+    assert_in_range(times[0], before, after);
+    assert_int_equal(times[1] - times[0], 12345 - 7000);
+    netdev_close(ends[0]);
+    netdev_close(ends[1]);
+    unlink(capture_path());
+}
+
+/* Runs `step` with standard error in a file; how many lines it wrote there, the first of them in `line`. */
+static int count_log_lines(void (*step)(void *), void *arg, char *line, int room) {
+    FILE *f = tmpfile();
+    char more[1024];
+    int saved = dup(STDERR_FILENO), n = 0;
+    assert_non_null(f);
+    dup2(fileno(f), STDERR_FILENO);
+    step(arg);
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    rewind(f);
+    *line = '\0';
+    for (; fgets(n ? more : line, n ? (int)sizeof more : room, f); n++) {
+    }
+    fclose(f);
+    return n;
+}
+
+#define FRAMES 50u
+
+static void send_all(void *arg) {
+    for (uint32_t i = 0; i < FRAMES; i++)
+        assert_int_equal(test_send(arg, mac_b, i, 60, i), 1);
+}
+
+/* Captures FRAMES frames into a file with room for fewer; the log gives the reason, once. */
+static void capture_ends_whole(struct pair *p, const char *reason, uint32_t packets) {
+    char options[160], line[1024];
+    const struct log log = {LOG_LEVEL_ERROR, LOG_SINK_STDERR};
+    sigset_t pending;
+    snprintf(options, sizeof options, "file=%s", capture_path());
+    p->a = open_over("pcap", (struct netdev_args){.options = options, .lower = p->a, .log = &log});
+    assert_int_equal(count_log_lines(send_all, p->a, line, sizeof line), 1);
+    if (!strstr(line, reason) || !strstr(line, capture_path())) fail_msg("%s", line);
+    assert_int_equal(count_packets(NULL, 0), packets);
+    assert_int_equal(p->a->stats.capture_lost, FRAMES - packets);
+    for (uint32_t i = 0; i < FRAMES; i++)
+        assert_int_equal(test_receive(p->b, FRAMES), i);
+    sigpending(&pending);
+    assert_false(sigismember(&pending, SIGXFSZ));
+}
+
+#define BLOCK_BYTES 104 /* of a frame of 60 bytes */
+
+static void capture_ends_with_a_whole_block_at_the_limit_for_files(void **state) {
+    (void)state;
+    static const uint32_t more[] = {0, 1, 50, BLOCK_BYTES - 1};
+    struct rlimit before, limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    for (size_t i = 0; i < sizeof more / sizeof *more; i++) {
+        struct pair p = make_pair();
+        limit = before;
+        limit.rlim_cur = 60 + 5 * BLOCK_BYTES + more[i];
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+        capture_ends_whole(&p, "File too large", 5);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+        free_pair(&p);
+        unlink(capture_path());
+    }
+}
+
+static void capture_ends_with_a_whole_block_on_a_full_disk(void **state) {
+    (void)state;
+    char folder[] = "/tmp/dmtr-test-full.XXXXXX";
+    static uint8_t filling[16384 - 4096];
+    assert_non_null(mkdtemp(folder));
+    if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+        mount("tmpfs", folder, "tmpfs", 0, "size=16k") < 0) {
+        printf("# no file system can be mounted: %s\n", strerror(errno));
+        rmdir(folder);
+        skip();
+    }
+    struct pair p = make_pair();
+    char file[96];
+    snprintf(capture_folder, sizeof capture_folder, "%s", folder);
+    snprintf(file, sizeof file, "%s/filling", folder);
+    FILE *f = fopen(file, "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(filling, 1, sizeof filling, f), sizeof filling);
+    fclose(f);
+    capture_ends_whole(&p, "No space left on device", (4096 - 60) / BLOCK_BYTES);
+    free_pair(&p);
+    strcpy(capture_folder, "/tmp");
+    assert_int_equal(umount(folder), 0);
+    rmdir(folder);
+}
+
+static void capture_to_a_pipe_ends_with_its_reader(void **state) {
+    (void)state;
+    struct pair p = make_pair();
+    char options[160];
+    int reader;
+    assert_int_equal(mkfifo(capture_path(), 0600), 0);
+    reader = open(capture_path(), O_RDONLY | O_NONBLOCK);
+    assert_true(reader >= 0);
+    snprintf(options, sizeof options, "file=%s", capture_path());
+    p.a = open_over("pcap", (struct netdev_args){.options = options, .lower = p.a});
+    assert_int_equal(test_send(p.a, mac_b, 0, 60, 0), 1);
+    assert_int_equal(p.a->stats.capture_lost, 0);
+    close(reader);
+    assert_int_equal(test_send(p.a, mac_b, 1, 60, 0), 1);
+    assert_int_equal(p.a->stats.capture_lost, 1);
     free_pair(&p);
     unlink(capture_path());
 }
@@ -256,6 +429,76 @@ static void wrapper_looks_like_the_device_below(void **state) {
     free_pair(&p);
 }
 
+/* A device that counts and notes, and moves no frame. */
+struct noting {
+    struct netdev dev;
+    uint8_t protocol;
+    uint16_t port;
+};
+
+static int noting_rx(struct netdev *dev, struct netdev_buffer *frames, uint32_t n, uint64_t now_ns) {
+    (void)frames, (void)n, (void)now_ns;
+    dev->stats.rx_too_long += 3;
+    return 0;
+}
+
+static int noting_tx(struct netdev *dev, const struct netdev_frame *frames, uint32_t n, uint64_t now_ns) {
+    (void)frames, (void)now_ns;
+    dev->stats.tx_errors += n;
+    return (int)n;
+}
+
+static int noting_claim(struct netdev *dev, uint8_t protocol, uint16_t port, bool on) {
+    struct noting *d = (struct noting *)dev;
+    d->protocol = protocol;
+    d->port = on ? port : 0;
+    return on ? 0 : -EPERM;
+}
+
+static uint32_t noting_own(struct netdev *dev, char (*names)[NETDEV_OWN_BYTES], uint64_t *values, uint32_t n) {
+    (void)dev, (void)n;
+    if (names) strcpy(names[0], "own");
+    if (values) values[0] = 9;
+    return 1;
+}
+
+static void noting_close(struct netdev *dev) {
+    (void)dev;
+}
+
+static void wrapper_passes_on_ports_and_counters(void **state) {
+    static const struct netdev_ops ops = {.name = "noting",
+                                          .close = noting_close,
+                                          .rx = noting_rx,
+                                          .tx = noting_tx,
+                                          .claim = noting_claim,
+                                          .own = noting_own};
+    (void)state;
+    for (size_t i = 0; netdev_at(i); i++) {
+        struct noting d = {.dev = {.ops = &ops, .fd = -1, .link_up = true, .mtu = 1500}};
+        char options[160] = "", names[1][NETDEV_OWN_BYTES];
+        struct lines lines = {.count = 0};
+        struct netdev_buffer b;
+        uint64_t value;
+        if (!netdev_at(i)->wraps) continue;
+        if (strcmp(netdev_at(i)->name, "pcap") == 0) snprintf(options, sizeof options, "file=%s", capture_path());
+        struct netdev *dev = open_over(
+            netdev_at(i)->name,
+            (struct netdev_args){.options = options, .lower = &d.dev, .trace = keep_line, .trace_ctx = &lines});
+        assert_int_equal(netdev_claim(dev, 17, 53, true), 0);
+        assert_true(d.protocol == 17 && d.port == 53);
+        assert_int_equal(netdev_claim(dev, 17, 53, false), -EPERM);
+        assert_int_equal(netdev_own(dev, names, &value, 1), 1);
+        assert_true(strcmp(names[0], "own") == 0 && value == 9);
+        assert_int_equal(netdev_rx(dev, &b, 1, 0), 0);
+        assert_int_equal(netdev_rx(dev, &b, 1, 0), 0);
+        assert_int_equal(dev->stats.rx_too_long, d.dev.stats.rx_too_long);
+        assert_true(dev->stats.rx_too_long >= 6);
+        netdev_close(dev);
+    }
+    unlink(capture_path());
+}
+
 static void wrapper_wants_a_device_and_a_device_wants_none(void **state) {
     (void)state;
     struct pair p = make_pair();
@@ -270,6 +513,10 @@ static void wrapper_wants_a_device_and_a_device_wants_none(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(capture_is_readable_while_it_is_written),
+        cmocka_unit_test(times_in_a_capture_are_of_the_day),
+        cmocka_unit_test(capture_ends_with_a_whole_block_at_the_limit_for_files),
+        cmocka_unit_test(capture_ends_with_a_whole_block_on_a_full_disk),
+        cmocka_unit_test(capture_to_a_pipe_ends_with_its_reader),
         cmocka_unit_test(capture_that_cannot_be_written_leaves_the_frames_alone),
         cmocka_unit_test(faults_lose_and_duplicate_in_both_directions),
         cmocka_unit_test(delayed_frames_come_when_due_and_reordered_ones_later),
@@ -278,6 +525,7 @@ int main(void) {
         cmocka_unit_test(frames_held_when_closing_are_given_back),
         cmocka_unit_test(trace_says_a_line_for_each_frame),
         cmocka_unit_test(wrapper_looks_like_the_device_below),
+        cmocka_unit_test(wrapper_passes_on_ports_and_counters),
         cmocka_unit_test(wrapper_wants_a_device_and_a_device_wants_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
