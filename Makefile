@@ -2,6 +2,8 @@
 
 BUILD = build
 SOURCES = $(shell find include src apps bench tests -name '*.[ch]')
+# The dynamic linker learns of libraries that come and go; a package (DESTDIR) or a user's own prefix does without.
+LDCONFIG = [ -n "$(DESTDIR)" ] || [ "$$(id -u)" != 0 ] || ldconfig
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -17,6 +19,11 @@ bench:
 
 install: all
 	meson install -C $(BUILD)
+	$(LDCONFIG)
+
+uninstall:
+	ninja -C $(BUILD) uninstall
+	$(LDCONFIG)
 
 format:
 	clang-format -i $(SOURCES)
@@ -38,4 +45,4 @@ fuzz:
 clean:
 	rm -rf $(BUILD) build-*
 
-.PHONY: all test bench install format lint asan coverage fuzz clean
+.PHONY: all test bench install uninstall format lint asan coverage fuzz clean

@@ -1,11 +1,13 @@
 #!/bin/sh
-# install.sh SOURCE BUILD PREFIX: pkg-config finds what `meson install` writes; programs link with it in each way, load
-# plug-ins, and see nothing but the public names. Speaks TAP.
+# install.sh SOURCE BUILD PREFIX: pkg-config finds what `make install` writes; programs link with it in each way, load
+# plug-ins, and see nothing but the public names; `make uninstall` removes it. Speaks TAP.
 set -u
 source=$1 build=$2 prefix=$3 number=0
 dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-echo 1..11
+log=$build/meson-logs/install-log.txt # what `make uninstall` goes by: it stays that of the user's own installation
+[ ! -f "$log" ] || cp "$log" "$dir/log.before"
+trap 'rm -f "$log"; [ ! -f "$dir/log.before" ] || mv "$dir/log.before" "$log"; rm -rf "$dir"' EXIT
+echo 1..14
 
 check() {
     number=$((number + 1))
@@ -119,10 +121,43 @@ only_public() {
     nm "$@" | grep -q " T ${public}_" && ! others "$@"
 }
 
-awk '/^```c$/ { f = 1; next } /^```$/ { if (f) exit } f' "$source/README.md" >"$dir/hello.c"
-DESTDIR=$dir/root meson install -C "$build" --no-rebuild --quiet >"$dir/install.log" 2>&1 || {
+has_documents() {
+    for file in LICENSE doc/INET.md doc/PORTING.md doc/devices/PACKET.md; do
+        cmp "$source/$file" "$(find "$dir/root" -path "*/doc/dmtr/${file#doc/}")" || return 1
+    done
+}
+
+# Nothing but the folders that an installation shares with others.
+nothing_is_left() {
+    make -C "$source" uninstall BUILD="$build" DESTDIR="$dir/root" || return 1
+    ! find "$dir/root" ! -type d | grep . && ! find "$dir/root" -name '*dmtr*' | grep .
+}
+
+# As root into the machine's own folders, in a mount namespace that keeps what is written from them.
+ready_at_once() {
+    cat >"$dir/as-root" <<'END'
+set -e
+mount -t tmpfs tmpfs "$dir/layers"
+for folder in etc usr; do
+    mkdir "$dir/layers/$folder" "$dir/layers/$folder.work"
+    mount -t overlay overlay "/$folder" \
+        -o "lowerdir=/$folder,upperdir=$dir/layers/$folder,workdir=$dir/layers/$folder.work"
+done
+make -C "$source" install BUILD="$build" DESTDIR=
+cd "$dir"
+# shellcheck disable=SC2046
+cc first.c -o ready $(pkg-config --cflags --libs dmtr)
+./ready | grep -qx hello
+END
+    mkdir "$dir/layers"
+    env source="$source" build="$build" dir="$dir" unshare -m sh "$dir/as-root"
+}
+
+awk '/^```c$/ { f = 1; next } /^```$/ { if (f) exit } f' "$source/README.md" >"$dir/first.c"
+cp "$dir/first.c" "$dir/hello.c" # which some checks change
+make -C "$source" install BUILD="$build" DESTDIR="$dir/root" >"$dir/install.log" 2>&1 || {
     sed 's/^/# /' "$dir/install.log"
-    echo 'Bail out! meson install fails'
+    echo 'Bail out! make install fails'
     exit 1
 }
 lib=$(dirname "$(find "$dir/root" -name libdmtr.a)")
@@ -138,3 +173,11 @@ check 'a Demikernel program links by pkg-config' link_demi
 check 'libdmtr.so shows its public names alone' only_public dmtr -D "$lib/libdmtr.so"
 check 'libdmtr.a shows its public names alone' only_public dmtr "$lib/libdmtr.a"
 check 'libdemikernel.so shows its public names alone' only_public demi -D "$lib/libdemikernel.so"
+check 'documents and licence are installed' has_documents
+check 'make uninstall leaves nothing' nothing_is_left
+if unshare -m mount -t tmpfs tmpfs /mnt 2>/dev/null; then
+    check 'an installation as root is ready to use' ready_at_once
+else
+    number=$((number + 1))
+    echo "ok $number - an installation as root is ready to use # SKIP mount namespaces are not permitted"
+fi
