@@ -144,8 +144,8 @@ static int run(void) {
 
 int main(int argc, char *argv[]) {
     enum options_result o = options_parse(argc, argv, "One connection that carries much.", specs, NULL);
-    if (o != OPTIONS_RUN) return o == OPTIONS_HELP ? 0 : EXIT_USAGE;
-    if (!program_start("bulk", argc, argv, options.cpu)) return 1;
+    if (o != OPTIONS_RUN) return (int)o;
+    if (!program_start(argc, argv, options.cpu)) return 1;
     int r = run();
     dmtr_fini();
     return r ? 1 : 0;

@@ -131,7 +131,7 @@ int main(int argc, char *argv[]) {
     uint32_t address, to;
     struct netdev *dev;
     enum options_result o = options_parse(argc, argv, "Raw frames over a network device and back.", specs, NULL);
-    if (o != OPTIONS_RUN) return o == OPTIONS_HELP ? 0 : EXIT_USAGE;
+    if (o != OPTIONS_RUN) return (int)o;
     if (inet_pton(AF_INET, own, &address) != 1 || inet_pton(AF_INET, peer, &to) != 1) return EXIT_USAGE;
     if (cpu != UINT64_MAX) {
         cpu_set_t set;

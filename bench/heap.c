@@ -50,7 +50,7 @@ static void replace(unsigned live, size_t smallest, unsigned doublings) {
 
 int main(int argc, char *argv[]) {
     enum options_result o = options_parse(argc, argv, "Allocations in a loop.", specs, NULL);
-    if (o != OPTIONS_RUN) return o == OPTIONS_HELP ? 0 : EXIT_USAGE;
+    if (o != OPTIONS_RUN) return (int)o;
     uint64_t begin = now_ns();
     if (strcmp(pattern, "pair") == 0)
         run_pair();

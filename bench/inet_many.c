@@ -277,7 +277,7 @@ int main(int argc, char *argv[]) {
     static struct pair held;
     char rest;
     enum options_result o = options_parse(argc, argv, "Many connections between two stacks.", specs, NULL);
-    if (o != OPTIONS_RUN) return o == OPTIONS_HELP ? 0 : EXIT_USAGE;
+    if (o != OPTIONS_RUN) return (int)o;
     unsigned long long n = 0;
     bool echo = sscanf(component, "echo-%llu%c", &n, &rest) == 1,
          idle = sscanf(component, "idle-%llu%c", &n, &rest) == 1;

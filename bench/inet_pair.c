@@ -149,7 +149,7 @@ static int run(const struct component *c) {
 
 int main(int argc, char *argv[]) {
     enum options_result o = options_parse(argc, argv, "Round trips between two stacks in one thread.", specs, NULL);
-    if (o != OPTIONS_RUN) return o == OPTIONS_HELP ? 0 : EXIT_USAGE;
+    if (o != OPTIONS_RUN) return (int)o;
     for (size_t i = 0; i < sizeof components / sizeof *components; i++)
         if (strcmp(components[i].name, component) == 0) return run(&components[i]);
     fprintf(stderr, "inet-pair: no component \"%s\"; see --help\n", component);

@@ -58,7 +58,7 @@ int main(int argc, char *argv[]) {
     dmtr_latency_t *latency;
     pthread_t thread;
     enum options_result o = options_parse(argc, argv, "Round trips between two cores, bare.", specs, NULL);
-    if (o != OPTIONS_RUN) return o == OPTIONS_HELP ? 0 : EXIT_USAGE;
+    if (o != OPTIONS_RUN) return (int)o;
     if (cpu_pin(cpu_a) != 0 || dmtr_new_latency(&latency, "ring") != 0) return 1;
     if (pthread_create(&thread, NULL, echo, NULL) != 0) return 1;
     uint64_t last = dmtr_now_ns();

@@ -136,7 +136,7 @@ int main(int argc, char *argv[]) {
     dmtr_qtoken_t qt;
     char rest;
     int qd;
-    if (o != OPTIONS_RUN) return o == OPTIONS_HELP ? 0 : EXIT_USAGE;
+    if (o != OPTIONS_RUN) return (int)o;
     if (sscanf(component, "runtimes-%u%c", &runtimes, &rest) != 1 || runtimes == 0 || runtimes > RUNTIMES_MAX)
         return EXIT_USAGE;
     sem_init(&go, 0, 0);

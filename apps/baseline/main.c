@@ -1,5 +1,6 @@
 /* baseline-echo: server or client on system calls alone, in one of several manners. */
 #include "baseline.h"
+#include "program.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -52,7 +53,7 @@ static int serve(struct address *a, enum mode mode) {
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (bind(fd, &a->sa, a->len) != 0 || (!options.udp && listen(fd, SOMAXCONN) != 0) ||
         getsockname(fd, &a->sa, &a->len) != 0) {
-        baseline_fail(address_format(&a->sa, text));
+        program_fail_address(a, errno);
         close(fd);
         return -1;
     }
@@ -75,7 +76,7 @@ static int connect_one(struct connection *c, const struct address *a, enum mode 
     if (c->fd < 0) return baseline_fail("socket");
     if (!options.udp) setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit); /* of connect, too */
-    if (connect(c->fd, &a->sa, a->len) != 0) return baseline_fail("connect");
+    if (connect(c->fd, &a->sa, a->len) != 0) return program_fail_address(a, errno);
     limit = (struct timeval){.tv_usec = 100000}; /* blocking: so that the workload's checks get their turn */
     setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     if (non_blocking(mode) && fcntl(c->fd, F_SETFL, O_NONBLOCK) != 0) return baseline_fail("fcntl");
@@ -123,17 +124,24 @@ int main(int argc, char *argv[]) {
     size_t mode = 0;
     enum options_result o =
         options_parse(argc, argv, "Echo on system calls alone, to compare with.", specs, workload_specs);
-    if (o != OPTIONS_RUN) return o == OPTIONS_HELP ? 0 : EXIT_USAGE;
+    if (o != OPTIONS_RUN) return (int)o;
     while (mode < sizeof mode_names / sizeof *mode_names && strcmp(mode_names[mode], options.mode) != 0)
         mode++;
-    if (mode == sizeof mode_names / sizeof *mode_names || options.server == options.client) {
-        fprintf(stderr, "baseline-echo: needs --server or --client and a valid --mode; see --help\n");
+    if (options.server == options.client) {
+        fprintf(stderr, "baseline-echo: give one of --server and --client; see baseline-echo --help\n");
+        return EXIT_USAGE;
+    }
+    if (mode == sizeof mode_names / sizeof *mode_names) {
+        fprintf(stderr, "baseline-echo: --mode takes blocking, epoll, spin, uring or uring-spin, not \"%s\"\n",
+                options.mode);
         return EXIT_USAGE;
     }
     if (options.client && (!options.port || (mode == MODE_BLOCKING && workload_options.rate))) {
         fprintf(stderr, "baseline-echo: %s\n", options.port ? "--rate is not for blocking" : "--port is needed");
         return EXIT_USAGE;
     }
+    int r = options.client ? workload_check_options(&workload_options, options.udp) : 0;
+    if (r != 0) return r;
     if (address_parse(&a, options.address, options.port, options.udp ? SOCK_DGRAM : SOCK_STREAM) != 0) return 1;
     if (options.client) {
         sigaction(SIGINT, &action, NULL);

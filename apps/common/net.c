@@ -14,7 +14,8 @@ int address_parse(struct address *a, const char *host, uint64_t port, int type) 
     snprintf(service, sizeof service, "%llu", (unsigned long long)port);
     int r = getaddrinfo(host, service, &hints, &found);
     if (r != 0) {
-        fprintf(stderr, "%s: %s\n", host, r == EAI_SYSTEM ? strerror(errno) : gai_strerror(r));
+        fprintf(stderr, "%s: address \"%s\": %s\n", program_invocation_short_name, host,
+                r == EAI_SYSTEM ? strerror(errno) : gai_strerror(r));
         return -1;
     }
     memset(a, 0, sizeof *a);
@@ -38,12 +39,29 @@ const char *address_format(const struct sockaddr *sa, char text[ADDRESS_TEXT]) {
     return text;
 }
 
+/* "0-3,6": the processors of a set. */
+static void format_cpus(const cpu_set_t *set, char *text, size_t room) {
+    size_t at = 0;
+    *text = '\0';
+    for (int from = 0, to; from < CPU_SETSIZE && at + 1 < room; from = to) {
+        for (to = from; to < CPU_SETSIZE && CPU_ISSET(to, set);)
+            to++;
+        if (to - from == 1) at += (size_t)snprintf(text + at, room - at, "%s%d", at ? "," : "", from);
+        if (to - from > 1) at += (size_t)snprintf(text + at, room - at, "%s%d-%d", at ? "," : "", from, to - 1);
+        if (to == from) to++;
+    }
+}
+
 int cpu_pin(uint64_t cpu) {
     cpu_set_t set;
     if (cpu == CPU_ANY) return 0;
     CPU_ZERO(&set);
     if (cpu < CPU_SETSIZE) CPU_SET(cpu, &set);
     if (sched_setaffinity(0, sizeof set, &set) == 0) return 0;
-    fprintf(stderr, "cpu %llu: %s\n", (unsigned long long)cpu, strerror(errno));
+    int error = errno;
+    char allowed[256] = "?";
+    if (sched_getaffinity(0, sizeof set, &set) == 0) format_cpus(&set, allowed, sizeof allowed);
+    fprintf(stderr, "%s: processor %llu: %s; this process may run on %s\n", program_invocation_short_name,
+            (unsigned long long)cpu, strerror(error), allowed);
     return -1;
 }

@@ -1,6 +1,8 @@
 /* Command lines from tables, over getopt_long. */
 #include "options.h"
 
+#include "base/nearest.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
@@ -9,10 +11,13 @@
 #include <string.h>
 
 #define MAX_OPTIONS 48
+#define OWN_OPTIONS 4    /* help, version, and the library's */
+#define FIRST_VALUE 1000 /* getopt_long's value of the first option in the tables: behind all characters */
 
 struct parser {
-    const struct option_spec *specs[MAX_OPTIONS]; /* NULL: the library's own */
-    struct option longs[MAX_OPTIONS + 4];
+    const char *program;
+    const struct option_spec *specs[MAX_OPTIONS];
+    struct option longs[MAX_OPTIONS + OWN_OPTIONS + 1];
     int count;
 };
 
@@ -20,18 +25,20 @@ static void add(struct parser *p, const struct option_spec *specs) {
     for (; specs && specs->name && p->count < MAX_OPTIONS; specs++) {
         int arg = specs->type == OPTION_FLAG ? no_argument : required_argument;
         p->specs[p->count] = specs;
-        p->longs[p->count] = (struct option){specs->name, arg, NULL, p->count};
+        p->longs[p->count] = (struct option){specs->name, arg, NULL, FIRST_VALUE + p->count};
         p->count++;
     }
 }
 
 static void print_default(const struct option_spec *s) {
     const char *text;
+    uint64_t number;
     switch (s->type) {
     case OPTION_FLAG:
         break;
     case OPTION_UINT:
-        if (*(uint64_t *)s->value) printf(" (default %llu)", (unsigned long long)*(uint64_t *)s->value);
+        number = *(uint64_t *)s->value;
+        if (number && number <= s->max) printf(" (default %llu)", (unsigned long long)number);
         break;
     case OPTION_REAL:
         if (*(double *)s->value > 0) printf(" (default %g)", *(double *)s->value);
@@ -43,8 +50,8 @@ static void print_default(const struct option_spec *s) {
     }
 }
 
-static void print_help(const struct parser *p, const char *program, const char *summary) {
-    printf("Usage: %s [options]\n%s\n\n", program, summary);
+static void print_help(const struct parser *p, const char *summary) {
+    printf("Usage: %s [options]\n%s\n\n", p->program, summary);
     for (int i = 0; i < p->count; i++) {
         const struct option_spec *s = p->specs[i];
         char left[64];
@@ -55,6 +62,49 @@ static void print_help(const struct parser *p, const char *program, const char *
     }
     printf("  %-26s %s\n", "--dmtr-config FILE", "configuration of the library");
     printf("  %-26s %s\n", "--dmtr-set KEY=VALUE", "one option of the library; `dmtr options` lists them");
+    printf("  %-26s %s\n", "--version", "the version");
+}
+
+int options_flush(const char *program) {
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout)) return 0;
+    fprintf(stderr, "%s: standard output: %s\n", program, strerror(errno ? errno : EIO));
+    return 1;
+}
+
+const char *options_nearest(const char *given, const char *const names[]) {
+    const char *nearest = NULL;
+    size_t best = strlen(given) / 2 + 2; /* so many changes make another name of it */
+    for (; *names; names++) {
+        size_t distance = strncmp(*names, given, strlen(given)) == 0 ? 0 : edit_distance(given, *names);
+        if (distance >= best) continue;
+        nearest = *names;
+        best = distance;
+    }
+    return nearest;
+}
+
+/* What getopt_long has refused, in argv[optind - 1] unless it is a single letter. */
+static enum options_result refuse(const struct parser *p, int c, const char *given) {
+    const char *names[MAX_OPTIONS + OWN_OPTIONS + 1] = {NULL}, *nearest;
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(given, "="), given);
+    if (c == ':') {
+        fprintf(stderr, "%s: %s needs a value; see %s --help\n", p->program, name, p->program);
+    } else if (optopt >= FIRST_VALUE || strncmp(given, "--", 2) != 0) {
+        if (optopt >= FIRST_VALUE)
+            fprintf(stderr, "%s: %s takes no value\n", p->program, name);
+        else
+            fprintf(stderr, "%s: there is no option -%c; see %s --help\n", p->program, optopt, p->program);
+    } else {
+        for (int i = 0; p->longs[i].name; i++)
+            names[i] = p->longs[i].name;
+        nearest = options_nearest(name + 2, names);
+        fprintf(stderr, "%s: there is no option %s", p->program, name);
+        if (nearest) fprintf(stderr, "; did you mean --%s?", nearest);
+        fprintf(stderr, "%s see %s --help\n", nearest ? "" : ";", p->program);
+    }
+    return OPTIONS_WRONG;
 }
 
 static bool set_uint(const struct option_spec *s, const char *text) {
@@ -98,23 +148,26 @@ static bool set(const struct option_spec *s, const char *program, const char *te
 
 enum options_result options_parse(int argc, char *argv[], const char *summary, const struct option_spec *specs,
                                   const struct option_spec *more) {
-    struct parser p = {.count = 0};
-    const char *program = strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0];
+    const char *slash = strrchr(argv[0], '/');
+    struct parser p = {.program = slash ? slash + 1 : argv[0]};
+    const struct option own[OWN_OPTIONS] = {{"help", no_argument, NULL, 'h'},
+                                            {"version", no_argument, NULL, 'v'},
+                                            {"dmtr-config", required_argument, NULL, 'd'},
+                                            {"dmtr-set", required_argument, NULL, 'd'}};
     int c;
     add(&p, specs);
     add(&p, more);
-    p.longs[p.count] = (struct option){"help", no_argument, NULL, 'h'};
-    p.longs[p.count + 1] = (struct option){"dmtr-config", required_argument, NULL, 'd'};
-    p.longs[p.count + 2] = (struct option){"dmtr-set", required_argument, NULL, 'd'};
-    while ((c = getopt_long(argc, argv, "h", p.longs, NULL)) != -1) {
+    memcpy(&p.longs[p.count], own, sizeof own);
+    opterr = 0;
+    while ((c = getopt_long(argc, argv, ":h", p.longs, NULL)) != -1) {
         if (c == 'd') continue;
-        if (c == 'h') {
-            print_help(&p, program, summary);
-            return OPTIONS_HELP;
-        }
-        if (c < 0 || c >= p.count || !set(p.specs[c], program, optarg)) return OPTIONS_WRONG;
+        if (c == 'h') print_help(&p, summary);
+        if (c == 'v') printf("%s (dmtr) %s\n", p.program, DMTR_VERSION);
+        if (c == 'h' || c == 'v') return options_flush(p.program) == 0 ? OPTIONS_HELP : OPTIONS_FAILED;
+        if (c == '?' || c == ':') return refuse(&p, c, argv[optind - 1]);
+        if (!set(p.specs[c - FIRST_VALUE], p.program, optarg)) return OPTIONS_WRONG;
     }
     if (optind == argc) return OPTIONS_RUN;
-    fprintf(stderr, "%s: unexpected \"%s\"; see --help\n", program, argv[optind]);
+    fprintf(stderr, "%s: unexpected \"%s\"; see %s --help\n", p.program, argv[optind], p.program);
     return OPTIONS_WRONG;
 }

@@ -1,8 +1,6 @@
 /* What programs over the library share. */
 #include "program.h"
 
-#include "net.h"
-
 #include <dmtr/dmtr.h>
 #include <errno.h>
 #include <signal.h>
@@ -14,7 +12,6 @@
 static atomic_bool stopped;
 static dmtr_runtime_t runtimes[PROGRAM_THREADS_MAX];
 static atomic_uint runtime_count;
-static const char *program_name;
 
 static void stop(int signal) {
     (void)signal;
@@ -29,11 +26,13 @@ void program_stop(void) {
 
 bool program_thread_start(int argc, char *argv[], uint64_t cpu) {
     dmtr_runtime_t runtime;
-    int r = cpu_pin(cpu) == 0 ? dmtr_init(argc, argv) : EINVAL;
+    int r;
+    if (cpu_pin(cpu) != 0) return false;
+    r = dmtr_init(argc, argv);
     if (r == 0) r = dmtr_runtime_current(&runtime);
     if (r == 0 && runtime_count == PROGRAM_THREADS_MAX) r = EMFILE;
     if (r != 0) {
-        program_fail("init", r);
+        program_fail("the library does not start", r);
         return false;
     }
     runtimes[runtime_count] = runtime;
@@ -41,9 +40,8 @@ bool program_thread_start(int argc, char *argv[], uint64_t cpu) {
     return true;
 }
 
-bool program_start(const char *name, int argc, char *argv[], uint64_t cpu) {
+bool program_start(int argc, char *argv[], uint64_t cpu) {
     struct sigaction action = {.sa_handler = stop};
-    program_name = name;
     if (!program_thread_start(argc, argv, cpu)) return false;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
@@ -76,8 +74,42 @@ bool program_stopped(void) {
 }
 
 int program_fail(const char *what, int error) {
-    fprintf(stderr, "%s: %s: %s\n", program_name, what, strerror(error));
+    fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, what, strerror(error));
     return -1;
+}
+
+/* What mends an error of an address; ends with error 0. */
+static const struct {
+    int error;
+    const char *advice;
+} advices[] = {
+    {EADDRINUSE, "another program uses this port; choose another with --port"},
+    {EADDRNOTAVAIL, "the network does not have this address; choose one of its own with --address"},
+    {EACCES, "ports below 1024 need root or CAP_NET_BIND_SERVICE; choose a higher one with --port"},
+    {ECONNREFUSED, "nothing listens there; start the server, or choose its --address and --port"},
+    {ENETUNREACH, "the network has no route there; check --address"},
+    {EHOSTUNREACH, "the host does not answer; check --address"},
+    {ETIMEDOUT, "nothing answers there; check --address and --port"},
+    {0, NULL},
+};
+
+int program_fail_address(const struct address *a, int error) {
+    char text[ADDRESS_TEXT];
+    size_t i = 0;
+    while (advices[i].error && advices[i].error != error)
+        i++;
+    fprintf(stderr, "%s: %s: %s%s%s\n", program_invocation_short_name, address_format(&a->sa, text), strerror(error),
+            advices[i].error ? "; " : "", advices[i].error ? advices[i].advice : "");
+    return -1;
+}
+
+int program_bind(int qd, struct address *a, bool chosen) {
+    int r = dmtr_bind(qd, &a->sa, a->len);
+    if (r == EADDRNOTAVAIL && !chosen) {
+        a->in.sin_addr.s_addr = htonl(INADDR_ANY);
+        r = dmtr_bind(qd, &a->sa, a->len);
+    }
+    return r == 0 ? 0 : program_fail_address(a, r);
 }
 
 int program_socket(int *qd, const char *network, int family, int type) {

@@ -2,14 +2,16 @@
 #ifndef APPS_PROGRAM_H
 #define APPS_PROGRAM_H
 
+#include "net.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
 /*
  * Pins to the processor `cpu` (CPU_ANY of net.h: none), starts the library, and from then on SIGINT and SIGTERM end
- * waits with EINTR. False: it could not, and has said why. `name` begins all messages and must stay valid.
+ * waits with EINTR. False: it could not, and has said why.
  */
-bool program_start(const char *name, int argc, char *argv[], uint64_t cpu);
+bool program_start(int argc, char *argv[], uint64_t cpu);
 
 /* The same for a further thread, after program_start; one thread at a time. */
 #define PROGRAM_THREADS_MAX 64
@@ -28,6 +30,17 @@ void program_stop(void);
 
 /* Says on stderr that `what` failed with this errno. -1, for a return. */
 int program_fail(const char *what, int error);
+/* The same of a socket's address, with what the user can do about it. */
+int program_fail_address(const struct address *a, int error);
+
+/* The address that servers listen on unless the user chooses one. */
+#define PROGRAM_ADDRESS "127.0.0.1"
+
+/*
+ * Binds to `a`; where the user has not chosen it and the network does not have it, as the library's own stacks have no
+ * loopback interface, to all addresses of the network. 0, or -1 with the reason on stderr.
+ */
+int program_bind(int qd, struct address *a, bool chosen);
 
 /* dmtr_socket_on, or dmtr_socket where network is NULL. */
 int program_socket(int *qd, const char *network, int family, int type);

@@ -1,9 +1,9 @@
 /* What a workload has measured: a table, JSON, a percentile curve. */
+#include "output.h"
 #include "workload.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 static const struct {
@@ -51,7 +51,14 @@ static void print_table(const struct workload *w, const char *const what[]) {
     printf("  %-8s %10.2f\n", "max", (double)w->max_ns / 1e3);
 }
 
-static void write_json(FILE *f, const struct workload *w, const char *const what[]) {
+struct run {
+    const struct workload *w;
+    const char *const *what;
+};
+
+static void write_json(FILE *f, const void *arg) {
+    const struct workload *w = ((const struct run *)arg)->w;
+    const char *const *what = ((const struct run *)arg)->what;
     struct totals t = totals(w);
     fputc('{', f);
     for (size_t i = 0; what[i]; i += 2)
@@ -75,8 +82,8 @@ static const struct {
     int count;
 } curve[] = {{0, 1, 99}, {99, 0.1, 9}, {99.9, 0.01, 9}, {99.99, 0.001, 10}};
 
-static void write_hist(FILE *f, const struct workload *w, const char *const what[]) {
-    (void)what;
+static void write_hist(FILE *f, const void *arg) {
+    const struct workload *w = ((const struct run *)arg)->w;
     fprintf(f, "percentile,ns\n");
     for (size_t i = 0; i < sizeof curve / sizeof *curve; i++) {
         for (int j = 0; j < curve[i].count; j++) {
@@ -87,25 +94,13 @@ static void write_hist(FILE *f, const struct workload *w, const char *const what
     fprintf(f, "100,%llu\n", (unsigned long long)w->max_ns);
 }
 
-static int write_file(const struct workload *w, const char *const what[], const char *path,
-                      void (*write)(FILE *, const struct workload *, const char *const[])) {
-    bool to_stdout = strcmp(path, "-") == 0;
-    FILE *f = to_stdout ? stdout : fopen(path, "w");
-    bool failed = !f;
-    if (f) {
-        write(f, w, what);
-        failed = fflush(f) != 0 || ferror(f);
-        if (!to_stdout && fclose(f) != 0) failed = true;
-    }
-    if (failed) fprintf(stderr, "%s: %s\n", path, strerror(errno));
-    return failed ? -1 : 0;
-}
-
 int workload_report(const struct workload *w, const char *const what[]) {
+    const struct run run = {w, what};
     int r = 0;
     if (isatty(STDERR_FILENO)) fputc('\n', stderr);
     if (!w->o.quiet) print_table(w, what);
-    if (w->o.json && write_file(w, what, w->o.json, write_json) != 0) r = -1;
-    if (w->o.hist && write_file(w, what, w->o.hist, write_hist) != 0) r = -1;
+    if (options_flush(program_invocation_short_name) != 0) r = -1;
+    if (w->o.json && output_write(w->o.json, write_json, &run) != 0) r = -1;
+    if (w->o.hist && output_write(w->o.hist, write_hist, &run) != 0) r = -1;
     return r;
 }

@@ -1,6 +1,7 @@
 /* The client side of an echo: requests, replies, time. */
 #include "workload.h"
 
+#include "output.h"
 #include "pattern.h"
 
 #include <endian.h>
@@ -35,20 +36,26 @@ const struct option_spec workload_specs[] = {
     {"quiet", OPTION_FLAG, &workload_options.quiet, NULL, "no table", 0, 0},
     {0}};
 
+int workload_check_options(const struct workload_options *o, bool datagrams) {
+    if (datagrams && (o->size < 8 || o->size > WORKLOAD_MAX_DGRAM)) {
+        fprintf(stderr, "%s: --size %llu: a datagram has 8 to %u bytes\n", program_invocation_short_name,
+                (unsigned long long)o->size, WORKLOAD_MAX_DGRAM);
+        return EXIT_USAGE;
+    }
+    return output_check(o->json) != 0 || output_check(o->hist) != 0;
+}
+
 int workload_init(struct workload *w, const struct workload_options *o, bool datagrams) {
     memset(w, 0, sizeof *w);
     w->o = *o;
     w->datagrams = datagrams;
     if (!o->count && !(o->duration > 0)) w->o.count = 100000;
-    if (datagrams && (o->size < 8 || o->size > WORKLOAD_MAX_DGRAM)) {
-        fprintf(stderr, "a datagram has 8 to %u bytes\n", WORKLOAD_MAX_DGRAM);
-        return -1;
-    }
     w->flows = calloc(o->connections, sizeof *w->flows);
     w->slots = calloc(o->connections * o->outstanding, sizeof *w->slots);
     if (!w->flows || !w->slots || dmtr_new_latency(&w->latency, "round trip") != 0) {
         workload_fini(w);
-        fprintf(stderr, "no memory\n");
+        fprintf(stderr, "%s: no memory for %llu connections of %llu requests\n", program_invocation_short_name,
+                (unsigned long long)o->connections, (unsigned long long)o->outstanding);
         return -1;
     }
     for (uint64_t i = 0; i < o->connections; i++) {

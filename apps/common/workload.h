@@ -54,6 +54,9 @@ struct workload {
     uint64_t sum_ns, min_ns, max_ns;
 };
 
+/* Whether a run with these can give a result. 0, or what to exit with; the reason is on stderr. */
+int workload_check_options(const struct workload_options *o, bool datagrams);
+
 /* 0, or -1 with the reason on stderr. */
 int workload_init(struct workload *w, const struct workload_options *o, bool datagrams);
 /* Everybody is connected: the clock starts. */

@@ -14,13 +14,11 @@ int command_options(int argc, char *argv[]) {
         {"format", OPTION_STRING, &format, "FORMAT", "plain, mdoc or markdown", 0, 0},
         {0}};
     enum options_result o = options_parse(argc, argv, "Prints the options of the library.", specs, NULL);
-    if (o != OPTIONS_RUN) return o == OPTIONS_HELP ? 0 : EXIT_USAGE;
+    if (o != OPTIONS_RUN) return (int)o;
     for (int i = 0; doc_formats[i]; i++) {
-        int r;
         if (strcmp(format, doc_formats[i]) != 0) continue;
-        r = devices ? netdev_print(stdout, (enum doc_format)i) : config_print(stdout, (enum doc_format)i);
-        if (r < 0) fprintf(stderr, "dmtr options: standard output: %s\n", strerror(-r));
-        return r < 0;
+        (void)(devices ? netdev_print(stdout, (enum doc_format)i) : config_print(stdout, (enum doc_format)i));
+        return options_flush("dmtr options"); /* knows of errors on the way */
     }
     fprintf(stderr, "dmtr options: --format takes plain, mdoc or markdown, not \"%s\"\n", format);
     return EXIT_USAGE;

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -13,7 +14,7 @@
 
 static bool json, clean, all;
 static uint64_t only_pid;
-static unsigned shown, stale;
+static unsigned shown, stale, refused;
 
 static double age_seconds(const struct page *p) {
     struct timespec now;
@@ -58,11 +59,28 @@ static void show(struct page *p, int folder) {
         break;
     case PAGE_BAD:
         fprintf(stderr, "dmtr ss: %s: not a valid page, ignored\n", p->name);
+        refused++;
         break;
     case PAGE_UNREADABLE:
-        if (errno != ENOENT) fprintf(stderr, "dmtr ss: %s: %s\n", p->name, strerror(errno));
+        if (errno == ENOENT) break;
+        fprintf(stderr, "dmtr ss: %s: %s%s\n", p->name, strerror(errno),
+                errno == EACCES ? "; the process is another user's: run dmtr ss as that user or as root" : "");
+        refused++;
         break;
     }
+}
+
+/* Why nothing is shown of the process that was asked for. */
+static void explain_nothing(void) {
+    unsigned long long pid = only_pid;
+    if (refused > 0) return; /* it was said */
+    if (kill((pid_t)pid, 0) != 0 && errno == ESRCH)
+        fprintf(stderr, "dmtr ss: there is no process %llu\n", pid);
+    else
+        fprintf(stderr,
+                "dmtr ss: process %llu shares no counters: it does not run the library, or its option stats.share is "
+                "false\n",
+                pid);
 }
 
 int command_ss(int argc, char *argv[]) {
@@ -74,7 +92,7 @@ int command_ss(int argc, char *argv[]) {
         {0}};
     static struct page page;
     enum options_result o = options_parse(argc, argv, "Shows the counters of all running programs.", specs, NULL);
-    if (o != OPTIONS_RUN) return o == OPTIONS_HELP ? 0 : EXIT_USAGE;
+    if (o != OPTIONS_RUN) return (int)o;
     DIR *folder = opendir(PAGE_FOLDER);
     if (!folder) {
         fprintf(stderr, "dmtr ss: %s: %s\n", PAGE_FOLDER, strerror(errno));
@@ -90,5 +108,7 @@ int command_ss(int argc, char *argv[]) {
     if (stale > 0)
         fprintf(stderr, "dmtr ss: %u left by programs that are gone%s\n", stale,
                 clean ? ", removed" : "; --clean removes them");
-    return fflush(stdout) == 0 ? 0 : 1;
+    bool nothing = only_pid && !clean && shown == 0;
+    if (nothing) explain_nothing();
+    return options_flush("dmtr ss") != 0 || nothing;
 }

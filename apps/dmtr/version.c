@@ -7,6 +7,7 @@
 int command_version(int argc, char *argv[]) {
     static const struct option_spec none[] = {{0}};
     enum options_result o = options_parse(argc, argv, "Prints the version.", none, NULL);
-    if (o != OPTIONS_RUN) return o == OPTIONS_HELP ? 0 : EXIT_USAGE;
-    return printf("dmtr %s\n", DMTR_VERSION) < 0;
+    if (o != OPTIONS_RUN) return (int)o;
+    printf("dmtr %s\n", DMTR_VERSION);
+    return options_flush("dmtr version");
 }

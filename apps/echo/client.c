@@ -44,18 +44,17 @@ struct client {
 /* A connected queue with its first pop outstanding. */
 static int connect_one(struct client *c, struct connection *conn) {
     int type = options.udp ? SOCK_DGRAM : SOCK_STREAM, family = c->server.sa.sa_family, one = 1, r;
-    char text[ADDRESS_TEXT];
     dmtr_qtoken_t qt;
     dmtr_qresult_t qr;
     r = program_socket(&conn->qd, options.network, family, type);
-    if (r != 0) return program_fail("socket", r);
+    if (r != 0) return program_fail(options.network ? options.network : "socket", r);
     if (!options.udp) dmtr_setsockopt(conn->qd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     if (options.framed && (r = dmtr_setsockopt(conn->qd, DMTR_SOL_QUEUE, DMTR_SO_FRAMED, &one, sizeof one)) != 0)
         return program_fail("framed", r);
     r = dmtr_connect(&qt, conn->qd, &c->server.sa, c->server.len);
     if (r == 0) r = dmtr_wait_timed(&qr, qt, (uint64_t)(c->w.o.timeout * 1e9));
     if (r == 0) r = dmtr_pop(&qt, conn->qd);
-    if (r != 0) return program_fail(address_format(&c->server.sa, text), r);
+    if (r != 0) return program_fail_address(&c->server, r);
     qdmap_put(&c->by_qd, conn->qd, conn);
     return 0;
 }
@@ -95,7 +94,7 @@ static int received(struct client *c, struct connection *conn, dmtr_qresult_t *q
     dmtr_qtoken_t qt;
     size_t len = 0;
     int r = 0;
-    if (qr->qr_error) return program_fail("pop", qr->qr_error);
+    if (qr->qr_error) return program_fail_address(&c->server, qr->qr_error);
     if (sga->sga_numsegs == 0 && !options.udp) {
         fprintf(stderr, "echo-client: the server closed the connection\n");
         return -1;
@@ -115,7 +114,7 @@ static int received(struct client *c, struct connection *conn, dmtr_qresult_t *q
 
 static int handle(struct client *c, dmtr_qresult_t *qr, uint64_t now) {
     struct connection *conn = qdmap_get(&c->by_qd, qr->qr_qd);
-    if (qr->qr_opcode == DMTR_OPC_PUSH && qr->qr_error) return program_fail("push", qr->qr_error);
+    if (qr->qr_opcode == DMTR_OPC_PUSH && qr->qr_error) return program_fail_address(&c->server, qr->qr_error);
     return conn && qr->qr_opcode == DMTR_OPC_POP ? received(c, conn, qr, now) : 0;
 }
 
@@ -163,13 +162,15 @@ int main(int argc, char *argv[]) {
     struct client c = {.connections = NULL};
     enum options_result o =
         options_parse(argc, argv, "Measures the round trips to an echo server.", specs, workload_specs);
-    if (o != OPTIONS_RUN) return o == OPTIONS_HELP ? 0 : EXIT_USAGE;
+    if (o != OPTIONS_RUN) return (int)o;
     if (!options.port || (options.udp && options.framed)) {
         fprintf(stderr, "echo-client: %s\n", options.port ? "--framed is for connections" : "--port is needed");
         return EXIT_USAGE;
     }
-    if (!program_start("echo-client", argc, argv, options.cpu)) return 1;
-    int r = run(&c);
+    int r = workload_check_options(&workload_options, options.udp);
+    if (r != 0) return r;
+    if (!program_start(argc, argv, options.cpu)) return 1;
+    r = run(&c);
     dmtr_fini();
     qdmap_fini(&c.by_qd);
     workload_fini(&c.w);

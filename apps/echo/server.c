@@ -19,10 +19,13 @@ static struct {
     const char *address, *network, *file;
     uint64_t port, max_connections, push_limit, cpu, threads, retry;
     bool udp, framed, quiet;
-} options = {.address = "127.0.0.1", .max_connections = 16384, .cpu = CPU_ANY, .threads = 1};
+} options = {.max_connections = 16384, .cpu = CPU_ANY, .threads = 1};
 
 static const struct option_spec specs[] = {
-    {"address", OPTION_STRING, &options.address, "HOST", "address to listen on, IPv4 or IPv6", 0, 0},
+    {"address", OPTION_STRING, &options.address, "HOST",
+     "address to listen on, IPv4 or IPv6 (default " PROGRAM_ADDRESS
+     ", or all addresses of a network that does not have it)",
+     0, 0},
     {"port", OPTION_UINT, &options.port, "PORT", "port to listen on; 0 takes any and says which", 0, 65535},
     {"network", OPTION_STRING, &options.network, "NAME", "network instead of the configured one", 0, 0},
     {"udp", OPTION_FLAG, &options.udp, NULL, "datagrams instead of connections", 0, 0},
@@ -57,7 +60,7 @@ static int open_socket(struct listener *l, struct address *a) {
     char text[ADDRESS_TEXT];
     int family = a->sa.sa_family;
     r = program_socket(&l->qd, options.network, family, type);
-    if (r != 0) return program_fail("socket", r);
+    if (r != 0) return program_fail(options.network ? options.network : "socket", r);
     dmtr_setsockopt(l->qd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (options.threads > 1 && (r = dmtr_setsockopt(l->qd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one)) != 0)
         return program_fail("listen on several threads", r);
@@ -65,9 +68,8 @@ static int open_socket(struct listener *l, struct address *a) {
         r = dmtr_setsockopt(l->qd, DMTR_SOL_QUEUE, DMTR_SO_FRAMED, &one, sizeof one);
         if (r != 0) return program_fail("framed", r);
     }
-    r = dmtr_bind(l->qd, &a->sa, a->len);
-    if (r != 0) return program_fail(address_format(&a->sa, text), r);
-    if (!options.udp && (r = dmtr_listen(l->qd, SOMAXCONN)) != 0) return program_fail("listen", r);
+    if (program_bind(l->qd, a, options.address != NULL) != 0) return -1;
+    if (!options.udp && (r = dmtr_listen(l->qd, SOMAXCONN)) != 0) return program_fail_address(a, r);
     r = dmtr_getsockname(l->qd, &a->sa, &a->len);
     if (r != 0) return program_fail("getsockname", r);
     if (l->number > 0) return 0;          /* the first one has said it */
@@ -173,7 +175,8 @@ static void print_stats(const struct server_stats *st) {
 static int open_all(struct listener *l) {
     struct address a;
     int r;
-    if (address_parse(&a, options.address, options.port, options.udp ? SOCK_DGRAM : SOCK_STREAM) != 0) return -1;
+    const char *host = options.address ? options.address : PROGRAM_ADDRESS;
+    if (address_parse(&a, host, options.port, options.udp ? SOCK_DGRAM : SOCK_STREAM) != 0) return -1;
     if (qdmap_init(&l->server.sessions, options.max_connections + 1) != 0) return program_fail("sessions", ENOMEM);
     if (options.file && open_file(&l->server) != 0) return -1;
     if (open_socket(l, &a) != 0) return -1;
@@ -264,7 +267,7 @@ int main(int argc, char *argv[]) {
     static struct listener all[PROGRAM_THREADS_MAX];
     enum options_result o =
         options_parse(argc, argv, "Sends back what it is sent, until SIGINT or SIGTERM.", specs, NULL);
-    if (o != OPTIONS_RUN) return o == OPTIONS_HELP ? 0 : EXIT_USAGE;
+    if (o != OPTIONS_RUN) return (int)o;
     if (options.udp && options.framed) {
         fprintf(stderr, "echo-server: --framed is for connections\n");
         return EXIT_USAGE;
@@ -272,7 +275,7 @@ int main(int argc, char *argv[]) {
     for (uint64_t i = 0; i < options.threads; i++)
         listener_init(&all[i], i, argc, argv);
     sem_init(&ready, 0, 0);
-    if (!program_start("echo-server", argc, argv, options.cpu)) return 1;
+    if (!program_start(argc, argv, options.cpu)) return 1;
     int r = run(all);
     if (r == 0 && !options.quiet) print_stats(&all[0].server.stats);
     listener_end(&all[0]);

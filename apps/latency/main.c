@@ -2,6 +2,7 @@
 #include "component.h"
 #include "net.h"
 #include "options.h"
+#include "output.h"
 
 #include <dmtr/dmtr.h>
 #include <errno.h>
@@ -79,6 +80,13 @@ static int run(const struct component *c, struct result *r) {
     return error;
 }
 
+static bool is_component(const char *name) {
+    for (const struct component *const *t = tables; *t; t++)
+        for (const struct component *c = *t; c->name; c++)
+            if (strcmp(name, c->name) == 0) return true;
+    return false;
+}
+
 static int run_all(struct result *results, int *count) {
     for (const struct component *const *t = tables; *t; t++) {
         for (const struct component *c = *t; c->name; c++) {
@@ -91,32 +99,23 @@ static int run_all(struct result *results, int *count) {
             fflush(stdout);
         }
     }
-    if (*count > 0) return 0;
-    fprintf(stderr, "dmtr-latency: no component \"%s\"; see --list\n", options.component);
-    return -1;
+    return 0;
 }
 
-static void write_json(FILE *f, const struct result *results, int count) {
+struct results {
+    const struct result *all;
+    int count;
+};
+
+static void write_json(FILE *f, const void *arg) {
+    const struct result *results = ((const struct results *)arg)->all;
+    int count = ((const struct results *)arg)->count;
     fprintf(f, "{\"program\":\"dmtr-latency\",\"components\":[");
     for (int i = 0; i < count; i++)
         fprintf(f, "%s\n{\"name\":\"%s\",\"text\":\"%s\",\"iterations\":%llu,\"median_ns\":%.3f,\"min_ns\":%.3f}",
                 i ? "," : "", results[i].component->name, results[i].component->text,
                 (unsigned long long)results[i].iterations, results[i].median_ns, results[i].min_ns);
     fprintf(f, "]}\n");
-}
-
-static int report(const struct result *results, int count) {
-    if (!options.json) return 0;
-    bool to_stdout = strcmp(options.json, "-") == 0;
-    FILE *f = to_stdout ? stdout : fopen(options.json, "w");
-    bool failed = !f;
-    if (f) {
-        write_json(f, results, count);
-        failed = fflush(f) != 0 || ferror(f);
-        if (!to_stdout && fclose(f) != 0) failed = true;
-    }
-    if (failed) fprintf(stderr, "dmtr-latency: %s: %s\n", options.json, strerror(errno));
-    return failed ? -1 : 0;
 }
 
 static void list(void) {
@@ -130,19 +129,23 @@ int main(int argc, char *argv[]) {
     int count = 0;
     enum options_result o =
         options_parse(argc, argv, "What the parts of the library cost on this machine.", specs, NULL);
-    if (o != OPTIONS_RUN) return o == OPTIONS_HELP ? 0 : EXIT_USAGE;
+    if (o != OPTIONS_RUN) return (int)o;
     if (options.list) {
         list();
-        return 0;
+        return options_flush("dmtr-latency");
     }
-    if (cpu_pin(options.cpu) != 0) return 1;
+    if (options.component && !is_component(options.component)) {
+        fprintf(stderr, "dmtr-latency: there is no component \"%s\"; see dmtr-latency --list\n", options.component);
+        return EXIT_USAGE;
+    }
+    if (output_check(options.json) != 0 || cpu_pin(options.cpu) != 0) return 1;
     int r = dmtr_init(argc, argv);
     if (r != 0) {
-        fprintf(stderr, "dmtr-latency: init: %s\n", strerror(r));
+        fprintf(stderr, "dmtr-latency: the library does not start: %s\n", strerror(r));
         return 1;
     }
     r = run_all(results, &count);
-    if (r == 0) r = report(results, count);
+    if (r == 0 && options.json) r = output_write(options.json, write_json, &(struct results){results, count});
     dmtr_fini();
-    return r == 0 ? 0 : 1;
+    return options_flush("dmtr-latency") != 0 || r != 0;
 }

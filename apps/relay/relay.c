@@ -20,10 +20,13 @@ static struct {
     uint64_t port, target_port, max_flows, cpu;
     double idle;
     bool tcp, quiet;
-} options = {.address = "127.0.0.1", .max_flows = 4096, .cpu = CPU_ANY, .idle = 60};
+} options = {.max_flows = 4096, .cpu = CPU_ANY, .idle = 60};
 
 static const struct option_spec specs[] = {
-    {"address", OPTION_STRING, &options.address, "HOST", "address to listen on, IPv4 or IPv6", 0, 0},
+    {"address", OPTION_STRING, &options.address, "HOST",
+     "address to listen on, IPv4 or IPv6 (default " PROGRAM_ADDRESS
+     ", or all addresses of a network that does not have it)",
+     0, 0},
     {"port", OPTION_UINT, &options.port, "PORT", "port to listen on; 0 takes any and says which", 0, 65535},
     {"target", OPTION_STRING, &options.target, "HOST", "where to forward to", 0, 0},
     {"target-port", OPTION_UINT, &options.target_port, "PORT", "its port", 1, 65535},
@@ -164,17 +167,32 @@ static int relay(struct relay *r) {
     return 0;
 }
 
+static const char *listen_host(void) {
+    return options.address ? options.address : PROGRAM_ADDRESS;
+}
+
+/* Clients would be told of a network that is not there, or does not speak to such a target, one by one. */
+static int check_target(const struct address *target, int type) {
+    char text[ADDRESS_TEXT];
+    int qd, error = program_socket(&qd, options.target_network, target->sa.sa_family, type);
+    if (error == 0) return dmtr_close(qd);
+    fprintf(stderr, "dmtr-relay: target %s over network %s: %s\n", address_format(&target->sa, text),
+            options.target_network ? options.target_network : "of the configuration", strerror(error));
+    return -1;
+}
+
 static int run(struct relay *r) {
     struct address a;
     char here[ADDRESS_TEXT], there[ADDRESS_TEXT];
     int error;
-    if (address_parse(&a, options.address, options.port, SOCK_DGRAM) != 0 ||
-        address_parse(&r->target, options.target, options.target_port, SOCK_DGRAM) != 0)
+    if (address_parse(&a, listen_host(), options.port, SOCK_DGRAM) != 0 ||
+        address_parse(&r->target, options.target, options.target_port, SOCK_DGRAM) != 0 ||
+        check_target(&r->target, SOCK_DGRAM) != 0)
         return -1;
     if (flow_table_init(&r->table, (uint32_t)options.max_flows) != 0) return program_fail("flows", ENOMEM);
     if ((error = program_socket(&r->qd, options.network, a.sa.sa_family, SOCK_DGRAM)) != 0)
-        return program_fail("socket", error);
-    if ((error = dmtr_bind(r->qd, &a.sa, a.len)) != 0) return program_fail(address_format(&a.sa, here), error);
+        return program_fail(options.network ? options.network : "socket", error);
+    if (program_bind(r->qd, &a, options.address != NULL) != 0) return -1;
     if ((error = dmtr_getsockname(r->qd, &a.sa, &a.len)) != 0) return program_fail("getsockname", error);
     printf("relaying to udp %s\nlistening on udp %s\n", address_format(&r->target.sa, there),
            address_format(&a.sa, here));
@@ -200,12 +218,15 @@ static int relay_datagrams(void) {
 }
 
 static int relay_streams(void) {
-    struct streams_options o = {
-        .network = options.network, .target_network = options.target_network, .max = (uint32_t)options.max_flows};
+    struct streams_options o = {.network = options.network,
+                                .target_network = options.target_network,
+                                .max = (uint32_t)options.max_flows,
+                                .chosen = options.address != NULL};
     struct streams_stats st = {.accepted = 0};
     int error = -1;
-    if (address_parse(&o.listen, options.address, options.port, SOCK_STREAM) == 0 &&
-        address_parse(&o.target, options.target, options.target_port, SOCK_STREAM) == 0)
+    if (address_parse(&o.listen, listen_host(), options.port, SOCK_STREAM) == 0 &&
+        address_parse(&o.target, options.target, options.target_port, SOCK_STREAM) == 0 &&
+        check_target(&o.target, SOCK_STREAM) == 0)
         error = streams_relay(&o, &st);
     if (error == 0 && !options.quiet)
         printf("%llu connections, %llu bytes; %llu refused by the target, %llu reset, %llu errors\n",
@@ -218,12 +239,12 @@ static int relay_streams(void) {
 int main(int argc, char *argv[]) {
     enum options_result o = options_parse(
         argc, argv, "Forwards datagrams or connections to a target, until SIGINT or SIGTERM.", specs, NULL);
-    if (o != OPTIONS_RUN) return o == OPTIONS_HELP ? 0 : EXIT_USAGE;
+    if (o != OPTIONS_RUN) return (int)o;
     if (!options.target || !options.target_port) {
         fprintf(stderr, "dmtr-relay: --target and --target-port are needed\n");
         return EXIT_USAGE;
     }
     if (!options.target_network) options.target_network = options.network;
-    if (!program_start("dmtr-relay", argc, argv, options.cpu)) return 1;
+    if (!program_start(argc, argv, options.cpu)) return 1;
     return (options.tcp ? relay_streams() : relay_datagrams()) == 0 ? 0 : 1;
 }

@@ -7,9 +7,12 @@
 
 #include "net.h"
 
+#include <stdbool.h>
+
 struct streams_options {
     const char *network, *target_network; /* NULL: the configured one */
     struct address listen, target;
+    bool chosen;  /* the user has chosen the address to listen on */
     uint32_t max; /* clients at a time; more wait to be accepted */
 };
 

@@ -58,5 +58,5 @@ void doc_option(FILE *f, enum doc_format format, const struct doc_option *o) {
 }
 
 int doc_finish(FILE *f) {
-    return fflush(f) != 0 || ferror(f) ? -EIO : 0;
+    return ferror(f) ? -EIO : 0;
 }

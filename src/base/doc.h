@@ -26,7 +26,7 @@ void doc_list_begin(FILE *f, enum doc_format format);
 void doc_option(FILE *f, enum doc_format format, const struct doc_option *o);
 void doc_list_end(FILE *f, enum doc_format format);
 
-/* Flushes. 0, or -EIO: not all was written. */
+/* 0, or -EIO: not all was written so far. */
 int doc_finish(FILE *f);
 
 #endif

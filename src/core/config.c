@@ -1,6 +1,7 @@
 /* Configuration: the option table, one value at a time, and the order of the sources. */
 #include "core/config.h"
 
+#include "base/nearest.h"
 #include "base/sys.h"
 #include "core/config_table.h"
 
@@ -60,26 +61,6 @@ void config_env_name(const struct config_option *o, char name[CONFIG_ENV_MAX]) {
     snprintf(name, CONFIG_ENV_MAX, "DMTR_%s", o->key);
     for (char *p = name; *p; p++)
         *p = *p == '.' ? '_' : (char)toupper((unsigned char)*p);
-}
-
-/* Levenshtein's distance. Bounded: names longer than any of ours are cut. */
-static unsigned edit_distance(const char *a, const char *b) {
-    unsigned row[CONFIG_ENV_MAX + 1];
-    size_t na = strnlen(a, (size_t)2 * CONFIG_ENV_MAX), nb = strnlen(b, CONFIG_ENV_MAX);
-    for (size_t j = 0; j <= nb; j++)
-        row[j] = (unsigned)j;
-    for (size_t i = 1; i <= na; i++) {
-        unsigned diagonal = row[0];
-        row[0] = (unsigned)i;
-        for (size_t j = 1; j <= nb; j++) {
-            unsigned best = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            if (row[j] + 1 < best) best = row[j] + 1;
-            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
-            row[j] = best;
-        }
-    }
-    return row[nb];
 }
 
 /* A part of the key between dots ("wait", "policy") is nearer to it than any slip of the pen. */

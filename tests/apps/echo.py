@@ -268,7 +268,7 @@ def wrong_command_lines_are_refused():
                  ["--port", "1", "--duration", "-1"], ["--port", "1", "--udp", "--framed"], ["--port"]):
         _, errors = run("echo-client", *args, status=2)
         assert errors, args
-    run("echo-client", "--port", 1, "--udp", "--size", 7, status=1)
+    run("echo-client", "--port", 1, "--udp", "--size", 7, status=2)
     run("echo-server", "--udp", "--framed", status=2)
     assert "--outstanding N" in run("echo-client", "--help")[0]
 

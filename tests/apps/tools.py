@@ -29,7 +29,7 @@ def test_latency_runs_one_component_exactly_so_often():
     out, _ = run("dmtr-latency", "--component", "queue-message", "--iterations", 7, "--json", "-")
     component, = json.loads(out)["components"]
     assert component["iterations"] == 7, component
-    _, errors = run("dmtr-latency", "--component", "no-such", status=1)
+    _, errors = run("dmtr-latency", "--component", "no-such", status=2)
     assert "no-such" in errors, errors
 
 
@@ -44,7 +44,8 @@ def test_ss_shows_a_living_process():
         table, _ = run("dmtr", "ss", "--pid", pid)
         assert re.search(r"queues_opened +2", table), table
         assert "wakes" not in table and "wakes" in run("dmtr", "ss", "--all", "--pid", pid)[0]
-    assert run("dmtr", "ss", "--json", "--pid", pid)[0].strip() == "[]"
+    out, errors = run("dmtr", "ss", "--json", "--pid", pid, status=1)
+    assert out.strip() == "[]" and f"there is no process {pid}" in errors, (out, errors)
 
 
 @contextlib.contextmanager
@@ -73,8 +74,8 @@ def header(**lies):
 BODY = struct.pack("<QQ", 3, 4) + b"one\0\0\0\0\0" + b"two\0\0\0\0\0" + b"texts..." * 2
 
 
-def show():
-    out, errors = run("dmtr", "ss", "--json", "--pid", os.getpid())
+def show(status=0):
+    out, errors = run("dmtr", "ss", "--json", "--pid", os.getpid(), status=status)
     return json.loads(out), errors
 
 
@@ -107,7 +108,7 @@ def test_ss_ignores_pages_that_lie():
     contents += [b"", b"x", header()[:40], header() + BODY[:-1], os.urandom(4096), b"\0" * 200000]
     for content in contents:
         with page(content):
-            shown, errors = show()
+            shown, errors = show(status=1)
         assert shown == [] and "not a valid page" in errors, (content[:80], shown, errors)
 
 
@@ -117,7 +118,7 @@ def test_ss_does_not_follow_links_or_block_on_pipes():
     for make in (lambda: os.symlink("/etc/passwd", path), lambda: os.mkfifo(path), lambda: os.mkdir(path)):
         make()
         try:
-            shown, _ = show()
+            shown, _ = show(status=1)
             assert shown == []
         finally:
             (os.rmdir if os.path.isdir(path) and not os.path.islink(path) else os.unlink)(path)
@@ -126,10 +127,22 @@ def test_ss_does_not_follow_links_or_block_on_pipes():
 def test_ss_tells_of_what_is_left_over_and_cleans_it():
     need_pages()
     with page(header() + BODY, locked=False) as path:
-        shown, errors = show()
+        shown, errors = show(status=1)
         assert shown == [] and "1 left by programs that are gone" in errors and os.path.exists(path), errors
         run("dmtr", "ss", "--clean", "--pid", os.getpid())
         assert not os.path.exists(path)
+
+
+def test_ss_says_why_it_shows_nothing_of_a_process():
+    _, errors = run("dmtr", "ss", "--pid", os.getppid(), status=1)
+    assert f"process {os.getppid()} shares no counters" in errors and "stats.share" in errors, errors
+    need_pages()
+    if os.geteuid() != 0:
+        raise apps.Skip("only root can be another user")
+    with page(header() + BODY) as path:
+        os.chmod(path, 0o600)
+        _, errors = run("dmtr", "ss", "--pid", os.getpid(), status=1, user=65534)
+    assert "Permission denied" in errors and "another user's" in errors and "as root" in errors, errors
 
 
 def test_options_prints_every_key_in_every_format():
