@@ -103,10 +103,26 @@ int program_fail_address(const struct address *a, int error) {
     return -1;
 }
 
-int program_bind(int qd, struct address *a, bool chosen) {
+/* What the network sends broadcasts from. Connecting a datagram socket sends nothing, and gives it this name. */
+static struct in_addr first_address(const char *network) {
+    struct sockaddr_in all = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_BROADCAST), .sin_port = htons(9)};
+    struct sockaddr_in own = {.sin_addr.s_addr = htonl(INADDR_ANY)};
+    socklen_t len = sizeof own;
+    dmtr_qtoken_t qt;
+    dmtr_qresult_t qr;
+    int qd;
+    if (program_socket(&qd, network, AF_INET, SOCK_DGRAM) != 0) return own.sin_addr;
+    if (dmtr_connect(&qt, qd, (const struct sockaddr *)&all, sizeof all) == 0 && dmtr_wait(&qr, qt) == 0 &&
+        dmtr_getsockname(qd, (struct sockaddr *)&own, &len) != 0)
+        own.sin_addr.s_addr = htonl(INADDR_ANY);
+    dmtr_close(qd);
+    return own.sin_addr;
+}
+
+int program_bind(int qd, const char *network, struct address *a, bool chosen) {
     int r = dmtr_bind(qd, &a->sa, a->len);
     if (r == EADDRNOTAVAIL && !chosen) {
-        a->in.sin_addr.s_addr = htonl(INADDR_ANY);
+        a->in.sin_addr = first_address(network);
         r = dmtr_bind(qd, &a->sa, a->len);
     }
     return r == 0 ? 0 : program_fail_address(a, r);

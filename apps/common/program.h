@@ -37,10 +37,11 @@ int program_fail_address(const struct address *a, int error);
 #define PROGRAM_ADDRESS "127.0.0.1"
 
 /*
- * Binds to `a`; where the user has not chosen it and the network does not have it, as the library's own stacks have no
- * loopback interface, to all addresses of the network. 0, or -1 with the reason on stderr.
+ * Binds a socket of this network (as program_socket) to `a`. Where the user has not chosen the address and the network
+ * does not have it, as the library's own stacks have no loopback interface: to the first address of the network, and
+ * `a` says which; to all of them where it does not tell. 0, or -1 with the reason on stderr.
  */
-int program_bind(int qd, struct address *a, bool chosen);
+int program_bind(int qd, const char *network, struct address *a, bool chosen);
 
 /* dmtr_socket_on, or dmtr_socket where network is NULL. */
 int program_socket(int *qd, const char *network, int family, int type);

@@ -24,7 +24,7 @@ static struct {
 static const struct option_spec specs[] = {
     {"address", OPTION_STRING, &options.address, "HOST",
      "address to listen on, IPv4 or IPv6 (default " PROGRAM_ADDRESS
-     ", or all addresses of a network that does not have it)",
+     ", or the first address of a network that does not have it)",
      0, 0},
     {"port", OPTION_UINT, &options.port, "PORT", "port to listen on; 0 takes any and says which", 0, 65535},
     {"network", OPTION_STRING, &options.network, "NAME", "network instead of the configured one", 0, 0},
@@ -68,7 +68,7 @@ static int open_socket(struct listener *l, struct address *a) {
         r = dmtr_setsockopt(l->qd, DMTR_SOL_QUEUE, DMTR_SO_FRAMED, &one, sizeof one);
         if (r != 0) return program_fail("framed", r);
     }
-    if (program_bind(l->qd, a, options.address != NULL) != 0) return -1;
+    if (program_bind(l->qd, options.network, a, options.address != NULL) != 0) return -1;
     if (!options.udp && (r = dmtr_listen(l->qd, SOMAXCONN)) != 0) return program_fail_address(a, r);
     r = dmtr_getsockname(l->qd, &a->sa, &a->len);
     if (r != 0) return program_fail("getsockname", r);

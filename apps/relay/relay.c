@@ -25,7 +25,7 @@ static struct {
 static const struct option_spec specs[] = {
     {"address", OPTION_STRING, &options.address, "HOST",
      "address to listen on, IPv4 or IPv6 (default " PROGRAM_ADDRESS
-     ", or all addresses of a network that does not have it)",
+     ", or the first address of a network that does not have it)",
      0, 0},
     {"port", OPTION_UINT, &options.port, "PORT", "port to listen on; 0 takes any and says which", 0, 65535},
     {"target", OPTION_STRING, &options.target, "HOST", "where to forward to", 0, 0},
@@ -192,7 +192,7 @@ static int run(struct relay *r) {
     if (flow_table_init(&r->table, (uint32_t)options.max_flows) != 0) return program_fail("flows", ENOMEM);
     if ((error = program_socket(&r->qd, options.network, a.sa.sa_family, SOCK_DGRAM)) != 0)
         return program_fail(options.network ? options.network : "socket", error);
-    if (program_bind(r->qd, &a, options.address != NULL) != 0) return -1;
+    if (program_bind(r->qd, options.network, &a, options.address != NULL) != 0) return -1;
     if ((error = dmtr_getsockname(r->qd, &a.sa, &a.len)) != 0) return program_fail("getsockname", error);
     printf("relaying to udp %s\nlistening on udp %s\n", address_format(&r->target.sa, there),
            address_format(&a.sa, here));

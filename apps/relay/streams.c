@@ -168,7 +168,7 @@ static int open_listener(struct streams *s) {
     int one = 1, error = program_socket(&s->qd, s->options->network, a.sa.sa_family, SOCK_STREAM);
     if (error) return program_fail(s->options->network ? s->options->network : "socket", error);
     dmtr_setsockopt(s->qd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (program_bind(s->qd, &a, s->options->chosen) != 0) return -1;
+    if (program_bind(s->qd, s->options->network, &a, s->options->chosen) != 0) return -1;
     if ((error = dmtr_listen(s->qd, SOMAXCONN)) != 0) return program_fail_address(&a, error);
     if ((error = dmtr_getsockname(s->qd, &a.sa, &a.len)) != 0) return program_fail("getsockname", error);
     printf("relaying to tcp %s\nlistening on tcp %s\n", address_format(&s->options->target.sa, there),

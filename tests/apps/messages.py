@@ -161,10 +161,12 @@ def test_a_server_without_an_address_listens_on_that_of_its_stack():
         target = ["--address", "10.77.0.1", "--count", 100, "--quiet"]
         for more in ([], ["--udp"]):
             with Server("echo-server", "--quiet", *more, *here) as server:
+                assert server.address == "10.77.0.1", server.address
                 run("echo-client", "--port", server.port, *target, *more, *there)
             with Server("echo-server", "--quiet", *more) as server:
                 forward = ["--target", "127.0.0.1", "--target-port", server.port, "--target-network", "posix"]
                 with Server("dmtr-relay", "--quiet", *([] if more else ["--tcp"]), *forward, *here) as relay:
+                    assert relay.address == "10.77.0.1", relay.address
                     run("echo-client", "--port", relay.port, *target, *more, *there)
         _, errors = run("echo-server", "--address", "127.0.0.1", *here, status=1)
         assert "127.0.0.1:0" in errors and "--address" in errors, errors
