@@ -190,6 +190,7 @@ int link_open(const struct link_options *o, struct inet_config *c,
         return n < 0 ? (int)n : -EIO;
     }
     /* The device is the first thing to be missed. */
+    bool opens = !*dev;
     int r = netdev_find(o->device) ? read_options(o, c, neighbours) : 0;
     if (!r && !*dev) {
         r = open_device(o, c, dev);
@@ -201,5 +202,6 @@ int link_open(const struct link_options *o, struct inet_config *c,
     if ((*dev)->offloads & NETDEV_CSUM) c->offloads |= INET_OFFLOAD_CSUM;
     if (o->tso && ((*dev)->offloads & NETDEV_TSO4)) c->offloads |= INET_OFFLOAD_TSO;
     c->tso_frame_bytes = (*dev)->tso_bytes;
+    if (opens) link_log_open(o, *dev, c);
     return 0;
 }

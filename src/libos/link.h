@@ -43,4 +43,39 @@ static inline struct netdev_frame link_frame(const struct inet_frame *f, const s
 /* Then it has one queue, whatever the device below has. */
 bool link_is_wrapped(const struct link_options *o);
 
+/* ---- link_watch.c ---- */
+
+#define LINK_WATCH_NS 100000000u /* how often it is worth looking */
+
+/* What is told of a device while it is in use. */
+struct link_watch {
+    const struct log *log;
+    const char *group, *device, *interface;
+    bool others_tell; /* of the link: another runtime has a queue of the same device */
+    uint32_t mtu;
+    uint64_t changes, too_long, bad_checksums; /* as last told */
+    uint64_t told_ns;                          /* when frames were last told of; 0: never */
+};
+
+struct link_state {
+    bool up;
+    uint32_t mtu;
+    uint64_t changes;       /* netdev_stats.link_changes */
+    uint64_t too_long;      /* netdev_stats.rx_too_long */
+    uint64_t bad_checksums; /* TCP segments and UDP datagrams that the stack dropped for that */
+};
+
+/* Logs what was opened, at info. */
+void link_log_open(const struct link_options *o, const struct netdev *dev, const struct inet_config *c);
+
+/* Texts stay valid as long as the watch. */
+void link_watch_begin(struct link_watch *w, const struct log *log, const char *group, const char *device,
+                      const struct netdev *dev, const struct link_state *state);
+
+/*
+ * Logs what has changed: the link and its MTU, at info; frames that the sender's interface was to finish, at warn, with
+ * the remedy, not more often than every ten seconds.
+ */
+void link_watch(struct link_watch *w, const struct link_state *state, uint64_t now_ns);
+
 #endif

@@ -93,9 +93,11 @@ struct netdev_ops;
 /* What is common to all devices; each kind has it at the start of its own structure. For others to read only. */
 struct netdev {
     const struct netdev_ops *ops;
-    uint64_t retry_ns; /* when the rest of a short transmit is worth offering again; else NETDEV_NEVER */
-    uint32_t mtu;      /* bytes of a frame after the Ethernet header */
-    uint16_t offloads; /* NETDEV_CSUM ... */
+    const char *interface; /* of the system that it is over, by name; NULL: none. This and the next never change */
+    const char *engine;    /* how it is driven, of several ways that there are; NULL: there is one */
+    uint64_t retry_ns;     /* when the rest of a short transmit is worth offering again; else NETDEV_NEVER */
+    uint32_t mtu;          /* bytes of a frame after the Ethernet header */
+    uint16_t offloads;     /* NETDEV_CSUM ... */
     bool link_up;
     int fd; /* readable after netdev_prepare when there is something to receive; -1: this device is polled */
     uint32_t tso_bytes; /* longest frame with NETDEV_TSO*; 0: none */

@@ -161,6 +161,7 @@ static int device_open(const struct netdev_args *args, struct netdev **dev) {
         device_close(&d->dev);
         return netdev_refuse_advised(args, "packet", o.name, r, advices);
     }
+    d->dev.interface = d->interface.name;
     *dev = &d->dev;
     return 0;
 }

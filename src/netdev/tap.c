@@ -117,6 +117,7 @@ static int device_open(const struct netdev_args *args, struct netdev **dev) {
                                  o.name);
         return netdev_refuse_advised(args, "tap", o.name, r, advices);
     }
+    d->dev.interface = d->interface.name;
     *dev = &d->dev;
     return 0;
 }

@@ -39,6 +39,8 @@ void wrapper_mirror(struct netdev_wrapper *w) {
 void wrapper_init(struct netdev_wrapper *w, const struct netdev_ops *ops, struct netdev *lower) {
     netdev_init(&w->dev, ops);
     w->lower = lower;
+    w->dev.interface = lower->interface;
+    w->dev.engine = lower->engine;
     wrapper_mirror(w);
 }
 

@@ -253,6 +253,8 @@ static int device_open(const struct netdev_args *args, struct netdev **dev) {
     if (args->log && o.busy_poll > 0 && !d->socket.busy_poll)
         log_warn(args->log, "xdp: %s: the kernel does not take busy_poll (Linux 5.11 or later does): it interrupts",
                  o.name);
+    d->dev.interface = d->interface.name;
+    d->dev.engine = modes[d->shared->native ? XDP_MODE_NATIVE : XDP_MODE_GENERIC];
     *dev = &d->dev;
     return 0;
 }

@@ -153,6 +153,12 @@ def test_a_full_disk_is_named():
         assert "/dev/full: No space left" in errors, errors
 
 
+def test_the_log_names_the_engine_of_the_kernels_sockets():
+    for engine, env in apps.engines().items():
+        with Server("echo-server", "--quiet", env={**env, "DMTR_LOG_LEVEL": "info"}) as server:
+            assert f"info: posix: sockets and files over {engine}" in server.stderr(), server.stderr()
+
+
 def test_a_server_without_an_address_listens_on_that_of_its_stack():
     """The library's own stacks have no loopback interface that others reach: the configured address it is."""
     with tempfile.TemporaryDirectory() as folder:

@@ -11,6 +11,7 @@
 
 #include "core/runtime.h"
 #include "inet/udp.h"
+#include "libos/link.h"
 #include "netdev/netdev.h"
 
 #include <stdatomic.h>
@@ -58,6 +59,7 @@ struct net {
     uint64_t *shown_stack, *shown_device, *shown_own; /* counters, where other processes see them; NULL: no room */
     uint32_t own_count;                               /* of the device's own */
     uint64_t publish_ns, publish_own_ns;              /* when that is due */
+    struct link_watch watch;
     struct transmit_queue tx;
 };
 

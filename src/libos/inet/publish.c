@@ -1,6 +1,6 @@
 /*
  * What stack and device count, for other processes to see: copied into the runtime's page now and then, so that
- * counting costs what it did.
+ * counting costs what it did. What a user must know of it is logged, too.
  */
 #include "libos/inet/group.h"
 #include "libos/inet/net.h"
@@ -49,8 +49,30 @@ static void add_own(struct net *net) {
     net->shown_own = counters_extend(&net->rt->counters, OWN_PREFIX, counters, net->own_count);
 }
 
+static void read_device(struct net *net, struct netdev_stats *stats) {
+    if (net->group)
+        group_stats(net, stats);
+    else
+        *stats = net->dev->stats;
+}
+
+static struct link_state link_state_of(const struct net *net, const struct netdev_stats *stats) {
+    const uint64_t *stack = inet_counters(net->stack);
+    return (struct link_state){.up = net_link_up(net),
+                               .mtu = net_device_mtu(net),
+                               .changes = stats->link_changes,
+                               .too_long = net->shares && net->member > 0 ? 0 : stats->rx_too_long,
+                               .bad_checksums =
+                                   stack[INET_COUNTER_tcp_bad_checksum] + stack[INET_COUNTER_udp_bad_checksum]};
+}
+
 void publish_init(struct net *net) {
     struct counters *page = &net->rt->counters;
+    struct netdev_stats stats;
+    read_device(net, &stats);
+    struct link_state state = link_state_of(net, &stats);
+    link_watch_begin(&net->watch, &net->rt->log, "inet", net->rt->config.inet_device, net->dev, &state);
+    net->watch.others_tell = net->group && net->member > 0;
     net->shown_stack = counters_extend(page, STACK_PREFIX, stack_names, INET_COUNTER_COUNT);
     net->shown_device = counters_extend(page, DEVICE_PREFIX, device_names, DEVICE_COUNT);
     add_own(net);
@@ -59,11 +81,10 @@ void publish_init(struct net *net) {
 void publish(struct net *net, uint64_t now) {
     struct netdev_stats stats;
     net->publish_ns = now + PUBLISH_EVERY_NS;
+    read_device(net, &stats);
+    struct link_state state = link_state_of(net, &stats);
+    link_watch(&net->watch, &state, now);
     if (!net->shown_stack || !net->shown_device) return;
-    if (net->group)
-        group_stats(net, &stats);
-    else
-        stats = net->dev->stats;
     memcpy(net->shown_stack, inet_counters(net->stack), INET_COUNTER_COUNT * sizeof(uint64_t));
     memcpy(net->shown_device, &stats, sizeof stats);
     if (net->own_count == 0 || !net->shown_own || now < net->publish_own_ns) return;

@@ -53,10 +53,25 @@ void lw_net_settle(struct lw_net *net) {
         continue;
 }
 
+/* lwIP does not count its checksums apart. */
+static struct link_state link_state_of(const struct lw_net *net) {
+    const struct netdev *dev = net->dev;
+    return (struct link_state){
+        .up = dev->link_up, .mtu = dev->mtu, .changes = dev->stats.link_changes, .too_long = dev->stats.rx_too_long};
+}
+
+static void watch(struct lw_net *net, uint64_t now) {
+    struct link_state state = link_state_of(net);
+    net->watch_ns = now + LINK_WATCH_NS;
+    link_watch(&net->watch, &state, now);
+}
+
 static uint32_t net_poll(struct poller *p) {
     struct lw_net *net = list_entry(p, struct lw_net, poller);
     if (net->lost) return 0;
-    int n = host_poll(clock_now_ns());
+    uint64_t now = clock_now_ns();
+    int n = host_poll(now);
+    if (now >= net->watch_ns) watch(net, now);
     if (host_take_refused()) {
         lw_stream_retry(net);
         lw_datagram_retry(net);
@@ -72,6 +87,7 @@ static bool net_prepare(struct poller *p) {
     int r = net->lost ? 0 : netdev_prepare(net->dev);
     if (r < 0 && r != -ENETDOWN) lost(net, r);
     uint64_t next = net->lost ? NETDEV_NEVER : host_next_ns(), now = clock_now_ns();
+    watch(net, now); /* it may be the last look for long */
     if (next == NETDEV_NEVER)
         runtime_timer_cancel(net->rt, &net->timer);
     else
@@ -104,6 +120,8 @@ static int open_host(struct lw_net *net) {
     int r = link_open(&link, &c, neighbours, &net->dev);
     if (r) return r;
     net->address = c.addrs[0].addr;
+    struct link_state state = link_state_of(net);
+    link_watch_begin(&net->watch, &net->rt->log, "lwip", config->lwip_device, net->dev, &state);
     r = host_open(net->dev, &c, clock_now_ns());
     if (r == -EBUSY)
         log_error(&net->rt->log, "lwip: another runtime of this process has lwIP, which can be there once only");

@@ -9,6 +9,7 @@
 
 #include "core/runtime.h"
 #include "inet/addr.h"
+#include "libos/link.h"
 #include "netdev/netdev.h"
 
 struct lw_net {
@@ -21,6 +22,8 @@ struct lw_net {
     struct list streams;   /* struct lw_stream */
     struct list news;      /* those of them that lwIP has told something of */
     struct list datagrams; /* struct lw_datagram */
+    struct link_watch watch;
+    uint64_t watch_ns; /* when that is due */
 };
 
 /* After calls of lwIP: acts upon what it has told. */

@@ -13,7 +13,9 @@ static int start_engine(struct posix *px, const struct engine *engine) {
     px->datagram_ops = datagram_ops;
     px->file_ops = file_ops;
     px->stream_ops.backend = px->datagram_ops.backend = px->file_ops.backend = engine->backend;
-    return engine->start(px);
+    int r = engine->start(px);
+    if (r == 0) log_info(&px->rt->log, "posix: sockets and files over %s", strchr(engine->backend, '/') + 1);
+    return r;
 }
 
 /* io_uring where the kernel has what is needed; engine_uring has logged what it misses. */
