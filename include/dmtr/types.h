@@ -109,7 +109,7 @@ typedef struct dmtr_header {
 #define DMTR_SOL_QUEUE 0x646d
 
 enum {
-    /* int, stream queues, before the first push or pop: keep message borders (see doc/API). */
+    /* int, stream queues, before the first push or pop: keep message borders (dmtr_setsockopt(3)). */
     DMTR_SO_FRAMED = 1,
     /* int: a push completes when the peer's transport has acknowledged it. */
     DMTR_SO_PUSH_ACKED,

@@ -5,9 +5,10 @@ import re
 import subprocess
 import tempfile
 
-DOCUMENTS = ["README.md", "doc/COMPLIANCE.md", "doc/DESIGN.md", "doc/INET.md", "doc/PORTING.md", "doc/TUNING.md",
+DOCUMENTS = ["README.md", "doc/COMPLIANCE.md", "doc/DESIGN.md", "doc/INET.md", "doc/LWIP.md", "doc/PORTING.md",
+             "doc/TUNING.md",
              "doc/devices/README.md", "doc/devices/DPDK.md", "doc/devices/PACKET.md", "doc/devices/SHM.md",
-             "doc/devices/TAP.md", "doc/devices/XDP.md"]
+             "doc/devices/TAP.md", "doc/devices/TUNING.md", "doc/devices/XDP.md"]
 
 
 def read(root, path):
@@ -50,13 +51,61 @@ def links_lead_somewhere(args):
     return found
 
 
+# Where the user is told of something: documents, manual pages, public headers.
+def told(root):
+    yield from DOCUMENTS
+    for folder, _, names in os.walk(os.path.join(root, "include")):
+        yield from sorted(os.path.relpath(os.path.join(folder, name), root) for name in names)
+    for name in sorted(os.listdir(os.path.join(root, "man"))):
+        if re.search(r"\.\d(\.in)?$", name):
+            yield os.path.join("man", name)
+
+
+def every_document_is_checked(args):
+    """What lies in doc/ is in the list above."""
+    found = [os.path.relpath(os.path.join(folder, name), args.root)
+             for folder, _, names in os.walk(os.path.join(args.root, "doc")) for name in names]
+    return sorted(set(found) - set(DOCUMENTS))
+
+
 def paths_exist(args):
-    """Whatever looks like a path of this tree, in code marks."""
+    """Whatever looks like a path of this tree."""
     found = []
-    for document in DOCUMENTS:
-        for path in re.findall(r"`((?:src|tests|include|apps|bench|scripts|doc|man)/[\w./-]+)`", read(args.root, document)):
+    for file in told(args.root):
+        for path in re.findall(r"(?<![\w./$-])((?:src|tests|include|apps|bench|scripts|doc|man)/[\w./-]*[\w/])",
+                               read(args.root, file)):
             if not os.path.exists(os.path.join(args.root, path)):
-                found.append(f"{document}: {path}")
+                found.append(f"{file}: {path}")
+    return found
+
+
+def pages_exist(args):
+    """dmtr_init(3) in documents and headers; pages refer by .Xr, which the manual's own test follows."""
+    man = os.path.join(args.root, "man")
+    pages = {name.removesuffix(".in") for name in os.listdir(man)}
+    links = set(re.findall(r"'(\w+)'", read(args.root, "man/meson.build")))
+    found = []
+    for file in told(args.root):
+        for name, section in re.findall(r"\b((?:dmtr|demi|echo)[\w-]*)\(([1357])\)", read(args.root, file)):
+            if f"{name}.{section}" not in pages and not (section == "3" and name in links):
+                found.append(f"{file}: {name}({section})")
+    return found
+
+
+def names_exist(args):
+    """DMTR_... is an identifier of the headers, or an environment variable that the library reads."""
+    headers = "".join(read(args.root, file) for file in told(args.root) if file.startswith("include"))
+    sources = "".join(read(args.root, os.path.relpath(os.path.join(folder, name), args.root))
+                      for top in ("src",) for folder, _, names in os.walk(os.path.join(args.root, top))
+                      for name in names if name.endswith((".c", ".h")))
+    known = set(re.findall(r"\bDMTR_\w+", re.sub(r"/\*.*?\*/", "", headers, flags=re.S)))
+    known |= set(re.findall(r'(?:"|#define )(DMTR_\w+)', sources)) | environment_of_options(args)
+    found = []
+    for file in told(args.root):
+        text = re.sub(r"^\.Dt .*$", "", read(args.root, file), flags=re.M)
+        for name in re.findall(r"(?<![\w-])DMTR_[A-Z0-9_]*[A-Z0-9]\b", text):
+            if name not in known:
+                found.append(f"{file}: {name}")
     return found
 
 
@@ -77,16 +126,42 @@ def named_tests_exist(args):
     return found if count else ["no test is named at all"]
 
 
+def known_options(args):
+    """The library's own answer: pairs of a key and its environment variable."""
+    text = subprocess.run([args.options, "options"], check=True, capture_output=True, text=True).stdout
+    return re.findall(r"^([a-z.0-9_]+)  \(.*; (DMTR_\w+)\)$", text, re.M)
+
+
+def environment_of_options(args):
+    return {variable for _, variable in known_options(args)}
+
+
 def options_exist(args):
-    """Keys of the library's options, in code marks, and their environment variables."""
-    known = subprocess.run([args.options, "options"], check=True, capture_output=True, text=True).stdout
-    keys = set(re.findall(r"^([a-z.0-9_]+)  \(", known, re.M))
+    """Keys of the library's options, wherever a word begins like one."""
+    keys = {key for key, _ in known_options(args)}
     groups = {key.split(".")[0] for key in keys if "." in key}
     found = []
-    for document in DOCUMENTS:
-        for key in re.findall(r"`([a-z]+\.[a-z_0-9]+)(?:=\w+)?`", read(args.root, document)):
-            if key.split(".")[0] in groups and key not in keys:
-                found.append(f"{document}: {key}")
+    for file in told(args.root):
+        for key in re.findall(r"(?<![\w./-])([a-z]+\.[a-z_0-9]+)\b(?![./(])", read(args.root, file)):
+            if key.split(".")[0] in groups and key not in keys and not key.endswith((".c", ".h")):
+                found.append(f"{file}: {key}")
+    return found
+
+
+def device_options_exist(args):
+    """KEY=VALUE in code marks, in the pages of devices; some are the kernel's, or of DPDK's virtual devices."""
+    others = {"intel_iommu", "amd_iommu", "iommu_platform", "role"}
+    known = subprocess.run([args.options, "options", "--devices"], check=True, capture_output=True, text=True).stdout
+    keys = set(re.findall(r"^([a-z_0-9]+)  \(", known, re.M))
+    found = []
+    built = set(re.findall(r"^([a-z]+): ", known, re.M))
+    for file in (d for d in DOCUMENTS if d.startswith("doc/devices")):
+        device = os.path.basename(file).removesuffix(".md").lower()
+        if not built >= ({"dpdk"} if device in ("readme", "tuning") else {device}):
+            continue  # of a device that this build leaves out
+        for key in re.findall(r"`([a-z_]+)=[^`;]*`", read(args.root, file)):
+            if key not in keys | others:
+                found.append(f"{file}: {key}=")
     return found
 
 
@@ -97,11 +172,13 @@ def main():
     parser.add_argument("--options", help="the program dmtr, where it is built")
     parser.add_argument("compiler", nargs="+")
     args = parser.parse_args()
-    checks = [first_program_prints_what_is_said, links_lead_somewhere, paths_exist, named_tests_exist, options_exist]
-    print(f"1..{len(checks)}")
-    for i, check in enumerate(checks, 1):
+    checks = [first_program_prints_what_is_said, every_document_is_checked, links_lead_somewhere, paths_exist,
+              pages_exist, named_tests_exist]
+    of_programs = [options_exist, device_options_exist, names_exist]
+    print(f"1..{len(checks + of_programs)}")
+    for i, check in enumerate(checks + of_programs, 1):
         name = check.__name__.replace("_", " ")
-        if check == options_exist and not args.options:
+        if check in of_programs and not args.options:
             print(f"ok {i} - {name} # SKIP the programs are not built")
             continue
         found = check(args)
