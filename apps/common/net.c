@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -53,14 +54,17 @@ static void format_cpus(const cpu_set_t *set, char *text, size_t room) {
 }
 
 int cpu_pin(uint64_t cpu) {
+    static cpu_set_t all; /* before the first thread was pinned: further threads begin as it is then */
+    static bool known;
     cpu_set_t set;
     if (cpu == CPU_ANY) return 0;
+    if (!known) known = sched_getaffinity(0, sizeof all, &all) == 0;
     CPU_ZERO(&set);
     if (cpu < CPU_SETSIZE) CPU_SET(cpu, &set);
     if (sched_setaffinity(0, sizeof set, &set) == 0) return 0;
     int error = errno;
     char allowed[256] = "?";
-    if (sched_getaffinity(0, sizeof set, &set) == 0) format_cpus(&set, allowed, sizeof allowed);
+    if (known) format_cpus(&all, allowed, sizeof allowed);
     fprintf(stderr, "%s: processor %llu: %s; this process may run on %s\n", program_invocation_short_name,
             (unsigned long long)cpu, strerror(error), allowed);
     return -1;

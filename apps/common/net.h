@@ -22,7 +22,10 @@ int address_parse(struct address *a, const char *host, uint64_t port, int type);
 /* "127.0.0.1:80", "[::1]:80". */
 const char *address_format(const struct sockaddr *sa, char text[ADDRESS_TEXT]);
 
-/* Runs this thread on one processor from here on; UINT64_MAX leaves it. 0, or -1 with the reason on stderr. */
+/*
+ * Runs this thread on one processor from here on; UINT64_MAX leaves it. One thread at a time. 0, or -1 with the reason
+ * on stderr.
+ */
 int cpu_pin(uint64_t cpu);
 
 /* The processor options' "not given". */

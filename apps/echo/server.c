@@ -279,5 +279,5 @@ int main(int argc, char *argv[]) {
     int r = run(all);
     if (r == 0 && !options.quiet) print_stats(&all[0].server.stats);
     listener_end(&all[0]);
-    return r == 0 ? 0 : 1;
+    return options_flush("echo-server") != 0 || r != 0;
 }

@@ -246,5 +246,6 @@ int main(int argc, char *argv[]) {
     }
     if (!options.target_network) options.target_network = options.network;
     if (!program_start(argc, argv, options.cpu)) return 1;
-    return (options.tcp ? relay_streams() : relay_datagrams()) == 0 ? 0 : 1;
+    int r = options.tcp ? relay_streams() : relay_datagrams();
+    return options_flush("dmtr-relay") != 0 || r != 0;
 }

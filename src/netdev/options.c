@@ -1,10 +1,12 @@
 /* Options of devices. */
 #include "netdev/options.h"
 
+#include "base/nearest.h"
 #include "netdev/device.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,6 +83,19 @@ static const struct {
     [NETDEV_OPTION_MAC] = {read_mac, "an address such as 02:00:00:00:00:01"},
 };
 
+static int refuse_name(const struct netdev_args *args, const struct netdev_option *table, size_t n, const char *name) {
+    const char *nearest = NULL;
+    unsigned best = UINT_MAX;
+    for (size_t i = 0; i < n; i++) {
+        unsigned distance = edit_distance(name, table[i].name);
+        if (distance >= best) continue;
+        nearest = table[i].name;
+        best = distance;
+    }
+    return netdev_refuse(args, -EINVAL, "no option is called \"%.40s\"%s%s%s", name, nearest ? "; did you mean \"" : "",
+                         nearest ? nearest : "", nearest ? "\"?" : "");
+}
+
 static int read_one(const struct netdev_args *args, const struct netdev_option *table, size_t n, char *pair, void *to) {
     char *value = strchr(pair, '=');
     if (!value) return netdev_refuse(args, -EINVAL, "option \"%.40s\" has no value", pair);
@@ -94,7 +109,7 @@ static int read_one(const struct netdev_args *args, const struct netdev_option *
                                  (unsigned long long)o->min, (unsigned long long)o->max);
         return netdev_refuse(args, -EINVAL, "%s=%.40s: wanted is %s", pair, value, types[o->type].wants);
     }
-    return netdev_refuse(args, -EINVAL, "no option is called \"%.40s\"", pair);
+    return refuse_name(args, table, n, pair);
 }
 
 static void read_defaults(const struct netdev_option *table, size_t n, void *to) {

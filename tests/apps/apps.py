@@ -103,6 +103,18 @@ class Server:
         return socket.create_connection((self.address, self.port), timeout=timeout)
 
 
+def await_signals(pid):
+    """Until the process catches SIGTERM."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while True:
+        with open(f"/proc/{pid}/status", encoding="utf-8") as f:
+            caught = int(re.search(r"^SigCgt:\s+(\w+)", f.read(), re.MULTILINE)[1], 16)
+        if caught >> (signal.SIGTERM - 1) & 1:
+            return
+        assert time.monotonic() < deadline, "it does not catch SIGTERM"
+        time.sleep(0.01)
+
+
 def receive(sock, size):
     """Exactly so many bytes, or what came before the end."""
     data = b""

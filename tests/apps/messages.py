@@ -67,7 +67,10 @@ def test_wrong_choices_are_named():
 
 def test_a_processor_that_is_not_there_is_named_with_those_that_are():
     for command in (["echo-server"], ["dmtr-latency"], ["echo-client", "--port", 1]):
-        refused(1, *command, "--cpu", 1023, says=["processor 1023", "may run on 0" if 0 in os.sched_getaffinity(0) else ""])
+        refused(1, *command, "--cpu", 1023, says=["processor 1023", f"may run on {min(os.sched_getaffinity(0))}"])
+    last = max(os.sched_getaffinity(0))
+    _, errors = run("echo-server", "--threads", 2, "--cpu", last, status=1)
+    assert f"processor {last + 1}: " in errors and f"may run on {min(os.sched_getaffinity(0))}" in errors, errors
 
 
 def test_an_address_that_is_nobodys_is_named():
@@ -148,6 +151,14 @@ def test_a_full_disk_is_named():
             done = subprocess.run([apps.program(command[0]), *command[1:]], stdout=full, stderr=subprocess.PIPE,
                                   text=True, timeout=apps.TIMEOUT_S, check=False)
         assert done.returncode == 1 and "standard output: No space left" in done.stderr, (command, done.stderr)
+    for command in (["echo-server"], ["dmtr-relay", "--target", "127.0.0.1", "--target-port", "1"]):
+        with open("/dev/full", "w", encoding="utf-8") as full, tempfile.TemporaryFile("w+") as errors:
+            serving = subprocess.Popen([apps.program(command[0]), *command[1:]], stdout=full, stderr=errors)
+            apps.await_signals(serving.pid)
+            serving.terminate()
+            assert serving.wait(apps.TIMEOUT_S) == 1
+            errors.seek(0)
+            assert f"{command[0]}: standard output: No space left" in errors.read()
     with Server("echo-server", "--quiet") as server:
         _, errors = run("echo-client", "--port", server.port, "--count", 10, "--json", "/dev/full", status=1)
         assert "/dev/full: No space left" in errors, errors

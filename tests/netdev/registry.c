@@ -105,6 +105,15 @@ static void options_that_are_not_given_have_their_defaults(void **state) {
     assert_false(to.flag);
 }
 
+static void an_unknown_option_is_refused_with_the_nearest_name(void **state) {
+    char why[160] = "";
+    const struct netdev_args args = {.options = "slotz=3", .why = why, .why_bytes = sizeof why};
+    struct netdev *dev;
+    (void)state;
+    assert_int_equal(netdev_open("packet", &args, &dev), -EINVAL);
+    assert_string_equal(why, "no option is called \"slotz\"; did you mean \"slots\"?");
+}
+
 static void every_format_prints_every_device_and_option(void **state) {
     (void)state;
     for (int format = DOC_PLAIN; doc_formats[format]; format++) {
@@ -185,6 +194,7 @@ int main(void) {
         cmocka_unit_test(wrong_options_are_refused_by_every_device),
         cmocka_unit_test(every_device_describes_itself_and_its_options),
         cmocka_unit_test(options_that_are_not_given_have_their_defaults),
+        cmocka_unit_test(an_unknown_option_is_refused_with_the_nearest_name),
         cmocka_unit_test(every_format_prints_every_device_and_option),
         cmocka_unit_test(closing_nothing_does_nothing),
 #ifdef DMTR_FAULT
