@@ -93,8 +93,6 @@ struct netdev_ops;
 /* What is common to all devices; each kind has it at the start of its own structure. For others to read only. */
 struct netdev {
     const struct netdev_ops *ops;
-    const char *interface; /* of the system that it is over, by name; NULL: none. This and the next never change */
-    const char *engine;    /* how it is driven, of several ways that there are; NULL: there is one */
     uint64_t retry_ns;     /* when the rest of a short transmit is worth offering again; else NETDEV_NEVER */
     uint32_t mtu;          /* bytes of a frame after the Ethernet header */
     uint16_t offloads;     /* NETDEV_CSUM ... */
@@ -109,6 +107,8 @@ struct netdev {
     bool virtual_time; /* the clock that the device is given is a simulation's, and tells nothing of the time of day */
     uint8_t mac[NETDEV_MAC_BYTES];
     struct netdev_stats stats;
+    const char *interface; /* of the system that it is over, by name; NULL: none. This and the next never change */
+    const char *engine;    /* how it is driven, of several ways that there are; NULL: there is one */
 };
 
 struct sim;

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import time
 
 import apps
 from wires import OURS, ROW, VETH, beside_device, expect, main, our_server
@@ -9,6 +10,7 @@ from wires import OURS, ROW, VETH, beside_device, expect, main, our_server
 INFO = {"DMTR_LOG_LEVEL": "info"}
 OVER = "dmtr0" if ROW.device == "tap" else "dmtr1"
 NAME = f"device {ROW.device} ({OVER})"
+UP, DOWN = (f"{NAME}: the link is {state}" for state in ("up", "down"))
 
 
 def ip(arguments):
@@ -44,14 +46,46 @@ def test_nothing_of_it_is_logged_at_the_default_level():
         assert server.stderr() == "", server.stderr()
 
 
+def await_count(server, text, count):
+    """Until the log has told it so often."""
+    deadline = time.monotonic() + apps.TIMEOUT_S
+    while server.stderr().count(text) < count:
+        assert time.monotonic() < deadline, server.stderr()
+        time.sleep(0.01)
+
+
+def await_device(server):
+    """Until the device, which may have been opened before its link came up, has seen that. How often that was told."""
+    first = next(line for line in server.stderr().splitlines() if "queue 0 of" in line)
+    ups = int("link down" in first)
+    await_count(server, UP, ups)
+    return ups
+
+
 def test_changes_of_the_link_are_logged():
     with our_server("echo-server", "--quiet", DMTR_WAIT_POLICY="spin", **INFO) as server:
+        ups = await_device(server)
         expect("ip link set dmtr0 down")
-        server.await_stderr(f"{NAME}: the link is down")
+        server.await_stderr(DOWN)
         expect("ip link set dmtr0 up")
-        server.await_stderr(f"{NAME}: the link is up")
+        await_count(server, UP, ups + 1)
         ip("mtu 1400")
         server.await_stderr(f"{NAME}: the MTU is 1400 now, and was 1500")
+
+
+def test_several_runtimes_log_a_change_once():
+    if ROW.device == "xdp":  # a queue for each
+        with beside_device():
+            expect("ethtool -L dmtr1 rx 2 tx 2")
+    with our_server("echo-server", "--quiet", "--threads", 2, DMTR_INET_QUEUES="2", DMTR_WAIT_POLICY="spin",
+                    **INFO) as server:
+        ups = await_device(server)
+        expect("ip link set dmtr0 down")
+        server.await_stderr(DOWN)
+        expect("ip link set dmtr0 up")
+        await_count(server, UP, ups + 1)
+        errors = server.stderr()
+    assert errors.count(DOWN) == 1 and errors.count(UP) == ups + 1, errors
 
 
 def send_much(server, bytes_count):
