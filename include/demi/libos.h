@@ -44,7 +44,11 @@ ATTR_EXPORT int demi_open_pipe(int *memqd_out, const char *name) ATTR_NONNULL(1,
 /* AF_INET or AF_INET6, SOCK_STREAM or SOCK_DGRAM, else ENOTSUP. protocol is ignored: the type decides. */
 ATTR_EXPORT int demi_socket(int *sockqd_out, int domain, int type, int protocol) ATTR_NONNULL(1);
 
-/* POSIX meanings. demi_listen: EINVAL if backlog is below 1. */
+/*
+ * demi_bind: with a port other than 0 the socket gets SO_REUSEADDR and SO_REUSEPORT, so that threads and processes of
+ * one user share the address. EADDRINUSE also where a socket of this runtime has it.
+ * demi_listen: EINVAL if backlog is below 1; EDESTADDRREQ: not bound; EADDRINUSE: listens already, or connects.
+ */
 ATTR_EXPORT int demi_bind(int sockqd, const struct sockaddr *addr, socklen_t size) ATTR_NONNULL(2);
 ATTR_EXPORT int demi_listen(int sockqd, int backlog);
 
@@ -61,7 +65,7 @@ ATTR_EXPORT int demi_getsockopt(int qd, int level, int optname, void *optval, so
 
 /*
  * Each begins an operation and stores its token. The result comes out of a wait, an operation's failure too.
- * demi_accept gives a new descriptor.
+ * demi_accept gives a new descriptor. demi_connect: EINPROGRESS if the socket connects already.
  */
 ATTR_EXPORT int demi_accept(demi_qtoken_t *qt_out, int sockqd) ATTR_NONNULL(1);
 ATTR_EXPORT int demi_connect(demi_qtoken_t *qt_out, int sockqd, const struct sockaddr *addr, socklen_t size)

@@ -91,6 +91,10 @@ DMTR_EXPORT int dmtr_transfer(int qd, dmtr_runtime_t runtime);
 /*
  * POSIX meanings; wildcard address and port 0 work. size is in bytes.
  * ENOTSOCK: the queue is not a socket. EOPNOTSUPP: not with this kind of socket.
+ * An address is bound once in a runtime. A stream socket that names its port gets SO_REUSEADDR, unless the program set
+ * that option; SO_REUSEPORT is set on request alone.
+ * dmtr_listen binds a socket that is not bound; a second call changes the backlog. EINVAL: the socket connects;
+ * EISCONN: it is connected.
  * dmtr_getsockname and dmtr_getpeername cut the address to *size and store its full length there.
  */
 DMTR_EXPORT int dmtr_bind(int qd, const struct sockaddr *saddr, socklen_t size);

@@ -5,6 +5,7 @@
 #include <demi/libos.h>
 #include <errno.h>
 #include <stdbool.h>
+#include <string.h>
 
 /* 0, or what is wrong with a socket address. */
 static int address_error(const struct sockaddr *addr, socklen_t size) {
@@ -52,13 +53,52 @@ int demi_socket(int *sockqd_out, int domain, int type, int protocol) {
     return r;
 }
 
+/* An option of SOL_SOCKET; 0 where it cannot be read. */
+static int socket_option(int sockqd, int name) {
+    int value = 0;
+    socklen_t len = sizeof value;
+    return dmtr_getsockopt(sockqd, SOL_SOCKET, name, &value, &len) ? 0 : value;
+}
+
+static bool port_given(const struct sockaddr *addr, socklen_t size) {
+    struct sockaddr_in in; /* with the port where struct sockaddr_in6 has it */
+    if (size < sizeof in) return false;
+    memcpy(&in, addr, sizeof in);
+    return in.sin_port != 0;
+}
+
+static bool is_bound(int sockqd) {
+    struct sockaddr_in6 addr;
+    socklen_t len = sizeof addr;
+    return dmtr_getsockname(sockqd, (struct sockaddr *)&addr, &len) || port_given((struct sockaddr *)&addr, len);
+}
+
+/* With the options that let other threads and processes of the user have the address too; undone on failure. */
+static int bind_reusing(int sockqd, const struct sockaddr *addr, socklen_t size) {
+    static const int names[] = {SO_REUSEADDR, SO_REUSEPORT};
+    const int before[] = {socket_option(sockqd, SO_REUSEADDR), socket_option(sockqd, SO_REUSEPORT)}, one = 1;
+    int r = 0, set = 0;
+    for (; !r && set < 2; set++)
+        r = dmtr_setsockopt(sockqd, SOL_SOCKET, names[set], &one, sizeof one);
+    if (!r) r = dmtr_bind(sockqd, addr, size);
+    while (r && set-- > 0)
+        dmtr_setsockopt(sockqd, SOL_SOCKET, names[set], &before[set], sizeof before[set]);
+    return r;
+}
+
 int demi_bind(int sockqd, const struct sockaddr *addr, socklen_t size) {
     int r = address_error(addr, size);
-    return r ? r : dmtr_bind(sockqd, addr, size);
+    if (r) return r;
+    return port_given(addr, size) ? bind_reusing(sockqd, addr, size) : dmtr_bind(sockqd, addr, size);
 }
 
 int demi_listen(int sockqd, int backlog) {
-    return backlog < 1 ? EINVAL : dmtr_listen(sockqd, backlog);
+    if (backlog < 1) return EINVAL;
+    bool stream = socket_option(sockqd, SO_TYPE) == SOCK_STREAM;
+    if (stream && socket_option(sockqd, SO_ACCEPTCONN)) return EADDRINUSE;
+    if (stream && !is_bound(sockqd)) return EDESTADDRREQ;
+    int r = dmtr_listen(sockqd, backlog);
+    return r == EINVAL ? EADDRINUSE : r; /* dmtr's while the socket connects */
 }
 
 int demi_getsockname(int qd, struct sockaddr *addr, socklen_t *addrlen) {
@@ -89,7 +129,8 @@ int demi_accept(demi_qtoken_t *qt_out, int sockqd) {
 int demi_connect(demi_qtoken_t *qt_out, int sockqd, const struct sockaddr *addr, socklen_t size) {
     if (!qt_out) return EINVAL;
     int r = address_error(addr, size);
-    return r ? r : dmtr_connect(qt_out, sockqd, addr, size);
+    if (!r) r = dmtr_connect(qt_out, sockqd, addr, size);
+    return r == EALREADY ? EINPROGRESS : r;
 }
 
 int demi_close(int qd) {

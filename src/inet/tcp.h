@@ -20,6 +20,7 @@ int tcp_listen(struct inet *s, struct tcp_listener **out, const struct inet_endp
                const struct tcp_settings *settings, void *user);
 
 /* Other settings for the connections that are going to be asked for. */
+void tcp_listener_set_backlog(struct tcp_listener *l, uint32_t backlog);
 void tcp_listener_configure(struct tcp_listener *l, const struct tcp_settings *settings);
 
 /* What tcp_listen would say of that address and port now, but for the memory. */

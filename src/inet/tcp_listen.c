@@ -45,11 +45,15 @@ int tcp_listen(struct inet *s, struct tcp_listener **out, const struct inet_endp
     l->stack = s;
     l->local = *local;
     l->settings = settings ? *settings : tcp_settings_default;
-    l->backlog = backlog == 0 ? 1 : backlog < TCP_HALF_OPEN_MAX ? backlog : TCP_HALF_OPEN_MAX;
+    tcp_listener_set_backlog(l, backlog);
     list_init(&l->half_open);
     list_init(&l->waiting);
     *out = l;
     return 0;
+}
+
+void tcp_listener_set_backlog(struct tcp_listener *l, uint32_t backlog) {
+    l->backlog = backlog == 0 ? 1 : backlog < TCP_HALF_OPEN_MAX ? backlog : TCP_HALF_OPEN_MAX;
 }
 
 void tcp_listener_configure(struct tcp_listener *l, const struct tcp_settings *settings) {

@@ -458,7 +458,7 @@ static void an_address_in_use_is_refused_and_free_after_close(void **state) {
     assert_ok(dmtr_bind(a, (struct sockaddr *)&addr, len));
     assert_ok(dmtr_getsockname(a, (struct sockaddr *)&addr, &len));
     assert_ok(dmtr_socket(&b, AF_INET, SOCK_STREAM, 0));
-    r = dmtr_bind(b, (struct sockaddr *)&addr, len); /* SO_REUSEADDR is nobody's but the application's */
+    r = dmtr_bind(b, (struct sockaddr *)&addr, len);
     assert_int_equal(r, EADDRINUSE);
     assert_ok(dmtr_close(a));
     assert_ok(dmtr_bind(b, (struct sockaddr *)&addr, len)); /* free at once */

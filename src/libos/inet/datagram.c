@@ -280,7 +280,14 @@ static int set_ttl(struct datagram *d, int value) {
     return 0;
 }
 
-/* All are int. Neither get nor set: `value`, which cannot be changed. */
+/* An address is bound once in a runtime, and by any number of runtimes, whatever is asked for. */
+static int keep(struct datagram *d, int value) {
+    (void)d;
+    (void)value;
+    return 0;
+}
+
+/* All are int. No get: `value`. No set: it cannot be changed. */
 static const struct option {
     int level, name, value;
     int (*get)(const struct datagram *d);
@@ -289,6 +296,8 @@ static const struct option {
     {SOL_SOCKET, SO_RCVBUF, 0, get_receive_limit, set_receive_limit},
     {IPPROTO_IP, IP_TOS, 0, get_tos, set_tos},
     {IPPROTO_IP, IP_TTL, 0, get_ttl, set_ttl},
+    {SOL_SOCKET, SO_REUSEADDR, 1, NULL, keep},
+    {SOL_SOCKET, SO_REUSEPORT, 1, NULL, keep},
     {SOL_SOCKET, SO_TYPE, SOCK_DGRAM, NULL, NULL},
     {SOL_SOCKET, SO_DOMAIN, AF_INET, NULL, NULL},
     {SOL_SOCKET, SO_PROTOCOL, IPPROTO_UDP, NULL, NULL},

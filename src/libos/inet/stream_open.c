@@ -12,6 +12,7 @@ int stream_connect(struct queue *q, struct op *op, const struct sockaddr *addr, 
     if (s->state == STREAM_LISTENING) return -EOPNOTSUPP;
     if (s->net->lost) return -ENETDOWN;
     int r = address_take(&remote, addr, len);
+    if (!r) r = address_of_peer(&remote);
     if (!r) r = tcp_connect(s->net->stack, &s->conn, &remote, &s->local, &s->settings, s, now);
     if (r) {
         op_complete(q->rt, op, r);
@@ -84,12 +85,15 @@ int stream_bind(struct queue *q, const struct sockaddr *addr, socklen_t len) {
 
 int stream_listen(struct queue *q, int backlog) {
     struct stream *s = to_stream(q);
-    if (s->state == STREAM_LISTENING) return 0;
-    if (s->state != STREAM_NEW) return -EISCONN;
+    uint32_t most = backlog > 0 ? (uint32_t)backlog : 1;
+    if (s->state == STREAM_LISTENING) {
+        tcp_listener_set_backlog(s->listener, most);
+        return 0;
+    }
+    if (s->state != STREAM_NEW) return s->state == STREAM_CONNECTING ? -EINVAL : -EISCONN;
     if (s->net->lost) return -ENETDOWN;
     int r = s->local.port ? 0 : bind_to(s, s->local);
-    if (!r)
-        r = tcp_listen(s->net->stack, &s->listener, &s->local, backlog > 0 ? (uint32_t)backlog : 1, &s->settings, s);
+    if (!r) r = tcp_listen(s->net->stack, &s->listener, &s->local, most, &s->settings, s);
     if (r == 0) s->state = STREAM_LISTENING;
     return r;
 }

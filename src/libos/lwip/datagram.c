@@ -315,8 +315,10 @@ static int datagram_getpeername(struct queue *q, struct sockaddr *addr, socklen_
 
 static int datagram_setsockopt(struct queue *q, int level, int name, const void *value, socklen_t len) {
     int number;
-    if (level != SOL_SOCKET || name != SO_RCVBUF) return -ENOPROTOOPT;
+    bool reuse = name == SO_REUSEADDR || name == SO_REUSEPORT; /* on for good */
+    if (level != SOL_SOCKET || (name != SO_RCVBUF && !reuse)) return -ENOPROTOOPT;
     if (len < sizeof number) return -EINVAL;
+    if (reuse) return 0;
     memcpy(&number, value, sizeof number);
     if (number <= 0) return -EINVAL;
     to_datagram(q)->receive_limit = number;
@@ -327,6 +329,8 @@ static int datagram_getsockopt(struct queue *q, int level, int name, void *value
     const struct {
         int name, value;
     } options[] = {{SO_RCVBUF, to_datagram(q)->receive_limit},
+                   {SO_REUSEADDR, 1},
+                   {SO_REUSEPORT, 1},
                    {SO_TYPE, SOCK_DGRAM},
                    {SO_DOMAIN, AF_INET},
                    {SO_PROTOCOL, IPPROTO_UDP},

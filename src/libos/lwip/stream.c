@@ -82,6 +82,7 @@ static int stream_setsockopt(struct queue *q, int level, int name, const void *v
     int number = 0;
     if (level == SOL_SOCKET && name == SO_LINGER) return set_linger(s, value, len);
     bool whole = len >= sizeof number;
+    if (level == SOL_SOCKET && (name == SO_REUSEADDR || name == SO_REUSEPORT)) return whole ? 0 : -EINVAL;
     memcpy(&number, value, whole ? sizeof number : 0);
     int i = find_setting(level, name, &number);
     if (i < 0) return -ENOPROTOOPT;
@@ -96,10 +97,8 @@ static int stream_getsockopt(struct queue *q, int level, int name, void *value, 
     const struct linger l = {.l_onoff = s->linger_s >= 0, .l_linger = s->linger_s >= 0 ? s->linger_s : 0};
     const struct {
         int name, value;
-    } fixed[] = {{SO_TYPE, SOCK_STREAM},
-                 {SO_DOMAIN, AF_INET},
-                 {SO_PROTOCOL, IPPROTO_TCP},
-                 {SO_ACCEPTCONN, s->state == LW_LISTENING}};
+    } fixed[] = {{SO_TYPE, SOCK_STREAM}, {SO_DOMAIN, AF_INET}, {SO_PROTOCOL, IPPROTO_TCP},
+                 {SO_REUSEADDR, 1},      {SO_REUSEPORT, 1},    {SO_ACCEPTCONN, s->state == LW_LISTENING}};
     int ignored = 0, setting = find_setting(level, name, &ignored);
     const void *from = setting >= 0 ? &s->values[setting] : NULL;
     size_t size = sizeof(int);

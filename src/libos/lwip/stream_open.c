@@ -117,9 +117,24 @@ static int need_pcb(struct lw_stream *s) {
     return 0;
 }
 
+/* An address is bound once; lwIP itself looks at this no more where both have SOF_REUSEADDR. */
+static bool in_use(const struct lw_net *net, const struct inet_endpoint *local) {
+    struct list *l, *tmp;
+    list_for_each (&net->streams, l, tmp) {
+        const struct lw_stream *other = list_entry(l, struct lw_stream, link);
+        if (other->bound && !other->closed && other->local.port == local->port &&
+            (inet_addr_is_any(&other->local.addr) || inet_addr_is_any(&local->addr) ||
+             inet_addr_equal(&other->local.addr, &local->addr)))
+            return true;
+    }
+    return false;
+}
+
 static int bind_to(struct lw_stream *s, const struct inet_endpoint *local) {
     ip_addr_t ip = {inet_addr_is_any(&local->addr) ? 0 : inet_addr_to_ip4(&local->addr)};
+    if (local->port && in_use(s->net, local)) return -EADDRINUSE;
     int r = need_pcb(s);
+    if (!r && local->port) ip_set_option(s->pcb, SOF_REUSEADDR);
     if (!r) r = lw_error(tcp_bind(s->pcb, &ip, local->port));
     if (r) return r;
     s->bound = true;
@@ -139,12 +154,16 @@ int lw_stream_bind(struct queue *q, const struct sockaddr *addr, socklen_t len) 
 int lw_stream_listen(struct queue *q, int backlog) {
     struct lw_stream *s = to_lw_stream(q);
     err_t err;
-    if (s->state == LW_LISTENING) return 0;
-    if (s->state != LW_NEW) return -EISCONN;
+    uint8_t most = (uint8_t)(backlog < 1 ? 1 : backlog > BACKLOG_MAX ? BACKLOG_MAX : backlog);
+    if (s->state == LW_LISTENING) {
+        tcp_backlog_set(s->pcb, most);
+        s->backlog = most;
+        return 0;
+    }
+    if (s->state != LW_NEW) return s->state == LW_CONNECTING ? -EINVAL : -EISCONN;
     if (s->net->lost) return -ENETDOWN;
     int r = s->bound ? 0 : bind_to(s, &(struct inet_endpoint){.port = 0});
     if (r) return r;
-    uint8_t most = (uint8_t)(backlog < 1 ? 1 : backlog > BACKLOG_MAX ? BACKLOG_MAX : backlog);
     struct tcp_pcb *pcb = tcp_listen_with_backlog_and_err(s->pcb, most, &err);
     if (!pcb) return lw_error(err);
     s->pcb = pcb; /* the other is freed */
@@ -195,7 +214,8 @@ int lw_stream_connect(struct queue *q, struct op *op, const struct sockaddr *add
     if (s->state != LW_NEW) return refused[s->state];
     if (s->net->lost) return -ENETDOWN;
     int r = address_take(&remote, addr, len);
-    if (!r && remote.port == 0) r = -EINVAL;
+    if (!r && inet_addr_is_any(&remote.addr)) remote.addr = s->net->address;
+    if (!r) r = address_of_peer(&remote);
     if (!r) r = need_pcb(s);
     if (!r) {
         ip_addr_t ip = {inet_addr_to_ip4(&remote.addr)};

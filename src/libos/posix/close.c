@@ -84,6 +84,7 @@ void sock_close(struct queue *q, struct op *op) {
     struct dmtr_runtime *rt = q->rt;
     s->closed = true;
     s->close_op = op;
+    list_remove(&s->bound);
     rt->lingering++;
     sock_timer_stop(s);
     sock_stop_waiting(s);

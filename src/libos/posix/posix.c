@@ -61,6 +61,7 @@ static int posix_start(struct dmtr_runtime *rt, void **state_out) {
     px->direct_allowed = rt->config.wait_policy == WAIT_SPIN;
     list_init(&px->socks);
     list_init(&px->files);
+    list_init(&px->bound);
     list_init(&px->direct);
     list_init(&px->pausing);
     list_init(&px->chunks_free);

@@ -5,8 +5,8 @@
  *   epoll     readiness from the runtime's evloop, then recv and accept4
  *   io_uring  the kernel receives streams into provided buffers and accepts connections ahead; readiness from the ring
  *
- * posix.c chooses the engine, socket.c is the table of queue operations, recv.c, send.c, connect.c (and accept) and
- * close.c are the life of a socket, file.c is files.
+ * posix.c chooses the engine, socket.c is the table of queue operations, bind.c, recv.c, send.c, connect.c (and accept)
+ * and close.c are the life of a socket, file.c is files.
  */
 #ifndef POSIX_POSIX_H
 #define POSIX_POSIX_H
@@ -17,6 +17,7 @@
 #include "core/timer.h"
 #include "libos/posix/arena.h"
 
+#include <netinet/in.h>
 #include <sys/uio.h>
 
 /* Entries in the list of one push: the array's segments, each with a frame header, and the message header. */
@@ -67,6 +68,7 @@ struct posix {
     struct queue_ops stream_ops, datagram_ops, file_ops; /* the tables with the engine's name in them */
     struct recv_arena arena;
     struct list socks, files; /* all, so that stop finds those that linger */
+    struct list bound;        /* open sockets whose port a bind named */
     struct list direct;       /* waiting for data, received from directly */
     struct list pausing;      /* listeners that try again later, because the kernel refused */
     uint64_t shortage_ns;     /* when a want of descriptors was last logged; 0: never */
@@ -86,6 +88,15 @@ struct chunk {
     uint32_t len;
     uint32_t charge; /* memory it keeps, which is what posix.recv_ahead_bytes bounds */
 };
+
+/* An address and port that a bind named. */
+struct sock_place {
+    struct in6_addr addr; /* of IPv4 as ::ffff:a.b.c.d */
+    uint16_t port;
+    uint8_t families; /* whose ports it takes */
+    bool any;         /* all addresses of these families */
+};
+enum { PLACE_IP4 = 1, PLACE_IP6 = 2 };
 
 enum sock_state { SOCK_NEW, SOCK_LISTENING, SOCK_CONNECTING, SOCK_CONNECTED };
 
@@ -128,9 +139,12 @@ struct sock {
     bool linger_on; /* SO_LINGER */
     int linger_s;
     uint16_t zerocopy_copied; /* zero-copy sends in a row that were copies */
+    bool reuse_chosen;        /* SO_REUSEADDR is as the application set it */
     int close_error;
     struct op *connect_op, *close_op;
-    struct list link;    /* px->socks */
+    struct list link;  /* px->socks */
+    struct list bound; /* px->bound */
+    struct sock_place place;
     struct list backlog; /* listener: connections accepted ahead; such a connection: its link */
     uint32_t backlog_len;
     struct list pausing;        /* listener: px->pausing, self-linked if not in it */
@@ -188,6 +202,9 @@ void sock_free(struct sock *s);
 void sock_timer_start(struct sock *s, uint64_t first_ns);
 void sock_timer_next(struct sock *s, uint64_t most_ns);
 void sock_timer_stop(struct sock *s);
+
+/* bind.c */
+int sock_bind(struct queue *q, const struct sockaddr *addr, socklen_t len);
 
 /* recv.c */
 int sock_pop(struct queue *q, struct op *op);

@@ -55,6 +55,7 @@ int sock_new(struct posix *px, int fd, bool stream, struct sock **s_out) {
     list_init(&s->sent);
     list_init(&s->backlog);
     list_init(&s->pausing);
+    list_init(&s->bound);
     timer_init(&s->timer.timer);
     s->timer.fire = sock_timer_fire;
     px->engine->sock_init(s);
@@ -89,6 +90,7 @@ void sock_free(struct sock *s) {
     if (s->close_op) op_complete(rt, s->close_op, s->close_error);
     sock_free_chunks(s);
     list_remove(&s->link);
+    list_remove(&s->bound);
     if (s->closed) rt->lingering--;
     close(s->fd);
     sys_free(s);
@@ -108,13 +110,10 @@ void sock_ready(struct sock *s, unsigned events) {
     if (events & SOCK_WRITE) sock_send(s);
 }
 
-static int sock_bind(struct queue *q, const struct sockaddr *addr, socklen_t len) {
-    return POSIX_SYS(q, bind, to_sock(q)->fd, addr, len);
-}
-
 static int sock_listen(struct queue *q, int backlog) {
     struct sock *s = to_sock(q);
-    if (s->state == SOCK_CONNECTING || s->state == SOCK_CONNECTED) return -EISCONN;
+    if (s->state == SOCK_CONNECTING) return -EINVAL;
+    if (s->state == SOCK_CONNECTED) return -EISCONN;
     int r = POSIX_SYS(q, listen, s->fd, backlog);
     if (r) return r;
     s->state = SOCK_LISTENING;
@@ -164,6 +163,7 @@ static int sock_setsockopt(struct queue *q, int level, int name, const void *val
         s->linger_on = l->l_onoff != 0;
         s->linger_s = l->l_linger;
     }
+    if (r == 0 && level == SOL_SOCKET && name == SO_REUSEADDR) s->reuse_chosen = true;
     return r;
 }
 

@@ -30,6 +30,7 @@
 #define PBUF_NEEDS_COPY(p) 1
 
 #define LWIP_IPV6                     0
+#define SO_REUSE                      1 /* connections of before do not keep a server from its port */
 #define LWIP_RAW                      0
 #define LWIP_DNS                      0
 #define LWIP_NETIF_LOOPBACK           1
