@@ -27,7 +27,8 @@ extern "C" {
  * args  argc and argv are the program's own: `--dmtr-config FILE` and `--dmtr-set KEY=VALUE` are understood, all else
  *       is left alone. callback may be NULL; this library does not profile itself and never calls it. args may be NULL.
  *
- * Environment: LIBOS names the backend (catnap; upper or lower case), absent or empty for the configured one.
+ * Environment: LIBOS names the backend (catnap, catnip, catpowder, posix, inet, lwip; upper or lower case), absent or
+ * empty for the configured one.
  * CONFIG_PATH names a YAML file; see demi(3) for its keys.
  *
  * EEXIST  this thread has a runtime already

@@ -49,6 +49,16 @@ DMTR_EXPORT int dmtr_init(int argc, char *argv[]);
  */
 DMTR_EXPORT int dmtr_fini(void);
 
+enum dmtr_log_level { DMTR_LOG_ERROR, DMTR_LOG_WARN, DMTR_LOG_INFO, DMTR_LOG_DEBUG };
+
+/*
+ * Writes a line to this runtime's log, if log.level takes it: for libraries on top of this one.
+ *
+ * level   an enum dmtr_log_level; text: the line, without a newline
+ * EINVAL  another level, or text is NULL
+ */
+DMTR_EXPORT int dmtr_log(int level, const char *text);
+
 /* Names this thread's runtime for dmtr_wake. */
 DMTR_EXPORT int dmtr_runtime_current(dmtr_runtime_t *runtime_out);
 

@@ -83,6 +83,15 @@ int dmtr_fini(void) {
     return 0;
 }
 
+_Static_assert((int)DMTR_LOG_ERROR == (int)LOG_LEVEL_ERROR && (int)DMTR_LOG_DEBUG == (int)LOG_LEVEL_DEBUG, "the same");
+
+int dmtr_log(int level, const char *text) {
+    API_RUNTIME(rt);
+    if (!text || level < DMTR_LOG_ERROR || level > DMTR_LOG_DEBUG) return EINVAL;
+    log_at(&rt->log, (enum log_level)level, "%s", text);
+    return 0;
+}
+
 int dmtr_runtime_current(dmtr_runtime_t *runtime_out) {
     API_RUNTIME(rt);
     if (!runtime_out) return EINVAL;

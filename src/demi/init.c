@@ -1,16 +1,13 @@
 /* demi_init: the environment and the arguments, turned into what dmtr_init understands. */
 #include "init.h"
+#include "backend.h"
 
-#include <ctype.h>
 #include <demi/libos.h>
 #include <dmtr/libos.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define LIBOS_MAX    64
-#define LIBOS_OPTION "libos="
 
 _Thread_local struct settings init_settings = SETTINGS_NONE;
 
@@ -19,52 +16,57 @@ static int complain(int code, const char *text) {
     return code;
 }
 
-/* "libos=NAME" for the name in LIBOS in lower case; empty if there is none. 0 or EINVAL. */
-static int libos_setting(char setting[sizeof LIBOS_OPTION + LIBOS_MAX]) {
-    const char *name = secure_getenv("LIBOS");
-    setting[0] = '\0';
-    if (!name || !*name) return 0;
-    if (strlen(name) > LIBOS_MAX) return complain(EINVAL, "LIBOS: the name is too long");
-    size_t n = sizeof LIBOS_OPTION - 1;
-    memcpy(setting, LIBOS_OPTION, n);
-    do
-        setting[n++] = (char)tolower((unsigned char)*name);
-    while (*name++);
-    return 0;
+/* What is set and not empty; NULL: neither. */
+static const char *variable(const char *name) {
+    const char *value = secure_getenv(name);
+    return value && *value ? value : NULL;
 }
 
-static int load_settings(struct settings *s) {
-    const char *path = secure_getenv("CONFIG_PATH");
+static int load_settings(struct file_settings *s) {
     char error[SETTINGS_ERROR_MAX];
-    if (!path || !*path) return 0;
-    int r = settings_load(s, path, error);
+    int r = settings_load(s, variable("CONFIG_PATH"), error);
     return r ? complain(r, error) : 0;
 }
 
-/* LIBOS goes before the program's own options, so that these win. */
-static int start(int argc, char *const argv[], char *libos) {
-    if (!*libos) return dmtr_init(argc, (char **)argv);
-    char **with_libos = calloc((size_t)argc + 3, sizeof *with_libos);
-    if (!with_libos) return ENOMEM;
-    with_libos[0] = "--dmtr-set";
-    with_libos[1] = libos;
-    if (argc) memcpy(&with_libos[2], argv, (size_t)argc * sizeof *argv);
-    int r = dmtr_init(argc + 2, with_libos);
-    free(with_libos);
+static int choose_backend(struct backend_options *options, const struct network *network) {
+    const char *name = variable("LIBOS");
+    char error[BACKEND_ERROR_MAX];
+    options->count = 0;
+    int r = name ? backend_choose(options, name, network, error) : 0;
+    return r ? complain(r, error) : 0;
+}
+
+/* The backend's options go before the program's own, so that these win. */
+static int start(int argc, char *const argv[], struct backend_options *options) {
+    const int before = 2 * options->count;
+    if (before == 0) return dmtr_init(argc, (char **)argv);
+    char **all = calloc((size_t)argc + (size_t)before + 1, sizeof *all);
+    if (!all) return ENOMEM;
+    for (int i = 0; i < options->count; i++) {
+        all[2 * i] = "--dmtr-set";
+        all[2 * i + 1] = options->text[i];
+    }
+    if (argc) memcpy(&all[before], argv, (size_t)argc * sizeof *argv);
+    int r = dmtr_init(argc + before, all);
+    free(all);
     return r;
 }
 
 int demi_init(const struct demi_args *args) {
     const int argc = args ? args->argc : 0;
     char *const *argv = args ? args->argv : NULL;
-    char libos[sizeof LIBOS_OPTION + LIBOS_MAX];
+    struct backend_options options;
     dmtr_runtime_t running;
-    struct settings settings = SETTINGS_NONE;
-    if (argc < 0 || argc > INT32_MAX - 2 || (argc > 0 && !argv)) return EINVAL;
+    struct file_settings settings;
+    if (argc < 0 || argc > INT32_MAX - 2 * BACKEND_OPTIONS_MAX - 1 || (argc > 0 && !argv)) return EINVAL;
     if (!dmtr_runtime_current(&running)) return EEXIST;
-    int r = libos_setting(libos);
-    if (!r) r = load_settings(&settings);
-    if (!r) r = start(argc, argv, libos);
-    if (!r) init_settings = settings;
-    return r;
+    int r = load_settings(&settings);
+    if (!r) r = choose_backend(&options, &settings.network);
+    if (!r) r = start(argc, argv, &options);
+    if (r) return r;
+    init_settings = settings.sockets;
+    if (settings.linger)
+        dmtr_log(DMTR_LOG_INFO,
+                 "demikernel: tcp_socket_options.linger has no effect: a close delivers what was pushed");
+    return 0;
 }

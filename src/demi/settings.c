@@ -1,6 +1,6 @@
 /*
- * The YAML file of CONFIG_PATH. All keys that Demikernel's files have are known and checked; those that speak of other
- * backends than the kernel's sockets have no effect here.
+ * The YAML file of CONFIG_PATH. All keys that Demikernel's files have are known and checked; some of them have no
+ * effect here.
  */
 #include "settings.h"
 
@@ -20,6 +20,7 @@
 #define KEY_MAX            96
 #define LINGER_MAX_SECONDS 65535
 #define COUNT_MAX          INT64_MAX
+#define LINGER_KEYS        "tcp_socket_options.linger."
 #define PATH_SHOWN         200 /* bytes of the path in an error */
 #define TEXT_SHOWN         80  /* bytes of a key or value in an error */
 
@@ -36,21 +37,21 @@ static const struct option {
     const char *key;
     enum kind kind;
     int64_t max;   /* of a count */
-    size_t offset; /* of the int in struct settings */
+    size_t offset; /* in struct file_settings, of an int, or of a text that is kept */
 } options[] = {
-    {"demikernel.local_ipv4_addr", KIND_WORD, 0, NO_EFFECT},
-    {"demikernel.local_link_addr", KIND_WORD, 0, NO_EFFECT},
-    {"dpdk.eal_init", KIND_LIST, 0, NO_EFFECT},
+    {"demikernel.local_ipv4_addr", KIND_WORD, 0, offsetof(struct file_settings, network.address)},
+    {"demikernel.local_link_addr", KIND_WORD, 0, offsetof(struct file_settings, network.mac)},
+    {"dpdk.eal_init", KIND_LIST, 0, offsetof(struct file_settings, network.eal)},
     {"inetstack_config.arp_cache_ttl", KIND_COUNT, COUNT_MAX, NO_EFFECT},
     {"inetstack_config.arp_request_retries", KIND_COUNT, COUNT_MAX, NO_EFFECT},
     {"inetstack_config.arp_request_timeout", KIND_COUNT, COUNT_MAX, NO_EFFECT},
-    {"inetstack_config.arp_table", KIND_MAP, 0, NO_EFFECT},
+    {"inetstack_config.arp_table", KIND_MAP, 0, offsetof(struct file_settings, network.neighbours)},
     {"inetstack_config.enable_jumbo_frames", KIND_BOOL, 0, NO_EFFECT},
     {"inetstack_config.mss", KIND_COUNT, COUNT_MAX, NO_EFFECT},
-    {"inetstack_config.mtu", KIND_COUNT, UINT16_MAX, NO_EFFECT},
+    {"inetstack_config.mtu", KIND_COUNT, UINT16_MAX, offsetof(struct file_settings, network.mtu)},
     {"inetstack_config.tcp_checksum_offload", KIND_BOOL, 0, NO_EFFECT},
     {"inetstack_config.udp_checksum_offload", KIND_BOOL, 0, NO_EFFECT},
-    {"raw_socket.linux_interface_name", KIND_WORD, 0, NO_EFFECT},
+    {"raw_socket.linux_interface_name", KIND_WORD, 0, offsetof(struct file_settings, network.interface)},
     {"raw_socket.rx_buffer_count", KIND_COUNT, UINT32_MAX, NO_EFFECT},
     {"raw_socket.rx_ring_size", KIND_COUNT, UINT32_MAX, NO_EFFECT},
     {"raw_socket.tx_buffer_count", KIND_COUNT, UINT32_MAX, NO_EFFECT},
@@ -61,19 +62,18 @@ static const struct option {
     {"raw_socket.xdp_tcp_ports", KIND_LIST, 0, NO_EFFECT},
     {"raw_socket.xdp_udp_ports", KIND_LIST, 0, NO_EFFECT},
     {"raw_socket.xdp_vf_interface_index", KIND_COUNT, UINT32_MAX, NO_EFFECT},
-    {"tcp_socket_options.keepalive.enabled", KIND_BOOL, 0, offsetof(struct settings, keepalive)},
+    {"tcp_socket_options.keepalive.enabled", KIND_BOOL, 0, offsetof(struct file_settings, sockets.keepalive)},
     {"tcp_socket_options.keepalive.interval", KIND_COUNT, UINT32_MAX, NO_EFFECT},
     {"tcp_socket_options.keepalive.time_millis", KIND_COUNT, UINT32_MAX, NO_EFFECT},
-    {"tcp_socket_options.linger.enabled", KIND_BOOL, 0, offsetof(struct settings, linger)},
-    {"tcp_socket_options.linger.time_seconds", KIND_COUNT, LINGER_MAX_SECONDS,
-     offsetof(struct settings, linger_seconds)},
-    {"tcp_socket_options.nodelay", KIND_BOOL, 0, offsetof(struct settings, nodelay)},
+    {"tcp_socket_options.linger.enabled", KIND_BOOL, 0, NO_EFFECT},
+    {"tcp_socket_options.linger.time_seconds", KIND_COUNT, LINGER_MAX_SECONDS, NO_EFFECT},
+    {"tcp_socket_options.nodelay", KIND_BOOL, 0, offsetof(struct file_settings, sockets.nodelay)},
 };
 
 #define OPTIONS (sizeof options / sizeof *options)
 
 struct reader {
-    struct settings *settings;
+    struct file_settings *settings;
     const char *path;
     char *error;
     yaml_document_t document;
@@ -117,51 +117,89 @@ static bool parse_count(const char *text, int64_t max, int64_t *value) {
     return !errno && !*end && *value <= max;
 }
 
-static bool is_list(struct reader *rd, const yaml_node_t *node) {
+/* Text that grows; cut where there is no room, which shows in its length. NULL `at`: it is not kept. */
+struct text {
+    char *at;
+    size_t len;
+};
+
+static void text_add(struct text *t, const char *separator, const char *word) {
+    int n = t->at && t->len < SETTING_TEXT_MAX
+                ? snprintf(t->at + t->len, SETTING_TEXT_MAX - t->len, "%s%s", t->len ? separator : "", word)
+                : 0;
+    t->len += (size_t)n;
+}
+
+/* The first of the EAL's words is the program's name, which may be empty, and is left out then. */
+static bool parse_list(struct reader *rd, const yaml_node_t *node, struct text *t) {
     if (node->type != YAML_SEQUENCE_NODE) return false;
-    for (yaml_node_item_t *i = node->data.sequence.items.start; i < node->data.sequence.items.top; i++)
-        if (!word(yaml_document_get_node(&rd->document, *i))) return false;
+    for (yaml_node_item_t *i = node->data.sequence.items.start; i < node->data.sequence.items.top; i++) {
+        const yaml_node_t *item = yaml_document_get_node(&rd->document, *i);
+        const char *text = word(item);
+        bool first_empty = t->at && i == node->data.sequence.items.start && item->type == YAML_SCALAR_NODE &&
+                           item->data.scalar.length == 0;
+        if (!text && !first_empty) return false;
+        if (text) text_add(t, " ", text);
+    }
+    for (char *p = t->at; p && *p; p++)
+        if (*p == ',') *p = ';';
     return true;
 }
 
-static bool is_map(struct reader *rd, const yaml_node_t *node) {
+/* MAC: ADDRESS */
+static bool parse_map(struct reader *rd, const yaml_node_t *node, struct text *t) {
     if (node->type != YAML_MAPPING_NODE) return false;
-    for (yaml_node_pair_t *p = node->data.mapping.pairs.start; p < node->data.mapping.pairs.top; p++)
-        if (!word(yaml_document_get_node(&rd->document, p->key)) ||
-            !word(yaml_document_get_node(&rd->document, p->value)))
-            return false;
+    for (yaml_node_pair_t *p = node->data.mapping.pairs.start; p < node->data.mapping.pairs.top; p++) {
+        const char *key = word(yaml_document_get_node(&rd->document, p->key));
+        const char *value = word(yaml_document_get_node(&rd->document, p->value));
+        if (!key || !value) return false;
+        text_add(t, ",", value);
+        text_add(t, "=", key);
+    }
     return true;
 }
 
-/* Whether node is a value for o; *value is what settings keep of it. */
-static bool parse_value(struct reader *rd, const struct option *o, const yaml_node_t *node, int64_t *value) {
+static bool parse_word(const char *text, struct text *t) {
+    if (text) text_add(t, "", text);
+    return text != NULL;
+}
+
+/* Whether node is a value for o; stores what settings keep of it. */
+static bool parse_value(struct reader *rd, const struct option *o, const yaml_node_t *node, struct text *t) {
     const char *text = word(node);
+    char *place = o->offset == NO_EFFECT ? NULL : (char *)rd->settings + o->offset;
+    int64_t value;
     switch (o->kind) {
-    case KIND_WORD:
-        return text != NULL;
     case KIND_BOOL:
-        return text && parse_bool(text, value);
     case KIND_COUNT:
-        return text && parse_count(text, o->max, value);
+        if (!text || !(o->kind == KIND_BOOL ? parse_bool(text, &value) : parse_count(text, o->max, &value)))
+            return false;
+        if (place) *(int *)(void *)place = (int)value;
+        return true;
+    case KIND_WORD:
+        t->at = place;
+        return parse_word(text, t);
     case KIND_LIST:
-        return is_list(rd, node);
+        t->at = place;
+        return parse_list(rd, node, t);
     case KIND_MAP:
-        return is_map(rd, node);
+        t->at = place;
+        return parse_map(rd, node, t);
     }
     return false;
 }
 
 static int on_option(struct reader *rd, const struct option *o, const yaml_node_t *node) {
-    int64_t value = 0;
+    struct text t = {NULL, 0};
     if (rd->seen[o - options]) return refuse(rd, node, "duplicate key", o->key);
     rd->seen[o - options] = true;
-    if (!parse_value(rd, o, node, &value)) {
+    if (strncmp(o->key, LINGER_KEYS, sizeof LINGER_KEYS - 1) == 0) rd->settings->linger = true;
+    if (!parse_value(rd, o, node, &t)) {
         char what[64];
         snprintf(what, sizeof what, "expected %s for", kind_names[o->kind]);
         return refuse(rd, node, what, o->key);
     }
-    if (o->offset != NO_EFFECT) *(int *)((char *)rd->settings + o->offset) = (int)value;
-    return 0;
+    return t.len < SETTING_TEXT_MAX ? 0 : refuse(rd, node, "too long a value for", o->key);
 }
 
 /* Whether some option's key begins with this key and a dot. */
@@ -224,9 +262,11 @@ static int parse(struct reader *rd, const char *text, size_t len) {
     return r;
 }
 
-int settings_load(struct settings *s, const char *path, char error[SETTINGS_ERROR_MAX]) {
+int settings_load(struct file_settings *s, const char *path, char error[SETTINGS_ERROR_MAX]) {
     struct reader rd = {.settings = s, .path = path, .error = error};
     int r = 0;
+    *s = (struct file_settings){.sockets = SETTINGS_NONE, .network = {.mtu = SETTING_UNSET}};
+    if (!path) return 0;
     FILE *f = fopen(path, "re");
     if (!f) return fail(error, errno, "%.*s: %s", PATH_SHOWN, path, strerror(errno));
     char *text = malloc(FILE_MAX_BYTES + 1);
@@ -251,10 +291,5 @@ static int set_flag(int qd, int level, int name, int value) {
 int settings_apply(const struct settings *s, int qd) {
     int r = set_flag(qd, IPPROTO_TCP, TCP_NODELAY, s->nodelay);
     if (!r) r = set_flag(qd, SOL_SOCKET, SO_KEEPALIVE, s->keepalive);
-    if (!r && s->linger != SETTING_UNSET) {
-        const struct linger linger = {.l_onoff = s->linger,
-                                      .l_linger = s->linger_seconds == SETTING_UNSET ? 0 : s->linger_seconds};
-        r = dmtr_setsockopt(qd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
-    }
     return r;
 }

@@ -2,26 +2,42 @@
 #ifndef DEMI_SETTINGS_H
 #define DEMI_SETTINGS_H
 
+#include <stdbool.h>
+
 /* Options of every new TCP socket; SETTING_UNSET leaves one as the system has it. */
 #define SETTING_UNSET (-1)
 
 struct settings {
     int nodelay;
     int keepalive;
-    int linger;
-    int linger_seconds;
+};
+
+#define SETTINGS_NONE                                                                                                  \
+    { SETTING_UNSET, SETTING_UNSET }
+
+#define SETTING_TEXT_MAX 256
+
+/* What backends other than the kernel's sockets are told. Empty texts are not given. */
+struct network {
+    char address[SETTING_TEXT_MAX], mac[SETTING_TEXT_MAX], interface[SETTING_TEXT_MAX];
+    char eal[SETTING_TEXT_MAX];        /* words with a blank between, and semicolons for their commas */
+    char neighbours[SETTING_TEXT_MAX]; /* ADDRESS=MAC with commas between */
+    int mtu;
+};
+
+struct file_settings {
+    struct settings sockets;
+    struct network network;
+    bool linger; /* the file speaks of lingering, which has no effect */
 };
 
 #define SETTINGS_ERROR_MAX 512
 
-#define SETTINGS_NONE                                                                                                  \
-    { SETTING_UNSET, SETTING_UNSET, SETTING_UNSET, SETTING_UNSET }
-
 /*
- * Reads the file at path over *s. 0, or a positive errno with one line in error that names file, line and key.
- * EINVAL: wrong content; others: the file cannot be read.
+ * Reads the file at path; NULL: there is none. 0, or a positive errno with one line in error that names file, line and
+ * key. EINVAL: wrong content; others: the file cannot be read.
  */
-int settings_load(struct settings *s, const char *path, char error[SETTINGS_ERROR_MAX]);
+int settings_load(struct file_settings *s, const char *path, char error[SETTINGS_ERROR_MAX]);
 
 /* Applies s to a fresh TCP socket; accepted connections inherit from their listener. 0 or a positive errno. */
 int settings_apply(const struct settings *s, int qd);

@@ -62,6 +62,7 @@ static void every_call_before_init_is_enosys(void **state) {
     dmtr_qtoken_t one[1] = {1};
     const struct row rows[] = {
         REFUSE(ENOSYS, dmtr_fini()),
+        REFUSE(ENOSYS, dmtr_log(DMTR_LOG_INFO, "text")),
         REFUSE(ENOSYS, dmtr_runtime_current(&runtime)),
         REFUSE(ENOSYS, dmtr_socket(&qd_out, AF_INET, SOCK_STREAM, 0)),
         REFUSE(ENOSYS, dmtr_socket_on(&qd_out, "posix", AF_INET, SOCK_STREAM, 0)),
@@ -119,6 +120,9 @@ static void null_arguments_are_einval(void **state) {
     dmtr_sgarray_t sga = message("x");
     dmtr_qtoken_t pending = pop_begin(q1);
     const struct row rows[] = {
+        REFUSE(EINVAL, dmtr_log(DMTR_LOG_INFO, NULL)),
+        REFUSE(EINVAL, dmtr_log(-1, "text")),
+        REFUSE(EINVAL, dmtr_log(DMTR_LOG_DEBUG + 1, "text")),
         REFUSE(EINVAL, dmtr_runtime_current(NULL)),
         REFUSE(EINVAL, dmtr_socket(NULL, AF_INET, SOCK_STREAM, 0)),
         REFUSE(EINVAL, dmtr_socket_on(NULL, "posix", AF_INET, SOCK_STREAM, 0)),
