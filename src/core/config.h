@@ -72,6 +72,8 @@ enum posix_engine { POSIX_AUTO, POSIX_IO_URING, POSIX_EPOLL };
     UINT("inet.mtu", inet_mtu, 9216, 68, 9216, "bytes",                                                                \
          "Largest IP packet, where the device's own limit is not lower")                                               \
     BOOL("inet.tso", inet_tso, true, "Let the device cut long runs of TCP data into segments, where it can")           \
+    BOOL("inet.probe", inet_probe, true,                                                                               \
+         "Ask the link at the start whether another host has the addresses, and log it; not on a wire as shm is")      \
     STRING("inet.neighbours", inet_neighbours, "none",                                                                 \
            "Neighbours that are not asked for, such as 10.0.0.2=02:00:00:00:00:02, with commas between")               \
     UINT("inet.max_neighbours", inet_max_neighbours, 1024, 16, 65536, "entries", "Most neighbours remembered")         \

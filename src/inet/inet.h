@@ -94,6 +94,7 @@ struct inet_config {
     uint32_t offloads;             /* enum inet_offloads */
     uint32_t tso_frame_bytes;      /* longest frame that the device cuts; 0: the longest there is */
     bool announce;                 /* tell the link our addresses at the start (RFC 5227 section 2.3) */
+    bool probe;                    /* ask the link at the start whether others have them (RFC 5227 section 2.1) */
     uint8_t seed[INET_SEED_BYTES]; /* secret and new for each stack, except where a run is to be repeated */
     inet_transmit *transmit;
     /*
@@ -101,6 +102,11 @@ struct inet_config {
      * port is in use as long as more have taken than left it. Must not call the stack.
      */
     void (*port_used)(void *ctx, uint8_t protocol, uint16_t port, bool on);
+    /*
+     * May be NULL. Another host, at `mac`, has one of our addresses: found by a probe at the start, or later. Told for
+     * each address at the start, and then at most once in ten seconds. Must not call the stack.
+     */
+    void (*conflict)(void *ctx, const struct inet_addr *addr, const uint8_t *mac, bool probing);
     /*
      * The next two are for several stacks that share addresses, each with some of the flows; else NULL. Both must not
      * call the stack.

@@ -116,6 +116,15 @@ struct token_bucket {
 #define TCP_FLOWS     1024u
 #define UDP_PORTS     256u
 
+/* Our addresses on the link. */
+struct arp {
+    struct inet_timer announce, probe;
+    uint32_t announcements, probes;
+    bool probing;
+    uint32_t taken; /* a bit for each of our addresses that another host had before */
+    uint64_t defended_ns, told_ns;
+};
+
 struct inet {
     struct inet_config config;
     uint64_t now;
@@ -136,9 +145,7 @@ struct inet {
     struct udp_socket *udp_ports[UDP_PORTS];
     struct list tcp_dead; /* connections to be freed once nobody looks at them */
     struct list ready;    /* sockets with events */
-    uint64_t arp_defended_ns;
-    struct inet_timer announce;
-    uint32_t announcements;
+    struct arp arp;
     uint16_t ip_ids[IP_ID_BUCKETS];
     struct wheel wheel;
 };

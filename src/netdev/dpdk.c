@@ -346,6 +346,7 @@ static const struct netdev_ops netdev_dpdk = {
     .text = "A port of DPDK: a network card that the process owns, or a virtual device",
     .options = options_table,
     .options_count = sizeof options_table / sizeof *options_table,
+    .interface_option = "iface", /* of a virtual device */
     .queues_max = DPDK_QUEUES_MAX,
     .open = device_open,
     .close = device_close,

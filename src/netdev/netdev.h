@@ -89,13 +89,14 @@ struct netdev_stats {
 };
 
 struct netdev_ops;
+struct address_lock;
 
 /* What is common to all devices; each kind has it at the start of its own structure. For others to read only. */
 struct netdev {
     const struct netdev_ops *ops;
-    uint64_t retry_ns;     /* when the rest of a short transmit is worth offering again; else NETDEV_NEVER */
-    uint32_t mtu;          /* bytes of a frame after the Ethernet header */
-    uint16_t offloads;     /* NETDEV_CSUM ... */
+    uint64_t retry_ns; /* when the rest of a short transmit is worth offering again; else NETDEV_NEVER */
+    uint32_t mtu;      /* bytes of a frame after the Ethernet header */
+    uint16_t offloads; /* NETDEV_CSUM ... */
     bool link_up;
     int fd; /* readable after netdev_prepare when there is something to receive; -1: this device is polled */
     uint32_t tso_bytes; /* longest frame with NETDEV_TSO*; 0: none */
@@ -105,10 +106,12 @@ struct netdev {
      */
     bool spreads;
     bool virtual_time; /* the clock that the device is given is a simulation's, and tells nothing of the time of day */
+    bool wire;         /* it leads to one peer and nobody else, such as another process */
     uint8_t mac[NETDEV_MAC_BYTES];
     struct netdev_stats stats;
-    const char *interface; /* of the system that it is over, by name; NULL: none. This and the next never change */
-    const char *engine;    /* how it is driven, of several ways that there are; NULL: there is one */
+    const char *interface;     /* of the system that it is over, by name; NULL: none. This and the next never change */
+    const char *engine;        /* how it is driven, of several ways that there are; NULL: there is one */
+    struct address_lock *lock; /* of the addresses on its interface; netdev_open's */
 };
 
 struct sim;
@@ -137,6 +140,10 @@ struct netdev_ops {
     size_t options_count;
     bool wraps;          /* goes over args->lower */
     uint32_t queues_max; /* 0: has one queue and cannot be opened twice */
+
+    /* The option that names an interface of the kernel, on which the stack's addresses are locked; NULL: there is none.
+     */
+    const char *interface_option;
 
     /* 0 and *dev; or a negative errno and args->why. -ECHRNG: it has fewer queues than args->queues. */
     int (*open)(const struct netdev_args *args, struct netdev **dev);
@@ -191,7 +198,7 @@ const struct netdev_ops *netdev_find(const char *name);
 
 /*
  * Opens a device by the name of its kind. 0 and *dev; -ENODEV: there is no such kind, or its plug-in cannot be loaded;
- * otherwise what the kind's open returns.
+ * -EADDRINUSE: somebody has one of args->ip4 on its interface; otherwise what the kind's open returns.
  */
 int netdev_open(const char *name, const struct netdev_args *args, struct netdev **dev);
 

@@ -144,3 +144,21 @@ int netdev_options(const struct netdev_args *args, const struct netdev_option *t
     }
     return check_required(args, table, n, to);
 }
+
+bool netdev_option_find(const struct netdev_args *args, const char *key, char *to, size_t bytes) {
+    static const char separators[] = ",; ";
+    size_t key_len = strlen(key);
+    for (const char *at = args->options ? args->options : ""; *at; at += strspn(at, separators)) {
+        size_t len = strcspn(at, separators);
+        const char *value = at + key_len + 1;
+        if (len > key_len && strncmp(at, key, key_len) == 0 && at[key_len] == '=') {
+            len -= key_len + 1;
+            if (len == 0 || len >= bytes) return false;
+            memcpy(to, value, len);
+            to[len] = '\0';
+            return true;
+        }
+        at += len;
+    }
+    return false;
+}

@@ -38,6 +38,12 @@ struct netdev_option {
  */
 int netdev_options(const struct netdev_args *args, const struct netdev_option *table, size_t n, void *to);
 
+/*
+ * Copies the value of a key out, also of one within another's value, where semicolons stand for commas. False: it is
+ * not there, or too long. For what is looked at before a device reads all of them.
+ */
+bool netdev_option_find(const struct netdev_args *args, const char *key, char *to, size_t bytes);
+
 /* Prints every device of this build with its options, for people. 0, or -EIO. */
 int netdev_print(FILE *f, enum doc_format format);
 

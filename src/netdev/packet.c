@@ -278,6 +278,7 @@ const struct netdev_ops netdev_packet = {
     .text = "Any interface of the kernel through AF_PACKET: the stack is a second host behind it",
     .options = options_table,
     .options_count = sizeof options_table / sizeof *options_table,
+    .interface_option = "name",
     .open = device_open,
     .close = device_close,
     .rx = device_rx,

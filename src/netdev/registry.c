@@ -1,6 +1,9 @@
 /* The table of network devices: those of the library, and those that are plug-ins. */
+#include "netdev/address_lock.h"
+#include "netdev/linux_if.h"
 #include "netdev/plugin.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -87,6 +90,43 @@ const struct netdev_ops *netdev_find(const char *name) {
     return find(name, &silent, &ops) == 0 ? ops : NULL;
 }
 
+/* The kernel would answer too, with resets. A kind that is told of ports shares the address with it. */
+static void warn_of_kernel(const struct netdev_ops *ops, const struct netdev_args *args, const char *interface) {
+    struct linux_if i;
+    if (ops->claim || !args->log || linux_if_open(&i, interface) < 0) return;
+    for (uint32_t k = 0; k < args->ip4_count; k++) {
+        char address[INET_ADDRSTRLEN];
+        if (linux_if_carries(&i, args->ip4[k]) != 1) continue;
+        inet_ntop(AF_INET, &args->ip4[k], address, sizeof address);
+        log_warn(
+            args->log,
+            "%s: the kernel has %s on %s too, and resets what comes for us: ip addr del %s dev %s, or choose another "
+            "address",
+            ops->name, address, interface, address, interface);
+    }
+    linux_if_close(&i);
+}
+
+/* The addresses are locked first, or, where opening makes the interface, then. */
+static int open_locked(const struct netdev_ops *ops, const struct netdev_args *args, struct netdev **dev) {
+    char interface[IFNAMSIZ];
+    struct address_lock *lock = NULL;
+    bool named = ops->interface_option && netdev_option_find(args, ops->interface_option, interface, sizeof interface);
+    int r = named ? address_lock_take(&lock, args, ops->name, interface) : 0;
+    if (r < 0) return r;
+    r = ops->open(args, dev);
+    if (r == 0 && named && !lock) r = address_lock_take(&lock, args, ops->name, interface);
+    if (r == 0 && named) warn_of_kernel(ops, args, interface);
+    if (r == 0) {
+        (*dev)->lock = lock;
+        return 0;
+    }
+    if (*dev) ops->close(*dev);
+    *dev = NULL;
+    address_lock_release(lock);
+    return r;
+}
+
 int netdev_open_kind(const struct netdev_ops *ops, const struct netdev_args *args, struct netdev **dev) {
     *dev = NULL;
     if (ops->wraps && !args->lower)
@@ -95,7 +135,7 @@ int netdev_open_kind(const struct netdev_ops *ops, const struct netdev_args *arg
     if (args->queues > 1 && args->queues > ops->queues_max)
         return netdev_refuse(args, -EINVAL, "%s has %u queue%s, and %u are wanted", ops->name,
                              ops->queues_max ? ops->queues_max : 1, ops->queues_max > 1 ? "s" : "", args->queues);
-    return ops->open(args, dev);
+    return open_locked(ops, args, dev);
 }
 
 int netdev_open(const char *name, const struct netdev_args *args, struct netdev **dev) {
@@ -106,5 +146,8 @@ int netdev_open(const char *name, const struct netdev_args *args, struct netdev 
 }
 
 void netdev_close(struct netdev *dev) {
-    if (dev) dev->ops->close(dev);
+    if (!dev) return;
+    struct address_lock *lock = dev->lock;
+    dev->ops->close(dev);
+    address_lock_release(lock);
 }

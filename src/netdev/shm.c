@@ -75,6 +75,7 @@ static int device_open(const struct netdev_args *args, struct netdev **dev) {
     d = sys_calloc(1, sizeof *d);
     if (!d) return -ENOMEM;
     netdev_init(&d->dev, &netdev_shm);
+    d->dev.wire = true;
     r = shm_link_open(&d->link, o.path, o.listen, (uint32_t)o.slots, (uint32_t)o.mtu);
     if (r < 0) {
         sys_free(d);

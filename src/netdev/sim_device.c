@@ -53,6 +53,7 @@ static int device_open(const struct netdev_args *args, struct netdev **dev) {
     d = sys_calloc(1, sizeof *d);
     if (!d) return -ENOMEM;
     netdev_init(&d->dev, &netdev_sim);
+    d->dev.wire = true;
     d->sim = args->sim;
     d->host = host;
     memcpy(d->dev.mac, host->mac, sizeof d->dev.mac);

@@ -227,6 +227,7 @@ const struct netdev_ops netdev_tap = {
     .text = "A Linux TAP interface: the kernel of the machine is the other end of the wire",
     .options = options_table,
     .options_count = sizeof options_table / sizeof *options_table,
+    .interface_option = "name",
     .queues_max = 256, /* the kernel's MAX_TAP_QUEUES */
     .open = device_open,
     .close = device_close,

@@ -41,6 +41,7 @@ void wrapper_init(struct netdev_wrapper *w, const struct netdev_ops *ops, struct
     w->lower = lower;
     w->dev.interface = lower->interface;
     w->dev.engine = lower->engine;
+    w->dev.wire = lower->wire;
     wrapper_mirror(w);
 }
 

@@ -324,6 +324,7 @@ const struct netdev_ops netdev_xdp = {
     .text = "Any interface of the kernel through AF_XDP, shared with the kernel",
     .options = options_table,
     .options_count = sizeof options_table / sizeof *options_table,
+    .interface_option = "name",
     .queues_max = XDP_QUEUES_MAX,
     .open = device_open,
     .close = device_close,

@@ -294,6 +294,177 @@ static void addresses_are_announced_twice_if_wished(void **state) {
     wire_delete(w);
 }
 
+/* What the stack has told of conflicts. */
+static struct {
+    uint32_t count;
+    uint32_t ip;
+    uint8_t mac[INET_MAC_BYTES];
+    bool probing;
+} told;
+
+static void tell(void *ctx, const struct inet_addr *addr, const uint8_t *mac, bool probing) {
+    (void)ctx;
+    told.count++;
+    told.ip = inet_addr_to_ip4(addr);
+    memcpy(told.mac, mac, INET_MAC_BYTES);
+    told.probing = probing;
+}
+
+/* A host that probes for its address, or for two, 10.0.0.1 and 10.0.0.9. */
+static struct wire *prober(uint32_t addresses) {
+    struct wire *w = wire_new(1);
+    memset(&told, 0, sizeof told);
+    w->hosts[0].config.probe = true;
+    w->hosts[0].config.conflict = tell;
+    if (addresses == 2) w->hosts[0].config.addrs[1] = (struct inet_prefix){inet_addr_ip4(IP(10, 0, 0, 9)), 24};
+    w->hosts[0].config.addr_count = addresses;
+    host_start(w, 0);
+    return w;
+}
+
+/* The next request that the host sends: a probe for `ip`. When it was sent. */
+static uint64_t expect_probe(struct wire *w, uint32_t ip) {
+    struct host *h = &w->hosts[0];
+    for (uint64_t end = w->now + 3 * SEC; h->frame_count == 0 && w->now < end;)
+        wire_run(w, w->now + MS);
+    struct arp_packet a = expect_arp(h, ARP_REQUEST, mac_all);
+    assert_int_equal(a.sender_ip, 0);
+    assert_int_equal(a.target_ip, ip);
+    assert_memory_equal(a.sender_mac, mac_of[0], INET_MAC_BYTES);
+    return w->now;
+}
+
+static void probes_are_sent_three_times_while_the_stack_works(void **state) {
+    (void)state;
+    struct wire *w = prober(1);
+    uint64_t start = w->now, at[3];
+    struct arp_packet a = arp_of_peer(ARP_REQUEST);
+    receive_arp(&w->hosts[0], &a);
+    expect_arp(&w->hosts[0], ARP_REPLY, mac_of[1]); /* at once */
+    for (uint32_t i = 0; i < 3; i++)
+        at[i] = expect_probe(w, IP(10, 0, 0, 1));
+    assert_in_range(at[0] - start, 0, SEC + MS);
+    for (uint32_t i = 1; i < 3; i++)
+        assert_in_range(at[i] - at[i - 1], SEC - MS, 2 * SEC + MS);
+    wire_run(w, w->now + 10 * SEC);
+    host_expect_silence(&w->hosts[0]);
+    assert_int_equal(told.count, 0);
+    wire_delete(w);
+}
+
+static void answer_to_a_probe_is_a_conflict_told_once_and_not_defended(void **state) {
+    (void)state;
+    struct wire *w = prober(1);
+    struct host *h = &w->hosts[0];
+    struct arp_packet a = arp_of_peer(ARP_REPLY);
+    expect_probe(w, IP(10, 0, 0, 1));
+    a.sender_ip = IP(10, 0, 0, 1);
+    a.target_ip = 0;
+    for (uint32_t i = 0; i < 3; i++)
+        receive_arp(h, &a);
+    assert_int_equal(told.count, 1);
+    assert_true(told.probing);
+    assert_int_equal(told.ip, IP(10, 0, 0, 1));
+    assert_memory_equal(told.mac, mac_of[1], INET_MAC_BYTES);
+    assert_int_equal(counted(h, arp_conflicts), 3);
+    wire_run(w, w->now + 20 * SEC);
+    host_expect_silence(h); /* it was the other's before: no more probes, no defence */
+    receive_arp(h, &a);
+    host_expect_silence(h);
+    assert_int_equal(told.count, 2); /* the conflict goes on */
+    assert_false(told.probing);
+    a = arp_of_peer(ARP_REQUEST);
+    receive_arp(h, &a);
+    expect_arp(h, ARP_REPLY, mac_of[1]); /* and so do we */
+    wire_delete(w);
+}
+
+static void probe_of_another_host_meanwhile_is_a_conflict(void **state) {
+    (void)state;
+    struct wire *w = prober(1);
+    struct host *h = &w->hosts[0];
+    struct arp_packet a = arp_of_peer(ARP_REQUEST);
+    a.sender_ip = 0;
+    receive_arp(h, &a);
+    expect_arp(h, ARP_REPLY, mac_of[1]);
+    assert_int_equal(told.count, 1);
+    assert_true(told.probing);
+    memcpy(a.sender_mac, mac_of[0], INET_MAC_BYTES); /* our own, which came back */
+    receive_arp(h, &a);
+    assert_int_equal(told.count, 1);
+    wire_delete(w);
+    w = prober(1);
+    wire_run(w, w->now + 10 * SEC);
+    while (host_sent(&w->hosts[0]))
+        continue;
+    a = arp_of_peer(ARP_REQUEST);
+    a.sender_ip = 0;
+    receive_arp(&w->hosts[0], &a); /* later it is the other's first question, and is answered */
+    expect_arp(&w->hosts[0], ARP_REPLY, mac_of[1]);
+    assert_int_equal(told.count, 0);
+    wire_delete(w);
+}
+
+static void only_the_address_in_conflict_is_probed_no_more(void **state) {
+    (void)state;
+    struct wire *w = prober(2);
+    struct host *h = &w->hosts[0];
+    struct arp_packet a = arp_of_peer(ARP_REPLY);
+    expect_probe(w, IP(10, 0, 0, 1));
+    expect_probe(w, IP(10, 0, 0, 9));
+    a.sender_ip = IP(10, 0, 0, 9);
+    receive_arp(h, &a);
+    assert_int_equal(told.ip, IP(10, 0, 0, 9));
+    expect_probe(w, IP(10, 0, 0, 1));
+    expect_probe(w, IP(10, 0, 0, 1));
+    wire_run(w, w->now + 10 * SEC);
+    host_expect_silence(h);
+    a.sender_ip = IP(10, 0, 0, 1); /* that one we had first */
+    receive_arp(h, &a);
+    struct arp_packet defence = expect_arp(h, ARP_REQUEST, mac_all);
+    assert_int_equal(defence.sender_ip, IP(10, 0, 0, 1));
+    assert_int_equal(told.count, 2);
+    assert_false(told.probing);
+    wire_delete(w);
+}
+
+static void later_conflict_is_told_once_in_ten_seconds(void **state) {
+    (void)state;
+    struct wire *w = prober(1);
+    struct host *h = &w->hosts[0];
+    struct arp_packet a = arp_of_peer(ARP_REQUEST);
+    wire_run(w, w->now + 10 * SEC);
+    while (host_sent(h))
+        continue;
+    a.sender_ip = IP(10, 0, 0, 1);
+    for (uint32_t i = 0; i < 5; i++)
+        receive_arp(h, &a);
+    assert_int_equal(told.count, 1);
+    assert_false(told.probing);
+    expect_arp(h, ARP_REQUEST, mac_all);
+    host_expect_silence(h);
+    w->now += 11 * SEC;
+    receive_arp(h, &a);
+    assert_int_equal(told.count, 2);
+    wire_delete(w);
+}
+
+static void announcements_end_where_another_has_the_address(void **state) {
+    (void)state;
+    struct wire *w = wire_new(1);
+    struct host *h = &w->hosts[0];
+    struct arp_packet a = arp_of_peer(ARP_REPLY);
+    h->config.announce = h->config.probe = true;
+    host_start(w, 0);
+    wire_run(w, w->now + MS);
+    assert_int_equal(expect_arp(h, ARP_REQUEST, mac_all).sender_ip, IP(10, 0, 0, 1));
+    a.sender_ip = IP(10, 0, 0, 1);
+    receive_arp(h, &a);
+    wire_run(w, w->now + 10 * SEC);
+    host_expect_silence(h);
+    wire_delete(w);
+}
+
 static void bad_configurations_are_refused(void **state) {
     (void)state;
     struct wire *w = wire_new(1);
@@ -341,6 +512,12 @@ int main(void) {
         cmocka_unit_test(cache_is_bounded),
         cmocka_unit_test(conflict_is_counted_and_defended_once_in_ten_seconds),
         cmocka_unit_test(addresses_are_announced_twice_if_wished),
+        cmocka_unit_test(probes_are_sent_three_times_while_the_stack_works),
+        cmocka_unit_test(answer_to_a_probe_is_a_conflict_told_once_and_not_defended),
+        cmocka_unit_test(probe_of_another_host_meanwhile_is_a_conflict),
+        cmocka_unit_test(only_the_address_in_conflict_is_probed_no_more),
+        cmocka_unit_test(later_conflict_is_told_once_in_ten_seconds),
+        cmocka_unit_test(announcements_end_where_another_has_the_address),
         cmocka_unit_test(bad_configurations_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -322,7 +322,7 @@ static void queues_share_an_interface(void **state) {
     assert_non_null(strstr(why, "ethtool -L v0"));
     for (uint32_t i = 0; i < 2; i++)
         if (try_open("name=v0", i, 2, why, sizeof why, &dev[i]) < 0) fail_msg("%s", why);
-    assert_int_equal(try_open("name=v0", 1, 2, why, sizeof why, &other), -EBUSY);
+    assert_int_equal(try_open("name=v0", 1, 2, why, sizeof why, &other), -EADDRINUSE);
     await_link(dev[1]);
     raw = raw_open("v1");
     netdev_claim(dev[0], 17, 80, true);

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "libos/link.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 
@@ -23,6 +24,19 @@ static bool stray(void *ctx, void *frame, uint32_t len, uint32_t flags) {
 
 static bool flow_ours(void *ctx, const struct inet_flow *flow) {
     return group_flow_ours(ctx, flow);
+}
+
+static void conflict(void *ctx, const struct inet_addr *addr, const uint8_t *mac, bool probing) {
+    struct net *net = ctx;
+    const uint32_t ip4 = inet_addr_to_ip4(addr);
+    char address[INET_ADDRSTRLEN];
+    inet_ntop(AF_INET, &ip4, address, sizeof address);
+    log_warn(
+        &net->rt->log,
+        "inet: another host, %02x:%02x:%02x:%02x:%02x:%02x, %s %s: connections are reset where both answer; give one "
+        "of the two another address",
+        mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], probing ? "already has our address" : "also uses our address",
+        address);
 }
 
 int net_setup(struct net *net) {
@@ -50,6 +64,7 @@ int net_setup(struct net *net) {
         .announce = true,
         .transmit = transmit_frame,
         .port_used = port_used,
+        .conflict = conflict,
         .ctx = net,
     };
     bool alone = config->inet_queues == 1;
@@ -59,6 +74,7 @@ int net_setup(struct net *net) {
         c.stray = stray;
         c.flow_ours = flow_ours;
     }
+    c.probe = config->inet_probe && !net->dev->wire;
     net->mtu = c.mtu;
     net->mtu_followed = net_device_mtu(net);
     r = inet_new(&net->stack, &c, clock_now_ns());
