@@ -9,6 +9,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -305,35 +307,87 @@ static void restart_client(void) {
     CHECK(qr.qr_opcode == DEMI_OPC_POP || qr.qr_ret == ECONNRESET);
 }
 
-/* One process: pushes to one of its own sockets complete at once, and the other socket receives all the same. */
-static void udp_loop(void) {
-    struct sockaddr_in from = server_address;
-    demi_qtoken_t qts[2];
-    unsigned received = 0;
-    int sender, receiver;
-    from.sin_port = htons((uint16_t)(ntohs(from.sin_port) + 1));
-    CHECK(demi_socket(&receiver, AF_INET, SOCK_DGRAM, 0) == 0 && demi_socket(&sender, AF_INET, SOCK_DGRAM, 0) == 0);
-    CHECK(demi_bind(receiver, (struct sockaddr *)&server_address, sizeof server_address) == 0);
-    CHECK(demi_bind(sender, (struct sockaddr *)&from, sizeof from) == 0);
-    ready();
-    demi_sgarray_t sga = demi_sgaalloc(64);
+static int datagram_socket(void) {
+    int qd;
+    CHECK(demi_socket(&qd, AF_INET, SOCK_DGRAM, 0) == 0);
+    return qd;
+}
+
+static demi_qtoken_t push_to(int qd, const struct sockaddr_in *to, size_t len, int byte) {
+    demi_sgarray_t sga = demi_sgaalloc(len);
+    demi_qtoken_t qt;
     CHECK(sga.sga_numsegs == 1);
-    memset(sga.sga_segs[0].sgaseg_buf, 'u', 64);
-    qts[0] = pop(receiver);
-    CHECK(demi_pushto(&qts[1], sender, &sga, (struct sockaddr *)&server_address, sizeof server_address) == 0);
-    for (unsigned steps = 0; received < 16; steps++) {
-        demi_qresult_t qr;
-        int i;
-        CHECK(steps < 1000000);
-        CHECK(demi_wait_any(&qr, &i, qts, 2, &hang) == 0);
-        if (i == 0) {
-            CHECK(popped(&qr, 'u') == 64);
-            received++;
-            qts[0] = pop(receiver);
-        } else {
-            CHECK(qr.qr_opcode == DEMI_OPC_PUSH);
-            CHECK(demi_pushto(&qts[1], sender, &sga, (struct sockaddr *)&server_address, sizeof server_address) == 0);
-        }
+    memset(sga.sga_segs[0].sgaseg_buf, byte, len);
+    CHECK(demi_pushto(&qt, qd, &sga, (const struct sockaddr *)to, sizeof *to) == 0);
+    CHECK(demi_sgafree(&sga) == 0);
+    return qt;
+}
+
+/* Datagrams go back to whoever sent them. */
+static void udp_server(void) {
+    int qd = datagram_socket();
+    CHECK(demi_bind(qd, (struct sockaddr *)&server_address, sizeof server_address) == 0);
+    ready();
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        demi_qresult_t qr = result_of(pop(qd));
+        struct sockaddr_in from = qr.qr_value.sga.sga_addr;
+        CHECK(popped(&qr, 'd') == i % 64 + 1);
+        expect(push_to(qd, &from, i % 64 + 1, 'a'), DEMI_OPC_PUSH);
+    }
+}
+
+static void udp_client(void) {
+    int qd = datagram_socket();
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        expect(push_to(qd, &server_address, i % 64 + 1, 'd'), DEMI_OPC_PUSH);
+        demi_qresult_t qr = result_of(pop(qd));
+        CHECK(popped(&qr, 'a') == i % 64 + 1);
+    }
+}
+
+/* Threads with a runtime each listen at one address, and serve connections until there were enough of all. */
+static atomic_uint listening, served;
+
+static void *serve_on_thread(void *arg) {
+    const struct timespec moment = {.tv_nsec = 10000000};
+    const unsigned *threads = arg;
+    demi_qtoken_t accept;
+    demi_qresult_t qr;
+    CHECK(demi_init(NULL) == 0);
+    int l = listener();
+    CHECK(demi_accept(&accept, l) == 0);
+    if (atomic_fetch_add(&listening, 1) + 1 == *threads) ready();
+    while (atomic_load(&served) < SOCKETS * SOCKETS) {
+        int r = demi_wait(&qr, accept, &moment);
+        if (r == ETIMEDOUT) continue;
+        CHECK(r == 0 && qr.qr_opcode == DEMI_OPC_ACCEPT);
+        int qd = qr.qr_value.ares.qd;
+        pop_whole(qd, 1, 't');
+        expect(push(qd, 1, 'T'), DEMI_OPC_PUSH);
+        expect_end(qd);
+        CHECK(demi_close(qd) == 0);
+        atomic_fetch_add(&served, 1);
+        CHECK(demi_accept(&accept, l) == 0);
+    }
+    CHECK(dmtr_fini() == 0);
+    return NULL;
+}
+
+static void threads_server(void) {
+    static const unsigned threads = 3;
+    pthread_t thread[3];
+    for (unsigned i = 0; i < threads; i++)
+        CHECK(pthread_create(&thread[i], NULL, serve_on_thread, (void *)(uintptr_t)&threads) == 0);
+    for (unsigned i = 0; i < threads; i++)
+        CHECK(pthread_join(thread[i], NULL) == 0);
+}
+
+static void threads_client(void) {
+    for (unsigned i = 0; i < SOCKETS * SOCKETS; i++) {
+        int qd = connected();
+        expect(push(qd, 1, 't'), DEMI_OPC_PUSH);
+        pop_whole(qd, 1, 'T');
+        CHECK(demi_close(qd) == 0);
     }
 }
 
@@ -347,7 +401,8 @@ static const struct program {
     {"tcp-close", close_server, close_client},
     {"tcp-wait", wait_server, wait_client},
     {"tcp-restart", restart_server, restart_client},
-    {"udp-loop", udp_loop, NULL},
+    {"udp-ping-pong", udp_server, udp_client},
+    {"tcp-threads", threads_server, threads_client},
 };
 
 int main(int argc, char *argv[]) {

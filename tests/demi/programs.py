@@ -9,8 +9,8 @@ import tempfile
 import apps
 
 PROGRAM = sys.argv[1]
-BOTH = ["tcp-push-pop", "tcp-ping-pong", "tcp-echo", "tcp-close", "tcp-wait", "tcp-restart"]
-ALONE = []
+BOTH = ["tcp-push-pop", "tcp-ping-pong", "tcp-echo", "tcp-close", "tcp-wait", "tcp-restart", "udp-ping-pong"]
+KERNEL = ["tcp-threads"]
 
 
 def free_port():
@@ -35,7 +35,7 @@ def start(program, role, address, port, env):
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def run(name, program, alone):
+def run(name, program):
     with tempfile.TemporaryDirectory() as folder:
         address, server_env, client_env = network(name, folder)
         port = free_port()
@@ -43,8 +43,7 @@ def run(name, program, alone):
         try:
             first = processes[0].stdout.readline()
             assert first == "ready\n", processes[0].communicate(timeout=apps.TIMEOUT_S)[1]
-            if not alone:
-                processes.append(start(program, "client", address, port, client_env))
+            processes.append(start(program, "client", address, port, client_env))
             for process in reversed(processes):
                 _, errors = process.communicate(timeout=apps.TIMEOUT_S)
                 assert process.returncode == 0, f"{process.args}: {process.returncode}, {errors}"
@@ -55,11 +54,12 @@ def run(name, program, alone):
                     process.communicate()
 
 
-def over(name, program, alone):
+def over(name, program):
     if name == "io_uring" and name not in apps.engines():
         apps.no_io_uring()
-    run(name, program, alone)
+    run(name, program)
 
 
-apps.main([(f"{program} over {name}", lambda row=(name, program, program in ALONE): over(*row))
-           for name in ("epoll", "io_uring", "inet") for program in BOTH + ALONE])
+apps.main([(f"{program} over {name}", lambda row=(name, program): over(*row))
+           for name in ("epoll", "io_uring", "inet")
+           for program in BOTH + ([] if name == "inet" else KERNEL)])
