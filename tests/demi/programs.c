@@ -345,6 +345,38 @@ static void udp_client(void) {
     }
 }
 
+/* One process: pushes to one of its own sockets complete at once, and the other socket receives all the same. */
+static void udp_loop(void) {
+    struct sockaddr_in from = server_address;
+    demi_qtoken_t qts[2];
+    unsigned received = 0;
+    int sender, receiver;
+    from.sin_port = htons((uint16_t)(ntohs(from.sin_port) + 1));
+    CHECK(demi_socket(&receiver, AF_INET, SOCK_DGRAM, 0) == 0 && demi_socket(&sender, AF_INET, SOCK_DGRAM, 0) == 0);
+    CHECK(demi_bind(receiver, (struct sockaddr *)&server_address, sizeof server_address) == 0);
+    CHECK(demi_bind(sender, (struct sockaddr *)&from, sizeof from) == 0);
+    ready();
+    demi_sgarray_t sga = demi_sgaalloc(64);
+    CHECK(sga.sga_numsegs == 1);
+    memset(sga.sga_segs[0].sgaseg_buf, 'u', 64);
+    qts[0] = pop(receiver);
+    CHECK(demi_pushto(&qts[1], sender, &sga, (struct sockaddr *)&server_address, sizeof server_address) == 0);
+    for (unsigned steps = 0; received < 16; steps++) {
+        demi_qresult_t qr;
+        int i;
+        CHECK(steps < 1000000);
+        CHECK(demi_wait_any(&qr, &i, qts, 2, &hang) == 0);
+        if (i == 0) {
+            CHECK(popped(&qr, 'u') == 64);
+            received++;
+            qts[0] = pop(receiver);
+        } else {
+            CHECK(qr.qr_opcode == DEMI_OPC_PUSH);
+            CHECK(demi_pushto(&qts[1], sender, &sga, (struct sockaddr *)&server_address, sizeof server_address) == 0);
+        }
+    }
+}
+
 /* Threads with a runtime each listen at one address, and serve connections until there were enough of all. */
 static atomic_uint listening, served;
 
@@ -403,6 +435,7 @@ static const struct program {
     {"tcp-restart", restart_server, restart_client},
     {"udp-ping-pong", udp_server, udp_client},
     {"tcp-threads", threads_server, threads_client},
+    {"udp-loop", udp_loop, NULL},
 };
 
 int main(int argc, char *argv[]) {

@@ -11,6 +11,7 @@ import apps
 PROGRAM = sys.argv[1]
 BOTH = ["tcp-push-pop", "tcp-ping-pong", "tcp-echo", "tcp-close", "tcp-wait", "tcp-restart", "udp-ping-pong"]
 KERNEL = ["tcp-threads"]
+ALONE = ["udp-loop"]  # one process
 
 
 def free_port():
@@ -43,7 +44,8 @@ def run(name, program):
         try:
             first = processes[0].stdout.readline()
             assert first == "ready\n", processes[0].communicate(timeout=apps.TIMEOUT_S)[1]
-            processes.append(start(program, "client", address, port, client_env))
+            if program not in ALONE:
+                processes.append(start(program, "client", address, port, client_env))
             for process in reversed(processes):
                 _, errors = process.communicate(timeout=apps.TIMEOUT_S)
                 assert process.returncode == 0, f"{process.args}: {process.returncode}, {errors}"
@@ -62,4 +64,4 @@ def over(name, program):
 
 apps.main([(f"{program} over {name}", lambda row=(name, program): over(*row))
            for name in ("epoll", "io_uring", "inet")
-           for program in BOTH + ([] if name == "inet" else KERNEL)])
+           for program in BOTH + ALONE + ([] if name == "inet" else KERNEL)])
