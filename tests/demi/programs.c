@@ -224,7 +224,7 @@ static void close_server(void) {
     struct sockaddr_in other = server_address;
     demi_qtoken_t accept;
     int l = listener(), fresh, bound;
-    other.sin_port = htons((uint16_t)(ntohs(other.sin_port) + 1));
+    other.sin_port = 0;
     CHECK(demi_socket(&fresh, AF_INET, SOCK_STREAM, 0) == 0 && demi_close(fresh) == 0);
     CHECK(demi_close(fresh) == EBADF);
     CHECK(demi_socket(&bound, AF_INET, SOCK_STREAM, 0) == 0);
@@ -351,7 +351,7 @@ static void udp_loop(void) {
     demi_qtoken_t qts[2];
     unsigned received = 0;
     int sender, receiver;
-    from.sin_port = htons((uint16_t)(ntohs(from.sin_port) + 1));
+    from.sin_port = 0;
     CHECK(demi_socket(&receiver, AF_INET, SOCK_DGRAM, 0) == 0 && demi_socket(&sender, AF_INET, SOCK_DGRAM, 0) == 0);
     CHECK(demi_bind(receiver, (struct sockaddr *)&server_address, sizeof server_address) == 0);
     CHECK(demi_bind(sender, (struct sockaddr *)&from, sizeof from) == 0);
@@ -453,5 +453,5 @@ int main(int argc, char *argv[]) {
         p->server();
     else
         p->client();
-    return dmtr_fini(); /* what is under way over a stack in the process is delivered */
+    return 0; /* the library delivers what is under way */
 }
