@@ -25,6 +25,7 @@ int uring_init(struct uring *u, bool datagrams) {
     struct io_uring_buf_reg reg = {.ring_entries = URING_BUFFERS, .bgid = URING_GROUP};
     void *ring = NULL;
     int r = queue_init(&u->ring);
+    u->open = r == 0;
     u->buffer_bytes = datagrams ? BUFFER_BYTES + 128 : 4096;
     if (r == 0) r = -posix_memalign(&ring, 4096, RING_BYTES);
     if (r == 0) {
@@ -45,7 +46,7 @@ int uring_init(struct uring *u, bool datagrams) {
 }
 
 void uring_fini(struct uring *u) {
-    if (u->ring.ring_fd > 0) io_uring_queue_exit(&u->ring);
+    if (u->open) io_uring_queue_exit(&u->ring);
     free(u->buffers);
     free(u->buf_ring);
 }

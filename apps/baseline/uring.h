@@ -12,6 +12,7 @@
 
 struct uring {
     struct io_uring ring;
+    bool open; /* there is a ring */
     struct io_uring_buf_ring *buf_ring;
     char *buffers;
     unsigned buffer_bytes;

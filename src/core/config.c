@@ -255,7 +255,7 @@ static int load_files(struct config *c, int argc, char *const argv[], char error
 }
 
 static int load_settings(struct config *c, int argc, char *const argv[], char error[CONFIG_ERROR_MAX]) {
-    const char *setting;
+    const char *setting = NULL;
     int i = 0, r;
     while ((r = next_argument(argc, argv, &i, "--dmtr-set", &setting, error)) > 0) {
         char key[CONFIG_KEY_MAX + 16];

@@ -53,7 +53,7 @@ static void line_has_time_level_and_text(void **state) {
     const char *line = capture();
     assert_int_equal(sscanf(line, "dmtr %d-%d-%dT%d:%d:%lfZ%n", &year, &month, &day, &hour, &minute, &second, &used),
                      6);
-    assert_in_range(year, 2020, 9999);
+    assert_uint_in_range(year, 2020, 9999);
     assert_string_equal(line + used, " warning: queue 7 is full\n");
 }
 
@@ -86,7 +86,7 @@ static void long_text_is_cut_and_stays_one_line(void **state) {
     log_info(&l, "%s", text);
     const char *line = capture();
     assert_int_equal(count_lines(line), 1);
-    assert_in_range(strlen(line), 500, 600);
+    assert_uint_in_range(strlen(line), 500, 600);
 }
 
 static void site_that_repeats_itself_is_limited_and_says_so(void **state) {

@@ -41,7 +41,7 @@ static void ports_in_a_row_spread_evenly(void **state) {
     for (uint32_t port = 32768; port < 32768 + 4096; port++)
         counts[toeplitz_queue(toeplitz_ip4(1, 2, (uint16_t)port, 80), 4)]++;
     for (uint32_t i = 0; i < 4; i++)
-        assert_in_range(counts[i], 512, 1536);
+        assert_uint_in_range(counts[i], 512, 1536);
 }
 
 int main(void) {

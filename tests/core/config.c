@@ -53,7 +53,7 @@ static void every_default_is_within_its_own_bounds(void **state) {
     for (size_t i = 0; i < CONFIG_OPTIONS; i++) {
         const struct config_option *o = &config_options[i];
         if (o->type != CONFIG_TYPE_UINT) continue;
-        assert_in_range(o->def, o->min, o->max);
+        assert_uint_in_range(o->def, o->min, o->max);
     }
 }
 

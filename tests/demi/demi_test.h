@@ -86,7 +86,7 @@ static inline void pop_exactly(int qd, size_t len, int byte) {
         assert_int_equal(qr.qr_value.sga.sga_numsegs, 1);
         const unsigned char *at = qr.qr_value.sga.sga_segs[0].sgaseg_buf;
         size_t got = qr.qr_value.sga.sga_segs[0].sgaseg_len;
-        assert_in_range(got, 1, len);
+        assert_uint_in_range(got, 1, len);
         for (size_t i = 0; i < got; i++)
             assert_int_equal(at[i], byte);
         assert_ok(demi_sgafree(&qr.qr_value.sga));

@@ -85,7 +85,7 @@ static int run_operators(void) {
     }
     for (int i = 0; i < MESSAGES; i++) {
         TRY(pop_number(out, &value));
-        assert_in_range(-value, 0, MESSAGES - 1);
+        assert_uint_in_range(-value, 0, MESSAGES - 1);
     }
 out:
     return failed;

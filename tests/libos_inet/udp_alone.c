@@ -112,7 +112,7 @@ static void what_is_not_popped_is_bounded(void **state) {
         qt = pop_begin(b);
         got++;
     }
-    assert_in_range(got, 1, 100);
+    assert_uint_in_range(got, 1, 100);
     push_text_to(a, "after", &to);
     expect_wait_text(qt, "after");
 }

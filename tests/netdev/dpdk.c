@@ -171,7 +171,7 @@ static void what_the_port_counts_itself_is_told_by_name(void **state) {
     uint64_t values[NETDEV_OWN_MAX];
     uint32_t n = netdev_own(dev, names, NULL, NETDEV_OWN_MAX), found = 0;
     (void)state;
-    assert_in_range(n, 2, NETDEV_OWN_MAX);
+    assert_uint_in_range(n, 2, NETDEV_OWN_MAX);
     for (uint32_t i = 0; i < 3; i++)
         assert_int_equal(test_send(dev, mac_b, i, 100, 0), 1);
     assert_int_equal(netdev_own(dev, NULL, values, n), n);

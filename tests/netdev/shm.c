@@ -388,17 +388,17 @@ static void lying_peer_garbles_frames_and_nothing_else(void **state) {
         for (uint64_t i = 0; i < LIES_MAX && received < enough; i++) {
             struct netdev_buffer b[8];
             int n = netdev_rx(a, b, 8, i);
-            assert_in_range(n, 0, 8);
+            assert_uint_in_range(n, 0, 8);
             for (int j = 0; j < n; j++) {
-                assert_in_range(b[j].bytes, 14, 1518);
+                assert_uint_in_range(b[j].bytes, 14, 1518);
                 assert_true(heap_usable_size(b[j].data) >= b[j].bytes);
                 assert_int_equal(b[j].flags & ~NETDEV_RX_CSUM_GOOD, 0);
                 heap_free(b[j].data);
             }
             received += (uint64_t)n;
             if (i % 4 == 0)
-                assert_in_range(test_send(a, mac_b, (uint32_t)i, 18 + (uint32_t)rng_below(&r, 1490), i), 0, 1);
-            if (i % 64 == 0) assert_in_range(netdev_prepare(a), 0, 1);
+                assert_uint_in_range(test_send(a, mac_b, (uint32_t)i, 18 + (uint32_t)rng_below(&r, 1490), i), 0, 1);
+            if (i % 64 == 0) assert_uint_in_range(netdev_prepare(a), 0, 1);
             if (n == 0) sched_yield();
         }
         kill(child, SIGKILL);

@@ -94,13 +94,13 @@ static void reordering_lets_frames_overtake(void **state) {
         test_send(p.a, mac_b, i, 64, i * MS / 10);
     for (uint32_t i = 0; i < 200; i++) {
         int64_t number = test_receive(p.b, 100 * MS);
-        assert_in_range(number, 0, 199);
+        assert_uint_in_range(number, 0, 199);
         assert_false(seen[number]);
         seen[number] = true;
         overtaken += number < last;
         last = number > last ? number : last;
     }
-    assert_in_range(overtaken, 5, 40);
+    assert_uint_in_range(overtaken, 5, 40);
     assert_true(overtaken <= sim_get_stats(p.sim, p.link, true).reordered);
     free_pair(&p);
 }
@@ -115,8 +115,8 @@ static void loss_and_duplication_come_as_often_as_asked(void **state) {
         got += receive_all(p.b, i);
     }
     s = sim_get_stats(p.sim, p.link, true);
-    assert_in_range(s.lost, 800, 1200);
-    assert_in_range(s.duplicated, 350, 550);
+    assert_uint_in_range(s.lost, 800, 1200);
+    assert_uint_in_range(s.duplicated, 350, 550);
     assert_int_equal(got, 10000 - s.lost + s.duplicated);
     assert_int_equal(got, s.delivered);
     free_pair(&p);
@@ -138,8 +138,8 @@ static void bursts_lose_frames_in_a_row(void **state) {
     }
     s = sim_get_stats(p.sim, p.link, true);
     assert_int_equal(s.lost, 0);
-    assert_in_range(s.lost_in_bursts, 1200, 2500); /* 1 in 11 of the time is bad */
-    assert_in_range(s.lost_in_bursts / runs, 7, 13);
+    assert_uint_in_range(s.lost_in_bursts, 1200, 2500); /* 1 in 11 of the time is bad */
+    assert_uint_in_range(s.lost_in_bursts / runs, 7, 13);
     free_pair(&p);
 }
 

@@ -304,8 +304,8 @@ static void faults_lose_and_duplicate_in_both_directions(void **state) {
         for (; test_receive(p.a, i) >= 0; back++) {
         }
     }
-    assert_in_range(there, 3600, 3960); /* 0.9 times 1.05 of 4,000 is 3,780 */
-    assert_in_range(back, 3600, 3960);
+    assert_uint_in_range(there, 3600, 3960); /* 0.9 times 1.05 of 4,000 is 3,780 */
+    assert_uint_in_range(back, 3600, 3960);
     free_pair(&p);
 }
 
@@ -315,7 +315,7 @@ static void delayed_frames_come_when_due_and_reordered_ones_later(void **state) 
     uint32_t got = 0, overtaken = 0;
     int64_t last = -1, number;
     assert_int_equal(test_send(p.a, mac_b, 0, 60, 100), 1);
-    assert_in_range(netdev_next_ns(p.a), 1100, 1700);
+    assert_uint_in_range(netdev_next_ns(p.a), 1100, 1700);
     assert_int_equal(test_receive(p.b, 1099), -1);
     for (uint32_t i = 1; i < 200; i++)
         assert_int_equal(test_send(p.a, mac_b, i, 60, 100 + i), 1);
@@ -327,7 +327,7 @@ static void delayed_frames_come_when_due_and_reordered_ones_later(void **state) 
         }
     }
     assert_int_equal(got, 200);
-    assert_in_range(overtaken, 10, 80);
+    assert_uint_in_range(overtaken, 10, 80);
     free_pair(&p);
 }
 

@@ -366,7 +366,7 @@ static void reception_goes_on_whatever_is_held(void **state) {
         send_ip4(raw, dev, &(struct sent){OURS, 17, 5, 0, i, 1514});
         held[i] = await_number(dev, i, 1514);
     }
-    assert_in_range(dev->stats.rx_copied, 1000, FRAMES);
+    assert_uint_in_range(dev->stats.rx_copied, 1000, FRAMES);
     for (uint32_t i = 0; i < FRAMES; i++) {
         for (uint32_t k = MARK_AT + 4; k < 1514; k++)
             if (held[i][k] != (uint8_t)(i * 31 + k)) fail_msg("byte %u of frame %u is wrong", k, i);
@@ -533,7 +533,7 @@ static void every_call_and_allocation_may_fail_once(void **state) {
         fault_arm(0, NULL, 0);
         if (passed < n) break;
     }
-    assert_in_range(n, 40, 9999);
+    assert_uint_in_range(n, 40, 9999);
     remove_veth();
 }
 #endif

@@ -316,7 +316,7 @@ static void a_connection_shows_itself_as_linux_does(void **state) {
     assert_int_equal(info.tcpi_snd_cwnd, 10);
     assert_int_equal(info.tcpi_unacked, 3);
     assert_int_equal(info.tcpi_options, 0);
-    assert_in_range(info.tcpi_rtt, 9900, 10100);
+    assert_uint_in_range(info.tcpi_rtt, 9900, 10100);
     assert_int_equal(info.tcpi_pmtu, 1500);
     assert_int_equal(info.tcpi_snd_ssthresh, INT32_MAX);
     len = 1;
@@ -393,7 +393,7 @@ static void poll_tells_and_times_out(void **state) {
 static int events_now(struct drill *d, int ep) {
     struct epoll_event e[4];
     int n = d->t.epoll_wait(d->u, ep, e, 4, 0);
-    assert_in_range(n, 0, 1);
+    assert_uint_in_range(n, 0, 1);
     return n > 0 ? (int)e[0].events : 0;
 }
 

@@ -11,26 +11,30 @@
 #define STOP_TRIES  100
 #define STOP_TRY_NS 10000000
 
-static unsigned unsubmitted(const struct uring *u) {
-    return u->ring.sq.sqe_tail - *u->ring.sq.khead;
-}
-
 int uring_enter(struct uring *u, uint64_t timeout_ns) {
-    struct io_uring *ring = &u->ring;
     struct __kernel_timespec ts = {.tv_sec = (int64_t)(timeout_ns / 1000000000),
                                    .tv_nsec = (int64_t)(timeout_ns % 1000000000)};
-    struct io_uring_getevents_arg arg = {.ts = timeout_ns == UINT64_MAX ? 0 : (uintptr_t)&ts};
-    unsigned flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
-    if (ring->enter_ring_fd != ring->ring_fd) flags |= IORING_ENTER_REGISTERED_RING;
+    struct io_uring_cqe *first;
     counter_inc(&u->px->rt->counters, posix_syscalls);
     int r = -FAULT_POINT("io_uring_enter");
-    if (!r) {
-        io_uring_smp_store_release(ring->sq.ktail, ring->sq.sqe_tail);
-        r = io_uring_enter2((unsigned)ring->enter_ring_fd, unsubmitted(u), timeout_ns != 0, flags, (sigset_t *)&arg,
-                            sizeof arg);
-    }
+    if (!r && timeout_ns)
+        r = io_uring_submit_and_wait_timeout(&u->ring, &first, 1, timeout_ns == UINT64_MAX ? NULL : &ts, NULL);
+    else if (!r)
+        r = io_uring_submit_and_get_events(&u->ring);
     /* Time ran out, a signal, or the kernel wants completions taken first: all are tried again by the callers. */
     return r >= 0 || r == -ETIME || r == -EINTR || r == -EAGAIN || r == -EBUSY ? 0 : r;
+}
+
+/*
+ * Enters the kernel if it has work for this thread, or completions that did not fit; liburing sees that in shared
+ * memory. Whether completions are there.
+ */
+static bool fetch_completions(struct uring *u) {
+    struct io_uring_cqe *first;
+    if (io_uring_cq_ready(&u->ring)) return true;
+    if (io_uring_peek_cqe(&u->ring, &first)) return false;
+    counter_inc(&u->px->rt->counters, posix_syscalls);
+    return true;
 }
 
 struct io_uring_sqe *uring_sqe(struct uring *u) {
@@ -71,11 +75,12 @@ static void complete(struct uring *u, const struct io_uring_cqe *cqe) {
 
 uint32_t uring_reap(struct uring *u) {
     struct io_uring *ring = &u->ring;
+    struct io_uring_cqe *next;
     uint32_t n = 0;
     u->busy = true;
-    for (unsigned head = *ring->cq.khead; n < REAP_BATCH && head != io_uring_smp_load_acquire(ring->cq.ktail); n++) {
-        struct io_uring_cqe cqe = ring->cq.cqes[head & ring->cq.ring_mask];
-        io_uring_smp_store_release(ring->cq.khead, ++head);
+    for (; n < REAP_BATCH && io_uring_cq_ready(ring) && !io_uring_peek_cqe(ring, &next); n++) {
+        struct io_uring_cqe cqe = *next;
+        io_uring_cqe_seen(ring, next);
         complete(u, &cqe);
     }
     u->busy = false;
@@ -94,8 +99,8 @@ static uint32_t uring_poll(struct poller *p) {
     if (u->event_wired) (void)SYS(read, u->event_fd, &signals, sizeof signals);
     uint32_t n = list_empty(&px->direct) ? 0 : posix_direct_poll(px);
     if (!list_empty(&u->todo)) uring_flush(u);
-    unsigned kernel_work = IO_URING_READ_ONCE(*u->ring.sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
-    if (unsubmitted(u) || kernel_work) uring_enter(u, 0);
+    if (io_uring_sq_ready(&u->ring)) uring_enter(u, 0);
+    fetch_completions(u);
     return n + uring_reap(u);
 }
 
@@ -108,7 +113,7 @@ static bool wire_event_fd(struct uring *u) {
     int r = error ? -error : io_uring_register_eventfd(&u->ring, u->event_fd);
     u->event_wired = r == 0;
     if (r) log_error(&u->px->rt->log, "io_uring: foreign event loops are not told: %s", strerror(-r));
-    return io_uring_cq_ready(&u->ring) || (IO_URING_READ_ONCE(*u->ring.sq.kflags) & IORING_SQ_TASKRUN);
+    return fetch_completions(u);
 }
 
 /* The sleep below submits by itself; somebody else's event loop needs it done before. */
@@ -119,7 +124,7 @@ static bool uring_prepare(struct poller *p) {
     if (px->rt->event.epoll_fd < 0 || u->busy) return false;
     bool work = !u->event_wired && wire_event_fd(u);
     uring_flush(u);
-    if (unsubmitted(u)) uring_enter(u, 0);
+    if (io_uring_sq_ready(&u->ring)) uring_enter(u, 0);
     return work;
 }
 

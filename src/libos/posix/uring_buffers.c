@@ -50,8 +50,12 @@ char *uring_buffers_take(struct uring *u, uint16_t id, uint32_t len, bool more, 
 
 static int register_ring(struct uring *u, uint16_t flags) {
     struct uring_buffers *b = &u->buffers;
-    struct io_uring_buf_reg reg = {
-        .ring_addr = (uintptr_t)b->ring, .ring_entries = b->count, .bgid = BUFFER_GROUP, .pad = flags};
+    struct io_uring_buf_reg reg = {.ring_addr = (uintptr_t)b->ring, .ring_entries = b->count, .bgid = BUFFER_GROUP};
+#ifdef HAVE_IO_URING_BUF_REG_FLAGS
+    reg.flags = flags;
+#else
+    reg.pad = flags; /* the same bytes, in headers from before Linux 6.4 had a name for them */
+#endif
     int error = FAULT_POINT("io_uring_register");
     return error ? -error : io_uring_register_buf_ring(&u->ring, &reg, 0);
 }

@@ -15,11 +15,13 @@ static const unsigned flag_ladder[] = {
     IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,  /* Linux 6.0 */
 };
 
-static int setup(unsigned entries, struct io_uring *ring, unsigned flags) {
+static int setup(unsigned entries, struct io_uring *ring, unsigned flags, unsigned *features) {
     struct io_uring_params p = {.flags = flags | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_SUBMIT_ALL,
                                 .cq_entries = entries * CQ_PER_SQ};
     int error = FAULT_POINT("io_uring_setup");
-    return error ? -error : io_uring_queue_init_params(entries, ring, &p);
+    int r = error ? -error : io_uring_queue_init_params(entries, ring, &p);
+    *features = p.features;
+    return r;
 }
 
 static const char *setup_hint(int error) {
@@ -37,7 +39,7 @@ static const char *setup_hint(int error) {
     }
 }
 
-static int check_features(const struct uring *u, enum log_level level) {
+static int check_features(const struct uring *u, unsigned features, enum log_level level) {
     static const struct {
         unsigned bit;
         const char *name;
@@ -47,7 +49,7 @@ static int check_features(const struct uring *u, enum log_level level) {
         {IORING_FEAT_CQE_SKIP, "CQE_SKIP"},
     };
     for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
-        if (u->ring.features & needed[i].bit) continue;
+        if (features & needed[i].bit) continue;
         log_at(&u->px->rt->log, level, "io_uring: the kernel lacks the feature %s", needed[i].name);
         return -EOPNOTSUPP;
     }
@@ -65,28 +67,22 @@ static int check_operations(struct uring *u, enum log_level level) {
     return -EOPNOTSUPP;
 }
 
-/* Entries are used in ring order, so the indirection is filled in once. */
-static void fill_identity(struct io_uring *ring) {
-    for (unsigned i = 0; i < ring->sq.ring_entries; i++)
-        ring->sq.array[i] = i;
-}
-
 int uring_setup(struct uring *u, enum log_level level) {
     struct dmtr_runtime *rt = u->px->rt;
+    unsigned features = 0;
     int r = -EINVAL;
     for (size_t i = 0; i < sizeof flag_ladder / sizeof *flag_ladder && r == -EINVAL; i++)
-        r = setup((unsigned)rt->config.posix_ring_entries, &u->ring, flag_ladder[i]);
+        r = setup((unsigned)rt->config.posix_ring_entries, &u->ring, flag_ladder[i], &features);
     if (r) {
         log_at(&rt->log, level, "io_uring: no ring: %s", setup_hint(r));
         return r;
     }
-    r = check_features(u, level);
+    r = check_features(u, features, level);
     if (!r) r = check_operations(u, level);
     if (r) {
         io_uring_queue_exit(&u->ring);
         return r;
     }
-    fill_identity(&u->ring);
     r = FAULT_POINT("io_uring_register");
     r = r ? -r : io_uring_register_ring_fd(&u->ring);
     if (r < 0) log_info(&rt->log, "io_uring: the ring's descriptor is not registered: %s", strerror(-r));
