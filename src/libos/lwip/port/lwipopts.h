@@ -13,10 +13,17 @@
 
 /* Structures lie in pools of a fixed size, payload and headers in the heap, so that a device can take them as they are.
  */
-#define MEM_LIBC_MALLOC          1
-#define mem_clib_malloc          lwip_port_malloc
-#define mem_clib_calloc          lwip_port_calloc
-#define mem_clib_free            lwip_port_free
+#ifdef LWIP_PORT_CUSTOM_ALLOCATOR /* lwIP 2.2 */
+#define MEM_CUSTOM_ALLOCATOR 1
+#define MEM_CUSTOM_MALLOC    lwip_port_malloc
+#define MEM_CUSTOM_CALLOC    lwip_port_calloc
+#define MEM_CUSTOM_FREE      lwip_port_free
+#else
+#define MEM_LIBC_MALLOC 1
+#define mem_clib_malloc lwip_port_malloc
+#define mem_clib_calloc lwip_port_calloc
+#define mem_clib_free   lwip_port_free
+#endif
 #define MEM_ALIGNMENT            16
 #define MEMP_NUM_TCP_PCB         1024
 #define MEMP_NUM_TCP_PCB_LISTEN  64
