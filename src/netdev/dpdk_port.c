@@ -12,6 +12,7 @@
 #include <rte_errno.h>
 #include <rte_memory.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define TX_SPARE    768u /* mbufs beyond what rings hold: a burst, and what threads keep */
@@ -21,6 +22,10 @@
 #define KEY_MAX     64u
 #define RX_OFFLOADS (RTE_ETH_RX_OFFLOAD_UDP_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM)
 #define TX_SHAPES   RTE_ETH_TX_OFFLOAD_MULTI_SEGS /* of frames, whatever the port does to them */
+
+#define TX_ROOM_MAX (UINT16_MAX - RTE_PKTMBUF_HEADROOM)
+#define MEMIF_BSIZE ",bsize="
+#define MEMIF_BYTES 2048u /* its default */
 
 /* The ports that are or were open: a closed one keeps its name and what its device was made with. */
 static struct {
@@ -217,6 +222,17 @@ static uint32_t room_of(const struct dpdk_port *p) {
     return room < DPDK_ROOM_MIN ? DPDK_ROOM_MIN : room;
 }
 
+/*
+ * Room of the mbufs that are sent. memif puts each segment of a frame into a buffer of the wire of its own, which the
+ * receiver then has to put together, unless mbufs have more room than its buffers (bsize=).
+ */
+static uint32_t tx_room_of(const struct dpdk_port *p) {
+    const char *bsize = strstr(p->args, MEMIF_BSIZE);
+    unsigned long buffer = bsize ? strtoul(bsize + strlen(MEMIF_BSIZE), NULL, 10) : MEMIF_BYTES;
+    if (strcmp(p->info.driver_name, "net_memif") != 0 || p->tx_room > buffer) return p->tx_room;
+    return buffer < TX_ROOM_MAX ? (uint32_t)buffer + 1 : TX_ROOM_MAX;
+}
+
 static int set_up_queue(const struct dpdk_port *p, uint16_t index) {
     const struct dpdk_queue *q = &p->queue[index];
     struct rte_eth_rxconf rx = p->info.default_rxconf;
@@ -235,7 +251,7 @@ static int open_queue(const struct dpdk_options *o, struct dpdk_port *p, uint16_
         q->rx_plain = dpdk_plain_pool((uint32_t)o->buffers + p->rx_slots, room_of(p), p->socket);
     else
         r = dpdk_rx_pool_open(&q->rx, (uint32_t)o->buffers, p->rx_slots + RX_SPARE, room_of(p), p->socket);
-    q->tx = dpdk_plain_pool(2u * p->tx_slots + TX_SPARE, p->tx_room, p->socket);
+    q->tx = dpdk_plain_pool(2u * p->tx_slots + TX_SPARE, tx_room_of(p), p->socket);
     if (r < 0) return r;
     if ((p->copies && !q->rx_plain) || !q->tx) return -ENOMEM;
     return set_up_queue(p, index);

@@ -13,7 +13,7 @@
 #include <rte_ring.h>
 #include <unistd.h>
 
-#define EAL       "eal=test --no-telemetry --no-huge --no-shconf --no-pci -m 128,"
+#define EAL       "eal=--no-huge --no-shconf --no-pci -m 128,"
 #define RING_SIZE 256u
 #define BUFFERS   64u
 #define SLOTS     32u
