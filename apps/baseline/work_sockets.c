@@ -1,10 +1,10 @@
 /* The client over plain sockets: blocking in turn, waiting with epoll, or spinning. */
+#include "base/epoll.h"
 #include "baseline.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/time.h>
 #include <unistd.h>
 

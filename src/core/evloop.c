@@ -1,9 +1,9 @@
 /* Readiness of kernel descriptors: one epoll instance a runtime. */
 #include "core/evloop.h"
 
+#include "base/epoll.h"
 #include "base/sys.h"
 
-#include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
 

@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -33,8 +34,19 @@ struct chunk {
 
 struct region region;
 
+/*
+ * Recursive, because what forks may allocate between our handlers; and ready before any constructor runs, for which C
+ * libraries other than glibc have no initialiser.
+ */
 static struct {
-    pthread_mutex_t lock;
+    pthread_mutex_t mutex;
+    _Atomic(const char *) owner; /* of a thread's own: its address */
+    uint32_t depth;
+} lock = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+static _Thread_local char own;
+
+static struct {
     struct chunk *chunks;
     uint32_t chunk_count;
     uint32_t chunk_end;  /* no chunk from here on is mapped */
@@ -43,19 +55,27 @@ static struct {
     uint32_t pinned_end, pins; /* chunks below stay mapped as long as there are pins */
     enum huge_policy huge_policy;
     struct heap_device devices[DEVICES_MAX]; /* map is NULL: free */
-} state = {.lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP};
+} state;
 
 void region_lock(void) {
-    pthread_mutex_lock(&state.lock);
+    if (atomic_load_explicit(&lock.owner, memory_order_relaxed) != &own) {
+        pthread_mutex_lock(&lock.mutex);
+        atomic_store_explicit(&lock.owner, &own, memory_order_relaxed);
+    }
+    lock.depth++;
 }
 
 void region_unlock(void) {
-    pthread_mutex_unlock(&state.lock);
+    if (--lock.depth > 0) return;
+    atomic_store_explicit(&lock.owner, NULL, memory_order_relaxed);
+    pthread_mutex_unlock(&lock.mutex);
 }
 
 /* The child's only thread is the one that took the lock, under a thread id that is no longer its own. */
 static void renew_lock(void) {
-    state.lock = (pthread_mutex_t)PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+    lock.mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    atomic_store_explicit(&lock.owner, NULL, memory_order_relaxed);
+    lock.depth = 0;
 }
 
 /* At load time and not at first use: it may itself allocate. */

@@ -14,7 +14,7 @@
 
 #define ADDRESSES_MAX 256 /* on all interfaces together */
 
-static int ask(const struct linux_if *i, unsigned long what, struct ifreq *reply) {
+static int ask(const struct linux_if *i, unsigned what, struct ifreq *reply) {
     memset(reply, 0, sizeof *reply);
     memcpy(reply->ifr_name, i->name, sizeof reply->ifr_name);
     return SYS(ioctl, i->sock, what, reply);
@@ -85,6 +85,10 @@ uint32_t linux_if_queues(const struct linux_if *i) {
     queues = channels.combined_count + channels.rx_count;
     return queues ? queues : 1;
 }
+
+#ifndef SO_NETNS_COOKIE /* newer than some C libraries; the kernel's number but on PA-RISC and SPARC */
+#define SO_NETNS_COOKIE 71
+#endif
 
 uint64_t linux_if_network(const struct linux_if *i) {
     uint64_t cookie = 0; /* stays so before Linux 5.14 */

@@ -84,6 +84,8 @@ DMTR_EXPORT void *valloc(size_t size) {
     return aligned_alloc((size_t)sysconf(_SC_PAGESIZE), size);
 }
 
+void *pvalloc(size_t size); /* not every C library declares it */
+
 DMTR_EXPORT void *pvalloc(size_t size) {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     if (size > SIZE_MAX - page) return result(ENOMEM, NULL);
