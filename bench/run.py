@@ -6,6 +6,7 @@ client and server on one processor each. Costs of single operations are also giv
 """
 
 import argparse
+import glob
 import json
 import os
 import platform
@@ -244,10 +245,10 @@ def heap_libraries(bench):
     yield "glibc", None
     yield "dmtr", bench.path("src/preload/libdmtr-malloc.so")
     folders = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"]
-    for name, file in (("mimalloc", "libmimalloc.so.2"), ("jemalloc", "libjemalloc.so.2")):
-        found = next((os.path.join(f, file) for f in folders if os.path.exists(os.path.join(f, file))), None)
+    for name in ("mimalloc", "jemalloc"):
+        found = sorted(path for f in folders for path in glob.glob(os.path.join(f, f"lib{name}.so*")))
         if found:
-            yield name, found
+            yield name, found[0]
 
 
 def heap_section(bench):
@@ -309,7 +310,7 @@ def release_build(root):
     if not plain:
         build = os.path.join(root, "build-bench")
         if not options(build):
-            subprocess.run(["meson", "setup", build, root, "-Dtests=false"], check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(["meson", "setup", build, root, "-Dtests=disabled"], check=True, stdout=subprocess.DEVNULL)
     subprocess.run(["ninja", "-C", build], check=True, stdout=subprocess.DEVNULL)
     return build
 

@@ -1,5 +1,6 @@
 """Adds up the JUnit reports of several builds: reasons for skips, failures, and a closing line with the totals."""
 import os
+import re
 import sys
 import xml.etree.ElementTree as xml
 
@@ -10,6 +11,12 @@ def cases(path):
             yield f"{suite.get('name')}: {case.get('name')}", case
 
 
+def reason(case, skip):
+    """meson has no reason for a test that is skipped as a whole: it is in what the test printed."""
+    plan = re.search(r"^1\.\.0 *# *SKIP\w* *(.*)$", case.findtext("system-out") or "", re.MULTILINE | re.IGNORECASE)
+    return skip.get("message") or (skip.text or "").strip() or (plan and plan[1].strip()) or "no reason"
+
+
 def main(paths):
     passed = failed = 0
     skips = {}
@@ -17,11 +24,12 @@ def main(paths):
         build = os.path.basename(path).removesuffix(".junit.xml")
         for name, case in cases(path):
             skip = case.find("skipped")
-            if case.find("failure") is not None or case.find("error") is not None:
+            failure = case.find("failure") if case.find("failure") is not None else case.find("error")
+            if failure is not None:
                 failed += 1
-                print(f"FAILED in {build}: {name}")
+                print(f"FAILED in {build}: {name}{': ' * bool(failure.get('message'))}{failure.get('message') or ''}")
             elif skip is not None:
-                skips.setdefault(f"{name}: {skip.get('message') or (skip.text or '').strip() or 'no reason'}", []).append(build)
+                skips.setdefault(f"{name}: {reason(case, skip)}", []).append(build)
             else:
                 passed += 1
     for name, where in sorted(skips.items()):

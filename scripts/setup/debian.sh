@@ -1,49 +1,72 @@
 #!/bin/sh
-# debian.sh [GROUP...]: installs the Debian packages of each group (build, test, devices, vm, bench, develop; default
-# build) that are missing, and nothing else. Needs root or sudo only if something is missing.
+# debian.sh [GROUP...]: installs the Debian packages of each group (default build) that are missing, and nothing else.
+# Needs root or sudo only if something is missing. On another system it names that system's packages and the command that
+# installs them, and installs nothing. The groups and names are those of scripts/setup/packages. OS_RELEASE names another
+# file than /etc/os-release.
 set -eu
+table=$(dirname "$0")/packages
 
-packages() {
-    case $1 in
-    build) echo gcc libc6-dev binutils meson ninja-build pkg-config liburing-dev libyaml-dev ;;
-    test) echo dpkg-dev g++ clang libclang-rt-14-dev libcmocka-dev python3 mandoc iproute2 ethtool
-        echo curl iperf3 netcat-openbsd nftables redis-tools ;;
-    devices) echo libdpdk-dev ;;
-    vm) echo qemu-system-x86 busybox-static kmod dpkg-dev python3 ;;
-    bench) echo python3 valgrind util-linux iproute2 ethtool libmimalloc2.0 libjemalloc2 ;;
-    develop) echo clang-format clang-tidy gcovr make shellcheck ;;
-    *)
-        echo "debian.sh: no group \"$1\"; there are build, test, devices, vm, bench, develop" >&2
-        exit 2
-        ;;
-    esac
+fail() {
+    echo "debian.sh: $1" >&2
+    exit "${2:-1}"
 }
+
+# packages COLUMN GROUP...: the names, each once.
+packages() {
+    column=$1
+    shift
+    for group; do
+        awk -v group="$group" -v column="$column" '$1 == group && $column != "-" { print $column }' "$table"
+    done | awk '!seen[$0]++'
+}
+
+[ $# -gt 0 ] || set -- build
+groups=$(awk '!/^#/ && NF && !seen[$1]++ { print $1 }' "$table" | tr '\n' ' ')
+for group; do
+    case " $groups" in
+    *" $group "*) ;;
+    *) fail "no group \"$group\"; there are: $groups" 2 ;;
+    esac
+done
+
+# The first word that is known decides: the system itself, then what it is like.
+os_release=${OS_RELEASE:-/etc/os-release}
+# shellcheck disable=SC1090 # the system's own file
+systems=$([ ! -r "$os_release" ] || { . "$os_release" && echo "${ID-} ${ID_LIKE-}"; })
+column=
+for system in $systems; do
+    case $system in
+    debian | ubuntu) column=2 ;;
+    fedora | rhel | centos) column=3 command='dnf install' ;;
+    arch) column=4 command='pacman -S --needed' ;;
+    alpine) column=5 command='apk add' ;;
+    esac
+    [ -z "$column" ] || break
+done
+if [ -z "$column" ]; then
+    echo "debian.sh: this system (${systems:-no $os_release}) is not known; what Debian calls these packages is needed:" \
+        "$(packages 2 "$@" | tr '\n' ' ')" >&2
+    exit 0
+fi
+if [ "$column" != 2 ]; then
+    names=$(packages "$column" "$@" | tr '\n' ' ')
+    [ -z "$names" ] || echo "debian.sh: needed here, unless installed: $command $names" >&2
+    exit 0
+fi
+command -v apt-get >/dev/null || fail "this is a Debian, but there is no apt-get"
 
 installed() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
-
-[ $# -gt 0 ] || set -- build
-wanted=
-for group; do
-    wanted="$wanted $(packages "$group")"
-done
-if ! command -v apt-get >/dev/null; then
-    echo "debian.sh: no apt-get here; these Debian packages, or what they are called here, are needed:$wanted" >&2
-    exit 0
-fi
 missing=
-for package in $wanted; do
+for package in $(packages 2 "$@"); do
     installed "$package" || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0
 
 root=
 if [ "$(id -u)" != 0 ]; then
-    if ! command -v sudo >/dev/null; then
-        echo "debian.sh: run as root, or install sudo; missing:$missing" >&2
-        exit 1
-    fi
+    command -v sudo >/dev/null || fail "run as root, or install sudo; missing:$missing"
     root=sudo
 fi
 install() {
@@ -54,8 +77,5 @@ echo "installing:$missing" >&2
 # The lists of packages may be missing or old: fetched only when installing fails without.
 if ! install 2>/dev/null; then
     $root apt-get update -qq || true
-    if ! install; then
-        echo "debian.sh: could not install:$missing (is the network there?)" >&2
-        exit 1
-    fi
+    install || fail "apt-get could not install:$missing (is the network there?)"
 fi

@@ -1,0 +1,26 @@
+# steps.sh, to be sourced: steps of a script, each of which is named when it fails.
+
+# step WHAT COMMAND...: runs the command; on failure says which step it was, and ends the script.
+step() {
+    step_name=$1
+    shift
+    "$@" || step_failed $? "$@"
+}
+
+# quiet_step WHAT COMMAND...: as step; what the command prints is seen only if it fails.
+quiet_step() {
+    step_name=$1
+    shift
+    step_output=$("$@" 2>&1) || {
+        step_code=$?
+        printf '%s\n' "$step_output" >&2
+        step_failed $step_code "$@"
+    }
+}
+
+step_failed() {
+    step_code=$1
+    shift
+    echo "${0##*/}: $step_name: failed with exit code $step_code: $*" >&2
+    exit 1
+}

@@ -1,0 +1,11 @@
+"""suites.py BUILD SUITE...: whether each suite selects a test of the build; names those that do not, and ends with 1."""
+import json
+import subprocess
+import sys
+
+build, wanted = sys.argv[1], sys.argv[2:]
+tests = json.loads(subprocess.run(["meson", "introspect", "--tests", build], check=True, stdout=subprocess.PIPE).stdout)
+there = {suite.split(":")[-1] for test in tests for suite in test["suite"]}
+missing = [suite for suite in wanted if suite not in there]
+if missing:
+    sys.exit(f"no test is in: {', '.join(missing)}; there are: {', '.join(sorted(there))}")
