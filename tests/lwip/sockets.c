@@ -322,6 +322,26 @@ static void a_second_runtime_is_refused_and_the_next_gets_it(void **state) {
     }
 }
 
+/* Both kinds: a connection that waits out its time, because this end closed first, and one that nobody has closed. */
+static void the_next_runtime_may_bind_what_the_last_one_had(void **state) {
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        struct pair closed, open;
+        int qd;
+        connect_pair(&closed);
+        assert_ok(dmtr_close(closed.server));
+        expect_end(closed.client);
+        assert_ok(dmtr_close(closed.client));
+        connect_pair(&open);
+        assert_ok(dmtr_fini());
+        assert_ok(start(true));
+        assert_ok(dmtr_socket(&qd, AF_INET, SOCK_STREAM, 0));
+        assert_ok(dmtr_bind(qd, (struct sockaddr *)&closed.at, sizeof closed.at));
+        assert_ok(dmtr_socket(&qd, AF_INET, SOCK_STREAM, 0));
+        assert_ok(dmtr_bind(qd, (struct sockaddr *)&open.at, sizeof open.at));
+    }
+}
+
 #define lwip_test(fn) cmocka_unit_test_setup_teardown(fn, setup, test_teardown)
 
 int main(void) {
@@ -342,6 +362,7 @@ int main(void) {
         lwip_test(datagrams_that_are_not_popped_are_bounded),
         lwip_test(what_cannot_be_pushed_is_refused),
         lwip_test(a_second_runtime_is_refused_and_the_next_gets_it),
+        lwip_test(the_next_runtime_may_bind_what_the_last_one_had),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -124,7 +124,19 @@ def allocations_in_one_place(root):
                 yield f"{path}:{number}: {line.strip()}"
 
 
-CHECKS = [walls, headers_stand_alone, guards_once, shape, allocations_in_one_place]
+# What libraries keep to themselves, and change: fields of liburing's structures, and headers that are not for users.
+PRIVATE = re.compile(r"\bring(\.|->)(sq|cq|ring_fd|features|enter_ring_fd|int_flags)\b|"
+                     r"io_uring_buf_reg\b.*\.pad\b|[\"<]lwip/priv/|[\"<](ethdev_driver|bus_\w+_driver)\.h|\brte_eth_devices\b")
+
+
+def no_private_parts_of_libraries(root):
+    for path in sources(root, ["src", "apps", "bench", "tests"], (".c", ".h")):
+        for number, line in enumerate(read(root, path).split("\n"), 1):
+            if PRIVATE.search(line):
+                yield f"{path}:{number}: {line.strip()}"
+
+
+CHECKS = [walls, headers_stand_alone, guards_once, shape, allocations_in_one_place, no_private_parts_of_libraries]
 
 # For each check a file that must be found wrong, so that a check which finds nothing is known to look.
 VIOLATIONS = {
@@ -133,6 +145,7 @@ VIOLATIONS = {
     guards_once: ("src/base/bad.h", "int x;\n"),
     shape: ("src/base/bad.c", "int x; \n"),
     allocations_in_one_place: ("src/base/bad.c", "void f(void) { malloc(1); }\n"),
+    no_private_parts_of_libraries: ("src/base/bad.c", "unsigned f(struct io_uring *ring) { return ring->sq.sqe_tail; }\n"),
 }
 
 

@@ -11,8 +11,9 @@
 #include "lwip/init.h"
 #include "lwip/ip4.h"
 #include "lwip/netif.h"
-#include "lwip/priv/tcp_priv.h"
+#include "lwip/prot/tcp.h"
 #include "lwip/sys.h"
+#include "lwip/tcp.h"
 #include "lwip/timeouts.h"
 #include "lwip/udp.h"
 #include "netif/ethernet.h"
@@ -177,15 +178,20 @@ int host_open(struct netdev *dev, const struct inet_config *config, uint64_t now
     return r;
 }
 
-static void abort_all(struct tcp_pcb *const *list) {
-    while (*list)
-        tcp_abort(*list);
+/* What waits out its time is ended when its memory is wanted, and when all is: lwIP has no other call for it. */
+static void end_closed(void) {
+    static struct tcp_pcb *all[MEMP_NUM_TCP_PCB];
+    uint32_t n = 0;
+    while (n < MEMP_NUM_TCP_PCB && (all[n] = tcp_new()))
+        n++;
+    while (n > 0)
+        tcp_abort(all[--n]);
 }
 
+/* An address that goes away takes the connections along that have it. */
 void host_close(void) {
-    abort_all(&tcp_active_pcbs);
-    abort_all(&tcp_tw_pcbs);
     if (netif_default == &host.netif) netif_remove(&host.netif);
+    end_closed();
     atomic_store(&host.open, false);
 }
 
