@@ -3,7 +3,7 @@
 set -eu
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-if ! { meson setup --buildtype=release -Db_lto=true -Dtests=false "$dir/build" "$1" && ninja -C "$dir/build"; } \
+if ! { meson setup --buildtype=release -Db_lto=true -Dtests=disabled "$dir/build" "$1" && ninja -C "$dir/build"; } \
     >"$dir/log" 2>&1; then
     tail -n 20 "$dir/log" | sed 's/^/# /'
     echo 'Bail out! a build with link-time optimisation fails'
