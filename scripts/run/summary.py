@@ -12,9 +12,11 @@ def cases(path):
 
 
 def reason(case, skip):
-    """meson has no reason for a test that is skipped as a whole: it is in what the test printed."""
-    plan = re.search(r"^1\.\.0 *# *SKIP\w* *(.*)$", case.findtext("system-out") or "", re.MULTILINE | re.IGNORECASE)
-    return skip.get("message") or (skip.text or "").strip() or (plan and plan[1].strip()) or "no reason"
+    """meson puts it where output is: of a part of a test the reason alone, of a whole test all that it printed."""
+    output = (case.findtext("system-out") or "").strip()
+    plan = re.search(r"^1\.\.0 *# *SKIP\w* *(.*)$", output, re.MULTILINE | re.IGNORECASE)
+    printed = plan[1] if plan else output.partition("\n")[0]
+    return skip.get("message") or (skip.text or "").strip() or printed or "no reason"
 
 
 def main(paths):
