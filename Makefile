@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # A small front for meson and ninja; everything is built into build/.
 
 BUILD = build

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * bulk: one connection that carries much one way: a server that takes what comes, and a client that sends so many
  * bytes, ends its direction, waits for the server's end, and says how long it took. Over the library, or (--plain) over

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """
 Sections about network devices: TCP over each beside raw frames on the same device and, where it has one, the kernel on
 the same wire.

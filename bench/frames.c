@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * frames: raw frames over a network device and back, in IPv4 packets of an experimental protocol and with nothing
  * above. A stack over the same device cannot be faster; benchmarks print it beside.

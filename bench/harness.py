@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Running things to be measured: pinned servers and clients, counted instructions, interleaved rounds."""
 
 import json

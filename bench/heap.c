@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* heap-bench: malloc and free in three patterns; whose they are is decided by LD_PRELOAD. */
 #include "options.h"
 

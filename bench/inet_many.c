@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * inet-many: what the stack costs with many connections, and what many cost. Pairs of stacks are wired in memory, one
  * pair to a thread, so that neither a device nor another thread is in the figures. Components:

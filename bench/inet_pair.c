@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * inet-pair: 64-byte messages there and back between two stacks in one thread, wired in memory: the cost of the stacks
  * and one copy a frame, without the way between cores. Components are named KIND-PROTOCOL. The stacks' clock is

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * One end of two stacks that are wired to each other in memory, so that nothing but the stacks is measured. The wire
  * belongs to the program; an end is one kind of stack with one echo server or client on it.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The library's own stack as one end of a pair. */
 #include "pair.h"
 

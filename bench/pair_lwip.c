@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * lwIP as one end of a pair. Its state is global: each end is a library of its own with all of lwIP in it, which this
  * file is built into, and PAIR_KIND names.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The report of a benchmark run: lines for the terminal, report.json, and one HTML page with SVG plots."""
 
 import html

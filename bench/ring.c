@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * ring: a 64-byte message to another core and back through two bare rings in shared memory. Nothing between two cores
  * can be faster; benchmarks print it beside every latency, because the distance of two cores changes from minute to

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Benchmarks: the library against programs written on system calls alone, in one run, as ratios.
 
 Writes report.json and report.html and prints the figures. Every comparison takes its contestants in turn, several rounds,

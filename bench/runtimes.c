@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * runtimes: what an echo costs the runtime that serves it, when it is one of several on a device. The client takes
  * turns with it, so that instructions, which callgrind counts inside `server_turn`, repeat. The component is

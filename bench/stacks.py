@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Sections about the library's own stack: over a wire in shared memory, and wired to itself, beside lwIP and the kernel."""
 
 import contextlib

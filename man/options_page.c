@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Prints a manual page: its source, argv[1], with tables of options for the lines @OPTIONS@ and @DEVICES@. */
 #include "core/config.h"
 #include "netdev/options.h"

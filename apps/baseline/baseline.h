@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The contestants: echo servers and clients written directly on system calls, each the way its interface is best used.
  * They share options, accounting and clock with echo-server and echo-client and nothing of the library's datapath.

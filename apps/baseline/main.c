@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* baseline-echo: server or client on system calls alone, in one of several manners. */
 #include "baseline.h"
 #include "program.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Non-blocking echo of one socket. */
 #include "peer.h"
 

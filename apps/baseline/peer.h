@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One client of the epoll and spin servers: non-blocking receive, send, and what a full socket would not take. */
 #ifndef BASELINE_PEER_H
 #define BASELINE_PEER_H

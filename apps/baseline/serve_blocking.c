@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A thread per connection, blocking receives and sends. */
 #include "baseline.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One thread, epoll_wait, recv, send. */
 #include "baseline.h"
 #include "peer.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One thread that never sleeps: non-blocking recv and send on each connection in turn. */
 #include "baseline.h"
 #include "peer.h"

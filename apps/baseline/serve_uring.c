@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One thread on io_uring: multishot accept and receive with provided buffers; waiting or spinning. */
 #include "baseline.h"
 #include "uring.h"

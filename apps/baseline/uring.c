@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Setting up an io_uring and its provided buffers. */
 #include "uring.h"
 

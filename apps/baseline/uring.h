@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* An io_uring with a ring of provided buffers, set up as well as the kernel can. */
 #ifndef BASELINE_URING_H
 #define BASELINE_URING_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The client over plain sockets: blocking in turn, waiting with epoll, or spinning. */
 #include "base/epoll.h"
 #include "baseline.h"

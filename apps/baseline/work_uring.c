@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The client over io_uring: multishot receives into provided buffers, one send at a time per connection. */
 #include "baseline.h"
 #include "uring.h"

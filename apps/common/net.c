@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Addresses as text and processors to run on. */
 #include "net.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Addresses as text and processors to run on. */
 #ifndef APPS_NET_H
 #define APPS_NET_H

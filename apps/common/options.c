@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Command lines from tables, over getopt_long. */
 #include "options.h"
 

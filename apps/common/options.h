@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Command lines: one table per program, from which parsing, `--help` and the defaults it shows are made. `--version`
  * and

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Result files. */
 #include "output.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Result files that the user asked for; the path "-" is stdout. */
 #ifndef APPS_OUTPUT_H
 #define APPS_OUTPUT_H

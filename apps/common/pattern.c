@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Payload that can be checked byte by byte. */
 #include "pattern.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Payload that can be checked byte by byte from anywhere in a message: 64-bit words (little-endian) that count up from
  * the message's number in large steps. A message of 8 bytes or more begins with its number.

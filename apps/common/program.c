@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What programs over the library share. */
 #include "program.h"
 

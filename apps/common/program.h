@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What programs over the library share: starting, being stopped by a signal, saying what failed, making a socket. */
 #ifndef APPS_PROGRAM_H
 #define APPS_PROGRAM_H

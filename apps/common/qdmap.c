@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Linear probing at a load of at most one half; removal shifts back, so there are no tombstones. */
 #include "qdmap.h"
 

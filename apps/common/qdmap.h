@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What an application keeps by queue descriptor: a small hash table, since descriptors need not be small numbers. */
 #ifndef APPS_QDMAP_H
 #define APPS_QDMAP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a workload has measured: a table, JSON, a percentile curve. */
 #include "output.h"
 #include "workload.h"

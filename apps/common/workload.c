@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The client side of an echo: requests, replies, time. */
 #include "workload.h"
 

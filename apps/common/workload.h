@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The client side of an echo, whoever carries the bytes: which request is due on which connection, whether the replies
  * are right, what they took, and what to say about it. Times are in nanoseconds of dmtr_now_ns.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The tool's subcommands: each a main of its own, argv[0] being its name. They return an exit status. */
 #ifndef DMTR_TOOL_H
 #define DMTR_TOOL_H

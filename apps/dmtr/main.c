@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* dmtr: looks at running programs and at the library itself. */
 #include "dmtr.h"
 #include "options.h"

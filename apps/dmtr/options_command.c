@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* dmtr options: the options of the library, or of its network devices, in the formats that documentation needs. */
 #include "core/config.h"
 #include "dmtr.h"

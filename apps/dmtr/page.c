@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Reading and checking counter pages. */
 #include "page.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Counter pages of other processes (format in base/counters.h). They lie in a folder that everybody may write to, so
  * nothing in them is believed: a page is read once into memory of our own, with a bound, and checked there.

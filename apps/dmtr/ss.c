@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* dmtr ss: the counters of all running programs, from the pages they share. */
 #include "dmtr.h"
 #include "options.h"

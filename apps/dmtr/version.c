@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* dmtr version. */
 #include "dmtr.h"
 #include "options.h"

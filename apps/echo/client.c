@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* echo-client: sends requests to an echo server, checks every byte of the replies and reports what they took. */
 #include "net.h"
 #include "options.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* echo-server: sends back what it is sent, over TCP or UDP, framed or not, and may append it to a file first. */
 #include "server.h"
 

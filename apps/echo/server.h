@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The echo server's parts: the listener and loop (server.c) and what happens to one client (session.c). */
 #ifndef ECHO_SERVER_H
 #define ECHO_SERVER_H

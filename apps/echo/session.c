@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One client of the echo server: pop, optionally append to the file, push, pop again. */
 #include "server.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What dmtr-latency measures: small things done n times in a row. */
 #ifndef LATENCY_COMPONENT_H
 #define LATENCY_COMPONENT_H

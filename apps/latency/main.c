@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* dmtr-latency: what the parts of the library cost on this machine, as a table and as JSON. */
 #include "component.h"
 #include "net.h"

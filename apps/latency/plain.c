@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Clock, memory, histogram, checksum, timers, and a system call to compare with. */
 #include "base/csum.h"
 #include "base/hist.h"

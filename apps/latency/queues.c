@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * In-memory queues and waits. The waits come with many operations outstanding: either one queue is busy among tokens
  * that never complete, which shows the cost of the call, or all complete in turn, which shows the caches as well.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A message over the kernel's loopback within one thread: by system calls, and by the library. */
 #include "component.h"
 

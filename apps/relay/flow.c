@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Flows by client address, in chains; keyed with a random seed, since clients choose their addresses. */
 #include "flow.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The relay's table of flows: for each client's address the queue by which its datagrams reach the target. Bounded;
  * flows that were idle for long are found first in the list.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * dmtr-relay: forwards datagrams from any number of clients to one target, and the target's replies back, each client
  * over a queue of its own so that replies find their way; or connections (streams.c).

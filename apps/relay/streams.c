@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Connections relayed: in each direction one operation is outstanding, a pop or the push of what it brought. */
 #include "streams.h"
 

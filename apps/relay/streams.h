@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The relay of connections: each client gets a connection of its own to the target; bytes, ends of streams and resets
  * are passed on both ways. A side that does not read stops the other one.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the declarations say to the compiler. The library itself is compiled with DEMI_IMPLEMENTATION, which leaves
  * out what callers promise: a compiler that believes an argument is never NULL deletes the check for NULL.

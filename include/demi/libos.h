@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The C interface of Demikernel: starting, queues, and moving data through them. Every call returns 0 or a positive
  * errno and never exits or blocks. Errors common to all but demi_init, not repeated below:

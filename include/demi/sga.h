@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Scatter-gather arrays. Any thread; no demi_init needed. */
 #ifndef DEMI_SGA_H
 #define DEMI_SGA_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Types of the demi calls. The structures are packed: their layout is the binary interface, the same for every
  * backend and compiler. Do not take the address of a member that may be unaligned.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Results of operations. Timeouts are relative; NULL waits without limit. The return value speaks of the wait alone,
  * an operation's own failure is in the result (DEMI_OPC_FAILED, qr_ret):

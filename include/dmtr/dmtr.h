@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The whole API in one include. */
 #ifndef DMTR_DMTR_H
 #define DMTR_DMTR_H

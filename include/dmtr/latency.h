@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Named latency histograms: log-linear, two significant digits from 1 ns to 1 hour. One histogram is
  * used by one thread at a time; different ones are independent. No dmtr_init needed.

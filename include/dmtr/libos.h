@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Queues: making them, moving data through them, giving them up. Every call returns 0 or a
  * positive errno and never exits, prints or blocks unless it says so. Common errors, not repeated

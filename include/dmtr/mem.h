@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Device-visible memory. The heap belongs to the process: these calls need no dmtr_init, may be
  * called on any thread, and memory may be freed on another thread than the one that allocated it.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Scatter-gather arrays: allocating, measuring and releasing them. Any thread, no dmtr_init needed. */
 #ifndef DMTR_SGA_H
 #define DMTR_SGA_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Types shared by all calls: scatter-gather arrays, tokens, results, options. */
 #ifndef DMTR_TYPES_H
 #define DMTR_TYPES_H

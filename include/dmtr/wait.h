@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Results: waiting for operations to complete. A wait drives the devices; nothing moves behind the
  * application's back. Returning a result uses its token up.

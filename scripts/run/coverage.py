@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Adds up gcovr's summary by room and prints it; exit code 1 when a room is covered less than it must be."""
 import json
 import sys

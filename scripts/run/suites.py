@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """suites.py BUILD SUITE...: whether each suite selects a test of the build; names those that do not, and ends with 1."""
 import json
 import subprocess

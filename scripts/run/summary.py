@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Adds up the JUnit reports of several builds: reasons for skips, failures, and a closing line with the totals."""
 import os
 import re

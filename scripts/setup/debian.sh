@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # debian.sh [GROUP...]: installs the Debian packages of each group (default build) that are missing, and nothing else.
 # Needs root or sudo only if something is missing. On another system it names that system's packages and the command that
 # installs them, and installs nothing. The groups and names are those of scripts/setup/packages. OS_RELEASE names another

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # lwip.sh: fetches the source of Debian's package lwip, for the meson feature `lwip`, into build-lwip/ unless it is there.
 # apt checks what it fetches. The machine's lists of packages stay as they are, and no privileges are needed.
 set -eu

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """
 mirrors.py [FOLDER]: the addresses of the Debian archive that apt's configuration in FOLDER (/etc/apt) names, one a line,
 the likeliest first: those of entries for binary packages of a release itself, in component main. Others' archives may be

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # vm.sh: fetches Debian's kernel (package linux-image-amd64) for the tests in a virtual machine, into build-vm/ unless it
 # is there: vmlinux, and lib/modules/RELEASE. Nothing is installed, and no privileges are needed.
 set -eu

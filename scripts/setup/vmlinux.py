@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """
 vmlinux.py IMAGE VMLINUX: the kernel itself out of an image that unpacks itself, so that an emulated processor is spared
 the unpacking. Offsets are those of Linux's boot protocol for x86.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The public edge: the thread's runtime is found here, arguments are checked here, and the sign of errors is turned
  * here.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Control path: queues made, named, configured and given up. */
 #include "api/api.h"
 #include "core/libos.h"

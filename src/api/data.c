@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Data path: operations begun, each with its token. */
 #include "api/api.h"
 #include "core/fast.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Named latency histograms. */
 #include "dmtr/latency.h"
 

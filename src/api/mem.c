@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Memory and scatter-gather arrays. */
 #include "dmtr/mem.h"
 #include "core/sga.h"

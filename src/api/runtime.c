@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Starting and ending a thread's runtime. */
 #include "api/api.h"
 #include "base/clock.h"

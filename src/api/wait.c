@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Results. Waits and dmtr_poll are counted as calls where they poll or sleep (core/runtime.c). */
 #include "core/wait.h"
 #include "api/api.h"

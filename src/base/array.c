@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Bounded array over reserved address space: growing commits pages in place, in steps that double. */
 #include "base/array.h"
 

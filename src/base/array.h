@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Bounded array that grows without moving: address space for `max` elements is reserved at the
  * start, pages are committed as it grows, so a pointer to an element stays valid.

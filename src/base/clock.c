@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Monotonic time. The processor's time-stamp counter is used where it is invariant and the kernel keeps its own
  * time with it (it has then checked that the cores agree); its rate is measured once against CLOCK_MONOTONIC.

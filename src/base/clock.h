@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Monotonic time in nanoseconds: the processor's counter where the kernel trusts it, else clock_gettime. */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The counters' page: laid out here, shared through /dev/shm where that can be. */
 #include "base/counters.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Counters: declared once here (name, one sentence), kept per runtime in a page that other processes can map
  * and read (`dmtr ss`).

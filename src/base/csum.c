@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Summing: 64-bit words with end-around carry, and 32 bytes at a time where the processor has AVX2. */
 #include "base/csum.h"
 

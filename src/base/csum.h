@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The Internet checksum (RFC 1071, RFC 1624). A partial sum is a number that means the same as long as it is
  * added to and folded; sums are in memory order, so a folded sum is stored into a header as it is.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tables of options as text for people. */
 #include "base/doc.h"
 

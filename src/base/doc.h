@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tables of options as text for people: plain, mdoc(7) and Markdown. */
 #ifndef BASE_DOC_H
 #define BASE_DOC_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* epoll, whose wait counts nanoseconds also where the C library has no function for that system call. */
 #ifndef BASE_EPOLL_H
 #define BASE_EPOLL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The state behind fault points: a counter per thread. Built only with the option `fault`. */
 #include "base/fault.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Fault points, in builds with the option `fault`: makes the Nth system call or allocation of the calling thread
  * fail. A test raises N until a run passes fewer points than N:

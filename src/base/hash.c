@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Open addressing over one array of slots, or two while entries move from the smaller to the larger. */
 #include "base/hash.h"
 

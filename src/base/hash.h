@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Hash table from keys of one fixed length to pointers, keyed with a random seed of its own, so that nobody can
  * choose keys that collide. Linear probing; deletion shifts back, so there are no tombstones. It doubles when three

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The parts of the histogram that are not on the datapath. */
 #include "base/hist.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Log-linear histogram: two significant digits, 1 ns ... 1 h. */
 #ifndef BASE_HIST_H
 #define BASE_HIST_H

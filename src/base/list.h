@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Intrusive circular doubly linked list. A head is a node; an unlinked node points to itself. */
 #ifndef BASE_LIST_H
 #define BASE_LIST_H

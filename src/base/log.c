@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Log lines: formatted into a buffer on the stack, handed over in one write each. */
 #include "base/log.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Log: levels, to stderr or syslog, rate-limited per call site. Never on the datapath. */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Distances of names. */
 #include "base/nearest.h"
 

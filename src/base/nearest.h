@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* How far a name is from another, to tell who mistyped one what is meant. */
 #ifndef BASE_NEAREST_H
 #define BASE_NEAREST_H

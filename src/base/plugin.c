@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Plug-ins: finding, loading and checking a shared object. */
 #include "base/plugin.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Plug-ins: shared objects that the library loads at run time, so that a program which does not use a part does not
  * load that part's libraries.

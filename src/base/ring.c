@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Making and unmaking rings. */
 #include "base/ring.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Bounded lock-free rings of pointers. spsc: one producer, one consumer, with batches. mpsc: any number of producers,
  * one consumer. A full ring refuses; nothing waits. Each side's words lie on cache lines of their own.

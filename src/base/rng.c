@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Seeding. */
 #include "base/rng.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Pseudo-random numbers (xoshiro256**, Blackman & Vigna 2018): fast, and the same for the same seed, so that a run
  * can be repeated. Not for secrets: those come from getrandom through siphash24.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* SipHash, written once for any number of rounds. */
 #include "base/siphash.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * SipHash (Aumasson & Bernstein, 2012): a keyed hash that somebody who does not know the key cannot make collide.
  * 2-4 where a guess would do harm (sequence numbers, cookies), 1-3 for tables.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Internal allocations, in one place so that tests can make them fail. */
 #include "base/sys.h"
 

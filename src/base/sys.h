@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Every system call and every internal allocation of the library goes through this file, so that a test can make
  * the Nth of them fail. Each sys_* returns the call's result or a negative errno. In builds with the option

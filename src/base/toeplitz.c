@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The symmetric Toeplitz hash. */
 #include "base/toeplitz.h"
 

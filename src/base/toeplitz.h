@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Receive-side scaling by the symmetric Toeplitz hash: both directions of a flow get the same number (Woo & Park,
  * "Scalable TCP session monitoring with symmetric receive-side scaling", 2012). The key repeats every 16 bits, so the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Hierarchical timer wheel. A timer stands in the level of the highest digit (base 64) in which its tick differs
  * from now, in the slot of that digit. So all of a level is nearer than all of the next one, and within a level

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Hierarchical timer wheel (Varghese & Lauck, SOSP'87): arm, cancel and expire in O(1). Ticks of
  * 2^WHEEL_TICK_SHIFT ns; a timer never fires early and at most one tick late. Time is an argument.

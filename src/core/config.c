@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Configuration: the option table, one value at a time, and the order of the sources. */
 #include "core/config.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Configuration. Every option stands once, in the table below: key, type, default, bounds, unit, and the sentence that
  * becomes `--help`, the manual and the error text. Sources, the later ones win: defaults, the YAML file

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Configuration files: one YAML mapping, nested (wait: {policy: spin}) or with dotted keys (wait.policy: spin), read
  * as events so that nothing is built and what is not a mapping of scalars is refused where it stands.

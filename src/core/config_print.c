@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The option table as text for people. */
 #include "core/config_table.h"
 

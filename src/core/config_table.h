@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The option table as data, for the files that parse and print it. */
 #ifndef CORE_CONFIG_TABLE_H
 #define CORE_CONFIG_TABLE_H

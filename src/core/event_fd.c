@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The descriptor for other people's event loops. */
 #include "core/event_fd.h"
 

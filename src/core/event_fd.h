@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What stands behind dmtr_event_fd: an epoll instance over all that can make a wait return, for event loops that are
  * not ours: the runtime's descriptors, each poller's, an eventfd for results that wait, a timerfd for the next timer.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Readiness of kernel descriptors: one epoll instance a runtime. */
 #include "core/evloop.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Readiness of kernel descriptors: one epoll instance a runtime. Level-triggered. */
 #ifndef CORE_EVLOOP_H
 #define CORE_EVLOOP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The datapath's inner steps, inline: finding a queue and an operation, beginning and ending one. What op.h and queue.h
  * declare is made of these; the API and the in-memory queue use them directly, because there a call costs more than its

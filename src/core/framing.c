@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Message framing on a stream queue: a writer of headers, and a parser that stops wherever the data stops. */
 #include "core/framing.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Message framing on a stream queue (DMTR_SO_FRAMED). On the wire a message is a header of three 32-bit words in
  * network order (DMTR_HEADER_MAGIC, bytes that follow, segments), then each segment as a 32-bit length and its data. A

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One wait's idling. */
 #include "core/idle.h"
 

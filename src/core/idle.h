@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One wait's idling: polling, spinning or sleeping by the configured policy until something is complete. */
 #ifndef CORE_IDLE_H
 #define CORE_IDLE_H

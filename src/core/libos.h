@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A libos: one way of carrying queues. Its table stands in libos/registry.c. */
 #ifndef CORE_LIBOS_H
 #define CORE_LIBOS_H

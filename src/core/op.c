@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The slab of operations: slots, tokens, completion. */
 #include "core/op.h"
 

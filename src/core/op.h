@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Operations. An operation is a slot in a slab; its token names runtime, slot and generation, so that checking a
  * token is an index and a compare. An operation is FREE, PENDING (its queue works on it) or READY (its result

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The table of queues, and what core does around each kind's operations: limits, holds, framing, statistics. */
 #include "core/queue.h"
 

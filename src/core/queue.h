@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Queues: what a descriptor names. A kind of queue embeds struct queue and implements struct queue_ops; core keeps the
  * table, the limits, the statistics and the framing, so that kinds need not.

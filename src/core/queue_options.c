@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The library's own socket options (DMTR_SOL_QUEUE), the same for every kind of queue. */
 #include "core/framing.h"
 #include "core/queue.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The runtimes of this process, by number. */
 #include "core/registry.h"
 

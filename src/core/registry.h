@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The runtimes of this process, by number: what dmtr_wake, which runs on other threads and in signal handlers, needs of
  * them. The only state that runtimes share.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The runtime: its parts made and unmade, one round of polling, sleeping. */
 #include "core/runtime.h"
 

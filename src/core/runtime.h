@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The runtime: all state of one thread. Functions below the API get it as an argument.
  */

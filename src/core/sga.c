@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Scatter-gather arrays from the outside: checked, held while in flight, released. */
 #include "core/sga.h"
 

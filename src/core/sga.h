@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Scatter-gather arrays from the outside: checked, held while in flight, released. */
 #ifndef CORE_SGA_H
 #define CORE_SGA_H

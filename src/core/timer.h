@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A timer of a runtime: a wheel timer with the handler it fires, from a poll. */
 #ifndef CORE_TIMER_H
 #define CORE_TIMER_H

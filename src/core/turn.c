@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Turns: the bounds, looked at. */
 #include "core/turn.h"
 

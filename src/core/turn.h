@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Turns. A turn is what a program does between two polls of the devices. A wait that finds results need not poll, so a
  * program whose operations complete at once could stay in one turn for ever and never receive. The bounds below end it:

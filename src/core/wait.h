@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Waiting for results. Functions return 0 or a negative errno that speaks of the wait: -EINVAL (a token is not
  * outstanding), -ETIMEDOUT, -EINTR (woken). Timeouts are relative, in ns; WAIT_FOREVER has none.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Watches on kernel descriptors, and timers, as operations. */
 #include "core/watch.h"
 

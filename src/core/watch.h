@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Watches: operations that complete when a kernel descriptor is ready, and operations that complete at a time. */
 #ifndef CORE_WATCH_H
 #define CORE_WATCH_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The backends by Demikernel's names and by ours, and the keys of Demikernel's file that configure a network. */
 #include "backend.h"
 

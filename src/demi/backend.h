@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What LIBOS names, and what the file of CONFIG_PATH says of networks, as options of dmtr. */
 #ifndef DEMI_BACKEND_H
 #define DEMI_BACKEND_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Structures converted both ways, and the arrays themselves: allocated and released. */
 #include "convert.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Between the structures of <demi/types.h> and those of <dmtr/types.h>. */
 #ifndef DEMI_CONVERT_H
 #define DEMI_CONVERT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* demi_init: the environment and the arguments, turned into what dmtr_init understands. */
 #include "init.h"
 #include "backend.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What demi_init left for the calls after it. */
 #ifndef DEMI_INIT_H
 #define DEMI_INIT_H

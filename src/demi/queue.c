@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Sockets and the operations on them. Arguments are checked here as Demikernel checks them; the rest is dmtr's. */
 #include "convert.h"
 #include "init.h"

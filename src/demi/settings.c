@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The YAML file of CONFIG_PATH. All keys that Demikernel's files have are known and checked; some of them have no
  * effect here.

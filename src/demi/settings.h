@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the file that CONFIG_PATH names asks for. */
 #ifndef DEMI_SETTINGS_H
 #define DEMI_SETTINGS_H

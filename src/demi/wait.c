@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Waits: relative timeouts in, results out. */
 #include "convert.h"
 

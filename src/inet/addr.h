@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Addresses of either family in one form: sixteen bytes, IPv4 as ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2). All
  * zeros is the wildcard. And the names of flows and neighbours that are made of them.

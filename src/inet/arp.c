@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ARP packets in and out; what is learnt from them is the neighbour cache's. */
 #include "inet/arp.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ARP: answers for our addresses, asks for those of others, notices who else uses ours (RFC 826, RFC 5227). */
 #ifndef INET_ARP_H
 #define INET_ARP_H

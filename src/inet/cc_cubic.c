@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* CUBIC's window (RFC 9438): a cubic function of the time since the last loss, never below what Reno would have. */
 #include "inet/tcp_cc.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* NewReno's window (RFC 5681, with appropriate byte counting in congestion avoidance), and the table of algorithms. */
 #include "inet/tcp_cc.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Counters of a stack: declared once here, name and one sentence. Each drop of a frame has one that says why. */
 #ifndef INET_COUNTERS_H
 #define INET_COUNTERS_H

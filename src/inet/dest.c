@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The cache of destinations. */
 #include "inet/dest.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What sending to an address takes, and receiving from it: its route, its neighbour, whether it may be a source at
  * all. A cache, direct-mapped, in front of routes and neighbours: what does not fit is found anew.

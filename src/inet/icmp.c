@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ICMP in both directions (RFC 792, RFC 1122 section 3.2.2). */
 #include "inet/icmp.h"
 

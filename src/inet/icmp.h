@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ICMP: echo answered, errors sent at a bounded rate, errors received acted on only where they name a live flow. */
 #ifndef INET_ICMP_H
 #define INET_ICMP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A network stack that does no I/O: frames, time and random numbers come in as arguments, frames leave through a
  * function. All state is in struct inet; a stack belongs to one thread. Times are nanoseconds of one monotonic clock

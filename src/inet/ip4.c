@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* IPv4 in both directions (RFC 791, RFC 1122 section 3). */
 #include "inet/ip4.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* IPv4: packets in, checked and handed to their protocol; packets out, routed, summed and cut where too large. */
 #ifndef INET_IP4_H
 #define INET_IP4_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Reassembly. Fragments are kept as they came, sorted; a repeated one is ignored, one that overlaps gives the whole
  * packet up (RFC 8900 section 3.7: nobody honest sends that). When memory is short the oldest packet goes.

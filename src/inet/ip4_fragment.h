@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* IPv4 fragments: put together within bounds of memory and time, and cut. */
 #ifndef INET_IP4_FRAGMENT_H
 #define INET_IP4_FRAGMENT_H

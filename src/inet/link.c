@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Ethernet: refuses what is not for us before anything else sees it. */
 #include "inet/link.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The link: Ethernet frames in and out. */
 #ifndef INET_LINK_H
 #define INET_LINK_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The neighbour cache: bounded, aged on the clock, with packets that wait for an answer. */
 #include "inet/neighbour.h"
 

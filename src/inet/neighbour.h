@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Neighbours on the link: which MAC address an IP address has. An entry is INCOMPLETE while it is asked for, with
  * packets waiting; REACHABLE for a while after each sign of life; then, if it was used, PROBING: still used, and asked

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Path MTUs: learnt, bounded, forgotten. */
 #include "inet/path.h"
 

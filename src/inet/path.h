@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What packets a path carries (RFC 1191): the link's MTU, or less where a router has said so. Few destinations have
  * an entry, in a bounded table; an entry ends after ten minutes, so that a larger one is tried again.

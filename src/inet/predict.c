@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * All layers at once for what is expected. Nothing is decided here that the layers would decide otherwise: whatever
  * is not plainly right goes to them, to be judged and counted there.

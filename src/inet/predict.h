@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The short way in, for the packets that are most. */
 #ifndef INET_PREDICT_H
 #define INET_PREDICT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A queue of small structures in one array that doubles when full, up to a bound, and is given back when not needed. */
 #ifndef INET_QUEUE_H
 #define INET_QUEUE_H

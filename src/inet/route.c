@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Routes: the prefixes of our addresses, and a gateway for all else. */
 #include "inet/route.h"
 

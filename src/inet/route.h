@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Where a packet goes: to ourselves, to everybody or somebody on the link, or to the gateway. Network order. */
 #ifndef INET_ROUTE_H
 #define INET_ROUTE_H

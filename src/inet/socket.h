@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What all kinds of sockets share: events. A socket with something to tell stands on the stack's list until
  * inet_next_event has told it, so that nothing is called back while a frame is being worked on, and a socket may be

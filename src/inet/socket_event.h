@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Events from the protocols' side, and the choice of ports. */
 #ifndef INET_SOCKET_EVENT_H
 #define INET_SOCKET_EVENT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The stack as a whole: its beginning and end, time, and the loop to ourselves. */
 #include "inet/stack.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The stack's own structure, and what all protocols share: packets on their way in, packets on their way out, timers
  * that know what they are for.

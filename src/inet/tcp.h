@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * TCP sockets (RFC 9293). Ports are in host order. Nothing blocks: what a call cannot do now it refuses with -EAGAIN,
  * and an event tells when to try again.

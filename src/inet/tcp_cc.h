@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Congestion control: one table of functions per algorithm. Windows are in bytes. */
 #ifndef INET_TCP_CC_H
 #define INET_TCP_CC_H

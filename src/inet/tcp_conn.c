@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A connection's beginning and end, its deadlines, and what depends on both ends. */
 #include "inet/tcp_conn.h"
 #include "inet/wire_ip4.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A TCP connection, and what its parts offer each other. An idle one holds nothing but this structure: the queues
  * have memory only while they have entries, and shortly after.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A cookie: 27 bits of a keyed hash of flow, peer's number, period and MSS; two bits of the period, three of the MSS.
  */
 #include "inet/tcp_cookies.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * SYN cookies (RFC 4987 section 3.6): when too many handshakes are half open, a SYN is answered without keeping
  * anything; what must be known is in the initial sequence number, and comes back with the ACK: the MSS, rounded down.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What arrives: the steps of RFC 9293 section 3.10.7 in their order, with the checks of RFC 5961 and RFC 7323. */
 #include "inet/tcp_input.h"
 

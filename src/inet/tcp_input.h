@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* TCP from the side of IP. */
 #ifndef INET_TCP_INPUT_H
 #define INET_TCP_INPUT_H

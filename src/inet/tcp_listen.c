@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Listeners: bounded half-open and waiting connections. */
 #include "inet/tcp_listen.h"
 #include "inet/wire_ip4.h"

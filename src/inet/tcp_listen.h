@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Listeners: connections that others open. */
 #ifndef INET_TCP_LISTEN_H
 #define INET_TCP_LISTEN_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Options of TCP connections that are numbers: names, bounds and what they are at first. */
 #ifndef INET_TCP_OPTION_H
 #define INET_TCP_OPTION_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* TCP headers and options, parsed and emitted in one place; the order of emission is Linux's. */
 #include "inet/wire_tcp.h"
 

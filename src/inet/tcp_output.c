@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What leaves: when a segment may, and how it is made (RFC 9293 section 3.8, RFC 1122 section 4.2.3.4). */
 #include "inet/ip4.h"
 #include "inet/tcp_reassembly.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* RACK: what was sent clearly before something that has arrived, and has not, is lost (RFC 8985 section 6.2). */
 #include "inet/tcp_sack.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Reassembly. Received payload stays in its frame; slices of it are queued. Segments that are much smaller than the
  * block they lie in are copied together once many wait, so that the memory held stays in proportion to the window.

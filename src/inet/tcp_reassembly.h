@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Data received: in order, waiting to be popped; and out of order, waiting for what is missing. */
 #ifndef INET_TCP_REASSEMBLY_H
 #define INET_TCP_REASSEMBLY_H

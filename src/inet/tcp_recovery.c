@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Loss recovery. OPEN: nothing is missing. RECOVERY: losses were found by what came after them; the window follows
  * Proportional Rate Reduction. LOSS: the timer expired; slow start. Both end when all that was out at their beginning

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Loss recovery and the congestion window around it (RFC 5681, RFC 6937, RFC 8985, RFC 3522). */
 #ifndef INET_TCP_RECOVERY_H
 #define INET_TCP_RECOVERY_H

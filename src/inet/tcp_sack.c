@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The scoreboard of what was sent. */
 #include "inet/tcp_sack.h"
 

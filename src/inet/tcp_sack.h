@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The scoreboard: what was sent and is not acknowledged as a whole, by sequence number and, of what is on its way, by
  * time of sending. It says what has arrived, what is taken for lost, and what to send again.

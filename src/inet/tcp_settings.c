@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Options of connections: their bounds, and how they are kept. */
 #include "inet/tcp_conn.h"
 #include "inet/wire_ip4.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The calls on a connection. */
 #include "inet/path.h"
 #include "inet/route.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What time brings: retransmission, probes, delayed ACKs, keepalive, the end of TIME_WAIT (RFC 6298, RFC 1122). */
 #include "inet/tcp_recovery.h"
 

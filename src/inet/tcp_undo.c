@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Repairs that were needless are undone. They are found out by the peer's timestamp (Eifel, RFC 3522), by what it
  * reports to have come twice (RFC 2883, RFC 3708), or after a timeout by what it acknowledges although it was sent

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * UDP. A socket stands in one table, under its own address (or the wildcard) and port; a connected one refuses what
  * comes from others.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* UDP sockets (RFC 768, RFC 8085). Ports are in host order. */
 #ifndef INET_UDP_H
 #define INET_UDP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* UDP from the side of IP. */
 #ifndef INET_UDP_INPUT_H
 #define INET_UDP_INPUT_H

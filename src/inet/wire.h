@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Reading and writing of numbers in network order at any alignment, for the wire formats. */
 #ifndef INET_WIRE_H
 #define INET_WIRE_H

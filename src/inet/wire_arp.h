@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ARP for IPv4 over Ethernet (RFC 826). */
 #ifndef INET_WIRE_ARP_H
 #define INET_WIRE_ARP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Ethernet II. */
 #ifndef INET_WIRE_ETH_H
 #define INET_WIRE_ETH_H

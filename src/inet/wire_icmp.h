@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ICMP (RFC 792): a header of eight bytes, whose second half depends on the type. */
 #ifndef INET_WIRE_ICMP_H
 #define INET_WIRE_ICMP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* IPv4 headers (RFC 791). */
 #ifndef INET_WIRE_IP4_H
 #define INET_WIRE_IP4_H

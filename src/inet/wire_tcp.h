@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* TCP headers and options (RFC 9293 section 3.1, RFC 7323, RFC 2018), and the arithmetic of sequence numbers. */
 #ifndef INET_WIRE_TCP_H
 #define INET_WIRE_TCP_H

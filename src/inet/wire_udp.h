@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* UDP headers (RFC 768). */
 #ifndef INET_WIRE_UDP_H
 #define INET_WIRE_UDP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Addresses of the socket interface, in both directions. */
 #ifndef LIBOS_ADDRESS_H
 #define LIBOS_ADDRESS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* From the options of a libos to an open device and the addresses on it. */
 #include "libos/link.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What is the same for every stack over a network device: its options, the device itself, the addresses on it. */
 #ifndef LIBOS_LINK_H
 #define LIBOS_LINK_H

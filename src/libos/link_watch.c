@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What is logged of a device: when it is opened, when its link changes, and when its frames come unfinished. */
 #include "libos/link.h"
 

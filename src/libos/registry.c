@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The table of libOSes. */
 #include "libos/registry.h"
 

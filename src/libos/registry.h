@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The libOSes of this build. To add one is to add its files and a line in registry.c. */
 #ifndef LIBOS_REGISTRY_H
 #define LIBOS_REGISTRY_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Options of TCP sockets by the platform's names. */
 #include "libos/stream_options.h"
 

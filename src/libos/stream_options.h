@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Options of TCP sockets that are numbers, by the platform's names. They stand apart because the platform's header and
  * the stack's do not go together.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The heap's calls: allocating, freeing, asking. */
 #include "mem/heap.h"
 

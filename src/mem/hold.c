@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Holds and further owners. A slab's counts are all zero, and not looked at, until the first of its blocks gets one;
  * their room is there from the start, so that none of this can fail.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Under AddressSanitizer, memory that nobody has allocated is poisoned, so that a use of it shows; else nothing. */
 #ifndef MEM_POISON_H
 #define MEM_POISON_H

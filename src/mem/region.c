@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Address space, chunks, units, devices. */
 #include "mem/region.h"
 

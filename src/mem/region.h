@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The region: address space reserved once, backed with memory in chunks of 2 MiB, handed out in runs of 64 KiB units.
  * Chunks that stay free go back to the kernel. All of it under one lock, which the fast paths never take.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Size classes of small blocks: multiples of 16 up to 128, then four to a doubling, which bounds what a block
  * wastes to a fifth of it. And the division by them, as a multiplication.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Slabs: their geometry, making and unmaking them, and the parts of their free list that are not the fast path. */
 #include "mem/slab.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Slab: a run of units that holds blocks of one size. Free blocks are linked by their index in an array outside the
  * region, so that neither a block's bytes nor its cache lines are touched by allocating and freeing it.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a thread heap does when the fast path has no answer. */
 #include "mem/thread_heap.h"
 

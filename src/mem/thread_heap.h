@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Thread heap: the slabs that one thread allocates from. A heap outlives its thread: it is parked, with the blocks
  * that are still in use, and the next new thread takes it over whole. Blocks freed into a parked heap are taken back

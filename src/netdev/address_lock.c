@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Locks of addresses on interfaces: sockets with a name, shared by the queues of this process. */
 #include "netdev/address_lock.h"
 

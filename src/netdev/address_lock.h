@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Who has an IPv4 address on an interface of the kernel. Two stacks with one address on one interface reset each
  * other's connections, so each address is locked for its interface, in the network namespace of the calling thread.

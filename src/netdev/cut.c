@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Segmentation: each piece has the headers of the whole, with numbers, lengths, flags and checksums of its own. */
 #include "netdev/cut.h"
 #include "netdev/device.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Segmentation in software: what a device that offers NETDEV_TSO4 does in hardware. */
 #ifndef NETDEV_CUT_H
 #define NETDEV_CUT_H

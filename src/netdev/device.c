@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the devices share. */
 #include "netdev/device.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the devices share: the common part, refusals with a reason, frames made whole, link state. */
 #ifndef NETDEV_DEVICE_H
 #define NETDEV_DEVICE_H

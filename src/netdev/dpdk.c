@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Ports of DPDK: network cards that the process owns, and DPDK's virtual devices. Received frames lie in the heap, and
  * what is sent is read there, without a copy.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the files of the dpdk device share. dpdk.c is the device; dpdk_eal.c starts DPDK, once in the process;
  * dpdk_port.c keeps the ports, each shared by the devices that are its queues; dpdk_pool.c makes the pools of mbufs;

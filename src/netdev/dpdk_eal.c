@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* DPDK's environment (EAL), started once in the process by whoever comes first; its log becomes a part of ours. */
 #include "netdev/dpdk.h"
 

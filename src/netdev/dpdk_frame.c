@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* From frames to mbufs. */
 #include "netdev/dpdk.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Pools of mbufs. DPDK asks the receive pool for mbufs by a table of functions that it lets us set; a ready one is
  * taken from the top, where memory is warm, after a look whether the oldest that are lent have been freed.

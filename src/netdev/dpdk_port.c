@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Ports: found or made by name, set up for all of their queues at once, started when the last of these is open. */
 #include "netdev/dpdk.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Sleeping on a queue. The descriptor is an epoll instance over the queue's interrupt, edge-triggered because drivers
  * differ in whether what it counts is to be read, and a clock, which ends a sleep now and then for what no interrupt

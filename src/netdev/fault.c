@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Wrapper that makes a good device a bad one, in both directions and repeatably: every frame is copied into a queue,
  * and chance decides when and whether it comes out. (Copied, because a held frame may be changed by its owner once a

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the kernel says of one of its interfaces. */
 #include "netdev/linux_if.h"
 #include "netdev/device.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the kernel says of one of its interfaces: address, MTU, whether it is up, whether it is there at all. */
 #ifndef NETDEV_LINUX_IF_H
 #define NETDEV_LINUX_IF_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Network devices: what receives and transmits Ethernet frames, in bursts. A device knows nothing of what the bytes
  * mean.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Options of devices. */
 #include "netdev/options.h"
 

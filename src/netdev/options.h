@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Options of devices: "key=value,key=value" read into a structure by a table. */
 #ifndef NETDEV_OPTIONS_H
 #define NETDEV_OPTIONS_H

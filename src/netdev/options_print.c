@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The devices of this build and their options as text for people. */
 #include "netdev/options.h"
 

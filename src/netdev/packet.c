@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Any interface of the kernel through AF_PACKET, with rings mapped for both directions (TPACKET_V2: V3 holds frames
  * back on a timer). We are a second host behind the interface, whose address we use unless told otherwise; the

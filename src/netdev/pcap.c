@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Wrapper that writes what passes as pcapng (draft-ietf-opsawg-pcapng), frame by frame, so that the file can be read
  * while it grows. Times are of CLOCK_REALTIME, or virtual over a simulation. A file that cannot be written to any more

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A plug-in's side of netdev/plugin.h: its entry, and the library's functions as calls through the table. */
 #include "netdev/plugin.h"
 

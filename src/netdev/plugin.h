@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Network devices as plug-ins (base/plugin.h): the functions of the library that such a device calls.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The table of network devices: those of the library, and those that are plug-ins. */
 #include "netdev/address_lock.h"
 #include "netdev/linux_if.h"

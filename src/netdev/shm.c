@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A wire between two processes of one machine and one user, through shared memory. The link is up while the peer lives;
  * when it dies the link goes down, and up again when another comes. A peer that lies can garble its own frames only.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Two processes come to share a wire's memory. */
 #include "netdev/shm_link.h"
 

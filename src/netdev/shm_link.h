@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * How two processes come to share the memory of a wire, and learn of each other's end: a Unix socket at a path. The
  * side that listens makes the memory, a memfd sealed against shrinking so that no access can fault, and hands it over.

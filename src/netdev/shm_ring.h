@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A ring of frames in memory that another process may write to as it likes: one producer, one consumer, no lock. A slot
  * says whose turn it is; each side keeps its position to itself, so that there is no index to lie about. Every other

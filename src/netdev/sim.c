@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The simulated network: nodes and links, frames under way in a heap by arrival time, switches that learn. */
 #include "netdev/sim_network.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A network inside the process, on a virtual clock: hosts, switches, and links that delay, lose, duplicate, reorder and
  * corrupt. The same seed and the same calls give the same run, bit by bit. One thread.

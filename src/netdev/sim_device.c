@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A host of the simulated network as a netdev. */
 #include "netdev/cut.h"
 #include "netdev/device.h"

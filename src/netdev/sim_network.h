@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside the simulated network: nodes, links, frames under way. */
 #ifndef NETDEV_SIM_NETWORK_H
 #define NETDEV_SIM_NETWORK_H

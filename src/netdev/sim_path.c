@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a path does to a frame: cut, MTU, queue and rate, loss, delay, reordering, corruption, duplication. */
 #include "netdev/sim_network.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A Linux TAP interface: the kernel is the other end of the wire. Checksums and segmentation are left to the kernel,
  * which leaves checksums to us.

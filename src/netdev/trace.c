@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Wrapper that says of each frame a line to args->trace: direction, length, addresses, type. */
 #include "netdev/options.h"
 #include "netdev/wrapper.h"

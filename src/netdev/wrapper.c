@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What wrappers share. */
 #include "netdev/wrapper.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What wrappers share: a device that looks like the one below it. */
 #ifndef NETDEV_WRAPPER_H
 #define NETDEV_WRAPPER_H

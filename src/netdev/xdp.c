@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Any interface of the kernel through AF_XDP: frames for our addresses come straight from the driver into the heap and
  * leave from there; all others go on to the kernel, whose interface it stays. An address that the kernel has on it is

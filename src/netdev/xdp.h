@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The device `xdp` as its files see it: xdp.c opens and closes, xdp_rx.c receives, xdp_tx.c transmits. */
 #ifndef NETDEV_XDP_H
 #define NETDEV_XDP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Interfaces that queues are open on, in one list: what they share is made with the first and goes with the last. */
 #include "netdev/xdp_interface.h"
 

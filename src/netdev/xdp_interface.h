@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the queues of one interface that are open in this process share: the program in front of the kernel, and how
  * often each port is open. Any thread may call anything here.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The program in front of the kernel: its instructions, its maps, and the system call they are made with. */
 #include "netdev/xdp_program.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The program at the entrance of an interface that decides, frame by frame, what goes to the sockets of the device
  * `xdp` and what goes on to the kernel. It is assembled here and loaded by bpf(2); it goes with the descriptors, also

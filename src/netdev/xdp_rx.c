@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Receiving: the kernel has as many blocks of the heap as there are slots, at any time. A block that comes back full
  * goes to the receiver, and another is posted in its place. Where the heap gives none that the kernel knows, the frame

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* AF_XDP sockets: made, bound in the best way the driver has, kicked. */
 #include "netdev/xdp_socket.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * An AF_XDP socket on one queue of an interface: four rings shared with the kernel, over the lowest part of the heap.
  * Addresses in the rings count from the beginning of that part.

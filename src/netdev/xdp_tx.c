@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Transmitting: the segments of a frame are heap memory, which the kernel reads where it lies, held until it has sent
  * them. What it does not know, or would take too many pieces, is copied into blocks of ours; so are small frames, which

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The C library's allocation calls over the library's heap, for programs that are not to be changed
  * (LD_PRELOAD=libdmtr-malloc.so): all their memory is device-visible. The heap needs no initialisation and calls

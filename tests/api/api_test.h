@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What tests over the public API share: a runtime per test, small messages. */
 #ifndef TESTS_API_TEST_H
 #define TESTS_API_TEST_H

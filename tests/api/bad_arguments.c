@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Every call with every bad argument returns its documented errno and changes nothing. The tables are lists of calls;
  * each is evaluated once, and a wrong answer names its call.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A busy program: something of its own is complete whenever it waits, and yet it must hear of everything else. */
 #ifndef TESTS_BUSY_TEST_H
 #define TESTS_BUSY_TEST_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Counters as another process reads them. */
 #ifndef TESTS_COUNTER_TEST_H
 #define TESTS_COUNTER_TEST_H

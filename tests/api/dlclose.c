@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A program that loads the library, uses it, closes it and returns from main. argv: the library. */
 #include <dlfcn.h>
 #include <stdbool.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Watches, timers, and the descriptor for other event loops. */
 #include "api_test.h"
 

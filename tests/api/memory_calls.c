@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* dmtr_malloc and its kin, arrays, and latency histograms, through the public calls. */
 #include "api_test.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Runtimes: one a thread, nothing shared, descriptors and tokens refused elsewhere. */
 #include "api_test.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tokens name an operation for exactly as long as it is outstanding. */
 #include "api_test.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Turns: a program that finds a result in every wait still gets timers, forwarded data and wakes, and in fair order. */
 #include "busy_test.h"
 

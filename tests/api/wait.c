@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The waits: order, time, lists, errors. */
 #include "api_test.h"
 

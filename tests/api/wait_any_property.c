@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * wait_any against a model: random lists that grow, shrink, shift and shuffle, random completions, tokens that are
  * listed late or never. The model knows which listed operation completed first.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the tests of the programs share: where the programs are, running them, and results as TAP."""
 
 import contextlib

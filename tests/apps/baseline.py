@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The baselines: every kind of client with every kind of server, and with the library's."""
 
 import json

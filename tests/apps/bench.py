@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The benchmark runner, with tiny counts: the report is complete and can be read."""
 
 import json

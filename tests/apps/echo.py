@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """echo-server and echo-client, end to end, over each kernel interface, and what trouble does to them."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the programs say when something is wrong: what it is, and how to mend it."""
 
 import contextlib

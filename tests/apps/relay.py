@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """dmtr-relay: forwards both ways, keeps clients apart, stays within its bounds."""
 
 import contextlib

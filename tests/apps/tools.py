@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """dmtr-latency and the dmtr tool, lying counter pages included."""
 
 import contextlib

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* base/array.h */
 #include "base/array.h"
 

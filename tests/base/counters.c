@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* base/counters.h: the page as a process that knows only its header sees it. */
 #include "base/counters.h"
 #include "base/fault.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* base/csum.h, against sixteen bits at a time. */
 #include "base/csum.h"
 

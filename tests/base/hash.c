@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* base/hash.h, against an array as the model. */
 #include "base/hash.h"
 #include "base/fault.h"

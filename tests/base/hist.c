@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* base/hist.h */
 #include "base/hist.h"
 

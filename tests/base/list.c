@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* base/list.h */
 #include "base/list.h"
 

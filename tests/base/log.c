@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* base/log.h: what arrives at stderr, through a pipe in its place. */
 #include "base/log.h"
 

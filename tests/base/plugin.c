@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* base/plugin.h: shared objects that fit, and every kind that does not. */
 #include "plugin_fake.h"
 

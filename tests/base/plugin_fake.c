@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A plug-in that doubles numbers by the library's add; built also with a wrong version, a wrong size and no entry. */
 #include "plugin_fake.h"
 

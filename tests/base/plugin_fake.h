@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The table that the test passes to its plug-ins, and what these return. */
 #ifndef TESTS_BASE_PLUGIN_FAKE_H
 #define TESTS_BASE_PLUGIN_FAKE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* base/ring.h */
 #include "base/ring.h"
 #include "base/fault.h"

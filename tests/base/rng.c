@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* base/rng.h */
 #include "base/rng.h"
 

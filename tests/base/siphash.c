@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* base/siphash.h, against the vectors of the authors' reference (2-4) and of CPython's bytes hash (1-3, key 0). */
 #include "base/siphash.h"
 

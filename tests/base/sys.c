@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* base/sys.h and base/fault.h */
 #include "base/sys.h"
 #include "base/array.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the unit tests of base/ and mem/ share: cmocka, and a seed that is printed so that a failure can be repeated. */
 #ifndef TESTS_BASE_TEST_H
 #define TESTS_BASE_TEST_H

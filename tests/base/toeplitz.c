@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* base/toeplitz.h against the definition: for each set bit of the data, the key's 32 bits from there on. */
 #include "base/toeplitz.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* base/wheel.h, against a plain array of deadlines as the model. */
 #include "base/wheel.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Configuration: every source, every type, every way of getting it wrong. */
 #include "core/config.h"
 #include "core/config_table.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Every call with every bad argument gives its documented errno. */
 #define DEMI_IMPLEMENTATION /* the point is to break what callers promise */
 #include "demi_test.h"

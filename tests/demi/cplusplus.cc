@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 // The headers from C++: every call is declared and links, and the layouts are those of C.
 #include <demi/libos.h>
 #include <demi/sga.h>

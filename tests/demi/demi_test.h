@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the tests of the demi calls share: a runtime per test, loopback sockets, waits that cannot hang. */
 #ifndef TESTS_DEMI_TEST_H
 #define TESTS_DEMI_TEST_H

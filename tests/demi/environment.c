@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* LIBOS and CONFIG_PATH: what is taken from them, and what is said about errors in them. */
 #include "demi_test.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The binary interface: sizes, offsets and numbers that compiled programs rely on. */
 #include "demi_test.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Scatter-gather arrays: bounds, release, and results that the other interface made of several segments. */
 #include "demi_test.h"
 

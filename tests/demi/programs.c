@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Programs in Demikernel's manner, one for each name below: a server, and clients in processes of their own, over the
  * network that LIBOS and the options of the environment give. A program ends with 0, or says what went wrong.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Programs in Demikernel's manner (programs.c), server and client in processes of their own, over each network."""
 
 import os

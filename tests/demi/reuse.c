@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Demikernel's sockets share an address that they name: with what options, and what is said of it. */
 #include "demi_test.h"
 

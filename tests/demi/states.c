@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The states of sockets, and addresses in use, as both interfaces tell of them, over one network (the argument): the
  * kernel's sockets by either engine, inet or lwip.

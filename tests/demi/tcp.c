@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Streams: connecting, exchanging, ending, failing. */
 #include "demi_test.h"
 

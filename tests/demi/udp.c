@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Datagrams: destinations, senders, borders. */
 #include "demi_test.h"
 

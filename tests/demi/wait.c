@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Waits: time limits, tokens that are none, several results at a time. */
 #include "demi_test.h"
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The documents against the tree: the README's program runs as shown, and what they refer to exists. Speaks TAP."""
 import argparse
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The manual against the library: a page for every exported symbol, with every errno of its contract. Speaks TAP."""
 import argparse
 import os

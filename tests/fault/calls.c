@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Every call failing once: starting up, queues in memory, operators, watches and timers. */
 #include "fault_test.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Runs a scenario again and again, each time with another of its system calls or allocations failing, until it
  * passes fewer of them. A scenario stops at its first error and ends what it began; what holds in every run:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Every system call and allocation failing once under files: a write reported complete is in the file, at its place. */
 #include "fault_test.h"
 

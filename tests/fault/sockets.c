@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Every system call and allocation failing once under kernel sockets, on both engines. */
 #include "stream_scenario.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A conversation over sockets of any network, for sweeps of failing calls: a pattern pushed, popped and compared. */
 #ifndef TESTS_STREAM_SCENARIO_H
 #define TESTS_STREAM_SCENARIO_H

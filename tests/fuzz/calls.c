@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Fuzz target: the public calls. An input is a runtime's configuration and a sequence of calls over queues in memory,
  * operators, kernel sockets on loopback, files, timers and watches. Each answer is compared with a shadow (shadow.h);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Fuzz target: configuration. The input is read twice, as a file and as lines of KEY=VALUE. Whatever it holds, the
  * answer is "fine", and then every option is within its bounds, or one printable line that says what is wrong.

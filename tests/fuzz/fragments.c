@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Fragments and IP options: each decision makes a fragment of one of a few packets, anywhere in it and of any length,
  * in any order, overlapping or not. A packet's byte at a place is always the same, so whatever is put together is

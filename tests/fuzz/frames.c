@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Frames as they are, at a stack with a listener, a UDP socket and a connection in the middle of things. An input is a
  * run of records: what to repair, how many bytes, the bytes. Repaired are addresses, IP header and its checksum, so

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Fuzz target: framing. The input is decisions and, after them, a stream of bytes; the stream reaches core/framing.c
  * through a queue of this file's own, in pieces, with delays and passing errors as the decisions say. What the pops

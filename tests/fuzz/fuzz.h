@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the fuzz targets share. An input is read as a string of decisions; where it is used up every further decision
  * is 0. What must hold is checked with `must`, which ends the process as libFuzzer expects it of a finding.

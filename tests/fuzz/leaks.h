@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a run must leave as it was. */
 #ifndef TESTS_FUZZ_LEAKS_H
 #define TESTS_FUZZ_LEAKS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A TCP peer that is nearly right: segments made from the connection's own state and a little off, mixed with the
  * application's calls, ICMP errors, a device without room, and time.

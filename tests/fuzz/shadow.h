@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The shadow of a runtime: which descriptors and tokens are outstanding, and what their results must be. Of a queue in
  * memory that only plain pushes and pops touch every result is foretold; of the rest only that it names its operation.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The stack under the fuzz targets, and what must hold of it. */
 #include "stack.h"
 

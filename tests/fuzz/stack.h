@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the targets of the network stack share: one stack at 10.0.0.1 on a virtual clock, whose peer at 10.0.0.2 is the
  * input. What the stack sends is checked as it leaves: headers, checksums, and of TCP every byte of payload.

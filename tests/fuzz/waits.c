@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The calls of the target "calls" that give results, timers and watches. */
 #include "calls.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Ethernet and ARP: what is answered, learnt, aged, queued and refused. */
 #include "wire.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* IPv4 and ICMP: what is refused, answered, cut and put together. */
 #include "wire.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* TCP between two stacks: streams arrive whole, once and in order, whatever the wire does, and nothing is left over. */
 #include "wire.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* TCP under attack: what strangers forge does nothing, and what hostile peers ask for stays within bounds. */
 #include "tcp_script.h"
 

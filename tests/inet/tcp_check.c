@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Invariants of a TCP connection. */
 #include "tcp_check.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What must hold of a TCP connection between any two calls, found by counting everything anew. */
 #ifndef TESTS_INET_TCP_CHECK_H
 #define TESTS_INET_TCP_CHECK_H

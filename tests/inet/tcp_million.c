@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A million idle connections: held, at a bounded cost each, and given back. */
 #include "tcp_script.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The path's MTU: learnt from routers, believed within bounds, forgotten again (RFC 1191, RFC 5927). */
 #include "inet/path.h"
 #include "tcp_script.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* TCP repairing a path: findings of the simulation, each as a conversation. */
 #include "inet/tcp_cc.h"
 #include "tcp_script.h"

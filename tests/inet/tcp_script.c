@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Conversations with one TCP. */
 #include "tcp_script.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A conversation with one TCP: host 0 is the stack, the test is its peer at 10.0.0.2 port 2000 and sees sequence
  * numbers relative to both initial ones.

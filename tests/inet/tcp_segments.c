@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* TCP segment by segment: what must be sent in answer to a peer that is slow, broken or hostile. */
 #include "tcp_script.h"
 

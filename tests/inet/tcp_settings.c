@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Options of connections, by what they do on the wire. */
 #include "inet/udp.h"
 #include "tcp_script.h"

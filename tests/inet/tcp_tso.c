@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Segments cut by the device: two stacks on devices that check what they are told, with every set of abilities. */
 #include "libos/link.h"
 #include "netdev/sim.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* UDP sockets between two stacks, and against malformed and unwelcome datagrams. */
 #include "wire.h"
 

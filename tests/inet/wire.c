@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The wire of the tests of inet/. */
 #include "wire.h"
 

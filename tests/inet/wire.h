@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the tests of inet/ share: stacks on a wire with a virtual clock. A host either has a peer, to which its frames
  * travel with delay, loss, duplication and reordering drawn from a seed; or none, and then the test reads its frames

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # install.sh SOURCE BUILD PREFIX: pkg-config finds what `make install` writes; programs link with it in each way, load
 # plug-ins, and see nothing but the public names; `make uninstall` removes it. Speaks TAP.
 set -u

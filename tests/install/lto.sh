@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # lto.sh SOURCE: install.sh on a build with link-time optimisation, as distributions make it. Speaks TAP.
 set -eu
 dir=$(mktemp -d)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* libos/registry.h */
 #include "libos/registry.h"
 

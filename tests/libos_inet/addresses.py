@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """One address on one interface: who is refused, what is said of the kernel and of other hosts, over a row of wires.py."""
 
 import contextlib

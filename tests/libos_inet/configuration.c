@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* How libos inet is configured, and what is refused. */
 #include "net_test.h"
 

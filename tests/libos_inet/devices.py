@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """
 Every device by configuration alone: the same programs over each row of the table in wires.py, in use while the other
 end goes, the link goes, the device goes, and beside the kernel where that goes on using the interface.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Processes that end without dmtr_fini. One that returns from main or calls exit says goodbye to its peers; a forked
  * child, a callback, and a thread with somebody else's runtime leave the connections alone.

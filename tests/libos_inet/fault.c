@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Every system call and allocation failing once under datagrams and streams of libos inet, or of the libos that the
  * argument names: to ourselves, beside a device nobody is at.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """
 Libos inet against the kernel's network stack and programs made for that, in amounts: short connections, long transfers
 on good and on bad wires, each MTU, and curl, nc, iperf3 and redis as peers. Most go through dmtr-relay, which is on

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Libos inet against the kernel's network stack, over each row of wires.py that has the kernel at its second end."""
 
 import contextlib

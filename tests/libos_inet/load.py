@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Long transfers over a wire of wires.py, with checksums."""
 
 import contextlib

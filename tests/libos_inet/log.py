@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the log tells of a device: how it was opened, what happens to its link, and frames that come unfinished."""
 
 import re

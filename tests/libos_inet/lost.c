@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A device that is lost, here a TAP interface that is deleted: what is outstanding ends once, and every later call
  * fails at the call. Argument: the libos.

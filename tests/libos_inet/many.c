@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Several runtimes of a process on one device: servers on threads at one end of a wire in shared memory, the test's own
  * runtime as their client at the other.

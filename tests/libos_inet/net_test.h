@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the tests of libos inet share: a runtime on one end of a wire in shared memory, and a peer on a thread. */
 #ifndef TESTS_NET_TEST_H
 #define TESTS_NET_TEST_H

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What cannot be opened is refused with what is missing and the command that mends it, as a program's user sees it."""
 
 import os

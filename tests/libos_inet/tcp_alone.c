@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* TCP sockets of libos inet on one host: streams to ourselves, ends, refusals, options, framing. */
 #include "net_test.h"
 

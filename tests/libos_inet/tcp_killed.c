@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A peer process that is killed in the middle of a transfer ends its connections and not us; another takes its place.
  */
 #include "net_test.h"

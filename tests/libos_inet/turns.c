@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A busy program still receives from the network: the neighbour's answer, datagrams, segments. Argument: the libos. */
 #include "busy_test.h"
 #include "net_test.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* UDP sockets of libos inet on one host: datagrams to ourselves, refusals, options, bounds, other event loops. */
 #include "net_test.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* UDP sockets of libos inet between two stacks, on two threads, over a wire in shared memory. */
 #include "net_test.h"
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """
 The wires that libos inet is tested over: one table, a row for each device. A wire has two ends. At the first are
 programs over libos inet and the device; at the second the kernel's stack, or, over devices that connect two processes,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """
 Libos inet over the device xdp at an address that the kernel has too, on an interface that it goes on using. The
 argument is one of xdp's rows in wires.py.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Our stack and lwIP in one process, on a simulated network and its clock: what each says, the other must understand.
  */
 #include "peer.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* lwIP's side of a conversation with our stack. */
 #include "peer.h"
 

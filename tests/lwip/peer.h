@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * lwIP's side of a conversation with our stack: streams that send a pattern, check that they receive it, and end as
  * they are told. It stands apart because the two stacks' headers do not go together.

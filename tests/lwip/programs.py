@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The programs over lwIP and over the library's own stack, by configuration alone: two processes on a wire in memory."""
 
 import json

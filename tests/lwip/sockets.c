@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Sockets of libos lwip on one host: streams and datagrams to ourselves, ends, refusals, options, one lwIP a process.
  */
 #include "net_test.h"

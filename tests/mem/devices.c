@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Devices: each knows exactly the memory that is mapped. */
 #include "mem/heap.h"
 #include "mem/region.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* mem/heap.h on one thread. */
 #include "mem/heap.h"
 #include "mem/poison.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Holds and owners: a block lives until the last of both is gone, in whatever order. */
 #include "mem/heap.h"
 

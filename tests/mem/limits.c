@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The heap's bounds, and system calls that fail. Each case is a process of its own: the heap is set up once. */
 #include "base/fault.h"
 #include "mem/heap.h"

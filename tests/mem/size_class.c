@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* mem/size_class.h: every size, and every offset of every slab. */
 #include "mem/size_class.h"
 

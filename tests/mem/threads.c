@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The heap on many threads: frees from elsewhere, threads that come and go, fork. */
 #include "base/ring.h"
 #include "mem/heap.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* qconnect: what goes in at one queue comes out at another. */
 #include "api_test.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* merge, filter, sort and map: alone, over each other, while sources come and go. */
 #include "api_test.h"
 

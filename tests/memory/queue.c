@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The in-memory FIFO: order, ownership of buffers, bounds. */
 #include "api_test.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Addresses are locked for their interface: who is refused, who shares, and when a lock ends. */
 #include "netdev/address_lock.h"
 

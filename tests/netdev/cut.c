@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* netdev/cut.h, through the device that does so: sim. */
 #include "netdev/cut.h"
 #include "netdev/sim.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The dpdk device on rings of DPDK in this process, whose other end the test holds: what it receives and sends, mbuf by
  * mbuf, and what becomes of their memory. And frames made into mbufs for ports of every ability.

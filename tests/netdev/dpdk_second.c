@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The dpdk device in a process that has started DPDK for itself: it takes part, and leaves what is not its own alone.
  */
 #include "netdev_test.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the tests of netdev/ share: frames to send and a look at what came. */
 #ifndef TESTS_NETDEV_NETDEV_TEST_H
 #define TESTS_NETDEV_NETDEV_TEST_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* For tests of kernel interfaces: a network namespace of the test's own, and a raw socket as the peer. */
 #ifndef TESTS_NETDEV_NETNS_TEST_H
 #define TESTS_NETDEV_NETNS_TEST_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The device `packet` on one end of a veth, with a raw socket at the other. */
 #include "netns_test.h"
 

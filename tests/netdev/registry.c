@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* netdev/netdev.h: devices by name, options, and refusals that say why. */
 #include "netdev_test.h"
 

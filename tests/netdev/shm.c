@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The device `shm`: frames between processes, peers that die, and peers that lie. */
 #include "netdev/shm_ring.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* netdev/sim.h */
 #include "netdev/sim.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The device `tap`, with the kernel at the other end. */
 #include "netns_test.h"
 

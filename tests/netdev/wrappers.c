@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Devices over devices: pcap, fault and trace, over the simulated network. */
 #include "netdev/sim.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The device `xdp` on one end of a veth pair, with raw sockets at both ends. */
 #include "netns_test.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Time. Virtual: it stands still but for a creeping microsecond with every look at it, and goes from event to event
  * when somebody lets it pass; whoever an event wakes has run before it goes on. Real: a thread does what falls due.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* From socket to connection, and its end. */
 #include "host.h"
 

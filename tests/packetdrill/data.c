@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Bytes in and out of sockets. What cannot be done now is waited for, unless the call or the descriptor says not to. */
 #include "host.h"
 

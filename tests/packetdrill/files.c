@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Descriptors: each of our files has one of the kernel's, so that no number is taken twice. */
 #include "host.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The flags: "local=192.168.0.1,mtu=1500,rcvbuf=BYTES,cc=cubic|reno,ecn=no,delack=MS,tso=no|yes,time=virtual|real". */
 #include "host.h"
 

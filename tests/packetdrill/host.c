@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The host: its beginning and end, and what surrounds every call. */
 #include "host.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A host of one stack with POSIX sockets in front: one lock, a clock, descriptors, and callers that sleep. All
  * functions but host_new and host_delete are called with the lock held, and return a negative errno where they fail.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The table: each function takes the lock, finds the file, does the call, and turns the result into POSIX's. */
 #include "interface.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The table by which packetdrill drives a stack that lives in a shared object (--so_filename, --so_flags). The order of
  * members is the contract. Socket calls are as in POSIX, behind userdata: -1 and errno.

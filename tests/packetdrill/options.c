@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Socket options by the platform's names, and what a connection shows of itself as Linux lays it out. */
 #include "host.h"
 

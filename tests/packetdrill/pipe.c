@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Pipes are the kernel's, never blocking there; and what moves between them and connections. */
 #include "host.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* poll and epoll: readiness of our files, level-triggered, edge-triggered, or once. */
 #include "host.h"
 

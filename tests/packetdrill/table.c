@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Each function of packetdrill's table, called as packetdrill calls it: through dlopen, by one thread or two. */
 #include "../script/names.h"
 #include "../script/packet_wire.h"

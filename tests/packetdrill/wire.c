@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The wire: IP packets of the caller in Ethernet frames of the stack. Everybody is behind one gateway. */
 #include "host.h"
 

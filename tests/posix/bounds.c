@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Bounds over both engines: what a peer or a shortage may do, and what it may not. */
 #include "posix_test.h"
 

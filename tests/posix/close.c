@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Closing over both engines: what was pushed arrives; lingering, resets, acknowledgements. */
 #include "posix_test.h"
 

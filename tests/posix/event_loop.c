@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Kernel sockets inside somebody else's event loop, beside watches, and many at a time. */
 #include "posix_test.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Files over both engines: order, cursor, append, durability, limits, errors. */
 #include "posix_test.h"
 

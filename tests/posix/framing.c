@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Message framing over TCP, both engines: borders kept, bad peers bounded. */
 #include "posix_test.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the tests of kernel sockets and files share: every test runs on both engines, with the library or plain sockets
  * as peer. */
 #ifndef TESTS_POSIX_TEST_H

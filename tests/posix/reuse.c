@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Addresses that others have: restarted servers, second servers, and what SO_REUSEADDR and SO_REUSEPORT change. */
 #include "posix_test.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* TCP over both engines: data, order, ends, states, options. */
 #include "posix_test.h"
 

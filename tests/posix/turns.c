@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A busy program still receives from the kernel, on both engines. */
 #include "busy_test.h"
 #include "posix_test.h"

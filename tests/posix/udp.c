@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* UDP over both engines: datagrams whole, with their sender; order; errors. */
 #include "posix_test.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Every call of libdmtr-malloc.so, which the test is run with (LD_PRELOAD), as POSIX and glibc have it. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Programs that know nothing of the library give the same output with libdmtr-malloc.so as without. Speaks TAP.
 # usage: programs.sh LIBRARY
 

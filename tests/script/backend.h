@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a script is played against. Times are nanoseconds of the backend's own clock. */
 #ifndef TESTS_SCRIPT_BACKEND_H
 #define TESTS_SCRIPT_BACKEND_H

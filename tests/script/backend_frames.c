@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The stack by its own interface: frames in and out, a virtual clock, a device that can refuse. One thread. */
 #include "backend.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The plugin for packetdrill, loaded and driven as packetdrill does it: IP packets from this thread, calls that block
  * from a second one, which is taken for blocked when the kernel shows it asleep.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The interpreter of scripts: what is wrong in a script, or goes otherwise than it says, is found and told. Speaks TAP."""
 import os
 import subprocess

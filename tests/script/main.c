@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* script BACKEND FILE|FOLDER...: plays scripts, those of a folder in order of name. Speaks TAP. */
 #include "play.h"
 

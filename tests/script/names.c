@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The names a script may use. */
 #include "names.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Who takes part in a script: the stack under test and its peer, which the script plays; and how errors are called. */
 #ifndef TESTS_SCRIPT_NAMES_H
 #define TESTS_SCRIPT_NAMES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Packets as lines of a script: reading, writing, comparing. */
 #include "packet.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A packet as a script speaks of it: a kind, and fields that are there or not. TCP numbers are relative to the initial
  * ones of their flow, payload follows one pattern, so that a line says all there is to say.

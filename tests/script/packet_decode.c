@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the stack has sent, checked and told in the words of a script. */
 #include "packet_wire.h"
 

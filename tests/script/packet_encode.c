@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the peer sends, made into frames, with all the mistakes that a line asks for. */
 #include "packet_wire.h"
 

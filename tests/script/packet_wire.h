@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Packets of a script as frames, and back; and what is remembered of each flow so that numbers can be relative. */
 #ifndef TESTS_SCRIPT_PACKET_WIRE_H
 #define TESTS_SCRIPT_PACKET_WIRE_H

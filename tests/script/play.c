@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Plays a script: does what its lines say, and looks whether the stack does what they expect. */
 #include "play.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Plays a script against a backend. */
 #ifndef TESTS_SCRIPT_PLAY_H
 #define TESTS_SCRIPT_PLAY_H

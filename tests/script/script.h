@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A script, read: statements in order, and settings. README.md is the language. */
 #ifndef TESTS_SCRIPT_SCRIPT_H
 #define TESTS_SCRIPT_SCRIPT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Reads a script: one statement a line. */
 #include "script.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Words of a script, and what they stand for. */
 #include "words.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A line of a script as words, and the error that names its place. */
 #ifndef TESTS_SCRIPT_WORDS_H
 #define TESTS_SCRIPT_WORDS_H

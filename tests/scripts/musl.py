@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The library on another C library: built with musl-gcc, it carries echoes over both of the kernel's interfaces."""
 import os
 import shutil

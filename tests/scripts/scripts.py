@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The scripts that set a machine up and run the tests: what they say, and what they do where something is missing."""
 import glob
 import os

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Datagrams: number and size in front, then a pattern. */
 #include "datagrams.h"
 

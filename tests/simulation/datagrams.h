@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* UDP between the nodes of a world: datagrams of all sizes, each arriving whole or not at all. */
 #ifndef TESTS_SIMULATION_DATAGRAMS_H
 #define TESTS_SIMULATION_DATAGRAMS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Faults, and their end. */
 #include "faults.h"
 

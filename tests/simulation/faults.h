@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the network does to a world: drawn from the seed at the start, changed at random times, and good at last. */
 #ifndef TESTS_SIMULATION_FAULTS_H
 #define TESTS_SIMULATION_FAULTS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * goodput          prints a table: loss x round trip x congestion control, and the goodput of one connection
  * goodput FILE     compares with the table in FILE

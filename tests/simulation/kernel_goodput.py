@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """
 kernel_goodput.py TAP_WIRE [CONTROL...]: what the kernel's TCP gets where tests/simulation/goodput.c measures ours. Two
 network namespaces, a TAP interface in each, tap_wire between them. By hand, as root; takes real time.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * simulation SEED [verbose]             one run, told in full
  * simulation --runs N [--first SEED]    N runs from that seed on

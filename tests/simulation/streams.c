@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Connections and their ends. */
 #include "streams.h"
 

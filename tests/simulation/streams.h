@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * TCP connections between the nodes of a world, each end with a plan drawn from the seed: how much it pushes, in which
  * pieces, how it pops, and how it ends. An end acts when an event of its socket tells it to, or when a pause of its own

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * tap_wire A B LOSS DELAY_NS RATE_BPS QUEUE_BYTES: joins two TAP interfaces by a simulated link in real time, so that
  * two kernels (network namespaces) talk over the same path as the stacks of the simulation do. LOSS, in parts in a

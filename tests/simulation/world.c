@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The simulated world: stacks, devices, the clock. */
 #include "world.h"
 

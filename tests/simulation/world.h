@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Whole stacks on a simulated network, on one virtual clock and one thread: a seed repeats a run bit by bit. Nodes hang
  * on one switch, each by a link of its own.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Style as a test: walls between rooms, self-contained headers, size, shape and wording of files. Speaks TAP."""
 import os
 import re
@@ -136,10 +137,27 @@ def no_private_parts_of_libraries(root):
                 yield f"{path}:{number}: {line.strip()}"
 
 
-CHECKS = [walls, headers_stand_alone, guards_once, shape, allocations_in_one_place, no_private_parts_of_libraries]
+LICENCE = "SPDX-License-Identifier: MIT"
+TOPS = ["src", "include", "apps", "bench", "man", "tests", "scripts", "ports", "examples"]
+
+
+def licensed(root):
+    """The SPDX line is the first, or follows the line that names the interpreter."""
+    files = list(sources(root, TOPS, (".c", ".h", ".cc", ".map", ".py", ".sh", ".ini", "meson.build")))
+    files += [path for path in sources(root, ["scripts"], "") if "." not in os.path.basename(path)]
+    top = ("Makefile", "meson.build", "meson_options.txt")
+    files += [name for name in top if os.path.exists(os.path.join(root, name))]
+    for path in sorted(set(files)):
+        lines = read(root, path).split("\n")
+        if LICENCE not in lines[1 if lines[0].startswith("#!") else 0]:
+            yield f"{path}: no {LICENCE}"
+
+
+CHECKS = [walls, headers_stand_alone, guards_once, shape, allocations_in_one_place, no_private_parts_of_libraries, licensed]
 
 # For each check a file that must be found wrong, so that a check which finds nothing is known to look.
 VIOLATIONS = {
+    licensed: ("src/base/bad.c", "int x;\n"),
     walls: ("src/base/bad.h", '#include "core/op.h"\n'),
     headers_stand_alone: ("src/base/bad.h", "struct no_such_type x;\n"),
     guards_once: ("src/base/bad.h", "int x;\n"),

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """
 Network cards in a virtual machine, with the programs over libos inet and the device dpdk on each. A wire of its own ties
 each card to an interface of the kernel in the machine, which cards_guest.py talks from. Every frame that a card put on

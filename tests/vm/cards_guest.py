@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """
 What cards.py runs in its virtual machine: each card is given to vfio-pci, and the programs run on it by configuration
 alone, against the kernel at the other end of its wire. The arguments are the kinds of the cards.

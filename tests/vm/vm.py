@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """
 Commands in a virtual machine: QEMU boots the kernel that scripts/setup/vm.sh fetched, on the root of this machine, which
 it reads, while what it writes is gone when it ends. The processor is emulated, so that neither privileges nor

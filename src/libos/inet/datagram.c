@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* UDP sockets: pushes, pops, names, options, closing. */
 #include "libos/inet/net.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Runtimes on one device: joined, woken, and the rings between them. */
 #include "libos/inet/group.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The runtimes of this process on one device (inet.queues > 1). Each has a stack with the same addresses and a part of
  * the flows; a frame that belongs to another one's goes to it through a ring. Which one that is:

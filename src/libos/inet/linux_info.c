@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* TCP_INFO. The numbers are those of Linux's <linux/tcp.h> and its include/net/tcp_states.h. */
 #include "libos/inet/linux_info.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A connection's state as Linux's TCP_INFO shows it; its header and the stack's do not go together. */
 #ifndef LIBOS_INET_LINUX_INFO_H
 #define LIBOS_INET_LINUX_INFO_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The inet libos: started, polled, stopped. */
 #include "libos/inet/net.h"
 #include "libos/inet/group.h"

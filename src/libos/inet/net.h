@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Sockets over the library's own stack and one network device: pulls bursts of frames from the device, hands them to
  * the stack, turns the stack's events into completed operations, and gives the stack's frames to the device in bursts.

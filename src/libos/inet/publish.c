@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What stack and device count, for other processes to see: copied into the runtime's page now and then, so that
  * counting costs what it did. What a user must know of it is logged, too.

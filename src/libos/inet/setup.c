@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* From the configuration to a device and a stack. */
 #include "libos/inet/group.h"
 #include "libos/inet/net.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* TCP sockets: made, named, configured; what the stack tells of them. */
 #include "libos/inet/stream.h"
 

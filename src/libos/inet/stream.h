@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * TCP sockets of libos inet: stream.c is the table of operations, names and options, stream_data.c pushes and pops,
  * stream_open.c connects, listens and accepts, stream_close.c closes.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Closing a TCP socket. It is kept until the peer has acknowledged what was pushed, and what still comes is thrown away
  * meanwhile: closing with unread data would reset the connection and lose what is under way. A peer that takes nothing

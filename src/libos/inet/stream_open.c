@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* TCP sockets become connections: connecting, listening, accepting. */
 #include "libos/inet/stream.h"
 

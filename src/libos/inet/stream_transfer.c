@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Connections that move from one runtime to another. What moves is the stack's connection and what the application has
  * chosen for it; each side has a stream of its own around it. Those that have arrived wait for an accept of the queue

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The queue before the device: frames of one pass leave in one burst, and wait here while the device has no room. */
 #include "libos/inet/group.h"
 #include "libos/inet/net.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* UDP sockets over lwIP, which tells them of no ICMP errors. */
 #include "libos/lwip/net.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* lwIP as a host on a network device. */
 #include "libos/lwip/host.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * lwIP as a host on a network device: frames in and out, timers, memory, random numbers. lwIP keeps its state in
  * globals, so a process has one host at a time, on one thread; whoever has opened it calls lwIP's raw API as well.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The lwip libos, for the table in libos/registry.c. */
 #ifndef LIBOS_LWIP_LIBOS_H
 #define LIBOS_LWIP_LIBOS_H

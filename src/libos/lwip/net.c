@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The lwip libos: started, polled, stopped. */
 #include "libos/lwip/net.h"
 #include "libos/lwip/libos.h"

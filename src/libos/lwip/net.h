@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Sockets over lwIP and one network device. lwIP calls back in the middle of its work; what it tells is noted there,
  * the socket is put on a list, and acted upon when lwIP has returned.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* TCP sockets over lwIP: made, named, configured. */
 #include "libos/lwip/stream.h"
 

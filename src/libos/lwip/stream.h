@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * TCP sockets of libos lwip: stream.c is the table of operations, names and options, stream_open.c connects, listens,
  * accepts and hears what lwIP tells, stream_data.c pushes and pops, stream_close.c closes.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Closing a TCP socket over lwIP. It is kept until the peer has acknowledged what was pushed, and what still comes is
  * thrown away meanwhile. A peer that takes nothing for STALL_NS is given up; SO_LINGER sets another time, and 0 gives

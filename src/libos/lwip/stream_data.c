@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Pushes and pops of TCP sockets over lwIP. */
 #include "libos/lwip/stream.h"
 

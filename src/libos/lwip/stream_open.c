@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* TCP sockets over lwIP become connections: bound, listening, accepting, connecting; and what lwIP tells of them. */
 #include "libos/lwip/stream.h"
 

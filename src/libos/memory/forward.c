@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* qconnect: one element at a time is popped from one queue and pushed to another. */
 #include "base/sys.h"
 #include "core/sga.h"

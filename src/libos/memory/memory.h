@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Queues in memory: the FIFO, and the operators over queues of any kind. Each constructor makes a queue that is not yet
  * opened. 0 or -ENOMEM. What each does is told in dmtr/libos.h.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Merge: pops come from whichever source has data, pushes go to both. */
 #include "base/sys.h"
 #include "core/sga.h"

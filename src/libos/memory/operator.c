@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What operators share. */
 #include "libos/memory/operator.h"
 

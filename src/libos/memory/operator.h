@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What operators share: a source (a queue that somebody else owns and may close at any time), pops that wait, pushes
  * passed through, and a life that lasts until the last of those is complete.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The FIFO. An element owns its memory: it becomes a further owner of what is the heap's, and copies what is not. A
  * push meets a waiting pop without being stored.

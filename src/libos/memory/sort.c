@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Sort: a pop takes all that has arrived at the source into a binary heap and gives the least. Equal elements
  * keep their order of arrival.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Filter and map: each element popped from a source is passed on, changed or left out. */
 #include "base/sys.h"
 #include "core/sga.h"

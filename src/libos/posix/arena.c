@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Packs received data into shared blocks of the heap. */
 #include "libos/posix/arena.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Memory to receive into when the length is not known before: data is packed one after another into blocks of the
  * heap, and each piece is a further owner of its block. Small messages thus keep little memory and stay near each

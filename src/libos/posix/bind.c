@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Binding. The kernel lets sockets with SO_REUSEADDR or SO_REUSEPORT have one address, as a restarted server and the
  * threads of one server want it; within a runtime an address is bound once, whatever the options.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Closing. What was pushed is still delivered: the descriptor is kept until the peer has acknowledged everything,
  * because a close with unread data would make the kernel reset the connection and lose what is under way. A peer that

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Connecting and accepting. */
 #include "libos/posix/posix.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The engine for kernels without io_uring: readiness through the runtime's evloop; files block. */
 #include "libos/posix/posix.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The io_uring engine: the ring as a poller of the runtime, and the way of completions to what they belong to. */
 #include "libos/posix/uring.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Files. The operations of a queue run one after another at the queue's own cursor, so that each begins where the one
  * before it ended; with O_APPEND pushes go to the end and leave the cursor to the pops. Regular files, block devices

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The kernel's sockets and files as a libos. */
 #ifndef POSIX_LIBOS_H
 #define POSIX_LIBOS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The posix libos: chooses the engine by what the kernel offers, starts and stops it. */
 #include "libos/posix/posix.h"
 #include "libos/posix/libos.h"

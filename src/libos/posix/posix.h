@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Kernel sockets and files. Sockets are driven directly: sends, connects and datagrams are non-blocking system calls.
  * What differs between the engines is how they learn that a descriptor is ready and who receives and accepts:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Receiving: pops, the data kept for them, and receiving directly from the kernel. */
 #include "libos/posix/posix.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Sending: a push goes to the kernel at once where nothing is queued before it, else when the kernel has room again. A
  * push in the kernel is complete, unless its memory is still in use (zero-copy) or an acknowledgement is asked for;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Sockets: making and freeing them, addresses, options, shutdown, and their table of queue operations. */
 #include "libos/posix/posix.h"
 

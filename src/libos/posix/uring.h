@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The io_uring engine's own state, shared by its files. A ring per runtime, used on the runtime's thread alone. */
 #ifndef POSIX_URING_H
 #define POSIX_URING_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Receive buffers that the kernel fills by itself; each that is used up is replaced by a fresh block of the heap. */
 #include "libos/posix/uring.h"
 

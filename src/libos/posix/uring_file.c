@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Files in the ring: reads and writes at the queue's cursor, on registered descriptors as far as there are. */
 #include "libos/posix/uring.h"
 

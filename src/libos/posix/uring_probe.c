@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Makes the ring: what the kernel must offer, and the set-up flags from the best down to the plainest. */
 #include "libos/posix/uring.h"
 

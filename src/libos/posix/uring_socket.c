@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Requests of sockets in the ring: multishot receive and accept, readiness, zero-copy sends, and their ends. */
 #include "libos/posix/uring.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * How lwIP is built here: without threads (NO_SYS), its raw API alone, IPv4, memory from our heap. Limits are its
  * pools.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Functions of lwIP that our own stack has under the same name. Both are in one library, so lwIP's are renamed; a
  * linker that finds a name twice asks for a line here.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What lwIP asks of the platform. Whoever links lwIP defines the functions named lwip_port_*, and sys_now. */
 #ifndef LWIP_PORT_ARCH_CC_H
 #define LWIP_PORT_ARCH_CC_H
