@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import apps
@@ -41,19 +42,29 @@ ETH_P_ALL, HEADER_BYTES, TAG_BYTES = 3, 14, 4
 
 @contextlib.contextmanager
 def longest_of_ours(lengths):
-    """The length of the longest frame of ours that the kernel has seen is added to `lengths`."""
+    """The length of the longest frame of ours that the kernel sees in the block is added to `lengths`."""
+    seen, ended = [0], threading.Event()
+
+    def watch(tap):
+        while True:
+            try:
+                frame, where = tap.recvfrom(1 << 16)
+            except TimeoutError:
+                if ended.is_set():
+                    return
+                continue
+            if where[2] != socket.PACKET_OUTGOING:
+                seen[0] = max(seen[0], len(frame))
+
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL)) as tap:
         tap.bind(("dmtr0", 0))
-        tap.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)  # what does not fit is not needed
-        tap.setblocking(False)
-        yield
-        longest = 0
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                frame, where = tap.recvfrom(1 << 16)
-                if where[2] != socket.PACKET_OUTGOING:
-                    longest = max(longest, len(frame))
-        lengths.append(longest)
+        tap.settimeout(0.05)
+        with on_a_thread(watch, tap):
+            try:
+                yield
+            finally:
+                ended.set()
+    lengths.append(seen[0])
 
 
 if ROW.device == "tap":
