@@ -62,7 +62,9 @@
     X(tcp_challenges, "Challenge ACKs sent")                                                                           \
     X(tcp_challenge_limit, "Challenge ACKs, and answers to stale ones, not sent because of their rate")                \
     X(tcp_beyond_window, "TCP segments whose end lay beyond the window and was cut")                                   \
-    X(tcp_out_of_order_limit, "TCP segments out of order dropped because too many are kept")                           \
+    X(tcp_out_of_order_limit, "TCP segments out of order dropped: their connection pins too much")                     \
+    X(tcp_out_of_order_pruned, "Connections whose data out of order was given up for want of memory")                  \
+    X(tcp_memory_limit, "TCP segments dropped because the stack's memory for received data was full")                  \
     X(tcp_data_after_close, "Connections reset because data came that nobody is going to read")                        \
     X(tcp_syn_limit, "SYNs dropped because too many connections wait to be accepted")                                  \
     X(tcp_cookies_out, "SYNs answered with a cookie because too many were half open")                                  \

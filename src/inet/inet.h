@@ -92,6 +92,7 @@ struct inet_config {
     const struct inet_static_neighbour *neighbours; /* read during inet_new only */
     uint32_t neighbour_count;
     struct inet_limits limits;
+    uint64_t tcp_memory;           /* bytes that received data of all TCP connections may pin; 0: 1 GiB */
     uint32_t offloads;             /* enum inet_offloads */
     uint32_t tso_frame_bytes;      /* longest frame that the device cuts; 0: the longest there is */
     bool announce;                 /* tell the link our addresses at the start (RFC 5227 section 2.3) */

@@ -17,6 +17,7 @@
 #include "inet/udp_input.h"
 #include "inet/wire_eth.h"
 
+#define TCP_MEMORY_DEFAULT (1ull << 30)
 #define FRAME_MAX (IP4_PACKET_MAX + ETH_HEADER_BYTES)
 
 static const struct inet_limits limit_defaults = {
@@ -83,6 +84,7 @@ int inet_new(struct inet **out, const struct inet_config *config, uint64_t now) 
     s->config = *config;
     s->now = now;
     limits_default(&s->config.limits);
+    if (s->config.tcp_memory == 0) s->config.tcp_memory = TCP_MEMORY_DEFAULT;
     if (config->tso_frame_bytes == 0 || config->tso_frame_bytes > FRAME_MAX) s->config.tso_frame_bytes = FRAME_MAX;
     memcpy(s->hash_seed, config->seed, sizeof s->hash_seed);
     memcpy(s->secret, config->seed + sizeof s->hash_seed, sizeof s->secret);

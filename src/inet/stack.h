@@ -144,6 +144,9 @@ struct inet {
     uint32_t dest_epoch;
     struct tcp_conn *tcp_flows[TCP_FLOWS]; /* found last */
     struct udp_socket *udp_ports[UDP_PORTS];
+    uint64_t room_retry_ns; /* how long a connection waits for room in the device now */
+    struct list tcp_out_of_order; /* struct tcp_ooo, the oldest first */
+    uint64_t tcp_charged;         /* bytes that received data of all connections pins */
     struct list tcp_dead; /* connections to be freed once nobody looks at them */
     struct list ready;    /* sockets with events */
     struct arp arp;

@@ -4,6 +4,7 @@
 #include "inet/wire_ip4.h"
 
 #include "inet/path.h"
+#include "inet/tcp_ooo.h"
 #include "inet/tcp_reassembly.h"
 #include "inet/tcp_sack.h"
 
@@ -86,7 +87,8 @@ struct tcp_conn *conn_new(struct inet *s, const struct inet_flow *flow, const st
     c->dont_fragment = true;
     c->peer_mss = TCP_MSS_DEFAULT;
     c->rto_us = TCP_RTO_INITIAL_NS / 1000;
-    c->min_rtt_us = UINT32_MAX;
+    c->min_rtt_us = c->min_rtt_before_us = UINT32_MAX;
+    c->min_rtt_since_ms = stack_clock_ms(s);
     c->flight = NO_FLIGHT;
     c->cc.ssthresh = UINT32_MAX;
     conn_configure(c, settings);
@@ -149,6 +151,9 @@ int tcp_detach(struct tcp_conn *c) {
     if (c->state < TCP_STATE_ESTABLISHED || c->listener || c->orphan) return -EINVAL;
     socket_forget(&c->socket);
     conn_leave(c);
+    ooo_leave(c);
+    c->stack->tcp_charged -= c->charged;
+    c->stack = NULL;
     return 0;
 }
 
@@ -166,11 +171,13 @@ void tcp_discard(struct tcp_conn *c) {
 int tcp_attach(struct inet *s, struct tcp_conn *c, void *user, uint64_t now) {
     int error = hash_insert(&s->tcp_conns, &c->flow, c);
     s->now = now;
-    c->stack = s;
     if (error) {
         tcp_discard(c);
         return error == -EEXIST ? -EADDRINUSE : -ENOMEM;
     }
+    c->stack = s;
+    s->tcp_charged += c->charged;
+    ooo_join(c);
     inet_port_used(s, IP_TCP, c->flow.local_port, true);
     c->socket.user = user;
     c->path_epoch = (uint16_t)(s->path_epoch - 1); /* another stack may know another path */
@@ -189,6 +196,8 @@ void conn_reap(struct inet *s) {
 uint32_t conn_receive_window(const struct tcp_conn *c) {
     uint32_t told = seq_lt(c->rcv_nxt, c->rcv_adv) ? c->rcv_adv - c->rcv_nxt : 0;
     uint32_t space = c->receive_limit > c->received ? c->receive_limit - c->received : 0;
+    uint32_t most = 65535u << c->receive_shift; /* that can be told */
+    if (space > most) space = most;
     uint32_t mss = conn_mss_told(c), step = c->receive_limit / 2 < mss ? c->receive_limit / 2 : mss;
     /* Never smaller than told, and not larger by a silly amount (RFC 9293 section 3.8.6.2.2). */
     return space < told + step ? told : space;
@@ -212,7 +221,7 @@ void conn_agree(struct tcp_conn *c, const struct tcp_header *syn) {
         c->receive_max = TCP_RECEIVE_FIRST;
     }
     c->irs = syn->seq;
-    c->rcv_nxt = c->last_ack = c->tune_seq = syn->seq + 1;
+    c->rcv_nxt = c->last_ack = syn->seq + 1;
     c->rcv_adv = c->rcv_nxt + (c->receive_limit < 65535 ? c->receive_limit : 65535); /* as a SYN tells it */
     c->snd_wnd = c->max_wnd = syn->window;                                           /* never scaled in a SYN */
     c->snd_wl1 = syn->seq;
@@ -222,7 +231,7 @@ void conn_agree(struct tcp_conn *c, const struct tcp_header *syn) {
 void conn_established(struct tcp_conn *c) {
     c->state = TCP_STATE_ESTABLISHED;
     c->backoff = c->tries = 0;
-    c->tune_ns = c->stack->now;
+    c->tune_us = (uint32_t)(c->stack->now / 1000);
     conn_deadline(c, TCP_TIMER_SEND, UINT64_MAX);
     c->progress_ns = c->stack->now;
 }

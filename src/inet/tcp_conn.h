@@ -12,34 +12,41 @@
 #include "inet/tcp_cc.h"
 #include "inet/wire_tcp.h"
 
-#define TCP_MSS_DEFAULT      536u /* RFC 9293 section 3.7.1 */
-#define TCP_MSS_OVERHEAD     40u  /* IP and TCP headers without options */
-#define TCP_MSS_MIN          48u  /* a smaller one offered is taken for this: tiny segments cost us, not the peer */
-#define TCP_RTO_INITIAL_NS   NS_PER_S
-#define TCP_RTO_MIN_NS       (200 * NS_PER_MS)
-#define TCP_RTO_MAX_NS       (120 * NS_PER_S)
-#define TCP_TIME_WAIT_NS     (60 * NS_PER_S)
-#define TCP_FIN_WAIT_2_NS    (60 * NS_PER_S)   /* of a connection that nobody owns any more */
-#define TCP_BLOCKED_RETRY_NS (50 * 1000ull)    /* a device without room is tried again after this */
-#define TCP_STALE_NS         (500 * NS_PER_MS) /* empty segments out of place are answered once in this time */
-#define TCP_TRIM_NS          NS_PER_S          /* queues that stay empty give their memory back after this */
-#define TCP_SYN_ACK_TRIES    5u
-#define TCP_DATA_TRIES       15u
-#define TCP_ORPHAN_TRIES     8u
-#define TCP_RECEIVE_FIRST    65535u /* window before it is tuned */
-#define TCP_RECEIVE_MAX      (6u << 20)
-#define TCP_WINDOW_MAX       (65535u << TCP_WINDOW_SHIFT_MAX) /* RFC 7323 section 2.3 */
-#define TCP_SEND_MAX         (4u << 20)
-#define TCP_QUEUE_MAX        (1u << 20) /* entries of any queue of a connection */
-#define TCP_OUT_OF_ORDER_MAX 4096u      /* segments kept out of order */
-#define TCP_QUICK_ACKS       16u        /* segments acknowledged at once in a row */
-#define TCP_CONNS_MAX        (1u << 22)
-#define TCP_HALF_OPEN_MAX    65536u /* of one listener, whatever backlog it asks for */
+#define TCP_MSS_DEFAULT       536u /* RFC 9293 section 3.7.1 */
+#define TCP_MSS_OVERHEAD      40u  /* IP and TCP headers without options */
+#define TCP_MSS_MIN           48u  /* a smaller one offered is taken for this: tiny segments cost us, not the peer */
+#define TCP_RTO_INITIAL_NS    NS_PER_S
+#define TCP_RTO_MIN_NS        (200 * NS_PER_MS)
+#define TCP_RTO_MAX_NS        (120 * NS_PER_S)
+#define TCP_TIME_WAIT_NS      (60 * NS_PER_S)
+#define TCP_FIN_WAIT_2_NS     (60 * NS_PER_S) /* of a connection that nobody owns any more */
+#define TCP_ROOM_RETRY_NS     (50 * 1000ull)  /* a device without room is tried again after this, then after twice it */
+#define TCP_ROOM_RETRY_MAX_NS (10 * NS_PER_MS)
+#define TCP_MIN_RTT_NS        (150 * NS_PER_S) /* the least round trip is that of once to twice this time */
+#define TCP_STALE_MS          500u             /* empty segments out of place are answered once in this time */
+#define TCP_TRIM_NS           NS_PER_S         /* queues that stay empty give their memory back after this */
+#define TCP_SYN_ACK_TRIES     5u
+#define TCP_DATA_TRIES        15u
+#define TCP_ORPHAN_TRIES      8u
+#define TCP_RECEIVE_FIRST     65535u /* window before it is tuned */
+#define TCP_RECEIVE_MAX       (6u << 20)
+#define TCP_WINDOW_MAX        (65535u << TCP_WINDOW_SHIFT_MAX) /* RFC 7323 section 2.3 */
+#define TCP_SEND_MAX          (4u << 20)
+#define TCP_QUEUE_MAX         (1u << 20) /* entries of any queue of a connection */
+#define TCP_QUICK_ACKS        16u        /* segments acknowledged at once in a row */
+#define TCP_CONNS_MAX         (1u << 22)
+#define TCP_HALF_OPEN_MAX     65536u /* of one listener, whatever backlog it asks for */
 
 /* Pushed bytes, held. */
 struct tcp_chunk {
     const uint8_t *base;
     uint32_t seq, len;
+};
+
+/* Received bytes in order, in a block that is ours. */
+struct tcp_slice {
+    uint8_t *base;
+    uint32_t len, charge; /* charge: of the block */
 };
 
 /* A segment that was sent and not yet acknowledged as a whole. */
@@ -61,10 +68,11 @@ struct tcp_sent {
 };
 _Static_assert(sizeof(struct tcp_sent) == 24, "many of them");
 
-enum tcp_deadline { TCP_TIMER_SEND, TCP_TIMER_DELACK, TCP_TIMER_LIFE, TCP_TIMER_TRIM, TCP_TIMER_COUNT };
+/* TCP_TIMER_ROOM: the device had no room for a frame, which is offered again. */
+enum tcp_deadline { TCP_TIMER_SEND, TCP_TIMER_DELACK, TCP_TIMER_LIFE, TCP_TIMER_TRIM, TCP_TIMER_ROOM, TCP_TIMER_COUNT };
 
 /* What TCP_TIMER_SEND waits for. */
-enum tcp_send_timer { TCP_SEND_RTO, TCP_SEND_PROBE, TCP_SEND_REORDER, TCP_SEND_PERSIST, TCP_SEND_BLOCKED };
+enum tcp_send_timer { TCP_SEND_RTO, TCP_SEND_PROBE, TCP_SEND_REORDER, TCP_SEND_PERSIST };
 
 /* F-RTO (RFC 5682) after a timeout: nothing; the first segment was sent again; an ACK came, so new ones are sent. */
 enum tcp_frto { TCP_FRTO_NONE, TCP_FRTO_REPEATED, TCP_FRTO_NEW };
@@ -84,16 +92,20 @@ struct tcp_flight {
     uint32_t undo_ts, undo_cwnd, undo_ssthresh, undo_from;
     uint32_t undo_again;         /* segments sent again in the last recovery, and not reported to have come twice */
     uint8_t frto;                /* enum tcp_frto */
+    bool dsack_round;            /* RFC 8985 section 6.2: the reordering window grew in this round trip, */
+    uint32_t dsack_round_end;    /* which ends when this is acknowledged */
     uint32_t most_out, used_end; /* most bytes out in the present round, which ends when used_end is acknowledged */
 };
 
 /* The flight of connections that have none: never written. */
 extern const struct tcp_flight tcp_no_flight;
 
+struct tcp_ooo;
+
 struct tcp_conn {
     struct inet_socket socket;
-    struct inet *stack;
-    struct list link; /* among its listener's half-open or waiting ones; among the stack's dead ones */
+    struct inet *stack; /* NULL: it is on its way from one to another */
+    struct list link;   /* among its listener's half-open or waiting ones; among the stack's dead ones */
     struct tcp_listener *listener;
     struct inet_timer timer; /* at the earliest deadline, or earlier */
     uint64_t deadlines[TCP_TIMER_COUNT];
@@ -104,7 +116,7 @@ struct tcp_conn {
     uint8_t recovery;   /* enum tcp_recovery */
     uint8_t backoff, tries, probes;
     uint8_t send_shift, receive_shift;
-    uint8_t quick, dup_acks, reorder_steps, keep_count;
+    uint8_t quick, dup_acks, reorder_steps, reorder_persist, keep_count;
     uint8_t syn_count, tos, ttl;
     uint16_t delayed_ack_ms, maxseg;
     uint16_t path_epoch; /* the stack's when mss was last found */
@@ -134,18 +146,19 @@ struct tcp_conn {
     uint32_t user_timeout_ms;
 
     /* receiving */
-    uint32_t irs, rcv_nxt, rcv_adv, last_ack;      /* rcv_adv: right edge of the window as told */
+    uint32_t irs, rcv_nxt, rcv_adv, last_ack;      /* rcv_adv: edge of the window as promised, before rounding */
     uint32_t receive_limit, receive_max, received; /* bytes: the window's size now and at most; not yet popped */
     uint32_t ts_recent, ts_offset;
     /* when last: ts_recent changed, anything came, data was sent, the peer acknowledged something new */
     uint64_t ts_recent_ns, received_ns, sent_ns, progress_ns;
-    uint64_t stale_ns; /* when an empty segment out of place was last answered */
-    uint16_t peer_mss; /* largest segment received */
-    uint32_t tune_seq; /* receive auto-tuning: where and when the measured round began */
-    uint64_t tune_ns;
+    uint16_t peer_mss;    /* largest segment received */
+    uint32_t stale_ms;    /* when an empty segment out of place was last answered, in milliseconds; 0: never */
+    uint32_t tune_popped; /* receive auto-tuning: bytes popped since the measured round began, and when it did */
+    uint32_t tune_us;     /* in microseconds */
 
     /* round trip, recovery, congestion */
     uint32_t srtt_us, rttvar_us, min_rtt_us;
+    uint32_t min_rtt_before_us, min_rtt_since_ms; /* the least of the interval before, and when this one began */
     uint32_t rto_us;
     uint32_t retransmits, segments_in, segments_out;
     uint64_t bytes_acked, bytes_received;
@@ -153,10 +166,9 @@ struct tcp_conn {
 
     struct tcp_flight *flight; /* tcp_no_flight: none */
     struct queue slices;
-    struct tcp_gap *gaps; /* received out of order; see tcp_reassembly.h */
-    uint32_t gap_count, gap_room;
-    uint32_t recent_gap;    /* where the one that came last begins */
+    struct tcp_ooo *ooo;    /* segments received out of order; NULL: none */
     struct tcp_range dsack; /* received twice, to be told with the next ACK */
+    uint32_t charged;       /* bytes that its received data pins: tcp_memory.h */
 };
 
 struct tcp_listener {
@@ -210,7 +222,20 @@ static inline uint32_t stack_clock_ms(const struct inet *s) {
 static inline uint32_t conn_clock_ms(const struct tcp_conn *c) {
     return stack_clock_ms(c->stack) + c->ts_offset;
 }
+/* Bytes behind rcv_nxt that may come: what was promised, or more if there is room for a good deal more. */
 uint32_t conn_receive_window(const struct tcp_conn *c);
+/*
+ * The same as the field of a segment, in units of the window scale, rounded up. The promise itself is kept exact in
+ * rcv_adv: the field may exceed it by less than a unit, and the excess does not add up from segment to segment.
+ */
+static inline uint16_t conn_window_field(const struct tcp_conn *c) {
+    uint32_t field = (conn_receive_window(c) + (1u << c->receive_shift) - 1) >> c->receive_shift;
+    return field < 65535 ? (uint16_t)field : 65535;
+}
+/* Behind the last byte that the peer may have been promised. */
+static inline uint32_t conn_receive_edge(const struct tcp_conn *c) {
+    return seq_max(c->rcv_adv + (1u << c->receive_shift) - 1, c->rcv_nxt);
+}
 /* What the two ends have agreed on: called once, with the peer's SYN. */
 void conn_agree(struct tcp_conn *c, const struct tcp_header *syn);
 /* Finds the MSS anew, because the path or the options have changed, and cuts again what was sent in larger pieces. */
@@ -287,5 +312,11 @@ static inline void tcp_arm_new(struct tcp_conn *c) {
         tcp_arm_send(c);
 }
 void tcp_rtt_sample(struct tcp_conn *c, uint64_t rtt_us);
+/* The user timeout has changed: what is armed must not fire after it. */
+void tcp_user_timeout_changed(struct tcp_conn *c);
+/* The least round trip of the last minutes (RFC 8985 section 6.2 step 1). */
+static inline uint32_t conn_min_rtt_us(const struct tcp_conn *c) {
+    return c->min_rtt_us < c->min_rtt_before_us ? c->min_rtt_us : c->min_rtt_before_us;
+}
 
 #endif

@@ -13,6 +13,8 @@
 
 int tcp_init(struct inet *s) {
     list_init(&s->tcp_dead);
+    list_init(&s->tcp_out_of_order);
+    s->room_retry_ns = TCP_ROOM_RETRY_NS;
     int error = hash_init(&s->tcp_conns, sizeof(struct inet_flow), TCP_CONNS_MAX, s->hash_seed);
     if (error) return error;
     error = hash_init(&s->tcp_listeners, sizeof(struct inet_flow), TCP_CONNS_MAX, s->hash_seed);
@@ -76,11 +78,12 @@ static void challenge(struct tcp_conn *c) {
  */
 static void answer_stale(struct tcp_conn *c, const struct tcp_segment *g) {
     if (g->len == 0 && !g->fin) {
-        if (c->stale_ns != 0 && c->stack->now - c->stale_ns < TCP_STALE_NS) {
+        uint32_t now_ms = stack_clock_ms(c->stack) | 1; /* 0 means never */
+        if (c->stale_ms != 0 && now_ms - c->stale_ms < TCP_STALE_MS) {
             inet_count(c->stack, tcp_challenge_limit);
             return;
         }
-        c->stale_ns = c->stack->now;
+        c->stale_ms = now_ms;
     }
     c->ack_now = true;
 }
@@ -135,8 +138,28 @@ static bool paws_fails(const struct tcp_conn *c, const struct tcp_segment *g) {
 }
 
 static bool in_window(const struct tcp_conn *c, const struct tcp_segment *g) {
-    uint32_t edge = seq_max(c->rcv_adv, c->rcv_nxt);
-    return seq_le(c->last_ack, g->end) && seq_le(g->seq, edge);
+    return seq_le(c->last_ack, g->end) && seq_le(g->seq, conn_receive_edge(c));
+}
+
+/* Stricter than in_window, because whoever guesses must hit it (RFC 5961 section 3.2). */
+static bool reset_in_window(const struct tcp_conn *c, uint32_t seq) {
+    return seq_le(c->rcv_nxt, seq) && seq_lt(seq, c->rcv_nxt + ((uint32_t)conn_window_field(c) << c->receive_shift));
+}
+
+/* A segment that came before: the peer is told which part of it (RFC 2883 section 4). */
+static void note_old_duplicate(struct tcp_conn *c, const struct tcp_segment *g) {
+    if (c->sack && g->len > 0 && seq_le(g->end, c->rcv_nxt)) c->dsack = (struct tcp_range){g->seq, g->seq + g->len};
+}
+
+static void reset_input(struct tcp_conn *c, const struct tcp_segment *g) {
+    if (g->seq == c->rcv_nxt) {
+        int error = c->state == TCP_STATE_SYN_RECEIVED ? -ECONNREFUSED : -ECONNRESET;
+        inet_count(c->stack, tcp_resets_in);
+        conn_end(c, c->state == TCP_STATE_TIME_WAIT ? 0 : error);
+        return;
+    }
+    inet_count(c->stack, tcp_bad_reset);
+    if (reset_in_window(c, g->seq)) challenge(c);
 }
 
 /* Steps 1 to 4: sequence number, RST, SYN. False: the segment is done with. */
@@ -145,6 +168,7 @@ static bool sequence_check(struct tcp_conn *c, const struct tcp_segment *g) {
     if (paws_fails(c, g) && !rst) {
         inet_count(c->stack, tcp_paws);
         answer_stale(c, g);
+        note_old_duplicate(c, g);
         return false;
     }
     if (c->state == TCP_STATE_SYN_RECEIVED && (g->h.flags & TCP_SYN) && !rst && g->seq == c->irs) {
@@ -159,18 +183,11 @@ static bool sequence_check(struct tcp_conn *c, const struct tcp_segment *g) {
             challenge(c);
         else
             answer_stale(c, g);
-        if (c->sack && g->len > 0 && seq_le(g->end, c->rcv_nxt)) c->dsack = (struct tcp_range){g->seq, g->seq + g->len};
+        note_old_duplicate(c, g);
         return false;
     }
-    if (rst) { /* RFC 5961 section 3.2 */
-        if (g->seq == c->rcv_nxt) {
-            int error = c->state == TCP_STATE_SYN_RECEIVED ? -ECONNREFUSED : -ECONNRESET;
-            inet_count(c->stack, tcp_resets_in);
-            conn_end(c, c->state == TCP_STATE_TIME_WAIT ? 0 : error);
-        } else {
-            inet_count(c->stack, tcp_bad_reset);
-            challenge(c);
-        }
+    if (rst) {
+        reset_input(c, g);
         return false;
     }
     if (g->h.flags & TCP_SYN) { /* RFC 5961 section 4.2 */
@@ -276,15 +293,18 @@ static bool ack_input(struct tcp_conn *c, const struct packet *p, const struct t
         c->bytes_acked += c->snd_una - before;
         chunks_acked(c);
         if (c->fin_sent && c->snd_una == c->snd_nxt) fin_acked(c);
+    } else if (g->h.options.sack_count > 0 && c->flight != &tcp_no_flight) {
+        recovery_report(c, &g->h.options);
     }
     return c->state != TCP_STATE_CLOSED;
 }
 
 /* Leaves of the payload what is new and in the window. */
 static void trim(struct tcp_conn *c, struct packet *p, struct tcp_segment *g) {
-    uint32_t edge = seq_max(c->rcv_adv, c->rcv_nxt);
+    uint32_t edge = conn_receive_edge(c);
     p->at += g->h.header_bytes;
     p->len = g->len;
+    if (g->len > 0) c->dsack = (struct tcp_range){0, 0}; /* the last segment is the one to speak of */
     if (seq_lt(g->seq, c->rcv_nxt)) {
         uint32_t known = c->rcv_nxt - g->seq;
         if (g->len > 0 && c->sack) c->dsack = (struct tcp_range){g->seq, g->seq + (known < g->len ? known : g->len)};
@@ -308,28 +328,12 @@ static void trim(struct tcp_conn *c, struct packet *p, struct tcp_segment *g) {
 /* RFC 1122 section 4.2.3.2: every second full segment at once; at the start and after trouble every one. */
 static inline void ack_schedule(struct tcp_conn *c, uint32_t len) {
     if (len > c->peer_mss) conn_peer_mss(c, len);
-    if (c->gap_count > 0 || c->rcv_nxt - c->last_ack > c->peer_mss || (c->quick > 0 && !c->interactive))
-        c->ack_now = true;
+    if (c->ooo || c->rcv_nxt - c->last_ack > c->peer_mss || (c->quick > 0 && !c->interactive)) c->ack_now = true;
     if (c->quick > 0) c->quick--;
     if (c->delayed_ack_ms == 0) c->ack_now = true;
     if (c->ack_now || c->ack_later) return;
     c->ack_later = true;
     conn_deadline(c, TCP_TIMER_DELACK, c->stack->now + c->delayed_ack_ms * NS_PER_MS);
-}
-
-/* The window grows with what is popped in a round trip, so that it never is what limits the peer. */
-static void receive_tune(struct tcp_conn *c) {
-    uint64_t round = c->srtt_us ? (uint64_t)c->srtt_us * 1000 : 100 * NS_PER_MS;
-    if (c->stack->now - c->tune_ns < round) return;
-    uint32_t got = c->rcv_nxt - c->tune_seq;
-    if (got > c->receive_limit / 4 && c->receive_limit < c->receive_max) {
-        uint64_t wanted = 4ull * got;
-        c->receive_limit = wanted > c->receive_max     ? c->receive_max
-                           : wanted > c->receive_limit ? (uint32_t)wanted
-                                                       : c->receive_limit;
-    }
-    c->tune_seq = c->rcv_nxt;
-    c->tune_ns = c->stack->now;
 }
 
 /* The peer's FIN is in order. */
@@ -353,14 +357,23 @@ static void fin_input(struct tcp_conn *c) {
     c->ack_now = true;
 }
 
+/*
+ * As in Linux, everything but an empty segment in its place is answered: the peer may not have heard our last ACK. Only
+ * its FIN restarts the time. Two ends in this state stop answering each other, because their ACKs are in place.
+ */
+static void time_wait_input(struct tcp_conn *c, const struct tcp_segment *g) {
+    if (g->len == 0 && !g->fin && g->seq == c->rcv_nxt) return;
+    answer_stale(c, g);
+    if (g->fin && g->end == c->rcv_nxt) conn_deadline(c, TCP_TIMER_LIFE, c->stack->now + TCP_TIME_WAIT_NS);
+}
+
 /* Steps 7 and 8. */
 static void text_input(struct tcp_conn *c, struct packet *p, struct tcp_segment *g) {
-    if (g->len == 0 && !g->fin) return;
-    if (c->state == TCP_STATE_TIME_WAIT) { /* the peer has not heard our last ACK */
-        c->ack_now = true;
-        conn_deadline(c, TCP_TIMER_LIFE, c->stack->now + TCP_TIME_WAIT_NS);
+    if (c->state == TCP_STATE_TIME_WAIT) {
+        time_wait_input(c, g);
         return;
     }
+    if (g->len == 0 && !g->fin) return;
     if (c->fin_received) {
         c->ack_now = true;
         return;
@@ -373,14 +386,13 @@ static void text_input(struct tcp_conn *c, struct packet *p, struct tcp_segment 
     }
     trim(c, p, g);
     if (g->len == 0 && !g->fin) return;
-    bool gaps = c->gap_count > 0;
+    bool gaps = c->ooo != NULL;
     uint32_t before = c->rcv_nxt;
     bool moved = reassembly_add(c, p, g);
     c->bytes_received += c->rcv_nxt - before - c->fin_received;
     if (gaps || !moved) c->ack_now = true;
     if (c->fin_received) fin_input(c);
     ack_schedule(c, g->len);
-    receive_tune(c);
     if (moved && !c->orphan) socket_event(c->stack, &c->socket, INET_EVENT_READABLE);
 }
 
@@ -417,9 +429,9 @@ out:
  * need few of the steps above; all others, and all that is not clear, go through them.
  */
 static bool is_expected(const struct tcp_conn *c, const struct tcp_plain *e) {
-    return c->state == TCP_STATE_ESTABLISHED && c->recovery == TCP_OPEN && c->gap_count == 0 && !c->orphan &&
+    return c->state == TCP_STATE_ESTABLISHED && c->recovery == TCP_OPEN && !c->ooo && !c->orphan &&
            e->seq == c->rcv_nxt && e->ack - c->snd_una <= c->snd_nxt - c->snd_una && c->snd_wnd > 0 &&
-           e->len <= c->rcv_adv - c->rcv_nxt && (e->len > 0 || e->ack != c->snd_una) &&
+           !seq_lt(c->rcv_adv, e->seq + e->len) && (e->len > 0 || e->ack != c->snd_una) &&
            (!c->timestamps || !seq_lt(e->ts_value, c->ts_recent));
 }
 
@@ -445,7 +457,6 @@ enum tcp_taken tcp_input_expected(struct tcp_conn *c, uint8_t *t, uint32_t bytes
     if (e.len > 0) {
         c->bytes_received += e.len;
         ack_schedule(c, e.len);
-        receive_tune(c);
         socket_event(c->stack, &c->socket, INET_EVENT_READABLE);
     }
     if (c->ack_now || c->snd_nxt != c->snd_end || c->fin_queued) tcp_output(c);

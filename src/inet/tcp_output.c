@@ -93,22 +93,15 @@ static void sack_header(struct tcp_conn *c, struct out *o, uint32_t seq, uint8_t
     emit(o, &h);
 }
 
-/* What could not be sent for want of room or memory is tried again soon. */
+/* What could not be sent for want of room or memory is offered again. Timers of the protocol go on meanwhile. */
 static void blocked(struct tcp_conn *c) {
-    c->send_timer = TCP_SEND_BLOCKED;
-    conn_deadline(c, TCP_TIMER_SEND, c->stack->now + TCP_BLOCKED_RETRY_NS);
+    conn_deadline(c, TCP_TIMER_ROOM, c->stack->now + c->stack->room_retry_ns);
 }
 
-/* The window as a segment tells it. */
-static inline uint16_t window_told(const struct tcp_conn *c) {
-    uint32_t told = (conn_receive_window(c) + (1u << c->receive_shift) - 1) >> c->receive_shift;
-    return told < 65535 ? (uint16_t)told : 65535;
-}
-
-/* A segment has left with that window, and is an ACK as well. */
-static inline void segment_left(struct tcp_conn *c, uint16_t window) {
+/* A segment has left that promises so much, and is an ACK as well. */
+static inline void segment_left(struct tcp_conn *c, uint32_t edge) {
     c->segments_out++;
-    c->rcv_adv = seq_max(c->rcv_adv, c->rcv_nxt + ((uint32_t)window << c->receive_shift));
+    c->rcv_adv = seq_max(c->rcv_adv, edge);
     c->last_ack = c->rcv_nxt;
 }
 
@@ -119,10 +112,11 @@ static inline void ack_done(struct tcp_conn *c) {
 
 /* Sends a segment of a connection with what every one tells: ACK, window, timestamps. False: the device has no room. */
 static bool segment_output(struct tcp_conn *c, struct out *o, uint32_t seq, uint8_t flags, bool sack) {
-    uint16_t window = window_told(c);
+    uint32_t edge = c->rcv_nxt + conn_receive_window(c);
+    uint16_t window = conn_window_field(c);
     /* A segment that has no room for SACK blocks leaves the ACK with them to an empty one. */
-    bool blocks = c->sack && (c->gap_count > 0 || c->dsack.start != c->dsack.end);
-    bool room = o->frame.bytes + SACK_LEAST_BYTES <= c->mss, told_later = c->gap_count > 0 && !room;
+    bool blocks = c->sack && (c->ooo || c->dsack.start != c->dsack.end);
+    bool room = o->frame.bytes + SACK_LEAST_BYTES <= c->mss, told_later = c->ooo && !room;
     if (blocks && sack && room)
         sack_header(c, o, seq, flags | TCP_ACK, window);
     else
@@ -131,7 +125,7 @@ static bool segment_output(struct tcp_conn *c, struct out *o, uint32_t seq, uint
         blocked(c);
         return false;
     }
-    segment_left(c, window);
+    segment_left(c, edge);
     if (!told_later || !c->ack_now) ack_done(c);
     return true;
 }
@@ -224,7 +218,7 @@ static bool data_output(struct tcp_conn *c, struct out *o, uint32_t seq, bool fi
     uint32_t bytes = o->frame.bytes;
     bool ends = bytes > 0 && seq + bytes == c->snd_end && !c->unmarked;
     uint8_t flags = (uint8_t)((ends || push ? TCP_PSH : 0) | (fin ? TCP_FIN : 0));
-    if (!segment_output(c, o, seq, flags, c->gap_count > 0)) return false;
+    if (!segment_output(c, o, seq, flags, c->ooo != NULL)) return false;
     c->sent_ns = c->stack->now;
     return true;
 }
@@ -435,7 +429,7 @@ static bool sends_at_once(const struct tcp_conn *c, uint32_t len) {
     return c->recovery == TCP_OPEN && c->snd_nxt + len == c->snd_end && len <= c->mss && !c->more && !c->cork &&
            (c->nodelay || !seq_lt(c->snd_una, c->small_end) || len == c->mss) && out + len <= c->snd_wnd &&
            (out == 0 ? c->stack->now - c->sent_ns <= (uint64_t)c->rto_us * 1000 : out + len <= c->cc.cwnd) &&
-           f->sacked_bytes == 0 && f->lost_bytes == 0 && c->gap_count == 0 && c->dsack.start == c->dsack.end &&
+           f->sacked_bytes == 0 && f->lost_bytes == 0 && !c->ooo && c->dsack.start == c->dsack.end &&
            c->path_epoch == c->stack->path_epoch && (c->sack || c->dup_acks == 0);
 }
 
@@ -443,7 +437,8 @@ bool tcp_output_expected(struct tcp_conn *c, const struct inet_segment *data) {
     struct out o;
     uint32_t seq = c->snd_nxt;
     bool first = c->snd_una == seq;
-    uint16_t window = window_told(c);
+    uint32_t edge = c->rcv_nxt + conn_receive_window(c);
+    uint16_t window = conn_window_field(c);
     if (!sends_at_once(c, data->len) || !sent_add(c, data->len, false)) return false;
     out_init(&o);
     out_add(&o, data->base, data->len);
@@ -452,7 +447,7 @@ bool tcp_output_expected(struct tcp_conn *c, const struct inet_segment *data) {
         sent_take_back(c);
         return false;
     }
-    segment_left(c, window);
+    segment_left(c, edge);
     ack_done(c);
     c->sent_ns = c->stack->now;
     new_left(c, first, data->len);
@@ -466,11 +461,12 @@ void tcp_output(struct tcp_conn *c) {
         uint32_t before = c->snd_nxt;
         if (c->path_epoch != c->stack->path_epoch) conn_path_changed(c);
         restart_after_idle(c);
-        if (!send_data(c)) return; /* tried again soon */
+        bool room = send_data(c);
         if (before != c->snd_nxt)
             tcp_arm_new(c);
-        else if (c->deadlines[TCP_TIMER_SEND] == UINT64_MAX)
+        else if (c->deadlines[TCP_TIMER_SEND] == UINT64_MAX && (room || c->snd_una != c->snd_nxt))
             tcp_arm_send(c);
+        if (!room) return; /* TCP_TIMER_ROOM comes back here */
     }
     if (c->ack_now && c->state != TCP_STATE_CLOSED) tcp_send_ack(c);
 }

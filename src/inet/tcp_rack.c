@@ -3,6 +3,7 @@
 #include "inet/tcp_sack.h"
 
 #define REORDER_STEPS_MAX 16u
+#define REORDER_PERSIST   16u /* recoveries without a duplicate after which the window is what it was */
 #define DUP_THRESHOLD     3u
 
 /* Sent later, or at the same time and behind. */
@@ -13,7 +14,7 @@ static bool sent_after(uint64_t a_ns, uint32_t a_end, uint64_t b_ns, uint32_t b_
 void rack_delivered(struct tcp_conn *c, const struct tcp_sent *e) {
     uint64_t rtt_us = (c->stack->now - e->sent_ns) / 1000;
     /* Sent more than once, and back too soon: it is the first one that has arrived. */
-    if ((e->flags & TCP_SENT_EVER) && rtt_us < c->min_rtt_us) return;
+    if ((e->flags & TCP_SENT_EVER) && rtt_us < conn_min_rtt_us(c)) return;
     uint32_t end = e->seq + e->len;
     if (c->flight->rack_ns != 0 && !sent_after(e->sent_ns, end, c->flight->rack_ns, c->flight->rack_end)) return;
     c->flight->rack_ns = e->sent_ns;
@@ -25,12 +26,25 @@ void rack_delivered(struct tcp_conn *c, const struct tcp_sent *e) {
 static uint64_t reorder_window_ns(const struct tcp_conn *c) {
     if (!c->reordering && (c->recovery != TCP_OPEN || c->flight->sacked_bytes >= DUP_THRESHOLD * (uint32_t)c->mss))
         return 0;
-    uint64_t window_us = (uint64_t)c->min_rtt_us / 4 * (c->reorder_steps + 1u);
+    uint64_t window_us = (uint64_t)conn_min_rtt_us(c) / 4 * (c->reorder_steps + 1u);
     return (window_us < c->srtt_us ? window_us : c->srtt_us) * 1000;
 }
 
+void rack_duplicate(struct tcp_conn *c) {
+    struct tcp_flight *f = c->flight;
+    if (f->dsack_round && seq_lt(c->snd_una, f->dsack_round_end)) return;
+    f->dsack_round = true;
+    f->dsack_round_end = c->snd_nxt;
+    if (c->reorder_steps < REORDER_STEPS_MAX) c->reorder_steps++;
+    c->reorder_persist = REORDER_PERSIST;
+}
+
+void rack_recovered(struct tcp_conn *c) {
+    if (c->reorder_persist > 0 && --c->reorder_persist == 0) c->reorder_steps = 0;
+}
+
 bool rack_detect(struct tcp_conn *c, const struct tcp_delivery *d) {
-    if (d->duplicate && c->reorder_steps < REORDER_STEPS_MAX) c->reorder_steps++; /* we were too quick */
+    if (d->duplicate) rack_duplicate(c);
     if (c->flight->rack_ns == 0 || c->flight->sent.count == 0) return false;
     uint64_t patience = (uint64_t)c->flight->rack_rtt_us * 1000 + reorder_window_ns(c);
     bool any = false;

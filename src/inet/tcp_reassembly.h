@@ -5,20 +5,16 @@
 
 #include "inet/tcp_conn.h"
 
-/* A run of bytes that came too early; they are sorted and do not overlap. */
-struct tcp_gap {
-    uint8_t *base;
-    uint32_t seq, len;
-    bool fin; /* a FIN follows it */
-};
-
 /*
  * Takes in the payload of g, which lies in the window, and its FIN. Moves rcv_nxt over all that is in order now.
  * Whether rcv_nxt moved.
  */
 bool reassembly_add(struct tcp_conn *c, struct packet *p, const struct tcp_segment *g);
 
-/* Fills in SACK blocks: what came twice (RFC 2883), once; then the run that changed last; then the others. */
+/*
+ * Fills in SACK blocks: what came twice (RFC 2883), once; then the run that changed last, which holds what came twice
+ * if that is above rcv_nxt; then the others.
+ */
 void reassembly_sack(struct tcp_conn *c, struct tcp_options *o);
 
 /* Frees all data. */

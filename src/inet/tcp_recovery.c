@@ -37,6 +37,7 @@ static void recovery_end(struct tcp_conn *c) {
     c->recovery = TCP_OPEN;
     c->dup_acks = 0;
     c->undo = false;
+    rack_recovered(c);
 }
 
 /* RFC 6937: what is sent follows what is delivered, so that the window has reached ssthresh when recovery ends. */
@@ -155,4 +156,11 @@ void recovery_ack(struct tcp_conn *c, uint32_t ack, const struct tcp_options *o,
     /* Where something is known to be missing its timer takes the place of the probe (RFC 8985 section 7.2). */
     bool probing = c->send_timer == TCP_SEND_PROBE && (c->recovery != TCP_OPEN || c->flight->sacked_bytes > 0);
     if (probing || c->deadlines[TCP_TIMER_SEND] == UINT64_MAX) tcp_arm_send(c);
+}
+
+void recovery_report(struct tcp_conn *c, const struct tcp_options *o) {
+    struct tcp_delivery d = {.high = c->flight->sack_high};
+    sent_sacked(c, o, c->snd_una, &d);
+    undo_check(c, false, o, &d);
+    if (d.duplicate) rack_duplicate(c);
 }

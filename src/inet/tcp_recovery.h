@@ -11,6 +11,9 @@
  */
 void recovery_ack(struct tcp_conn *c, uint32_t ack, const struct tcp_options *o, bool duplicate);
 
+/* An ACK that comes when nothing is out: the peer may report what it has received twice. */
+void recovery_report(struct tcp_conn *c, const struct tcp_options *o);
+
 /* Looks for losses again, because time has passed. */
 void recovery_detect(struct tcp_conn *c, const struct tcp_delivery *d);
 

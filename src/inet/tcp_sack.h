@@ -49,6 +49,10 @@ uint32_t sent_first_lost(const struct tcp_conn *c);
 /* tcp_rack.c: RACK (RFC 8985). */
 /* A segment that was sent at sent_ns and ended at `end` has arrived. */
 void rack_delivered(struct tcp_conn *c, const struct tcp_sent *e);
+/* The peer reports that something came twice: segments were taken for lost too soon. */
+void rack_duplicate(struct tcp_conn *c);
+/* A recovery has ended. */
+void rack_recovered(struct tcp_conn *c);
 /* Marks what was sent long enough before something that has arrived. Whether there was any. */
 bool rack_detect(struct tcp_conn *c, const struct tcp_delivery *d);
 

@@ -92,6 +92,7 @@ static void set(struct tcp_conn *c, enum tcp_option option, uint32_t value) {
         break;
     case TCP_OPTION_USER_TIMEOUT_MS:
         c->user_timeout_ms = value;
+        tcp_user_timeout_changed(c);
         break;
     case TCP_OPTION_SEND_LIMIT:
         c->send_limit = value;

@@ -3,6 +3,8 @@
 #include "inet/path.h"
 #include "inet/route.h"
 #include "inet/tcp_listen.h"
+#include "inet/tcp_memory.h"
+#include "inet/tcp_ooo.h"
 #include "inet/tcp_reassembly.h"
 #include "inet/tcp_recovery.h"
 
@@ -75,6 +77,21 @@ int tcp_push(struct tcp_conn *c, const struct inet_segment *data, bool more, uin
     return 0;
 }
 
+/* The window grows with what is popped in a round trip, so that it never is what limits the peer. */
+static void receive_tune(struct tcp_conn *c, uint32_t popped) {
+    uint32_t round_us = c->srtt_us ? c->srtt_us : 100000, now_us = (uint32_t)(c->stack->now / 1000);
+    c->tune_popped += popped;
+    if (now_us - c->tune_us < round_us) return;
+    if (c->tune_popped > c->receive_limit / 4 && c->receive_limit < c->receive_max && !memory_is_short(c->stack, 0)) {
+        uint64_t wanted = 4ull * c->tune_popped;
+        c->receive_limit = wanted > c->receive_max     ? c->receive_max
+                           : wanted > c->receive_limit ? (uint32_t)wanted
+                                                       : c->receive_limit;
+    }
+    c->tune_popped = 0;
+    c->tune_us = now_us;
+}
+
 /* The window that the peer knows has become small against what there is: it is told (RFC 1122 section 4.2.3.3). */
 static void window_update(struct tcp_conn *c) {
     uint32_t told = seq_lt(c->rcv_nxt, c->rcv_adv) ? c->rcv_adv - c->rcv_nxt : 0;
@@ -96,17 +113,19 @@ int tcp_pop(struct tcp_conn *c, struct inet_slice *out, uint32_t limit, uint64_t
         *out = (struct inet_slice){NULL, 0};
         return 0;
     }
-    struct inet_slice *first = queue_at(&c->slices, sizeof *first, c->slices.first);
-    *out = *first;
+    struct tcp_slice *first = queue_at(&c->slices, sizeof *first, c->slices.first);
+    *out = (struct inet_slice){first->base, first->len};
     if (first->len > limit) {
         if (!heap_share(first->base)) return -ENOMEM;
         out->len = limit;
-        first->base = (uint8_t *)first->base + limit;
+        first->base += limit;
         first->len -= limit;
     } else {
+        memory_uncharge(c, first->charge);
         queue_drop_first(&c->slices);
     }
     c->received -= out->len;
+    receive_tune(c, out->len);
     window_update(c);
     if (c->slices.count == 0 && c->state != TCP_STATE_CLOSED) conn_idle(c);
     return 0;
@@ -114,9 +133,9 @@ int tcp_pop(struct tcp_conn *c, struct inet_slice *out, uint32_t limit, uint64_t
 
 int tcp_peek(const struct tcp_conn *c, uint32_t offset, struct inet_segment *out) {
     for (uint32_t i = 0; i < c->slices.count; i++) {
-        const struct inet_slice *slice = queue_at(&c->slices, sizeof *slice, c->slices.first + i);
+        const struct tcp_slice *slice = queue_at(&c->slices, sizeof *slice, c->slices.first + i);
         if (offset < slice->len) {
-            *out = (struct inet_segment){(const uint8_t *)slice->base + offset, slice->len - offset};
+            *out = (struct inet_segment){slice->base + offset, slice->len - offset};
             return 0;
         }
         offset -= slice->len;
@@ -125,10 +144,7 @@ int tcp_peek(const struct tcp_conn *c, uint32_t offset, struct inet_segment *out
 }
 
 uint32_t tcp_available(const struct tcp_conn *c) {
-    uint32_t bytes = c->received;
-    for (uint32_t i = 0; i < c->gap_count; i++)
-        bytes -= c->gaps[i].len; /* not in order yet */
-    return bytes;
+    return c->received - (c->ooo ? c->ooo->bytes : 0);
 }
 
 int tcp_shutdown(struct tcp_conn *c, uint64_t now) {
@@ -157,7 +173,7 @@ void tcp_abort(struct tcp_conn *c, uint64_t now) {
 
 void tcp_close(struct tcp_conn *c, uint64_t now) {
     /* Data that nobody is going to read: the peer must not think it was read. */
-    if (c->state < TCP_STATE_ESTABLISHED || c->slices.count > 0 || c->gap_count > 0) {
+    if (c->state < TCP_STATE_ESTABLISHED || c->slices.count > 0 || c->ooo) {
         tcp_abort(c, now);
         return;
     }
@@ -185,7 +201,7 @@ void tcp_get_status(const struct tcp_conn *c, struct tcp_status *out) {
         .srtt_us = c->srtt_us,
         .rttvar_us = c->rttvar_us,
         .rto_us = c->rto_us,
-        .min_rtt_us = c->min_rtt_us,
+        .min_rtt_us = conn_min_rtt_us(c),
         .cwnd = c->cc.cwnd,
         .ssthresh = c->cc.ssthresh,
         .mss = c->mss,

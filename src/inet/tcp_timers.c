@@ -4,6 +4,12 @@
 
 void tcp_rtt_sample(struct tcp_conn *c, uint64_t rtt_us) {
     uint32_t r = rtt_us < 60000000 ? (uint32_t)rtt_us : 60000000;
+    uint32_t now_ms = stack_clock_ms(c->stack);
+    if (now_ms - c->min_rtt_since_ms > TCP_MIN_RTT_NS / NS_PER_MS) {
+        c->min_rtt_before_us = c->min_rtt_us;
+        c->min_rtt_us = UINT32_MAX;
+        c->min_rtt_since_ms = now_ms;
+    }
     if (r < c->min_rtt_us) c->min_rtt_us = r;
     if (c->srtt_us == 0) {
         c->srtt_us = r;
@@ -24,9 +30,21 @@ static uint64_t backed_off(const struct tcp_conn *c) {
     return rto < TCP_RTO_MAX_NS ? rto : TCP_RTO_MAX_NS;
 }
 
+/* UINT64_MAX: none. */
+static uint64_t user_timeout_ns(const struct tcp_conn *c) {
+    return c->user_timeout_ms > 0 ? c->progress_ns + c->user_timeout_ms * NS_PER_MS : UINT64_MAX;
+}
+
 static void arm(struct tcp_conn *c, enum tcp_send_timer kind, uint64_t after_ns) {
+    uint64_t at = c->stack->now + after_ns, last = user_timeout_ns(c);
     c->send_timer = (uint8_t)kind;
-    conn_deadline(c, TCP_TIMER_SEND, c->stack->now + after_ns);
+    conn_deadline(c, TCP_TIMER_SEND, at < last ? at : last);
+}
+
+void tcp_user_timeout_changed(struct tcp_conn *c) {
+    uint64_t last = user_timeout_ns(c);
+    if (c->deadlines[TCP_TIMER_SEND] != UINT64_MAX && last < c->deadlines[TCP_TIMER_SEND])
+        conn_deadline(c, TCP_TIMER_SEND, last);
 }
 
 /*
@@ -53,9 +71,19 @@ void tcp_arm_send(struct tcp_conn *c) {
     }
 }
 
-static bool gives_up(const struct tcp_conn *c, uint32_t tries) {
-    if (c->user_timeout_ms > 0 && c->stack->now - c->progress_ns >= c->user_timeout_ms * NS_PER_MS) return true;
+static void give_up(struct tcp_conn *c) {
+    inet_count(c->stack, tcp_timeouts);
+    conn_end(c, -ETIMEDOUT);
+}
+
+/* Where the user has set a timeout, it takes the place of the number of tries. */
+static bool has_tried(const struct tcp_conn *c, uint32_t tries) {
     return c->tries >= tries && c->user_timeout_ms == 0;
+}
+
+static void count_try(struct tcp_conn *c) {
+    if (c->tries < UINT8_MAX) c->tries++;
+    if (c->backoff < 16) c->backoff++;
 }
 
 static void retransmission_fire(struct tcp_conn *c) {
@@ -63,27 +91,24 @@ static void retransmission_fire(struct tcp_conn *c) {
                      : c->state == TCP_STATE_SYN_RECEIVED ? TCP_SYN_ACK_TRIES
                      : c->orphan                          ? TCP_ORPHAN_TRIES
                                                           : TCP_DATA_TRIES;
-    if (gives_up(c, tries)) {
-        inet_count(c->stack, tcp_timeouts);
-        conn_end(c, -ETIMEDOUT);
+    if (has_tried(c, tries)) {
+        give_up(c);
         return;
     }
-    if (c->tries < UINT8_MAX) c->tries++;
-    if (c->backoff < 16) c->backoff++;
     if (conn_synchronized(c)) {
         recovery_timeout(c);
-        if (tcp_resend(c, c->flight->sent.first)) arm(c, TCP_SEND_RTO, backed_off(c));
+        if (tcp_resend(c, c->flight->sent.first)) count_try(c); /* else the peer had no chance to answer */
     } else {
+        count_try(c);
         tcp_send_syn(c);
-        arm(c, TCP_SEND_RTO, backed_off(c));
     }
+    arm(c, TCP_SEND_RTO, backed_off(c));
 }
 
 /* Goes on for as long as the peer answers: tries counts from its last sign of life. */
 static void persist_fire(struct tcp_conn *c) {
-    if (gives_up(c, c->orphan ? TCP_ORPHAN_TRIES : TCP_DATA_TRIES)) {
-        inet_count(c->stack, tcp_timeouts);
-        conn_end(c, -ETIMEDOUT);
+    if (has_tried(c, c->orphan ? TCP_ORPHAN_TRIES : TCP_DATA_TRIES)) {
+        give_up(c);
         return;
     }
     uint32_t before = c->snd_nxt;
@@ -91,8 +116,7 @@ static void persist_fire(struct tcp_conn *c) {
         if (before != c->snd_nxt) tcp_arm_send(c);
         return;
     }
-    if (c->tries < UINT8_MAX) c->tries++;
-    if (c->backoff < 16) c->backoff++;
+    count_try(c);
     arm(c, TCP_SEND_PERSIST, backed_off(c));
     tcp_send_probe(c);
 }
@@ -101,11 +125,11 @@ static void persist_fire(struct tcp_conn *c) {
 static void probe_fire(struct tcp_conn *c) {
     if (c->flight->sent.count == 0) return;
     c->probe_again = !tcp_send_one(c);
+    arm(c, TCP_SEND_RTO, backed_off(c));
     if (c->probe_again && !tcp_resend(c, sent_end(c) - 1)) return;
     c->probe_sent = true;
     c->flight->probe_end = c->snd_nxt;
     inet_count(c->stack, tcp_loss_probes);
-    arm(c, TCP_SEND_RTO, backed_off(c));
 }
 
 static void reorder_fire(struct tcp_conn *c) {
@@ -115,16 +139,27 @@ static void reorder_fire(struct tcp_conn *c) {
     tcp_output(c);
 }
 
-static void blocked_fire(struct tcp_conn *c) {
-    tcp_arm_send(c);
+/* A device that stays full is asked less and less often, whatever the number of connections that wait for it. */
+static void room_fire(struct tcp_conn *c) {
+    struct inet *s = c->stack;
     tcp_output(c);
+    if (c->deadlines[TCP_TIMER_ROOM] == UINT64_MAX)
+        s->room_retry_ns = TCP_ROOM_RETRY_NS;
+    else if (s->room_retry_ns < TCP_ROOM_RETRY_MAX_NS)
+        s->room_retry_ns *= 2;
 }
 
 static void send_fire(struct tcp_conn *c) {
     static void (*const fire[])(struct tcp_conn * c) = {
-        [TCP_SEND_RTO] = retransmission_fire, [TCP_SEND_PROBE] = probe_fire,     [TCP_SEND_REORDER] = reorder_fire,
-        [TCP_SEND_PERSIST] = persist_fire,    [TCP_SEND_BLOCKED] = blocked_fire,
+        [TCP_SEND_RTO] = retransmission_fire,
+        [TCP_SEND_PROBE] = probe_fire,
+        [TCP_SEND_REORDER] = reorder_fire,
+        [TCP_SEND_PERSIST] = persist_fire,
     };
+    if (c->stack->now >= user_timeout_ns(c)) {
+        give_up(c);
+        return;
+    }
     /* What the path does not carry any more must not be sent again as it is. */
     if (c->path_epoch != c->stack->path_epoch && conn_synchronized(c)) conn_path_changed(c);
     fire[c->send_timer](c);
@@ -161,7 +196,11 @@ static void life_fire(struct tcp_conn *c) {
 }
 
 void tcp_timer_fire(struct inet *s, struct inet_timer *t) {
-    static void (*const fire[TCP_TIMER_COUNT])(struct tcp_conn * c) = {send_fire, delack_fire, life_fire, conn_trim};
+    static void (*const fire[TCP_TIMER_COUNT])(struct tcp_conn * c) = {[TCP_TIMER_SEND] = send_fire,
+                                                                       [TCP_TIMER_DELACK] = delack_fire,
+                                                                       [TCP_TIMER_LIFE] = life_fire,
+                                                                       [TCP_TIMER_TRIM] = conn_trim,
+                                                                       [TCP_TIMER_ROOM] = room_fire};
     struct tcp_conn *c = list_entry(t, struct tcp_conn, timer);
     uint64_t next = UINT64_MAX;
     for (uint32_t i = 0; i < TCP_TIMER_COUNT && c->state != TCP_STATE_CLOSED; i++) {

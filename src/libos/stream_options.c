@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 
 #define RECEIVE_LEAST 4096
-#define RECEIVE_MOST  (6 << 20)
+#define RECEIVE_MOST  (65535 << 14) /* RFC 7323 section 2.3 */
 #define SEND_MOST     (1 << 29)
 
 static const struct {

@@ -89,6 +89,11 @@ void *heap_block(const void *p) {
     return block < s->blocks ? slab_at(s, block) : NULL;
 }
 
+size_t heap_block_bytes(const void *p) {
+    struct slab *s = slab_of(p);
+    return s ? s->block_bytes : 0;
+}
+
 size_t heap_usable_size(const void *p) {
     struct slab *s = slab_of(p);
     char *block = heap_block(p);

@@ -49,6 +49,9 @@ int heap_free(void *p);
 /* Whether p lies in a block, allocated or free. O(1), for any address. */
 bool heap_owns(const void *p);
 
+/* Bytes of the block that p lies in; 0: not the heap's. */
+size_t heap_block_bytes(const void *p);
+
 /* Bytes from p to the end of its block; 0: not the heap's. */
 size_t heap_usable_size(const void *p);
 

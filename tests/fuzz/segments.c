@@ -5,7 +5,7 @@
  */
 #include "stack.h"
 
-#include "inet/tcp_reassembly.h"
+#include "inet/tcp_ooo.h"
 #include "inet/wire_icmp.h"
 #include "inet/wire_ip4.h"
 #include "leaks.h"
@@ -48,7 +48,7 @@ static uint32_t peers_number(struct input *in, const struct tcp_conn *c) {
                               c->rcv_adv,
                               c->irs,
                               c->last_ack,
-                              c->gap_count ? c->gaps[0].seq : c->rcv_nxt};
+                              c->ooo ? ooo_first(c)->node.key : c->rcv_nxt};
     return near(in, marks, sizeof marks / sizeof *marks);
 }
 

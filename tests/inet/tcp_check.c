@@ -2,7 +2,7 @@
 /* Invariants of a TCP connection. */
 #include "tcp_check.h"
 
-#include "inet/tcp_reassembly.h"
+#include "inet/tcp_ooo.h"
 #include "inet/tcp_sack.h"
 
 /* Ends the function with the condition's text where it does not hold. */
@@ -69,32 +69,53 @@ static const char *check_sender(const struct tcp_conn *c) {
     /* Somebody will act: what is under way or waits to be sent has a timer. */
     HOLDS(c->snd_una == c->snd_nxt || c->deadlines[TCP_TIMER_SEND] != UINT64_MAX);
     HOLDS(c->state == TCP_STATE_TIME_WAIT || c->snd_end == c->snd_nxt || c->fin_sent ||
-          c->deadlines[TCP_TIMER_SEND] != UINT64_MAX);
+          c->deadlines[TCP_TIMER_SEND] != UINT64_MAX || c->deadlines[TCP_TIMER_ROOM] != UINT64_MAX);
     const char *wrong = check_chunks(c);
     return wrong ? wrong : check_sent(c);
 }
 
+/* Runs behind rcv_nxt with holes between them, each the sum of its segments. */
+static const char *check_out_of_order(const struct tcp_conn *c, uint32_t *bytes, uint32_t *charged) {
+    const struct tcp_ooo *o = c->ooo;
+    uint32_t runs = 0, all = 0, pinned = 0, next = c->rcv_nxt;
+    HOLDS(o->conn == c && o->runs && !c->fin_received);
+    for (struct tree_node *n = tree_first(o->runs); n; n = tree_after(o->runs, n->key)) {
+        const struct tcp_ooo_run *run = ooo_run_of(n);
+        uint32_t sum = 0;
+        HOLDS(seq_lt(next, n->key) && seq_lt(n->key, run->end));
+        for (const struct tcp_ooo_slice *slice = run->first; slice; slice = slice->next) {
+            HOLDS(slice->len > 0 && heap_owns(slice->base) && (slice->next || slice == run->last));
+            sum += slice->len;
+            pinned += slice->charge;
+        }
+        HOLDS(sum == run->end - n->key);
+        HOLDS(!run->fin || !tree_after(o->runs, n->key));
+        all += sum;
+        next = run->end;
+        runs++;
+    }
+    HOLDS(runs == o->run_count && all == o->bytes && pinned == o->charged);
+    HOLDS(seq_le(next, conn_receive_edge(c)));
+    *bytes += all;
+    *charged += pinned;
+    return NULL;
+}
+
 static const char *check_receiver(const struct tcp_conn *c) {
-    uint32_t bytes = 0, next = c->rcv_nxt;
-    bool starved = c->stack->counters[INET_COUNTER_no_memory] > 0; /* what is in order may have found no room */
+    uint32_t bytes = 0, charged = 0;
     for (uint32_t i = 0; i < c->slices.count; i++) {
-        const struct inet_slice *slice = queue_at(&c->slices, sizeof *slice, c->slices.first + i);
+        const struct tcp_slice *slice = queue_at(&c->slices, sizeof *slice, c->slices.first + i);
         HOLDS(slice->len > 0 && heap_owns(slice->base));
         bytes += slice->len;
+        charged += slice->charge;
     }
-    HOLDS(c->gap_count <= c->gap_room && c->gap_room <= TCP_OUT_OF_ORDER_MAX);
-    for (uint32_t i = 0; i < c->gap_count; i++) {
-        const struct tcp_gap *g = &c->gaps[i];
-        HOLDS(g->len > 0 && (i == 0 ? seq_lt(next, g->seq) || starved : seq_le(next, g->seq)));
-        next = g->seq + g->len;
-        bytes += g->len;
-    }
-    HOLDS(bytes == c->received && (!c->fin_received || c->gap_count == 0));
+    const char *wrong = c->ooo ? check_out_of_order(c, &bytes, &charged) : NULL;
+    if (wrong) return wrong;
+    HOLDS(bytes == c->received && charged == c->charged);
     if (!conn_synchronized(c)) return NULL;
-    HOLDS(c->gap_count == 0 || seq_le(next, c->rcv_adv));
     HOLDS(seq_le(c->last_ack, c->rcv_nxt));
     HOLDS(!c->ack_later || c->ack_now || c->deadlines[TCP_TIMER_DELACK] != UINT64_MAX);
-    HOLDS(!c->ack_now || c->deadlines[TCP_TIMER_SEND] != UINT64_MAX); /* the device had no room for it */
+    HOLDS(!c->ack_now || c->deadlines[TCP_TIMER_ROOM] != UINT64_MAX); /* the device had no room for it */
     return NULL;
 }
 

@@ -166,7 +166,7 @@ void wire_run(struct wire *w, uint64_t until) {
 }
 
 void host_receive(struct host *h, const void *frame, uint32_t len) {
-    uint8_t *p = heap_alloc(len);
+    uint8_t *p = heap_alloc(len > h->block_bytes ? len : h->block_bytes);
     memcpy(p, frame, len);
     inet_input(h->stack, p, len, 0, h->wire->now);
 }

@@ -36,9 +36,10 @@ struct host {
     struct inet_config config;
     struct wire_frame frames[FRAMES_MAX]; /* sent; on their way to the peer or not yet read by the test */
     uint32_t frame_count;
-    int port_uses[3]; /* a test's, of its own port_used */
-    uint32_t refuse;  /* frames the device is going to refuse */
-    uint64_t sent;    /* frames taken */
+    int port_uses[3];     /* a test's, of its own port_used */
+    uint32_t refuse;      /* frames the device is going to refuse */
+    uint32_t block_bytes; /* least size of the blocks that the test's frames arrive in */
+    uint64_t sent;        /* frames taken */
     uint64_t bytes_sent;
     uint64_t digest; /* of all frames sent, and of when */
 };

@@ -178,6 +178,9 @@ static bool end_pop(struct streams *t, struct end *e) {
         e->popped += s.len;
         heap_free(s.base);
         if (end_aborts(t, e)) return true;
+        e->unpaused += s.len; /* slices may be tiny: pauses go by bytes, or a run takes too long */
+        if (e->unpaused * PIECES_MAX < from->total) continue;
+        e->unpaused = 0;
         if (e->pause_percent && world_chance(t->w, e->pause_percent)) {
             end_pause(t, e);
             return true;

@@ -24,7 +24,7 @@ struct end {
     uint64_t total, pushed, popped;
     uint32_t push_most, pop_most;
     uint32_t pause_percent; /* chance to pause after a pop */
-    uint64_t pause_most_ns, wake_ns;
+    uint64_t pause_most_ns, wake_ns, unpaused; /* unpaused: bytes popped since it may have paused */
     uint64_t abort_at; /* bytes moved; ENDS_BY_ABORT */
     enum ending ending;
     bool shut, ended, done; /* ended: has read the end of the peer's stream */
