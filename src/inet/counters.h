@@ -65,6 +65,9 @@
     X(tcp_out_of_order_limit, "TCP segments out of order dropped: their connection pins too much")                     \
     X(tcp_out_of_order_pruned, "Connections whose data out of order was given up for want of memory")                  \
     X(tcp_memory_limit, "TCP segments dropped because the stack's memory for received data was full")                  \
+    X(tcp_orphan_limit, "Connections reset at close because too many closed ones are kept")                            \
+    X(tcp_orphans_ended, "Closed connections reset because their peer acknowledged nothing new for too long")          \
+    X(tcp_time_wait_limit, "Connections that ended without TIME_WAIT because too many are in it")                      \
     X(tcp_data_after_close, "Connections reset because data came that nobody is going to read")                        \
     X(tcp_syn_limit, "SYNs dropped because too many connections wait to be accepted")                                  \
     X(tcp_cookies_out, "SYNs answered with a cookie because too many were half open")                                  \

@@ -7,7 +7,8 @@
 #include "inet/tcp_input.h"
 #include "inet/udp_input.h"
 
-#define ERROR_PACKET_MAX 576u /* RFC 1812 section 4.3.2.3 */
+#define DESTINATION_SHARE 4u   /* one destination gets a quarter of all errors at most */
+#define ERROR_PACKET_MAX  576u /* RFC 1812 section 4.3.2.3 */
 
 static uint16_t out_checksum(const struct out *o) {
     size_t bytes = out_header_bytes(o);
@@ -109,10 +110,17 @@ static bool may_cause_error(const struct packet *p) {
            (h.protocol != IP_ICMP || (p->len > 0 && (p->at[0] == ICMP_ECHO_REQUEST || p->at[0] == ICMP_ECHO_REPLY)));
 }
 
+/* The limit of the destination comes first, so that answers which it holds back take nothing from the others. */
+static bool may_answer(struct inet *s, const struct packet *p) {
+    uint32_t all = s->config.limits.icmp_per_second, each = all / DESTINATION_SHARE ? all / DESTINATION_SHARE : 1;
+    uint64_t place = siphash24(s->secret, &p->from, sizeof p->from) % ICMP_RATES;
+    return rate_take(&s->icmp_rates[place], each, &s->rng, s->now) && rate_take(&s->icmp_rate, all, &s->rng, s->now);
+}
+
 void icmp_error(struct inet *s, const struct packet *p, uint8_t type, uint8_t code) {
     struct out o;
     if (!may_cause_error(p)) return;
-    if (!token_bucket_take(&s->icmp_bucket, s->config.limits.icmp_per_second, s->now)) {
+    if (!may_answer(s, p)) {
         inet_count(s, icmp_rate_limit);
         return;
     }

@@ -18,7 +18,7 @@
 #include "inet/wire_eth.h"
 
 #define TCP_MEMORY_DEFAULT (1ull << 30)
-#define FRAME_MAX (IP4_PACKET_MAX + ETH_HEADER_BYTES)
+#define FRAME_MAX          (IP4_PACKET_MAX + ETH_HEADER_BYTES)
 
 static const struct inet_limits limit_defaults = {
     .neighbours = 1024,
@@ -26,6 +26,8 @@ static const struct inet_limits limit_defaults = {
     .fragment_bytes = 4u << 20,
     .loopback = 1024,
     .icmp_per_second = 1000,
+    .tcp_orphans = 65536,
+    .tcp_time_wait = 131072,
 };
 
 static void limits_default(struct inet_limits *l) {
@@ -169,21 +171,6 @@ struct inet_socket *inet_next_event(struct inet *s, uint32_t *events) {
     *events = k->events;
     socket_forget(k);
     return k;
-}
-
-bool token_bucket_take(struct token_bucket *b, uint32_t per_second, uint64_t now) {
-    uint32_t most = per_second / 20 + 1;
-    uint64_t interval = NS_PER_S / per_second, filled = interval ? (now - b->filled_ns) / interval : most;
-    if (filled >= most - b->tokens) {
-        b->tokens = most;
-        b->filled_ns = now;
-    } else {
-        b->tokens += (uint32_t)filled;
-        b->filled_ns += filled * interval;
-    }
-    if (b->tokens == 0) return false;
-    b->tokens--;
-    return true;
 }
 
 struct held_frame *out_hold(const struct out *o) {

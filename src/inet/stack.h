@@ -11,6 +11,7 @@
 #include "base/rng.h"
 #include "base/wheel.h"
 #include "inet/inet.h"
+#include "inet/rate.h"
 #include "inet/wire_eth.h"
 #include "mem/heap.h"
 
@@ -107,15 +108,12 @@ struct paths {
     struct list by_age;
 };
 
-struct token_bucket {
-    uint64_t filled_ns;
-    uint32_t tokens;
-};
-
-#define IP_ID_BUCKETS 64u
-#define DESTS         256u /* powers of two: places of the caches in front of the tables */
-#define TCP_FLOWS     1024u
-#define UDP_PORTS     256u
+#define IP_ID_BUCKETS   64u
+#define DESTS           256u /* powers of two: places of the caches in front of the tables */
+#define TCP_FLOWS       1024u
+#define ICMP_RATES      256u /* places that destinations and connections are hashed to, by a secret */
+#define CHALLENGE_RATES 1024u
+#define UDP_PORTS       256u
 
 /* Our addresses on the link. */
 struct arp {
@@ -137,16 +135,18 @@ struct inet {
     struct neighbours neighbours;
     struct fragments fragments;
     struct paths paths;
-    uint16_t path_epoch; /* moves when the MTU of any path changes */
-    struct token_bucket icmp_bucket, challenge_bucket;
+    uint16_t path_epoch;                                          /* moves when the MTU of any path changes */
+    struct rate icmp_rate, icmp_rates[ICMP_RATES];                /* of all errors, and by destination */
+    struct rate challenge_rate, challenge_rates[CHALLENGE_RATES]; /* of all challenge ACKs, and by connection */
     struct hash udp_bound, tcp_conns, tcp_listeners;
     struct dest *dests; /* [DESTS]; see dest.h */
     uint32_t dest_epoch;
     struct tcp_conn *tcp_flows[TCP_FLOWS]; /* found last */
     struct udp_socket *udp_ports[UDP_PORTS];
-    uint64_t room_retry_ns; /* how long a connection waits for room in the device now */
+    uint64_t room_retry_ns;       /* how long a connection waits for room in the device now */
     struct list tcp_out_of_order; /* struct tcp_ooo, the oldest first */
-    uint64_t tcp_charged;         /* bytes that received data of all connections pins */
+    uint32_t tcp_orphans, tcp_time_waits;
+    uint64_t tcp_charged; /* bytes that received data of all connections pins */
     struct list tcp_dead; /* connections to be freed once nobody looks at them */
     struct list ready;    /* sockets with events */
     struct arp arp;
@@ -176,9 +176,6 @@ static inline void inet_timer_arm(struct inet *s, struct inet_timer *t, uint64_t
 static inline void inet_timer_cancel(struct inet *s, struct inet_timer *t) {
     wheel_cancel(&s->wheel, &t->timer);
 }
-
-/* Takes a token where there is one; `per_second` flow in, up to a twentieth of that at a time. */
-bool token_bucket_take(struct token_bucket *b, uint32_t per_second, uint64_t now);
 
 /* Copies the frame with its headers. NULL: no memory. Freed with heap_free. */
 struct held_frame *out_hold(const struct out *o);

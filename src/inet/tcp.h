@@ -72,8 +72,15 @@ uint32_t tcp_available(const struct tcp_conn *c);
 int tcp_shutdown(struct tcp_conn *c, uint64_t now);
 
 /*
- * Gives the socket up; no event of it is told from here on. What was pushed is still delivered. Data that was
- * received and not popped, or comes later, resets the connection (RFC 1122 section 4.2.2.13).
+ * Nobody reads any more: what was received is freed, and payload that comes later is dropped and not acknowledged.
+ * `unread`: the caller has popped data that nobody was given. If there was or comes any unread data, tcp_close resets
+ * the connection (RFC 1122 section 4.2.2.13, RFC 2525 section 2.17). A FIN is no data.
+ */
+void tcp_stop_reading(struct tcp_conn *c, bool unread);
+
+/*
+ * Stops reading and gives the socket up; no event of it is told from here on. What was pushed is still delivered, and
+ * followed by a FIN, or by a reset if there was unread data or some comes later.
  */
 void tcp_close(struct tcp_conn *c, uint64_t now);
 

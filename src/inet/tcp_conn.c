@@ -4,6 +4,7 @@
 #include "inet/wire_ip4.h"
 
 #include "inet/path.h"
+#include "inet/route.h"
 #include "inet/tcp_ooo.h"
 #include "inet/tcp_reassembly.h"
 #include "inet/tcp_sack.h"
@@ -84,6 +85,7 @@ struct tcp_conn *conn_new(struct inet *s, const struct inet_flow *flow, const st
     c->snd_una = c->snd_nxt = c->snd_end = c->small_end = c->iss;
     c->receive_limit = TCP_RECEIVE_FIRST;
     c->mss = c->offered = TCP_MSS_DEFAULT;
+    c->loopback = route_find(s, inet_addr_to_ip4(&flow->remote)).kind == ROUTE_LOOPBACK;
     c->dont_fragment = true;
     c->peer_mss = TCP_MSS_DEFAULT;
     c->rto_us = TCP_RTO_INITIAL_NS / 1000;
@@ -130,6 +132,9 @@ static void conn_leave(struct tcp_conn *c) {
     struct tcp_conn **place = &s->tcp_flows[conn_place(&c->flow)];
     if (*place == c) *place = NULL;
     inet_timer_cancel(s, &c->timer);
+    if (c->abandoned) s->tcp_orphans--;
+    c->abandoned = false;
+    if (c->state == TCP_STATE_TIME_WAIT) s->tcp_time_waits--;
 }
 
 void conn_end(struct tcp_conn *c, int error) {
@@ -176,6 +181,7 @@ int tcp_attach(struct inet *s, struct tcp_conn *c, void *user, uint64_t now) {
         return error == -EEXIST ? -EADDRINUSE : -ENOMEM;
     }
     c->stack = s;
+    if (c->state == TCP_STATE_TIME_WAIT) s->tcp_time_waits++;
     s->tcp_charged += c->charged;
     ooo_join(c);
     inet_port_used(s, IP_TCP, c->flow.local_port, true);
@@ -236,7 +242,32 @@ void conn_established(struct tcp_conn *c) {
     c->progress_ns = c->stack->now;
 }
 
+bool conn_abandon(struct tcp_conn *c) {
+    struct inet *s = c->stack;
+    c->orphan = true;
+    socket_forget(&c->socket);
+    c->keepalive = false;
+    if (c->state == TCP_STATE_TIME_WAIT) return true;
+    if (s->tcp_orphans >= s->config.limits.tcp_orphans) {
+        inet_count(s, tcp_orphan_limit);
+        return false;
+    }
+    s->tcp_orphans++;
+    c->abandoned = true;
+    return true;
+}
+
 void conn_time_wait(struct tcp_conn *c) {
+    struct inet *s = c->stack;
+    if (s->tcp_time_waits >= s->config.limits.tcp_time_wait) {
+        inet_count(s, tcp_time_wait_limit);
+        if (c->ack_now) tcp_send_ack(c);
+        conn_end(c, 0);
+        return;
+    }
+    s->tcp_time_waits++;
+    if (c->abandoned) s->tcp_orphans--;
+    c->abandoned = false;
     c->state = TCP_STATE_TIME_WAIT;
     chunks_clear(c);
     conn_deadline(c, TCP_TIMER_SEND, UINT64_MAX);

@@ -19,8 +19,9 @@
 #define TCP_RTO_MIN_NS        (200 * NS_PER_MS)
 #define TCP_RTO_MAX_NS        (120 * NS_PER_S)
 #define TCP_TIME_WAIT_NS      (60 * NS_PER_S)
-#define TCP_FIN_WAIT_2_NS     (60 * NS_PER_S) /* of a connection that nobody owns any more */
-#define TCP_ROOM_RETRY_NS     (50 * 1000ull)  /* a device without room is tried again after this, then after twice it */
+#define TCP_ORPHAN_NS         (120 * NS_PER_S) /* an orphan ends if its peer acknowledges nothing new for so long */
+#define TCP_FIN_WAIT_2_NS     (60 * NS_PER_S)  /* of a connection that nobody owns any more */
+#define TCP_ROOM_RETRY_NS     (50 * 1000ull) /* a device without room is tried again after this, then after twice it */
 #define TCP_ROOM_RETRY_MAX_NS (10 * NS_PER_MS)
 #define TCP_MIN_RTT_NS        (150 * NS_PER_S) /* the least round trip is that of once to twice this time */
 #define TCP_STALE_MS          500u             /* empty segments out of place are answered once in this time */
@@ -64,7 +65,7 @@ struct tcp_sent {
     uint64_t sent_ns;
     uint32_t seq;
     uint32_t len : 24, flags : 8; /* length in sequence numbers */
-    uint32_t older, newer;        /* positions by time of sending, of those that are on their way */
+    uint32_t older, newer;        /* positions by time of sending, of those that are on their way; tcp_sack.c */
 };
 _Static_assert(sizeof(struct tcp_sent) == 24, "many of them");
 
@@ -82,8 +83,6 @@ struct tcp_flight {
     struct queue chunks, sent;
     uint32_t oldest, newest; /* of sent, by time */
     uint32_t lost_from;      /* no position before this one waits to be sent again */
-    uint32_t known_count;
-    struct tcp_range known[TCP_SACK_BLOCKS_MAX]; /* blocks of the last ACK that had any: worked on already */
     uint32_t sacked_bytes, lost_bytes, again_bytes;
     uint32_t recover; /* recovery ends here */
     uint32_t prr_delivered, prr_out, prr_flight;
@@ -123,6 +122,10 @@ struct tcp_conn {
     uint16_t offered;    /* MSS of the peer's SYN */
 
     bool orphan : 1;     /* nobody owns it */
+    bool abandoned : 1;  /* its owner has closed it: one of the stack's tcp_orphans */
+    bool deaf : 1;       /* nobody reads any more: payload that comes is dropped and not acknowledged */
+    bool unread : 1;     /* payload was received that nobody has read: the peer is told by a reset */
+    bool loopback : 1;   /* its peer is this host: nothing of it comes from the link */
     bool fin_queued : 1; /* a FIN follows the last pushed byte */
     bool fin_sent : 1;
     bool fin_received : 1; /* rcv_nxt is behind it */
@@ -273,7 +276,10 @@ static inline bool conn_synchronized(const struct tcp_conn *c) {
     return c->state >= TCP_STATE_ESTABLISHED;
 }
 void conn_established(struct tcp_conn *c);
+/* Enters TIME_WAIT, or ends where there are too many. */
 void conn_time_wait(struct tcp_conn *c);
+/* The owner gives the connection up. False: there are too many such. */
+bool conn_abandon(struct tcp_conn *c);
 
 /* tcp_output.c */
 /* Sends what may be sent now, or at least the ACK that is due. */
@@ -287,6 +293,8 @@ void tcp_send_syn(struct tcp_conn *c);
 void tcp_send_ack(struct tcp_conn *c);
 void tcp_send_probe(struct tcp_conn *c); /* an empty segment that must be answered */
 void tcp_send_reset(struct tcp_conn *c);
+/* Ends a closed connection with a reset, if payload was lost and all that was pushed is acknowledged. */
+void tcp_reset_if_unread(struct tcp_conn *c);
 /* RST to what belongs to no connection (RFC 9293 section 3.10.7.1). */
 void tcp_refuse(struct inet *s, const struct packet *p, const struct tcp_segment *g);
 /* A segment that no connection and no listener of ours wants: another stack's, or refused. */

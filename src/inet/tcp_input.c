@@ -10,6 +10,7 @@
 
 #define PAWS_MAX_AGE_NS       (24ull * 86400 * NS_PER_S) /* RFC 7323 section 5.5 */
 #define CHALLENGES_PER_SECOND 1000u
+#define CHALLENGES_OF_ONE     20u /* of one connection, a second */
 
 int tcp_init(struct inet *s) {
     list_init(&s->tcp_dead);
@@ -62,9 +63,12 @@ static bool segment_parse(struct inet *s, const struct packet *p, struct tcp_seg
     return true;
 }
 
-/* An ACK that says where we are, to who may be forging; its rate is bounded (RFC 5961 section 7). */
+/* An ACK that says where we are, to an unverified sender; its rate is bounded (RFC 5961 section 7). */
 static void challenge(struct tcp_conn *c) {
-    if (!token_bucket_take(&c->stack->challenge_bucket, CHALLENGES_PER_SECOND, c->stack->now)) {
+    struct inet *s = c->stack;
+    struct rate *own = &s->challenge_rates[c->ts_offset % CHALLENGE_RATES]; /* the offset is keyed by a secret */
+    if (!rate_take(own, CHALLENGES_OF_ONE, &s->rng, s->now) ||
+        !rate_take(&s->challenge_rate, CHALLENGES_PER_SECOND, &s->rng, s->now)) {
         inet_count(c->stack, tcp_challenge_limit);
         return;
     }
@@ -296,6 +300,7 @@ static bool ack_input(struct tcp_conn *c, const struct packet *p, const struct t
     } else if (g->h.options.sack_count > 0 && c->flight != &tcp_no_flight) {
         recovery_report(c, &g->h.options);
     }
+    if (c->state != TCP_STATE_CLOSED) tcp_reset_if_unread(c);
     return c->state != TCP_STATE_CLOSED;
 }
 
@@ -349,8 +354,9 @@ static void fin_input(struct tcp_conn *c) {
         c->state = TCP_STATE_CLOSING;
         break;
     case TCP_STATE_FIN_WAIT_2:
+        c->ack_now = true;
         conn_time_wait(c);
-        break;
+        return;
     default:
         break;
     }
@@ -378,10 +384,10 @@ static void text_input(struct tcp_conn *c, struct packet *p, struct tcp_segment 
         c->ack_now = true;
         return;
     }
-    if (c->orphan && !c->listener && g->len > 0 && seq_lt(c->rcv_nxt, g->seq + g->len)) {
+    if (c->deaf && g->len > 0 && seq_lt(c->rcv_nxt, g->seq + g->len)) {
         inet_count(c->stack, tcp_data_after_close);
-        tcp_send_reset(c);
-        conn_end(c, -ECONNABORTED);
+        c->unread = true;
+        tcp_reset_if_unread(c);
         return;
     }
     trim(c, p, g);
@@ -392,6 +398,7 @@ static void text_input(struct tcp_conn *c, struct packet *p, struct tcp_segment 
     c->bytes_received += c->rcv_nxt - before - c->fin_received;
     if (gaps || !moved) c->ack_now = true;
     if (c->fin_received) fin_input(c);
+    if (c->state == TCP_STATE_CLOSED) return;
     ack_schedule(c, g->len);
     if (moved && !c->orphan) socket_event(c->stack, &c->socket, INET_EVENT_READABLE);
 }
@@ -429,8 +436,8 @@ out:
  * need few of the steps above; all others, and all that is not clear, go through them.
  */
 static bool is_expected(const struct tcp_conn *c, const struct tcp_plain *e) {
-    return c->state == TCP_STATE_ESTABLISHED && c->recovery == TCP_OPEN && !c->ooo && !c->orphan &&
-           e->seq == c->rcv_nxt && e->ack - c->snd_una <= c->snd_nxt - c->snd_una && c->snd_wnd > 0 &&
+    return c->state == TCP_STATE_ESTABLISHED && !c->loopback && !c->deaf && c->recovery == TCP_OPEN && !c->ooo &&
+           !c->orphan && e->seq == c->rcv_nxt && e->ack - c->snd_una <= c->snd_nxt - c->snd_una && c->snd_wnd > 0 &&
            !seq_lt(c->rcv_adv, e->seq + e->len) && (e->len > 0 || e->ack != c->snd_una) &&
            (!c->timestamps || !seq_lt(e->ts_value, c->ts_recent));
 }

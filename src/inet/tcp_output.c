@@ -148,6 +148,12 @@ void tcp_send_reset(struct tcp_conn *c) {
     send_empty(c, c->snd_nxt, TCP_RST);
 }
 
+void tcp_reset_if_unread(struct tcp_conn *c) {
+    if (!c->unread || !c->orphan || tcp_unacked(c) > 0) return;
+    tcp_send_reset(c);
+    conn_end(c, -ECONNABORTED);
+}
+
 void tcp_send_syn(struct tcp_conn *c) {
     bool answer = c->state == TCP_STATE_SYN_RECEIVED;
     struct out o;

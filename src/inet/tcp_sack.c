@@ -127,35 +127,38 @@ static uint32_t position_of(const struct tcp_conn *c, uint32_t seq) {
     return c->flight->sent.first + low;
 }
 
-/* Where a block begins to say more than the last ACK's did: they grow, and are not to be walked with each ACK anew. */
-static uint32_t new_from(const struct tcp_conn *c, const struct tcp_range *block) {
-    for (uint32_t i = 0; i < c->flight->known_count; i++) {
-        const struct tcp_range *k = &c->flight->known[i];
-        if (seq_le(k->start, block->start) && seq_lt(block->start, k->end)) return k->end;
+/*
+ * The first position from `at` on that has not been reported. A reported one is in no order of time; its `newer` is a
+ * position further on, before which all have been reported too, and is moved on with each look. So the work for an ACK
+ * is bounded by what it newly reports, whatever blocks it repeats.
+ */
+static uint32_t skip_sacked(const struct tcp_conn *c, uint32_t at) {
+    while (at != sent_end(c)) {
+        struct tcp_sent *e = sent_at(c, at);
+        if (!(e->flags & TCP_SENT_SACKED)) return at;
+        at = e->newer;
+        if (at == sent_end(c)) return at;
+        const struct tcp_sent *next = sent_at(c, at);
+        if (next->flags & TCP_SENT_SACKED) e->newer = next->newer;
     }
-    return block->start;
+    return at;
 }
 
 /* Only segments that lie in the block as a whole count as arrived. */
 static void block_sacked(struct tcp_conn *c, const struct tcp_range *block, struct tcp_delivery *d) {
-    uint32_t from = new_from(c, block), at = position_of(c, from);
-    if (from != block->start && at != c->flight->sent.first) at--; /* one that reaches beyond what was known */
-    for (; at != sent_end(c); at++) {
+    for (uint32_t at = position_of(c, block->start); (at = skip_sacked(c, at)) != sent_end(c); at++) {
         struct tcp_sent *e = sent_at(c, at);
         if (seq_lt(block->end, e->seq + e->len)) return;
-        if (e->flags & TCP_SENT_SACKED) continue;
         if (on_its_way(e)) by_time_unlink(c, e);
         delivered(c, e, d);
         uncount(c, e, e->len);
         e->flags = (uint8_t)((e->flags & ~(TCP_SENT_LOST | TCP_SENT_AGAIN)) | TCP_SENT_SACKED);
+        e->newer = at + 1;
         c->flight->sacked_bytes += e->len;
     }
 }
 
 void sent_sacked(struct tcp_conn *c, const struct tcp_options *o, uint32_t ack, struct tcp_delivery *d) {
-    struct tcp_range told[TCP_SACK_BLOCKS_MAX];
-    uint32_t count = 0;
-    if (c->flight->sacked_bytes == 0) c->flight->known_count = 0;
     for (uint32_t i = 0; i < o->sack_count; i++) {
         const struct tcp_range *b = &o->sack[i];
         if (!seq_lt(b->start, b->end) || seq_lt(c->snd_nxt, b->end)) continue;
@@ -166,13 +169,8 @@ void sent_sacked(struct tcp_conn *c, const struct tcp_options *o, uint32_t ack, 
             d->twice = *b;
             continue;
         }
-        if (seq_lt(b->start, c->snd_una)) continue;
-        block_sacked(c, b, d);
-        told[count++] = *b;
+        if (!seq_lt(b->start, c->snd_una)) block_sacked(c, b, d);
     }
-    if (count == 0) return;
-    memcpy(c->flight->known, told, count * sizeof *told);
-    c->flight->known_count = count;
 }
 
 void sent_mark_lost(struct tcp_conn *c, uint32_t position) {
@@ -189,7 +187,6 @@ void sent_mark_lost(struct tcp_conn *c, uint32_t position) {
 
 void sent_mark_all_lost(struct tcp_conn *c) {
     bool reneged = c->flight->sent.count > 0 && (sent_at(c, c->flight->sent.first)->flags & TCP_SENT_SACKED);
-    if (reneged) c->flight->known_count = 0;
     for (uint32_t at = c->flight->sent.first; at != sent_end(c); at++) {
         struct tcp_sent *e = sent_at(c, at);
         if (reneged && (e->flags & TCP_SENT_SACKED)) {
@@ -250,6 +247,7 @@ void sent_cut(struct tcp_conn *c) {
     c->flight->lost_from = 0;
     for (at = 0; at != sent_end(c); at++) {
         struct tcp_sent *e = sent_at(c, at);
+        e->newer = at + 1; /* of those that have been reported: see skip_sacked */
         if (e->flags & TCP_SENT_SACKED) continue;
         e->flags = (uint8_t)((e->flags & ~TCP_SENT_AGAIN) | TCP_SENT_LOST);
         c->flight->lost_bytes += e->len;

@@ -171,17 +171,26 @@ void tcp_abort(struct tcp_conn *c, uint64_t now) {
     conn_reap(s);
 }
 
+void tcp_stop_reading(struct tcp_conn *c, bool unread) {
+    c->deaf = true;
+    c->unread |= unread || c->slices.count > 0 || c->ooo;
+    reassembly_clear(c);
+}
+
 void tcp_close(struct tcp_conn *c, uint64_t now) {
-    /* Data that nobody is going to read: the peer must not think it was read. */
-    if (c->state < TCP_STATE_ESTABLISHED || c->slices.count > 0 || c->ooo) {
+    c->stack->now = now;
+    tcp_stop_reading(c, false);
+    /* What nobody has read must not seem read; but what was pushed is delivered first. */
+    bool reset = c->unread && tcp_unacked(c) == 0;
+    if (c->state < TCP_STATE_ESTABLISHED || reset || !conn_abandon(c)) {
         tcp_abort(c, now);
         return;
     }
-    c->orphan = true;
-    socket_forget(&c->socket);
-    c->keepalive = false;
-    tcp_shutdown(c, now);
-    if (c->state == TCP_STATE_FIN_WAIT_2) conn_deadline(c, TCP_TIMER_LIFE, now + TCP_FIN_WAIT_2_NS);
+    if (!c->unread) tcp_shutdown(c, now);
+    if (c->state == TCP_STATE_FIN_WAIT_2)
+        conn_deadline(c, TCP_TIMER_LIFE, now + TCP_FIN_WAIT_2_NS);
+    else if (c->abandoned)
+        conn_deadline(c, TCP_TIMER_LIFE, now + TCP_ORPHAN_NS);
     conn_reap(c->stack);
 }
 

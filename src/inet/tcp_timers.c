@@ -188,9 +188,24 @@ static void keepalive_fire(struct tcp_conn *c) {
     conn_deadline(c, TCP_TIMER_LIFE, c->stack->now + c->keep_interval_s * NS_PER_S);
 }
 
+/* Counts from the last ACK that acknowledged something new: a slow reader lives, one that only answers probes does not.
+ */
+static void orphan_fire(struct tcp_conn *c) {
+    uint64_t due = c->progress_ns + TCP_ORPHAN_NS;
+    if (due > c->stack->now) {
+        conn_deadline(c, TCP_TIMER_LIFE, due);
+        return;
+    }
+    inet_count(c->stack, tcp_orphans_ended);
+    tcp_send_reset(c);
+    conn_end(c, -ETIMEDOUT);
+}
+
 static void life_fire(struct tcp_conn *c) {
     if (c->state == TCP_STATE_TIME_WAIT || (c->state == TCP_STATE_FIN_WAIT_2 && c->orphan))
         conn_end(c, 0);
+    else if (c->abandoned)
+        orphan_fire(c);
     else if (c->keepalive && conn_synchronized(c))
         keepalive_fire(c);
 }

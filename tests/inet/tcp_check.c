@@ -38,6 +38,8 @@ static const char *check_sent(const struct tcp_conn *c) {
         HOLDS(!(e->flags & TCP_SENT_SACKED) || !(e->flags & TCP_SENT_LOST));
         HOLDS(!(e->flags & TCP_SENT_FIN) || i + 1 == c->flight->sent.count);
         HOLDS(e->sent_ns <= c->stack->now);
+        if (e->flags & TCP_SENT_SACKED) /* what is passed over has all been reported */
+            HOLDS(e->newer - c->flight->sent.first > i && e->newer - c->flight->sent.first <= c->flight->sent.count);
         next += e->len;
         sacked += e->flags & TCP_SENT_SACKED ? e->len : 0;
         lost += e->flags & TCP_SENT_LOST ? e->len : 0;
