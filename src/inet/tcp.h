@@ -152,6 +152,9 @@ struct tcp_status {
     uint8_t send_shift, receive_shift, backoff, probes;
     uint16_t delayed_ack_ms;
     bool timestamps, sack, window_scale, reordering;
+    uint16_t reordering_segments; /* how far a segment was overtaken at most; 0: not at all */
+    /* while something waited; of that while the peer's window, or our send limit, held it up */
+    uint64_t busy_us, window_limited_us, buffer_limited_us;
     const char *congestion; /* name of the algorithm */
 };
 void tcp_get_status(const struct tcp_conn *c, struct tcp_status *out);

@@ -9,7 +9,7 @@
 #include "inet/tcp_reassembly.h"
 #include "inet/tcp_sack.h"
 
-_Static_assert(sizeof(struct tcp_conn) <= 512, "a million of them");
+_Static_assert(sizeof(struct tcp_conn) <= 560, "a million of them");
 
 #define NO_FLIGHT (struct tcp_flight *)(uintptr_t)&tcp_no_flight
 

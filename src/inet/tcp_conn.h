@@ -20,7 +20,7 @@
 #define TCP_RTO_MAX_NS        (120 * NS_PER_S)
 #define TCP_TIME_WAIT_NS      (60 * NS_PER_S)
 #define TCP_ORPHAN_NS         (120 * NS_PER_S) /* an orphan ends if its peer acknowledges nothing new for so long */
-#define TCP_FIN_WAIT_2_NS     (60 * NS_PER_S)  /* of a connection that nobody owns any more */
+#define TCP_FIN_WAIT_2_S      60u              /* of a connection that nobody owns any more */
 #define TCP_ROOM_RETRY_NS     (50 * 1000ull) /* a device without room is tried again after this, then after twice it */
 #define TCP_ROOM_RETRY_MAX_NS (10 * NS_PER_MS)
 #define TCP_MIN_RTT_NS        (150 * NS_PER_S) /* the least round trip is that of once to twice this time */
@@ -78,6 +78,10 @@ enum tcp_send_timer { TCP_SEND_RTO, TCP_SEND_PROBE, TCP_SEND_REORDER, TCP_SEND_P
 /* F-RTO (RFC 5682) after a timeout: nothing; the first segment was sent again; an ACK came, so new ones are sent. */
 enum tcp_frto { TCP_FRTO_NONE, TCP_FRTO_REPEATED, TCP_FRTO_NEW };
 
+/* What holds the sender up, as TCP_INFO tells the time of each: nothing to send; the path; the peer's window; our
+ * limit. */
+enum tcp_limit { TCP_LIMIT_IDLE, TCP_LIMIT_PATH, TCP_LIMIT_WINDOW, TCP_LIMIT_BUFFER, TCP_LIMIT_COUNT };
+
 /* What matters only while something is pushed and not acknowledged: made with the first push, given back when idle. */
 struct tcp_flight {
     struct queue chunks, sent;
@@ -117,6 +121,9 @@ struct tcp_conn {
     uint8_t send_shift, receive_shift;
     uint8_t quick, dup_acks, reorder_steps, reorder_persist, keep_count;
     uint8_t syn_count, tos, ttl;
+    uint8_t limit; /* enum tcp_limit: now */
+    uint8_t fin_wait_2_s;
+    uint16_t reordering_segments; /* how far a segment was overtaken at most */
     uint16_t delayed_ack_ms, maxseg;
     uint16_t path_epoch; /* the stack's when mss was last found */
     uint16_t offered;    /* MSS of the peer's SYN */
@@ -138,6 +145,7 @@ struct tcp_conn {
     bool reordering : 1, probe_sent : 1, probe_again : 1;
     bool undo : 1;     /* undo_* can be gone back to */
     bool unmarked : 1; /* pushed with more to come: its end is not marked with PSH */
+    bool refused : 1;  /* the last push met the send limit */
 
     /* sending */
     uint32_t iss, snd_una, snd_nxt, snd_end; /* snd_end: behind the last pushed byte, without FIN */
@@ -165,6 +173,7 @@ struct tcp_conn {
     uint32_t rto_us;
     uint32_t retransmits, segments_in, segments_out;
     uint64_t bytes_acked, bytes_received;
+    uint64_t limit_ns[TCP_LIMIT_COUNT - 1], limit_since_ns; /* but for TCP_LIMIT_IDLE */
     struct tcp_cc cc;
 
     struct tcp_flight *flight; /* tcp_no_flight: none */
@@ -274,6 +283,17 @@ static inline uint32_t conn_on_path(const struct tcp_conn *c) {
 }
 static inline bool conn_synchronized(const struct tcp_conn *c) {
     return c->state >= TCP_STATE_ESTABLISHED;
+}
+/* From now on this holds the sender up. */
+static inline void conn_limited_by(struct tcp_conn *c, enum tcp_limit limit) {
+    if (c->limit == limit) return;
+    if (c->limit != TCP_LIMIT_IDLE) c->limit_ns[c->limit - 1] += c->stack->now - c->limit_since_ns;
+    c->limit_since_ns = c->stack->now;
+    c->limit = (uint8_t)limit;
+}
+/* How long an orphan stays in FIN_WAIT_2 (TCP_LINGER2). */
+static inline uint64_t conn_fin_wait_2_ns(const struct tcp_conn *c) {
+    return c->fin_wait_2_s * NS_PER_S;
 }
 void conn_established(struct tcp_conn *c);
 /* Enters TIME_WAIT, or ends where there are too many. */

@@ -222,7 +222,9 @@ static void chunks_acked(struct tcp_conn *c) {
         queue_drop_first(&c->flight->chunks);
     }
     if (before != c->flight->chunks.count && !c->orphan) socket_event(c->stack, &c->socket, INET_EVENT_WRITABLE);
-    if (c->snd_una == c->snd_nxt) conn_idle(c);
+    if (c->snd_una != c->snd_nxt) return;
+    conn_idle(c);
+    if (c->snd_nxt == c->snd_end) conn_limited_by(c, TCP_LIMIT_IDLE);
 }
 
 static inline void window_note(struct tcp_conn *c, uint32_t seq, uint32_t ack, uint16_t told) {
@@ -244,7 +246,7 @@ static void fin_acked(struct tcp_conn *c) {
     switch (c->state) {
     case TCP_STATE_FIN_WAIT_1:
         c->state = TCP_STATE_FIN_WAIT_2;
-        if (c->orphan) conn_deadline(c, TCP_TIMER_LIFE, c->stack->now + TCP_FIN_WAIT_2_NS);
+        if (c->orphan) conn_deadline(c, TCP_TIMER_LIFE, c->stack->now + conn_fin_wait_2_ns(c));
         break;
     case TCP_STATE_CLOSING:
         conn_time_wait(c);

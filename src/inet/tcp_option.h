@@ -22,6 +22,7 @@ enum tcp_option {
     TCP_OPTION_TOS,             /* type of service of its packets (0) */
     TCP_OPTION_TTL,             /* hops its packets may go (64); 1 ... 255 */
     TCP_OPTION_PMTU_DISCOVER,   /* 1: packets may not be fragmented, and the path's limit is obeyed (1) */
+    TCP_OPTION_FIN_WAIT_2_S,    /* seconds that a closed connection waits for the peer's FIN (60); 0 ... 120 */
     TCP_OPTION_CONGESTION,      /* which congestion control: see tcp_congestion_find (0, CUBIC) */
     TCP_OPTION_COUNT
 };

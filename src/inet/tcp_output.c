@@ -409,6 +409,16 @@ static bool send_unsent(struct tcp_conn *c) {
     return room;
 }
 
+/* What holds up the data that there is to send, now that all has been sent that may be. */
+static enum tcp_limit limit_now(const struct tcp_conn *c) {
+    uint32_t unsent = c->snd_end - c->snd_nxt, edge = c->snd_una + c->snd_wnd;
+    if (!seq_lt(c->snd_nxt, c->snd_end)) {
+        if (c->snd_una == c->snd_nxt) return TCP_LIMIT_IDLE;
+        return c->refused ? TCP_LIMIT_BUFFER : TCP_LIMIT_PATH;
+    }
+    return seq_lt(edge, c->snd_nxt + (unsent < c->mss ? unsent : c->mss)) ? TCP_LIMIT_WINDOW : TCP_LIMIT_PATH;
+}
+
 /* What is to be sent again, then what is new; in F-RTO what is new instead, where there is any. */
 static bool send_data(struct tcp_conn *c) {
     if (c->recovery == TCP_LOSS && c->flight->frto == TCP_FRTO_NEW) {
@@ -457,6 +467,7 @@ bool tcp_output_expected(struct tcp_conn *c, const struct inet_segment *data) {
     ack_done(c);
     c->sent_ns = c->stack->now;
     new_left(c, first, data->len);
+    conn_limited_by(c, TCP_LIMIT_PATH);
     window_used(c, c->snd_nxt - c->snd_una >= c->cc.cwnd);
     tcp_arm_new(c);
     return true;
@@ -468,6 +479,7 @@ void tcp_output(struct tcp_conn *c) {
         if (c->path_epoch != c->stack->path_epoch) conn_path_changed(c);
         restart_after_idle(c);
         bool room = send_data(c);
+        conn_limited_by(c, limit_now(c));
         if (before != c->snd_nxt)
             tcp_arm_new(c);
         else if (c->deadlines[TCP_TIMER_SEND] == UINT64_MAX && (room || c->snd_una != c->snd_nxt))

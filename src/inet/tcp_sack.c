@@ -2,6 +2,8 @@
 /* The scoreboard of what was sent. */
 #include "inet/tcp_sack.h"
 
+#define REORDERING_MAX 300u /* as Linux counts to */
+
 static void by_time_unlink(struct tcp_conn *c, const struct tcp_sent *e) {
     if (e->older == TCP_SENT_NONE)
         c->flight->oldest = e->newer;
@@ -82,7 +84,12 @@ static void delivered(struct tcp_conn *c, const struct tcp_sent *e, struct tcp_d
             d->rtt_us = (c->stack->now - e->sent_ns) / 1000;
             if (d->rtt_us == 0) d->rtt_us = 1;
         }
-        if (seq_lt(end, d->high)) c->reordering = true; /* RFC 8985 section 6.2 step 3 */
+        if (seq_lt(end, d->high)) { /* RFC 8985 section 6.2 step 3 */
+            uint32_t segments = (d->high - e->seq + c->mss - 1) / c->mss;
+            c->reordering = true;
+            if (segments > c->reordering_segments)
+                c->reordering_segments = segments < REORDERING_MAX ? (uint16_t)segments : REORDERING_MAX;
+        }
         d->original |= seq_le(end, c->flight->recover);
     }
     c->flight->sack_high = seq_max(c->flight->sack_high, end);

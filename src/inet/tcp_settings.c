@@ -24,6 +24,7 @@
     X(TOS, 0, 0, 255)                                                                                                  \
     X(TTL, IP4_TTL, 1, 255)                                                                                            \
     X(PMTU_DISCOVER, 1, 0, 1)                                                                                          \
+    X(FIN_WAIT_2_S, TCP_FIN_WAIT_2_S, 0, 120)                                                                          \
     X(CONGESTION, 0, 0, ALGORITHMS - 1)
 
 static const struct tcp_cc_ops *const algorithms[] = {&cc_cubic, &cc_newreno};
@@ -116,6 +117,9 @@ static void set(struct tcp_conn *c, enum tcp_option option, uint32_t value) {
     case TCP_OPTION_PMTU_DISCOVER:
         c->pmtu_discover = value;
         break;
+    case TCP_OPTION_FIN_WAIT_2_S:
+        c->fin_wait_2_s = (uint8_t)value;
+        break;
     case TCP_OPTION_CONGESTION:
         set_congestion(c, algorithms[value]);
         break;
@@ -169,6 +173,7 @@ int tcp_get_option(const struct tcp_conn *c, enum tcp_option option, uint32_t *v
         [TCP_OPTION_TOS] = c->tos,
         [TCP_OPTION_TTL] = c->ttl,
         [TCP_OPTION_PMTU_DISCOVER] = c->pmtu_discover,
+        [TCP_OPTION_FIN_WAIT_2_S] = c->fin_wait_2_s,
         [TCP_OPTION_CONGESTION] = congestion_of(c),
     };
     if (option >= TCP_OPTION_COUNT) return -EINVAL;

@@ -60,7 +60,11 @@ int tcp_push(struct tcp_conn *c, const struct inet_segment *data, bool more, uin
     if (data->len == 0) return 0;
     uint32_t waiting = tcp_unacked(c);
     /* One push is always taken where nothing waits, so that a limit cannot stop the stream for good. */
-    if (waiting > 0 && (waiting >= c->send_limit || data->len > c->send_limit - waiting)) return -EAGAIN;
+    c->refused = waiting > 0 && (waiting >= c->send_limit || data->len > c->send_limit - waiting);
+    if (c->refused) {
+        if (c->snd_nxt == c->snd_end) conn_limited_by(c, TCP_LIMIT_BUFFER);
+        return -EAGAIN;
+    }
     if (data->len > INT32_MAX / 2) return -EINVAL;
     if (!conn_take_off(c)) return -ENOMEM;
     struct tcp_chunk *chunk = queue_add(&c->flight->chunks, sizeof *chunk, TCP_QUEUE_MAX);
@@ -188,7 +192,7 @@ void tcp_close(struct tcp_conn *c, uint64_t now) {
     }
     if (!c->unread) tcp_shutdown(c, now);
     if (c->state == TCP_STATE_FIN_WAIT_2)
-        conn_deadline(c, TCP_TIMER_LIFE, now + TCP_FIN_WAIT_2_NS);
+        conn_deadline(c, TCP_TIMER_LIFE, now + conn_fin_wait_2_ns(c));
     else if (c->abandoned)
         conn_deadline(c, TCP_TIMER_LIFE, now + TCP_ORPHAN_NS);
     conn_reap(c->stack);
@@ -202,6 +206,12 @@ struct inet_endpoint tcp_remote(const struct tcp_conn *c) {
     return (struct inet_endpoint){c->flow.remote, c->flow.remote_port};
 }
 
+static uint64_t limited_us(const struct tcp_conn *c, enum tcp_limit limit) {
+    uint64_t ns = c->limit_ns[limit - 1];
+    if (c->limit == limit) ns += c->stack->now - c->limit_since_ns;
+    return ns / 1000;
+}
+
 void tcp_get_status(const struct tcp_conn *c, struct tcp_status *out) {
     bool fragment;
     *out = (struct tcp_status){
@@ -210,6 +220,10 @@ void tcp_get_status(const struct tcp_conn *c, struct tcp_status *out) {
         .srtt_us = c->srtt_us,
         .rttvar_us = c->rttvar_us,
         .rto_us = c->rto_us,
+        .reordering_segments = c->reordering_segments,
+        .window_limited_us = limited_us(c, TCP_LIMIT_WINDOW),
+        .buffer_limited_us = limited_us(c, TCP_LIMIT_BUFFER),
+        .busy_us = limited_us(c, TCP_LIMIT_PATH) + limited_us(c, TCP_LIMIT_WINDOW) + limited_us(c, TCP_LIMIT_BUFFER),
         .min_rtt_us = conn_min_rtt_us(c),
         .cwnd = c->cc.cwnd,
         .ssthresh = c->cc.ssthresh,

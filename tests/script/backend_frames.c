@@ -334,6 +334,10 @@ static int64_t do_info(struct frames *b, struct sock *k, const struct call *c, u
         {"recovery", i.recovery},
         {"path-mtu", i.path_mtu},
         {"lost", i.lost},
+        {"reordering", i.reordering_segments},
+        {"busy-us", (uint32_t)i.busy_us},
+        {"window-limited-us", (uint32_t)i.window_limited_us},
+        {"buffer-limited-us", (uint32_t)i.buffer_limited_us},
         {"sacked", i.sacked},
         {"unacked", tcp_unacked(k->conn)},
     };

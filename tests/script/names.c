@@ -36,6 +36,7 @@ const struct name_option *name_option_find(const char *name) {
         {"keepcnt", TCP_OPTION_KEEP_COUNT, IPPROTO_TCP, TCP_KEEPCNT},
         {"syncnt", TCP_OPTION_SYN_COUNT, IPPROTO_TCP, TCP_SYNCNT},
         {"user-timeout", TCP_OPTION_USER_TIMEOUT_MS, IPPROTO_TCP, TCP_USER_TIMEOUT},
+        {"linger2", TCP_OPTION_FIN_WAIT_2_S, IPPROTO_TCP, TCP_LINGER2},
         {"sndbuf", TCP_OPTION_SEND_LIMIT, SOL_SOCKET, SO_SNDBUF},
         {"rcvbuf", TCP_OPTION_RECEIVE_LIMIT, SOL_SOCKET, SO_RCVBUF},
         {"delayed-ack", TCP_OPTION_DELAYED_ACK_MS, -1, 0},

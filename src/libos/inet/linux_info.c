@@ -4,6 +4,8 @@
 
 #include <linux/tcp.h>
 
+#define REORDERING_FIRST 3u /* what Linux shows before it has seen any */
+
 static uint8_t state_of(enum tcp_state state) {
     static const uint8_t states[] = {
         [TCP_STATE_ESTABLISHED] = 1, [TCP_STATE_SYN_SENT] = 2,   [TCP_STATE_SYN_RECEIVED] = 3,
@@ -58,7 +60,10 @@ size_t linux_tcp_info(const struct tcp_status *s, uint64_t now_ns, void *to, siz
         .tcpi_snd_ssthresh = s->ssthresh == UINT32_MAX ? INT32_MAX : segments(s->ssthresh, s->mss),
         .tcpi_snd_cwnd = s->mss ? s->cwnd / s->mss : 0,
         .tcpi_advmss = s->advertised_mss,
-        .tcpi_reordering = 3,
+        .tcpi_reordering = s->reordering_segments > REORDERING_FIRST ? s->reordering_segments : REORDERING_FIRST,
+        .tcpi_busy_time = s->busy_us,
+        .tcpi_rwnd_limited = s->window_limited_us,
+        .tcpi_sndbuf_limited = s->buffer_limited_us,
         .tcpi_rcv_space = s->receive_window,
         .tcpi_total_retrans = s->retransmits,
         .tcpi_pacing_rate = UINT64_MAX,
