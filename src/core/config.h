@@ -80,6 +80,12 @@ enum posix_engine { POSIX_AUTO, POSIX_IO_URING, POSIX_EPOLL };
     UINT("inet.max_neighbours", inet_max_neighbours, 1024, 16, 65536, "entries", "Most neighbours remembered")         \
     UINT("inet.fragment_bytes", inet_fragment_bytes, 4194304, 65536, 1073741824, "bytes",                              \
          "Most memory held by packets of which fragments are missing")                                                 \
+    UINT("inet.tcp_memory", inet_tcp_memory, 1073741824, 1048576, 1099511627776, "bytes",                              \
+         "Most memory that received data of all TCP connections may pin")                                              \
+    UINT("inet.tcp_orphans", inet_tcp_orphans, 65536, 1, 4194304, "connections",                                       \
+         "Most closed TCP connections whose data is not acknowledged yet; a further one is reset")                     \
+    UINT("inet.tcp_time_wait", inet_tcp_time_wait, 131072, 1, 4194304, "connections",                                  \
+         "Most TCP connections in TIME_WAIT; a further one ends at once")                                              \
     UINT("inet.icmp_per_second", inet_icmp_per_second, 1000, 1, 1000000, "messages",                                   \
          "Most ICMP errors sent in a second")                                                                          \
     STRING("lwip.device", lwip_device, "none", "Network device of libos lwip, by its kind, as inet.device")            \

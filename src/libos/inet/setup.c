@@ -61,7 +61,10 @@ int net_setup(struct net *net) {
     struct inet_config c = {
         .limits = {.neighbours = (uint32_t)config->inet_max_neighbours,
                    .fragment_bytes = (uint32_t)config->inet_fragment_bytes,
-                   .icmp_per_second = (uint32_t)config->inet_icmp_per_second},
+                   .icmp_per_second = (uint32_t)config->inet_icmp_per_second,
+                   .tcp_orphans = (uint32_t)config->inet_tcp_orphans,
+                   .tcp_time_wait = (uint32_t)config->inet_tcp_time_wait},
+        .tcp_memory = config->inet_tcp_memory,
         .announce = true,
         .transmit = transmit_frame,
         .port_used = port_used,
