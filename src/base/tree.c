@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Search tree. */
 #include "base/tree.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Search tree: a treap (Aragon & Seidel, 1989). Its depth is logarithmic whatever the order of keys, as long as the
  * priorities are random and nobody else knows them. Nodes lie in what they order. Keys are serial numbers (RFC 1982):

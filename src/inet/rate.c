@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Rate limits. */
 #include "inet/rate.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Rate limits for answers to strangers. How many answers there are in a while is random, and the while too, so that
  * nobody learns from his own share of a common limit what others have used of it (CVE-2016-5696, CVE-2020-25705).

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Received data is charged by what it pins, which is the whole block that it lies in, not by its bytes: to its
  * connection, whose limit follows its window, and to the stack (inet.tcp_memory). Data out of order is given up first,

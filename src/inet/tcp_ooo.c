@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Segments out of order. */
 #include "inet/tcp_ooo.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Segments that came out of order. Runs of bytes without a hole are in a tree by where they begin; each has the
  * segments that it is made of in a list. Adding a segment takes O(log n) of the runs.

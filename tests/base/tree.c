@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* base/tree.h: random insertions and removals against a sorted array, also where keys wrap; and its depth. */
 #include "base/tree.h"
 

@@ -344,9 +344,9 @@ static void probes_are_sent_three_times_while_the_stack_works(void **state) {
     expect_arp(&w->hosts[0], ARP_REPLY, mac_of[1]); /* at once */
     for (uint32_t i = 0; i < 3; i++)
         at[i] = expect_probe(w, IP(10, 0, 0, 1));
-    assert_in_range(at[0] - start, 0, SEC + MS);
+    assert_uint_in_range(at[0] - start, 0, SEC + MS);
     for (uint32_t i = 1; i < 3; i++)
-        assert_in_range(at[i] - at[i - 1], SEC - MS, 2 * SEC + MS);
+        assert_uint_in_range(at[i] - at[i - 1], SEC - MS, 2 * SEC + MS);
     wire_run(w, w->now + 10 * SEC);
     host_expect_silence(&w->hosts[0]);
     assert_int_equal(told.count, 0);

@@ -205,7 +205,7 @@ static void unknown_protocol_is_unreachable_at_a_bounded_rate(void **state) {
         assert_memory_equal(f->bytes + HEADERS + ICMP_HEADER_BYTES, p + ETH_HEADER_BYTES, 500);
         errors++;
     }
-    assert_in_range(errors, 1, 100);
+    assert_uint_in_range(errors, 1, 100);
     assert_int_equal(counted(h, icmp_rate_limit), 200 - errors);
     w->now += 2 * SEC;
     host_receive(h, p, frame_ip4(p, 99, 8));

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Limits of TCP that are not memory: answers to strangers, closed connections, what a full device costs, reordering. */
 #include "tcp_script.h"
 
@@ -36,14 +37,14 @@ static void challenges_of_a_connection_are_limited_and_leave_the_others_theirs(v
     for (uint32_t i = 0; i < 20; i++)
         conns[i] = accept_from(s, (uint16_t)(3000 + i));
     uint32_t first = challenges(s, 3000, 1000);
-    assert_in_range(first, 1, 30);
+    assert_uint_in_range(first, 1, 30);
     assert_int_equal(challenges(s, 3000, 1000), 0);
     uint32_t others = 0;
     for (uint32_t i = 1; i < 20; i++)
         others += challenges(s, (uint16_t)(3000 + i), 1) > 0; /* a few may be hashed to the same place */
-    assert_in_range(others, 15, 19);
+    assert_uint_in_range(others, 15, 19);
     pass(s, 2 * SEC);
-    assert_in_range(challenges(s, 3000, 1000), 1, 30);
+    assert_uint_in_range(challenges(s, 3000, 1000), 1, 30);
     for (uint32_t i = 0; i < 20; i++)
         tcp_abort(conns[i], s->w->now);
     drain(s);
@@ -88,7 +89,7 @@ static void errors_to_one_destination_leave_the_others_theirs(void **state) {
             host_receive(s->h, p, len);
             drain(s);
         }
-        assert_in_range(counted(s->h, icmp_errors_out) - before, 1, 100);
+        assert_uint_in_range(counted(s->h, icmp_errors_out) - before, 1, 100);
     }
     script_delete(s);
 }
@@ -215,7 +216,7 @@ static void full_device_is_not_asked_all_the_time(void **state) {
     assert_int_equal(push(s, 1000), 0);
     pass(s, SEC);
     uint64_t tries = counted(s->h, transmit_refused) - before;
-    assert_in_range(tries, 10, 200);
+    assert_uint_in_range(tries, 10, 200);
     s->h->refuse = 0;
     pass(s, 20 * MS);
     assert_true(drain(s) > 0);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Memory that peers make a connection and the stack hold: bounded, whatever they send and whoever does not read. */
 #include "tcp_script.h"
 
