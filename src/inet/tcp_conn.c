@@ -90,7 +90,7 @@ struct tcp_conn *conn_new(struct inet *s, const struct inet_flow *flow, const st
     c->peer_mss = TCP_MSS_DEFAULT;
     c->rto_us = TCP_RTO_INITIAL_NS / 1000;
     c->min_rtt_us = c->min_rtt_before_us = UINT32_MAX;
-    c->min_rtt_since_ms = stack_clock_ms(s);
+    c->min_rtt_since = (uint32_t)(s->now >> 30);
     c->flight = NO_FLIGHT;
     c->cc.ssthresh = UINT32_MAX;
     conn_configure(c, settings);
@@ -202,8 +202,6 @@ void conn_reap(struct inet *s) {
 uint32_t conn_receive_window(const struct tcp_conn *c) {
     uint32_t told = seq_lt(c->rcv_nxt, c->rcv_adv) ? c->rcv_adv - c->rcv_nxt : 0;
     uint32_t space = c->receive_limit > c->received ? c->receive_limit - c->received : 0;
-    uint32_t most = 65535u << c->receive_shift; /* that can be told */
-    if (space > most) space = most;
     uint32_t mss = conn_mss_told(c), step = c->receive_limit / 2 < mss ? c->receive_limit / 2 : mss;
     /* Never smaller than told, and not larger by a silly amount (RFC 9293 section 3.8.6.2.2). */
     return space < told + step ? told : space;
@@ -237,7 +235,7 @@ void conn_agree(struct tcp_conn *c, const struct tcp_header *syn) {
 void conn_established(struct tcp_conn *c) {
     c->state = TCP_STATE_ESTABLISHED;
     c->backoff = c->tries = 0;
-    c->tune_us = (uint32_t)(c->stack->now / 1000);
+    c->tune_tick = (uint32_t)(c->stack->now >> 10);
     conn_deadline(c, TCP_TIMER_SEND, UINT64_MAX);
     c->progress_ns = c->stack->now;
 }

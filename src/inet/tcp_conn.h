@@ -23,9 +23,9 @@
 #define TCP_FIN_WAIT_2_S      60u              /* of a connection that nobody owns any more */
 #define TCP_ROOM_RETRY_NS     (50 * 1000ull) /* a device without room is tried again after this, then after twice it */
 #define TCP_ROOM_RETRY_MAX_NS (10 * NS_PER_MS)
-#define TCP_MIN_RTT_NS        (150 * NS_PER_S) /* the least round trip is that of once to twice this time */
-#define TCP_STALE_MS          500u             /* empty segments out of place are answered once in this time */
-#define TCP_TRIM_NS           NS_PER_S         /* queues that stay empty give their memory back after this */
+#define TCP_MIN_RTT_SPAN      140u     /* ticks of 2^30 ns: the least round trip is that of once to twice this time */
+#define TCP_STALE_MS          500u     /* empty segments out of place are answered once in this time */
+#define TCP_TRIM_NS           NS_PER_S /* queues that stay empty give their memory back after this */
 #define TCP_SYN_ACK_TRIES     5u
 #define TCP_DATA_TRIES        15u
 #define TCP_ORPHAN_TRIES      8u
@@ -165,11 +165,11 @@ struct tcp_conn {
     uint16_t peer_mss;    /* largest segment received */
     uint32_t stale_ms;    /* when an empty segment out of place was last answered, in milliseconds; 0: never */
     uint32_t tune_popped; /* receive auto-tuning: bytes popped since the measured round began, and when it did */
-    uint32_t tune_us;     /* in microseconds */
+    uint32_t tune_tick;   /* of 1,024 ns */
 
     /* round trip, recovery, congestion */
     uint32_t srtt_us, rttvar_us, min_rtt_us;
-    uint32_t min_rtt_before_us, min_rtt_since_ms; /* the least of the interval before, and when this one began */
+    uint32_t min_rtt_before_us, min_rtt_since; /* the least of the interval before, and when this one began */
     uint32_t rto_us;
     uint32_t retransmits, segments_in, segments_out;
     uint64_t bytes_acked, bytes_received;
@@ -237,11 +237,11 @@ static inline uint32_t conn_clock_ms(const struct tcp_conn *c) {
 /* Bytes behind rcv_nxt that may come: what was promised, or more if there is room for a good deal more. */
 uint32_t conn_receive_window(const struct tcp_conn *c);
 /*
- * The same as the field of a segment, in units of the window scale, rounded up. The promise itself is kept exact in
+ * A window as the field of a segment, in units of the window scale, rounded up. The promise itself is kept exact in
  * rcv_adv: the field may exceed it by less than a unit, and the excess does not add up from segment to segment.
  */
-static inline uint16_t conn_window_field(const struct tcp_conn *c) {
-    uint32_t field = (conn_receive_window(c) + (1u << c->receive_shift) - 1) >> c->receive_shift;
+static inline uint16_t conn_window_field(const struct tcp_conn *c, uint32_t window) {
+    uint32_t field = (window + (1u << c->receive_shift) - 1) >> c->receive_shift;
     return field < 65535 ? (uint16_t)field : 65535;
 }
 /* Behind the last byte that the peer may have been promised. */

@@ -147,7 +147,8 @@ static bool in_window(const struct tcp_conn *c, const struct tcp_segment *g) {
 
 /* Stricter than in_window, because whoever guesses must hit it (RFC 5961 section 3.2). */
 static bool reset_in_window(const struct tcp_conn *c, uint32_t seq) {
-    return seq_le(c->rcv_nxt, seq) && seq_lt(seq, c->rcv_nxt + ((uint32_t)conn_window_field(c) << c->receive_shift));
+    return seq_le(c->rcv_nxt, seq) &&
+           seq_lt(seq, c->rcv_nxt + ((uint32_t)conn_window_field(c, conn_receive_window(c)) << c->receive_shift));
 }
 
 /* A segment that came before: the peer is told which part of it (RFC 2883 section 4). */

@@ -99,9 +99,9 @@ static void blocked(struct tcp_conn *c) {
 }
 
 /* A segment has left that promises so much, and is an ACK as well. */
-static inline void segment_left(struct tcp_conn *c, uint32_t edge) {
+static inline void segment_left(struct tcp_conn *c, uint32_t promise) {
     c->segments_out++;
-    c->rcv_adv = seq_max(c->rcv_adv, edge);
+    c->rcv_adv = seq_max(c->rcv_adv, c->rcv_nxt + promise);
     c->last_ack = c->rcv_nxt;
 }
 
@@ -112,8 +112,8 @@ static inline void ack_done(struct tcp_conn *c) {
 
 /* Sends a segment of a connection with what every one tells: ACK, window, timestamps. False: the device has no room. */
 static bool segment_output(struct tcp_conn *c, struct out *o, uint32_t seq, uint8_t flags, bool sack) {
-    uint32_t edge = c->rcv_nxt + conn_receive_window(c);
-    uint16_t window = conn_window_field(c);
+    uint32_t promise = conn_receive_window(c);
+    uint16_t window = conn_window_field(c, promise);
     /* A segment that has no room for SACK blocks leaves the ACK with them to an empty one. */
     bool blocks = c->sack && (c->ooo || c->dsack.start != c->dsack.end);
     bool room = o->frame.bytes + SACK_LEAST_BYTES <= c->mss, told_later = c->ooo && !room;
@@ -125,7 +125,7 @@ static bool segment_output(struct tcp_conn *c, struct out *o, uint32_t seq, uint
         blocked(c);
         return false;
     }
-    segment_left(c, edge);
+    segment_left(c, promise);
     if (!told_later || !c->ack_now) ack_done(c);
     return true;
 }
@@ -453,8 +453,8 @@ bool tcp_output_expected(struct tcp_conn *c, const struct inet_segment *data) {
     struct out o;
     uint32_t seq = c->snd_nxt;
     bool first = c->snd_una == seq;
-    uint32_t edge = c->rcv_nxt + conn_receive_window(c);
-    uint16_t window = conn_window_field(c);
+    uint32_t promise = conn_receive_window(c);
+    uint16_t window = conn_window_field(c, promise);
     if (!sends_at_once(c, data->len) || !sent_add(c, data->len, false)) return false;
     out_init(&o);
     out_add(&o, data->base, data->len);
@@ -463,7 +463,7 @@ bool tcp_output_expected(struct tcp_conn *c, const struct inet_segment *data) {
         sent_take_back(c);
         return false;
     }
-    segment_left(c, edge);
+    segment_left(c, promise);
     ack_done(c);
     c->sent_ns = c->stack->now;
     new_left(c, first, data->len);

@@ -99,7 +99,8 @@ static void set(struct tcp_conn *c, enum tcp_option option, uint32_t value) {
         c->send_limit = value;
         break;
     case TCP_OPTION_RECEIVE_LIMIT:
-        c->receive_max = value;
+        if (conn_synchronized(c) && value > 65535u << c->receive_shift) value = 65535u << c->receive_shift;
+        c->receive_max = value; /* no more than can be told */
         if (c->receive_limit > value) c->receive_limit = value;
         break;
     case TCP_OPTION_DELAYED_ACK_MS:

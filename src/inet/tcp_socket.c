@@ -60,11 +60,12 @@ int tcp_push(struct tcp_conn *c, const struct inet_segment *data, bool more, uin
     if (data->len == 0) return 0;
     uint32_t waiting = tcp_unacked(c);
     /* One push is always taken where nothing waits, so that a limit cannot stop the stream for good. */
-    c->refused = waiting > 0 && (waiting >= c->send_limit || data->len > c->send_limit - waiting);
-    if (c->refused) {
+    if (waiting > 0 && (waiting >= c->send_limit || data->len > c->send_limit - waiting)) {
+        c->refused = true;
         if (c->snd_nxt == c->snd_end) conn_limited_by(c, TCP_LIMIT_BUFFER);
         return -EAGAIN;
     }
+    if (c->refused) c->refused = false;
     if (data->len > INT32_MAX / 2) return -EINVAL;
     if (!conn_take_off(c)) return -ENOMEM;
     struct tcp_chunk *chunk = queue_add(&c->flight->chunks, sizeof *chunk, TCP_QUEUE_MAX);
@@ -81,19 +82,20 @@ int tcp_push(struct tcp_conn *c, const struct inet_segment *data, bool more, uin
     return 0;
 }
 
-/* The window grows with what is popped in a round trip, so that it never is what limits the peer. */
-static void receive_tune(struct tcp_conn *c, uint32_t popped) {
-    uint32_t round_us = c->srtt_us ? c->srtt_us : 100000, now_us = (uint32_t)(c->stack->now / 1000);
+/* The window becomes four times what was popped in a round trip, so that it never is what limits the peer. */
+static void receive_grow(struct tcp_conn *c) {
+    uint64_t wanted = 4ull * c->tune_popped;
+    if (wanted > c->receive_max) wanted = c->receive_max;
+    if (wanted > c->receive_limit && !memory_is_short(c->stack, 0)) c->receive_limit = (uint32_t)wanted;
+}
+
+static inline void receive_tune(struct tcp_conn *c, uint32_t popped) {
+    uint32_t round = c->srtt_us ? c->srtt_us : 100000, tick = (uint32_t)(c->stack->now >> 10);
     c->tune_popped += popped;
-    if (now_us - c->tune_us < round_us) return;
-    if (c->tune_popped > c->receive_limit / 4 && c->receive_limit < c->receive_max && !memory_is_short(c->stack, 0)) {
-        uint64_t wanted = 4ull * c->tune_popped;
-        c->receive_limit = wanted > c->receive_max     ? c->receive_max
-                           : wanted > c->receive_limit ? (uint32_t)wanted
-                                                       : c->receive_limit;
-    }
+    if (tick - c->tune_tick < round) return;
+    if (c->tune_popped > c->receive_limit / 4) receive_grow(c);
     c->tune_popped = 0;
-    c->tune_us = now_us;
+    c->tune_tick = tick;
 }
 
 /* The window that the peer knows has become small against what there is: it is told (RFC 1122 section 4.2.3.3). */

@@ -4,11 +4,11 @@
 
 void tcp_rtt_sample(struct tcp_conn *c, uint64_t rtt_us) {
     uint32_t r = rtt_us < 60000000 ? (uint32_t)rtt_us : 60000000;
-    uint32_t now_ms = stack_clock_ms(c->stack);
-    if (now_ms - c->min_rtt_since_ms > TCP_MIN_RTT_NS / NS_PER_MS) {
+    uint32_t tick = (uint32_t)(c->stack->now >> 30);
+    if (tick - c->min_rtt_since > TCP_MIN_RTT_SPAN) {
         c->min_rtt_before_us = c->min_rtt_us;
         c->min_rtt_us = UINT32_MAX;
-        c->min_rtt_since_ms = now_ms;
+        c->min_rtt_since = tick;
     }
     if (r < c->min_rtt_us) c->min_rtt_us = r;
     if (c->srtt_us == 0) {
