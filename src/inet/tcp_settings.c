@@ -99,8 +99,7 @@ static void set(struct tcp_conn *c, enum tcp_option option, uint32_t value) {
         c->send_limit = value;
         break;
     case TCP_OPTION_RECEIVE_LIMIT:
-        if (conn_synchronized(c) && value > 65535u << c->receive_shift) value = 65535u << c->receive_shift;
-        c->receive_max = value; /* no more than can be told */
+        c->receive_max = value;
         if (c->receive_limit > value) c->receive_limit = value;
         break;
     case TCP_OPTION_DELAYED_ACK_MS:

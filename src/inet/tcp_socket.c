@@ -84,7 +84,8 @@ int tcp_push(struct tcp_conn *c, const struct inet_segment *data, bool more, uin
 
 /* The window becomes four times what was popped in a round trip, so that it never is what limits the peer. */
 static void receive_grow(struct tcp_conn *c) {
-    uint64_t wanted = 4ull * c->tune_popped;
+    uint64_t wanted = 4ull * c->tune_popped, told = 65535u << c->receive_shift; /* the most that a segment can tell */
+    if (wanted > told) wanted = told;
     if (wanted > c->receive_max) wanted = c->receive_max;
     if (wanted > c->receive_limit && !memory_is_short(c->stack, 0)) c->receive_limit = (uint32_t)wanted;
 }
