@@ -78,6 +78,10 @@ enum posix_engine { POSIX_AUTO, POSIX_IO_URING, POSIX_EPOLL };
     STRING("inet.neighbours", inet_neighbours, "none",                                                                 \
            "Neighbours that are not asked for, such as 10.0.0.2=02:00:00:00:00:02, with commas between")               \
     UINT("inet.max_neighbours", inet_max_neighbours, 1024, 16, 65536, "entries", "Most neighbours remembered")         \
+    UINT("inet.neighbour_queue", inet_neighbour_queue, 262144, 65536, 1073741824, "bytes",                             \
+         "Most memory held by packets that wait for the answer of one neighbour")                                      \
+    UINT("inet.neighbour_memory", inet_neighbour_memory, 4194304, 262144, 4294967295, "bytes",                         \
+         "Most memory held by packets that wait for neighbours, answers to strangers at most half of it")              \
     UINT("inet.fragment_bytes", inet_fragment_bytes, 4194304, 65536, 1073741824, "bytes",                              \
          "Most memory held by packets of which fragments are missing")                                                 \
     UINT("inet.tcp_memory", inet_tcp_memory, 1073741824, 1048576, 1099511627776, "bytes",                              \

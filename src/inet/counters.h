@@ -19,8 +19,9 @@
     X(arp_conflicts, "ARP packets of others that use our address")                                                     \
     X(arp_requests_out, "ARP requests sent")                                                                           \
     X(arp_replies_out, "ARP replies sent")                                                                             \
+    X(arp_rate_limit, "Answers to strangers dropped because too many neighbours were asked for")                       \
     X(neighbour_limit, "Neighbours forgotten because the cache was full")                                              \
-    X(neighbour_queue_limit, "Packets dropped because too many waited for a neighbour")                                \
+    X(neighbour_queue_limit, "Packets dropped or held back because too many waited for neighbours")                    \
     X(neighbour_failed, "Packets dropped because their neighbour did not answer")                                      \
     X(ip_bad_header, "IP packets with a bad version, header length or total length")                                   \
     X(ip_bad_checksum, "IP packets with a bad header checksum")                                                        \

@@ -25,6 +25,7 @@ static void icmp_output(struct inet *s, struct out *o, uint8_t *header, const st
         .protocol = IP_ICMP,
         .ttl = IP4_TTL,
     };
+    o->answer = true;
     wire_store16(header + 2, out_checksum(o));
     if (ip4_output(s, o, &send)) inet_count(s, transmit_dropped);
 }

@@ -76,13 +76,14 @@ struct inet_static_neighbour {
 
 /* Bounds; 0 stands for the default in brackets. */
 struct inet_limits {
-    uint32_t neighbours;      /* entries of the cache, static ones included (1024) */
-    uint32_t neighbour_queue; /* packets that wait for one neighbour (16) */
-    uint32_t fragment_bytes;  /* heap memory held by incomplete packets (4 MiB) */
-    uint32_t loopback;        /* packets to ourselves under way (1024) */
-    uint32_t icmp_per_second; /* ICMP errors sent, a quarter of them to one destination (1000) */
-    uint32_t tcp_orphans;     /* closed connections whose data is not acknowledged yet (65,536) */
-    uint32_t tcp_time_wait;   /* connections in TIME_WAIT (131,072) */
+    uint32_t neighbours;       /* entries of the cache, static ones included (1024) */
+    uint32_t neighbour_queue;  /* heap memory held by packets that wait for one neighbour (256 KiB) ... */
+    uint32_t neighbour_memory; /* ... and for all of them, answers to strangers half of it (4 MiB) */
+    uint32_t fragment_bytes;   /* heap memory held by incomplete packets (4 MiB) */
+    uint32_t loopback;         /* packets to ourselves under way (1024) */
+    uint32_t icmp_per_second;  /* ICMP errors sent, a quarter of them to one destination (1000) */
+    uint32_t tcp_orphans;      /* closed connections whose data is not acknowledged yet (65,536) */
+    uint32_t tcp_time_wait;    /* connections in TIME_WAIT (131,072) */
 };
 
 struct inet_config {

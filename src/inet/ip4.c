@@ -141,6 +141,7 @@ static int fragments_output(struct inet *s, const struct out *o, struct ip4_head
         struct out piece;
         uint32_t bytes = o->frame.bytes - at < most ? o->frame.bytes - at : most;
         out_init(&piece);
+        piece.answer = o->answer;
         ip4_slice(o, at, bytes, &piece);
         h->total_bytes = (uint16_t)(bytes + IP4_HEADER_BYTES);
         h->fragment_offset = at;

@@ -37,13 +37,12 @@ void link_input(struct inet *s, struct packet *p) {
     }
 }
 
-void link_output_held(struct inet *s, struct held_frame *h, const uint8_t *to) {
+int link_output_held(struct inet *s, struct held_frame *h, const uint8_t *to) {
     struct inet_frame *f = &h->frame;
     uint32_t head = f->bytes < INET_HEADER_MAX ? f->bytes : INET_HEADER_MAX;
     eth_emit(h->bytes, to, s->config.mac, ETH_TYPE_IP4);
     f->segments[0] = (struct inet_segment){h->bytes, head};
     f->segments[1] = (struct inet_segment){h->bytes + head, f->bytes - head};
     f->count = f->bytes > head ? 2 : 1;
-    if (link_transmit(s, f)) inet_count(s, transmit_dropped);
-    heap_free(h);
+    return link_transmit(s, f);
 }

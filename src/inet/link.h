@@ -26,7 +26,7 @@ static inline int link_output(struct inet *s, struct out *o, const uint8_t *to, 
     return link_transmit(s, &o->frame);
 }
 
-/* A frame that waited, its Ethernet header excepted. Lost where the device has no room. */
-void link_output_held(struct inet *s, struct held_frame *h, const uint8_t *to);
+/* A frame that waited, its Ethernet header excepted. 0; -EAGAIN: the device has no room. It stays the caller's. */
+int link_output_held(struct inet *s, struct held_frame *h, const uint8_t *to);
 
 #endif

@@ -22,7 +22,8 @@
 
 static const struct inet_limits limit_defaults = {
     .neighbours = 1024,
-    .neighbour_queue = 16,
+    .neighbour_queue = 256u << 10,
+    .neighbour_memory = 4u << 20,
     .fragment_bytes = 4u << 20,
     .loopback = 1024,
     .icmp_per_second = 1000,

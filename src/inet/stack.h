@@ -52,6 +52,7 @@ static inline void packet_keep(struct packet *p) {
 struct out {
     struct inet_frame frame;
     uint8_t *at; /* the first header byte so far */
+    bool answer; /* to a sender that may have forged its address: less is kept and asked for it */
     uint8_t room[INET_HEADER_MAX];
 };
 
@@ -60,6 +61,7 @@ static inline void out_init(struct out *o) {
     o->frame.bytes = 0;
     o->frame.flags = 0;
     o->frame.csum_start = o->frame.csum_offset = o->frame.header_bytes = o->frame.tso_bytes = 0;
+    o->answer = false;
     o->at = o->room + INET_HEADER_MAX;
 }
 
@@ -94,7 +96,10 @@ struct held_frame {
 struct neighbours {
     struct hash by_addr;
     struct list by_age;
-    uint32_t datagrams; /* of UDP, that wait for one */
+    uint32_t datagrams;    /* of UDP, that wait for one */
+    uint32_t probing;      /* entries in NEIGHBOUR_PROBING */
+    uint64_t queued_bytes; /* heap memory that waiting packets pin */
+    struct rate answers;   /* neighbours asked for because of answers to strangers */
 };
 
 struct fragments {

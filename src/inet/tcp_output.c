@@ -49,6 +49,7 @@ static int ip_output(struct inet *s, struct out *o, const struct inet_flow *flow
         .has_checksum = true,
         .checksum_offset = TCP_CHECKSUM_OFFSET,
     };
+    o->answer = !c || c->state == TCP_STATE_SYN_RECEIVED;
     return ip4_output(s, o, &send);
 }
 
@@ -174,8 +175,10 @@ void tcp_send_syn(struct tcp_conn *c) {
             },
     };
     out_init(&o);
-    /* Refused by the device, it is lost as on the wire: its timer runs. */
-    if (header_output(c->stack, &o, &c->flow, &h, c) == 0 && answer) c->rcv_adv = c->rcv_nxt + h.window;
+    int error = header_output(c->stack, &o, &c->flow, &h, c);
+    c->deadlines[TCP_TIMER_ROOM] = UINT64_MAX;
+    if (error == -EAGAIN) blocked(c); /* the retransmission timer runs as if it had left */
+    if (error == 0 && answer) c->rcv_adv = c->rcv_nxt + h.window;
     c->snd_nxt = c->iss + 1;
     c->snd_end = c->snd_nxt;
     c->sent_ns = c->stack->now;

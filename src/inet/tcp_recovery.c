@@ -6,6 +6,8 @@
  */
 #include "inet/tcp_recovery.h"
 
+#include "inet/neighbour.h"
+
 #define DUP_THRESHOLD 3u
 
 static void recovery_begin(struct tcp_conn *c) {
@@ -135,6 +137,7 @@ void recovery_ack(struct tcp_conn *c, uint32_t ack, const struct tcp_options *o,
         c->more = false; /* as in Linux: what was to come has had its time */
         c->backoff = 0;
         c->progress_ns = c->stack->now;
+        neighbour_progress(c->stack, &c->flow.remote);
     }
     if (!c->sack && (acked > 0 || duplicate)) d.bytes = reno_delivered(c, acked);
     if (d.rtt_us) tcp_rtt_sample(c, d.rtt_us);

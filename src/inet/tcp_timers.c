@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What time brings: retransmission, probes, delayed ACKs, keepalive, the end of TIME_WAIT (RFC 6298, RFC 1122). */
+#include "inet/neighbour.h"
 #include "inet/tcp_recovery.h"
+
+#define DOUBT_TRIES 2u /* after so many in vain the neighbour is doubted (RFC 1122 section 2.3.2.1) */
 
 void tcp_rtt_sample(struct tcp_conn *c, uint64_t rtt_us) {
     uint32_t r = rtt_us < 60000000 ? (uint32_t)rtt_us : 60000000;
@@ -95,6 +98,7 @@ static void retransmission_fire(struct tcp_conn *c) {
         give_up(c);
         return;
     }
+    uint64_t sent_ns = c->sent_ns;
     if (conn_synchronized(c)) {
         recovery_timeout(c);
         if (tcp_resend(c, c->flight->sent.first)) count_try(c); /* else the peer had no chance to answer */
@@ -103,6 +107,7 @@ static void retransmission_fire(struct tcp_conn *c) {
         tcp_send_syn(c);
     }
     arm(c, TCP_SEND_RTO, backed_off(c));
+    if (c->backoff >= DOUBT_TRIES) neighbour_doubt(c->stack, &c->flow.remote, sent_ns);
 }
 
 /* Goes on for as long as the peer answers: tries counts from its last sign of life. */
@@ -116,9 +121,11 @@ static void persist_fire(struct tcp_conn *c) {
         if (before != c->snd_nxt) tcp_arm_send(c);
         return;
     }
+    uint64_t sent_ns = c->stack->now - backed_off(c);
     count_try(c);
     arm(c, TCP_SEND_PERSIST, backed_off(c));
     tcp_send_probe(c);
+    if (c->tries >= DOUBT_TRIES) neighbour_doubt(c->stack, &c->flow.remote, sent_ns);
 }
 
 /* The tail may be lost without anything behind it to show it (RFC 8985 section 7.3). */
@@ -142,7 +149,10 @@ static void reorder_fire(struct tcp_conn *c) {
 /* A device that stays full is asked less and less often, whatever the number of connections that wait for it. */
 static void room_fire(struct tcp_conn *c) {
     struct inet *s = c->stack;
-    tcp_output(c);
+    if (conn_synchronized(c))
+        tcp_output(c);
+    else
+        tcp_send_syn(c);
     if (c->deadlines[TCP_TIMER_ROOM] == UINT64_MAX)
         s->room_retry_ns = TCP_ROOM_RETRY_NS;
     else if (s->room_retry_ns < TCP_ROOM_RETRY_MAX_NS)
@@ -183,9 +193,11 @@ static void keepalive_fire(struct tcp_conn *c) {
         conn_end(c, -ETIMEDOUT);
         return;
     }
+    uint64_t interval_ns = c->keep_interval_s * NS_PER_S;
     c->probes++;
     tcp_send_probe(c);
-    conn_deadline(c, TCP_TIMER_LIFE, c->stack->now + c->keep_interval_s * NS_PER_S);
+    if (c->probes >= DOUBT_TRIES) neighbour_doubt(c->stack, &c->flow.remote, c->stack->now - interval_ns);
+    conn_deadline(c, TCP_TIMER_LIFE, c->stack->now + interval_ns);
 }
 
 /* Counts from the last ACK that acknowledged something new: a slow reader lives, one that only answers probes does not.

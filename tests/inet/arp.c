@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Ethernet and ARP: what is answered, learnt, aged, queued and refused. */
+#include "inet/tcp.h"
+#include "inet/udp.h"
 #include "wire.h"
+
+#define CONNECTS 50u
 
 static uint32_t arp_frame(uint8_t *p, const uint8_t *to, const struct arp_packet *a) {
     eth_emit(p, to, a->sender_mac, ETH_TYPE_ARP);
@@ -19,14 +23,21 @@ static void receive_arp(struct host *h, const struct arp_packet *a) {
     host_receive(h, frame, arp_frame(frame, mac_all, a));
 }
 
-/* An echo request, whose reply needs the neighbour. */
-static void receive_echo(struct host *h, uint16_t sequence) {
+/* An echo request, whose reply needs the neighbour at `from`. */
+static void receive_echo_from(struct host *h, uint32_t from, uint16_t sequence) {
     uint8_t p[64] = {0}, *icmp = p + 34;
     uint32_t len = frame_ip4(p, IP_ICMP, 8);
+    wire_store32(p + 26, from);
+    wire_store16(p + 24, 0);
+    wire_store16(p + 24, csum_finish(csum_add(0, p + 14, 20)));
     icmp_emit(icmp, ICMP_ECHO_REQUEST, 0);
     wire_put16(icmp + 6, sequence);
     wire_store16(icmp + 2, csum_finish(csum_add(0, icmp, 8)));
     host_receive(h, p, len);
+}
+
+static void receive_echo(struct host *h, uint16_t sequence) {
+    receive_echo_from(h, IP(10, 0, 0, 2), sequence);
 }
 
 static struct arp_packet expect_arp(struct host *h, uint16_t operation, const uint8_t *to) {
@@ -153,18 +164,142 @@ static void packets_wait_for_the_answer_and_the_oldest_is_dropped(void **state) 
     (void)state;
     struct wire *w = wire_new(1);
     struct host *h = &w->hosts[0];
-    h->config.limits.neighbour_queue = 3;
+    h->config.limits.neighbour_queue = 4096;
     host_start(w, 0);
     for (uint16_t i = 1; i <= 5; i++)
         receive_echo(h, i);
     expect_arp(h, ARP_REQUEST, mac_all); /* once, however many wait */
     host_expect_silence(h);
+    assert_int_equal(counted(h, neighbour_queue_limit), 0);
+    uint16_t last = 5;
+    while (counted(h, neighbour_queue_limit) < 2 && last < 100)
+        receive_echo(h, ++last);
     assert_int_equal(counted(h, neighbour_queue_limit), 2);
     struct arp_packet a = arp_of_peer(ARP_REPLY);
     receive_arp(h, &a);
-    for (uint16_t i = 3; i <= 5; i++)
+    for (uint16_t i = 3; i <= last; i++)
         expect_echo_reply(h, i);
     host_expect_silence(h);
+    wire_delete(w);
+}
+
+/* CONNECTS connections begun to a neighbour that is not known; its address is asked for once. */
+static void connect_many(struct host *h, struct tcp_conn **c) {
+    struct inet_endpoint to = {inet_addr_ip4(IP(10, 0, 0, 2)), 80};
+    for (uint32_t i = 0; i < CONNECTS; i++)
+        assert_int_equal(tcp_connect(h->stack, &c[i], &to, NULL, NULL, NULL, h->wire->now), 0);
+    expect_arp(h, ARP_REQUEST, mac_all);
+    host_expect_silence(h);
+}
+
+/* The neighbour answers: within 50 ms each connection has sent its SYN, once. */
+static void expect_every_syn(struct host *h, struct tcp_conn **c) {
+    const struct wire_frame *f;
+    bool came[CONNECTS] = {false};
+    struct arp_packet a = arp_of_peer(ARP_REPLY);
+    receive_arp(h, &a);
+    wire_run(h->wire, h->wire->now + 50 * MS);
+    while ((f = host_sent(h))) {
+        uint32_t i = 0;
+        assert_int_equal(wire_get16(f->bytes + 12), ETH_TYPE_IP4);
+        while (i < CONNECTS && tcp_local(c[i]).port != wire_get16(f->bytes + 34))
+            i++;
+        assert_true(i < CONNECTS && !came[i]);
+        came[i] = true;
+    }
+    for (uint32_t i = 0; i < CONNECTS; i++) {
+        assert_true(came[i]);
+        tcp_abort(c[i], h->wire->now);
+    }
+}
+
+static void many_connections_at_once_wait_for_one_answer(void **state) {
+    (void)state;
+    struct wire *w = alone();
+    struct tcp_conn *c[CONNECTS];
+    connect_many(&w->hosts[0], c);
+    expect_every_syn(&w->hosts[0], c);
+    wire_delete(w);
+}
+
+static void connections_that_find_the_queue_full_send_when_the_neighbour_answers(void **state) {
+    (void)state;
+    struct wire *w = wire_new(1);
+    struct host *h = &w->hosts[0];
+    struct tcp_conn *c[CONNECTS];
+    h->config.limits.neighbour_queue = 4096;
+    host_start(w, 0);
+    connect_many(h, c);
+    wire_run(w, w->now + 100 * MS);
+    host_expect_silence(h);
+    assert_true(counted(h, neighbour_queue_limit) > 0);
+    expect_every_syn(h, c);
+    wire_delete(w);
+}
+
+static void what_waited_for_the_neighbour_waits_for_the_device_too(void **state) {
+    (void)state;
+    struct wire *w = alone();
+    struct host *h = &w->hosts[0];
+    struct tcp_conn *c[CONNECTS];
+    connect_many(h, c);
+    h->refuse = 5;
+    expect_every_syn(h, c);
+    assert_int_equal(counted(h, transmit_refused), 5);
+    wire_delete(w);
+}
+
+static void answers_waiting_for_neighbours_leave_others_half_of_the_memory(void **state) {
+    (void)state;
+    struct wire *w = wire_new(1);
+    struct host *h = &w->hosts[0];
+    h->config.limits.neighbour_memory = 16384;
+    host_start(w, 0);
+    for (uint16_t i = 0; i < 200; i++)
+        receive_echo_from(h, IP(10, 0, 0, 3 + i % 4), i);
+    assert_true(counted(h, neighbour_queue_limit) > 100);
+    while (host_sent(h))
+        continue;
+    struct inet_endpoint to = {inet_addr_ip4(IP(10, 0, 0, 2)), 80};
+    struct tcp_conn *c;
+    uint64_t dropped = counted(h, neighbour_queue_limit);
+    assert_int_equal(tcp_connect(h->stack, &c, &to, NULL, NULL, NULL, w->now), 0);
+    assert_int_equal(counted(h, neighbour_queue_limit), dropped);
+    expect_arp(h, ARP_REQUEST, mac_all);
+    struct arp_packet a = arp_of_peer(ARP_REPLY);
+    receive_arp(h, &a);
+    assert_non_null(host_sent(h));
+    tcp_abort(c, w->now);
+    wire_run(w, w->now + 10 * SEC); /* nobody answers for the others */
+    while (host_sent(h))
+        continue;
+    assert_int_equal(inet_waiting(h->stack), 0);
+    wire_delete(w);
+}
+
+static void answers_to_strangers_ask_for_neighbours_at_a_bounded_rate(void **state) {
+    (void)state;
+    struct wire *w = wire_new(1);
+    struct host *h = &w->hosts[0];
+    h->config.addrs[0].bits = 8;
+    host_start(w, 0);
+    for (uint32_t i = 0; i < 4000; i++) { /* forged, in one second */
+        receive_echo_from(h, IP(10, 9, i / 200, 1 + i % 200), 1);
+        w->now += SEC / 4000;
+    }
+    assert_in_range(counted(h, arp_requests_out), 64, 512);
+    assert_int_equal(counted(h, arp_requests_out) + counted(h, arp_rate_limit), 4000);
+    while (host_sent(h))
+        continue;
+    /* what we begin ourselves is not held up */
+    struct tcp_conn *c[20];
+    for (uint32_t i = 0; i < 20; i++) {
+        struct inet_endpoint to = {inet_addr_ip4(IP(10, 8, 0, 1 + i)), 80};
+        assert_int_equal(tcp_connect(h->stack, &c[i], &to, NULL, NULL, NULL, w->now), 0);
+        expect_arp(h, ARP_REQUEST, mac_all);
+    }
+    for (uint32_t i = 0; i < 20; i++)
+        tcp_abort(c[i], w->now);
     wire_delete(w);
 }
 
@@ -506,6 +641,11 @@ int main(void) {
         cmocka_unit_test(frame_for_another_mac_is_not_processed),
         cmocka_unit_test(unasked_reply_makes_no_entry_but_refreshes_one),
         cmocka_unit_test(packets_wait_for_the_answer_and_the_oldest_is_dropped),
+        cmocka_unit_test(many_connections_at_once_wait_for_one_answer),
+        cmocka_unit_test(connections_that_find_the_queue_full_send_when_the_neighbour_answers),
+        cmocka_unit_test(what_waited_for_the_neighbour_waits_for_the_device_too),
+        cmocka_unit_test(answers_waiting_for_neighbours_leave_others_half_of_the_memory),
+        cmocka_unit_test(answers_to_strangers_ask_for_neighbours_at_a_bounded_rate),
         cmocka_unit_test(request_is_repeated_each_second_and_given_up),
         cmocka_unit_test(used_neighbour_is_asked_one_to_one_before_it_expires),
         cmocka_unit_test(unused_neighbour_expires_in_silence),

@@ -71,6 +71,8 @@ static void every_option_is_taken(void **state) {
         "inet.neighbours=10.77.0.2=02:00:00:00:00:02,10.77.0.3=02:00:00:00:00:03",
         "inet.mtu=576",
         "inet.max_neighbours=16",
+        "inet.neighbour_queue=65536",
+        "inet.neighbour_memory=262144",
         "inet.fragment_bytes=65536",
         "inet.icmp_per_second=1",
         "inet.wrappers=trace;fault:loss=0.1,seed=1;trace",

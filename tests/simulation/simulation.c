@@ -111,7 +111,7 @@ static uint64_t run(uint64_t seed, bool verbose, uint64_t fail_at) {
         .nodes = 2 + (uint32_t)rng_below(&shapes, WORLD_NODES_MAX - 1),
         .mtu = draw_mtu(&shapes),
         .neighbours_known = weather != WEATHER_HARSH || rng_below(&shapes, 2),
-        .limits = {.neighbour_queue = 1 + (uint32_t)rng_below(&shapes, 16)},
+        .limits = {.neighbour_queue = 1024 + (uint32_t)rng_below(&shapes, 16384)},
     };
     uint64_t spread_ns = rng_below(&shapes, 20 * SEC);
     if (rng_below(&shapes, 2)) shape.tso_bytes = TSO_LEAST + (uint32_t)rng_below(&shapes, TSO_MOST - TSO_LEAST + 1);

@@ -60,6 +60,8 @@ int net_setup(struct net *net) {
     struct inet_static_neighbour neighbours[LINK_NEIGHBOURS_MAX];
     struct inet_config c = {
         .limits = {.neighbours = (uint32_t)config->inet_max_neighbours,
+                   .neighbour_queue = (uint32_t)config->inet_neighbour_queue,
+                   .neighbour_memory = (uint32_t)config->inet_neighbour_memory,
                    .fragment_bytes = (uint32_t)config->inet_fragment_bytes,
                    .icmp_per_second = (uint32_t)config->inet_icmp_per_second,
                    .tcp_orphans = (uint32_t)config->inet_tcp_orphans,
