@@ -110,6 +110,7 @@ void faults_init(struct faults *f, struct world *w, enum weather weather, struct
     f->next_ns = f->end_ns = UINT64_MAX;
     for (uint32_t i = 0; i < w->node_count; i++)
         draw_paths(f, &w->nodes[i]);
+    if (weather == WEATHER_GENTLE && world_chance(w, 30)) w->refuse = world_below(w, SIM_CHANCE_ONE / 5);
     if (weather != WEATHER_HARSH) return;
     f->end_ns = w->now + rng_below(&w->rng, FAULTS_LAST_NS);
     f->next_ns = w->now + rng_below(&w->rng, PAUSE_NS);

@@ -11,25 +11,30 @@
  */
 #include "../inet/tcp_check.h"
 #include "faults.h"
+#include "spoof.h"
 
 #include "base/fault.h"
+#include "inet/tcp_memory.h"
 #include "mem/heap.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#define FINISH_NS   (4000 * SEC) /* after the last fault everything ends within this */
-#define FORGET_NS   (1000 * SEC) /* and then what has a time to live */
-#define CHECK_EVERY 64u          /* events */
-#define TSO_LEAST   128u
-#define TSO_MOST    65549u
+#define FINISH_NS    (4000 * SEC) /* after the last fault everything ends within this */
+#define FORGET_NS    (1000 * SEC) /* and then what has a time to live */
+#define CHECK_EVERY  64u          /* events */
+#define BLOCK_MOST   65536u       /* with receive offload */
+#define MEMORY_LEAST (1u << 20)
+#define TSO_LEAST    128u
+#define TSO_MOST     65549u
 
 struct run {
     struct world *w;
     struct streams streams;
     struct datagrams datagrams;
     struct faults faults;
+    struct spoof spoof;
 };
 
 static void on_event(void *ctx, struct node *n, struct inet_socket *k, uint32_t events) {
@@ -40,16 +45,33 @@ static void on_event(void *ctx, struct node *n, struct inet_socket *k, uint32_t 
         streams_event(&r->streams, n, k, events);
 }
 
+/* What received data pins, of each connection and of all: a connection with nothing to read gets one block always. */
+static void check_memory(const struct world *w, const struct inet *s) {
+    const struct tcp_conn *c;
+    uint64_t sum = 0, count = 0;
+    for (uint64_t at = 0; (c = hash_next(&s->tcp_conns, &at, NULL)); count++) {
+        uint64_t limit = c->receive_limit > TCP_RECEIVE_FIRST ? c->receive_limit : TCP_RECEIVE_FIRST;
+        world_must(w, c->charged <= limit * TCP_CHARGE_RATIO + TCP_CHARGE_LEAST + BLOCK_MOST);
+        sum += c->charged;
+    }
+    world_must(w, sum <= s->tcp_charged); /* closed ones may still be read */
+    world_must(w, s->tcp_charged <= s->config.tcp_memory + (count + STREAMS_MAX) * BLOCK_MOST);
+    world_must(w, s->neighbours.queued_bytes <= s->config.limits.neighbour_memory);
+}
+
 static void check_stacks(const struct run *r) {
     for (uint32_t i = 0; i < r->w->node_count; i++) {
         const char *wrong = r->w->nodes[i].stack ? tcp_check_all(r->w->nodes[i].stack) : NULL;
         if (wrong) world_fail(r->w, "tcp_check.c", 0, wrong);
+        if (r->w->nodes[i].stack) check_memory(r->w, r->w->nodes[i].stack);
     }
 }
 
 static uint64_t act(struct run *r) {
     uint64_t a = faults_act(&r->faults), b = streams_act(&r->streams), c = datagrams_act(&r->datagrams);
+    uint64_t d = spoof_act(&r->spoof);
     if (b < a) a = b;
+    if (d < a) a = d;
     return c < a ? c : a;
 }
 
@@ -80,6 +102,8 @@ static void close_all(struct run *r) {
         world_must(w, list_empty(&s->tcp_dead) && list_empty(&s->ready) && s->loopback_count == 0);
         world_must(w, s->fragments.bytes == 0 && hash_count(&s->udp_bound) == 0);
         world_must(w, hash_count(&s->neighbours.by_addr) == s->config.neighbour_count);
+        world_must(w, s->tcp_charged == 0 && s->neighbours.queued_bytes == 0 && s->neighbours.probing == 0);
+        world_must(w, s->tcp_orphans == 0 && s->tcp_time_waits == 0);
         world_must(w, inet_next_ns(w->nodes[i].stack) == UINT64_MAX);
     }
 }
@@ -116,6 +140,9 @@ static uint64_t run(uint64_t seed, bool verbose, uint64_t fail_at) {
     uint64_t spread_ns = rng_below(&shapes, 20 * SEC);
     if (rng_below(&shapes, 2)) shape.tso_bytes = TSO_LEAST + (uint32_t)rng_below(&shapes, TSO_MOST - TSO_LEAST + 1);
     shape.no_stamps = rng_below(&shapes, 4) == 0;
+    static const uint32_t blocks[] = {0, 2048, BLOCK_MOST};
+    shape.block_bytes = blocks[rng_below(&shapes, sizeof blocks / sizeof *blocks)];
+    if (rng_below(&shapes, 4) == 0) shape.tcp_memory = MEMORY_LEAST + rng_below(&shapes, MEMORY_LEAST);
     r.w = world_new(seed, &shape, verbose);
     r.w->failing = fail_at > 0;
     fail_allocation(fail_at);
@@ -124,6 +151,7 @@ static uint64_t run(uint64_t seed, bool verbose, uint64_t fail_at) {
     streams_init(&r.streams, r.w, weather != WEATHER_HARSH, spread_ns);
     datagrams_init(&r.datagrams, r.w, spread_ns);
     faults_init(&r.faults, r.w, weather, &r.streams, &r.datagrams);
+    spoof_init(&r.spoof, r.w, &r.streams);
     go_on_until_done(&r);
     close_all(&r);
     uint64_t allocations = fail_allocation(0);

@@ -13,6 +13,8 @@
 #define PIECES_MAX  300u /* pushes or pops of a stream, about */
 #define PORT        80
 #define KEEP_IDLE_S 30u
+#define STOP_NS     (100 * SEC) /* an end does not read for so long, at most */
+#define DEAF_NS     (400 * SEC)
 #define MEET_NS     (600 * SEC) /* a client that has closed is met by its server within this */
 
 /* Byte i of the stream that end `which` of connection `number` pushes. */
@@ -51,14 +53,22 @@ static void stream_draw(struct streams *t, struct stream *s, uint32_t number, ui
         if (from->total / e->pop_most > PIECES_MAX) e->pop_most = (uint32_t)(from->total / PIECES_MAX);
     }
     if (s->ends[1].total == 0 && world_chance(w, 30)) s->ends[0].ending = ENDS_BY_CLOSE;
-    if (t->gentle || world_chance(w, 85)) return;
+    for (uint32_t i = 0; i < 2; i++) {
+        if (!world_chance(w, 10)) continue;
+        s->ends[i].stop_at = 1 + world_log_below(w, s->ends[!i].total);
+        s->ends[i].stop_ns = 1 + world_log_below(w, t->stop_most_ns);
+    }
+    if (t->gentle || world_chance(w, 80)) return;
     struct end *e = &s->ends[world_below(w, 2)];
-    e->ending = ENDS_BY_ABORT;
-    e->abort_at = world_log_below(w, s->ends[0].total + s->ends[1].total);
+    e->ending = world_chance(w, 70) ? ENDS_BY_ABORT : ENDS_DEAF;
+    uint64_t span = e->ending == ENDS_DEAF ? peer_of(e)->total : s->ends[0].total + s->ends[1].total;
+    e->abort_at = world_log_below(w, span);
 }
 
 void streams_init(struct streams *t, struct world *w, bool gentle, uint64_t spread_ns) {
     *t = (struct streams){.w = w, .gentle = gentle, .listen_port = PORT};
+    /* While memory is full data is dropped, and the end that has closed after it gives up within a minute. */
+    t->stop_most_ns = gentle && w->nodes[0].config.tcp_memory ? STOP_NS / 20 : STOP_NS;
     t->count = 1 + (uint32_t)world_log_below(w, STREAMS_MAX - 1);
     t->backlog = gentle ? STREAMS_MAX : 1 + (uint32_t)world_log_below(w, STREAMS_MAX - 1);
     for (uint32_t i = 0; i < t->count; i++)
@@ -155,6 +165,23 @@ static bool end_push(struct streams *t, struct end *e) {
     return true;
 }
 
+/* Reads nothing for a while, or until it closes. False: it goes on reading. */
+static bool end_stops(struct streams *t, struct end *e) {
+    uint64_t now = t->w->now;
+    if (e->ending == ENDS_DEAF && e->popped >= e->abort_at) {
+        e->deaf = true;
+        e->wake_ns = now + 1 + rng_below(&t->w->rng, DEAF_NS);
+    } else if (e->stop_at && e->popped >= e->stop_at) {
+        e->stop_at = 0;
+        e->wake_ns = now + e->stop_ns;
+    } else {
+        return false;
+    }
+    world_say(t->w, "stream %u end %d stops reading after %llu", e->stream->number, e == &e->stream->ends[1],
+              (unsigned long long)e->popped);
+    return true;
+}
+
 static void end_pause(struct streams *t, struct end *e) {
     e->wake_ns = t->w->now + 1 + rng_below(&t->w->rng, e->pause_most_ns);
 }
@@ -164,6 +191,7 @@ static bool end_pop(struct streams *t, struct end *e) {
     const struct end *from = peer_of(e);
     struct inet_slice s;
     while (!e->ended) {
+        if (end_stops(t, e)) return true;
         int error = tcp_pop(e->conn, &s, 1 + world_below(t->w, e->pop_most), t->w->now);
         if (error == -EAGAIN || error == -ENOTCONN) return true;
         if (error) return false;
@@ -193,6 +221,11 @@ static void end_act(struct streams *t, struct end *e) {
     if (!e->conn || end_aborts(t, e)) return;
     bool alive = end_push(t, e);
     if (e->done) return;
+    if (e->deaf && (!alive || e->wake_ns <= t->w->now)) {
+        tcp_close(e->conn, t->w->now);
+        end_finish(t, e, 0);
+        return;
+    }
     if (e->wake_ns <= t->w->now) e->wake_ns = UINT64_MAX;
     if (e->wake_ns == UINT64_MAX) alive = end_pop(t, e) && alive;
     if (e->done) return;
@@ -287,7 +320,7 @@ bool streams_done(const struct streams *t) {
 void streams_check(const struct streams *t) {
     for (uint32_t i = 0; i < t->count; i++) {
         const struct end *a = &t->all[i].ends[0], *b = &t->all[i].ends[1];
-        bool whole = a->error == 0 && b->error == 0 && a->ending != ENDS_BY_ABORT && b->ending != ENDS_BY_ABORT;
+        bool whole = a->error == 0 && b->error == 0 && a->ending < ENDS_BY_ABORT && b->ending < ENDS_BY_ABORT;
         if (t->gentle) world_must(t->w, whole);
         if (!whole) continue;
         world_must(t->w, b->popped == a->total && a->popped == b->total);

@@ -15,6 +15,7 @@ enum ending {
     ENDS_BY_SHUTDOWN, /* shuts down after its last byte, reads to the end of the stream, closes */
     ENDS_BY_CLOSE,    /* closes after its last byte; the other end pushes nothing */
     ENDS_BY_ABORT,    /* aborts somewhere on the way */
+    ENDS_DEAF,        /* stops reading somewhere on the way, and closes long after, with data unread */
 };
 
 struct end {
@@ -23,10 +24,12 @@ struct end {
     struct tcp_conn *conn; /* NULL: not yet, or given up */
     uint64_t total, pushed, popped;
     uint32_t push_most, pop_most;
-    uint32_t pause_percent; /* chance to pause after a pop */
+    uint32_t pause_percent;                    /* chance to pause after a pop */
     uint64_t pause_most_ns, wake_ns, unpaused; /* unpaused: bytes popped since it may have paused */
-    uint64_t abort_at; /* bytes moved; ENDS_BY_ABORT */
+    uint64_t abort_at;                         /* bytes moved; ENDS_BY_ABORT, ENDS_DEAF */
+    uint64_t stop_at, stop_ns;                 /* after so many bytes popped it does not read for a while; 0: it does */
     enum ending ending;
+    bool deaf;              /* reads no more */
     bool shut, ended, done; /* ended: has read the end of the peer's stream */
     int error;              /* that ended it */
     uint64_t done_ns;
@@ -46,6 +49,7 @@ struct streams {
     struct stream all[STREAMS_MAX];
     uint32_t count;
     uint32_t backlog;
+    uint64_t stop_most_ns;
     uint16_t listen_port;
     struct tcp_listener *listeners[WORLD_NODES_MAX];
     uint64_t strays; /* connections accepted that nobody had asked for any more */

@@ -129,6 +129,7 @@ static void node_init(struct world *w, uint32_t i, int hub, const struct world_s
         .addr_count = 1,
         .neighbour_count = shape->neighbours_known ? shape->nodes : 0,
         .limits = shape->limits,
+        .tcp_memory = shape->tcp_memory,
         .offloads = shape->tso_bytes ? INET_OFFLOAD_CSUM | INET_OFFLOAD_TSO : 0,
         .tso_frame_bytes = shape->tso_bytes,
         .transmit = node_transmit,
@@ -152,6 +153,7 @@ struct world *world_new(uint64_t seed, const struct world_shape *shape, bool ver
     w->verbose = verbose;
     w->node_count = shape->nodes;
     w->no_stamps = shape->no_stamps;
+    w->block_bytes = shape->block_bytes;
     rng_init(&w->rng, seed);
     struct sim_config config = {.seed = rng_next(&w->rng),
                                 .start_ns = w->now,
@@ -197,12 +199,22 @@ static void take_stamp_out(uint8_t *p, uint32_t len) {
     }
 }
 
+/* The simulated device has blocks as long as the frames; others have one size for all. */
+static void to_device_block(const struct world *w, struct netdev_buffer *frame) {
+    if (w->block_bytes <= frame->bytes) return;
+    void *p = world_alloc(w, w->block_bytes);
+    memcpy(p, frame->data, frame->bytes);
+    heap_free(frame->data);
+    frame->data = p;
+}
+
 static void node_receive(struct node *n) {
     struct netdev_buffer frames[BURST];
     int count;
     while ((count = netdev_rx(n->dev, frames, BURST, n->world->now)) > 0) {
         for (int i = 0; i < count; i++) {
             if (n->world->verbose) say_frame(n, "gets", frames[i].data, frames[i].bytes);
+            to_device_block(n->world, &frames[i]);
             if (n->world->no_stamps) take_stamp_out(frames[i].data, frames[i].bytes);
             if (n->stack)
                 inet_input(n->stack, frames[i].data, frames[i].bytes, 0, n->world->now);

@@ -39,10 +39,11 @@ struct world {
     struct sim *sim;
     struct node nodes[WORLD_NODES_MAX];
     uint32_t node_count;
-    uint32_t refuse;   /* chance that a device has no room for a frame */
-    bool failing;      /* an allocation fails once: who is refused for that may ask again */
-    bool routers_tell; /* of packets that are too big for the path and may not be fragmented */
-    bool no_stamps;    /* timestamps are taken out of handshakes on the way */
+    uint32_t refuse;      /* chance that a device has no room for a frame */
+    uint32_t block_bytes; /* least size of the blocks that received frames lie in */
+    bool failing;         /* an allocation fails once: who is refused for that may ask again */
+    bool routers_tell;    /* of packets that are too big for the path and may not be fragmented */
+    bool no_stamps;       /* timestamps are taken out of handshakes on the way */
     uint64_t events;
     struct inet_static_neighbour known[WORLD_NODES_MAX];
 };
@@ -76,7 +77,9 @@ struct world_shape {
     uint16_t mtu;
     bool neighbours_known;
     bool no_stamps;
-    uint32_t tso_bytes; /* longest frame that devices cut; 0: they do not, nor do they complete checksums */
+    uint32_t block_bytes; /* as devices have them: received frames lie in blocks at least so long; 0: as the frame */
+    uint64_t tcp_memory;  /* 0: the stack's own */
+    uint32_t tso_bytes;   /* longest frame that devices cut; 0: they do not, nor do they complete checksums */
     struct inet_limits limits;
 };
 
