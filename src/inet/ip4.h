@@ -22,8 +22,8 @@ void ip4_input(struct inet *s, struct packet *p);
 void ip4_deliver(struct inet *s, struct packet *p, uint8_t protocol);
 
 /*
- * 0: sent, or waits for its neighbour, or is lost on the way. -EAGAIN: the device has no room, nothing was sent.
- * -ENETUNREACH: no route; -EMSGSIZE: too large; -ENOMEM, -ENOBUFS.
+ * 0: sent, or waits for its neighbour, or is lost on the way. -EAGAIN: the device has no room, or, for TCP, no more may
+ * wait for its neighbour; nothing was sent. -ENETUNREACH: no route; -EMSGSIZE: too large; -ENOMEM, -ENOBUFS.
  */
 int ip4_output(struct inet *s, struct out *o, const struct ip4_send *send);
 

@@ -9,6 +9,8 @@
 #include "inet/wire_eth.h"
 #include "inet/wire_ip4.h"
 
+#include <assert.h>
+
 #define EVICTION_STEPS 16u /* entries looked at to find one that is not in use */
 
 static bool is_datagram(const struct held_frame *h) {
@@ -154,6 +156,7 @@ void neighbours_fini(struct inet *s) {
             heap_free(h);
         sys_free(n);
     }
+    assert(s->neighbours.queued_bytes == 0 && s->neighbours.datagrams == 0);
     hash_fini(&s->neighbours.by_addr);
 }
 

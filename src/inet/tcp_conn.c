@@ -9,6 +9,8 @@
 #include "inet/tcp_reassembly.h"
 #include "inet/tcp_sack.h"
 
+#include <assert.h>
+
 _Static_assert(sizeof(struct tcp_conn) <= 560, "a million of them");
 
 #define NO_FLIGHT (struct tcp_flight *)(uintptr_t)&tcp_no_flight
@@ -132,6 +134,8 @@ static void conn_leave(struct tcp_conn *c) {
     struct tcp_conn **place = &s->tcp_flows[conn_place(&c->flow)];
     if (*place == c) *place = NULL;
     inet_timer_cancel(s, &c->timer);
+    assert(!c->abandoned || s->tcp_orphans > 0);
+    assert(c->state != TCP_STATE_TIME_WAIT || s->tcp_time_waits > 0);
     if (c->abandoned) s->tcp_orphans--;
     c->abandoned = false;
     if (c->state == TCP_STATE_TIME_WAIT) s->tcp_time_waits--;

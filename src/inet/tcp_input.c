@@ -4,6 +4,7 @@
 
 #include "inet/ip4.h"
 #include "inet/path.h"
+#include "inet/tcp_check.h"
 #include "inet/tcp_listen.h"
 #include "inet/tcp_reassembly.h"
 #include "inet/tcp_recovery.h"
@@ -431,6 +432,7 @@ static void conn_input(struct tcp_conn *c, struct packet *p, struct tcp_segment 
     text_input(c, p, g);
 out:
     if (c->state != TCP_STATE_CLOSED) tcp_output(c);
+    conn_changed(c);
 }
 
 /*
@@ -470,6 +472,7 @@ enum tcp_taken tcp_input_expected(struct tcp_conn *c, uint8_t *t, uint32_t bytes
         socket_event(c->stack, &c->socket, INET_EVENT_READABLE);
     }
     if (c->ack_now || c->snd_nxt != c->snd_end || c->fin_queued) tcp_output(c);
+    conn_changed_shortly(c);
     return e.len > 0 ? TCP_TAKEN : TCP_DONE;
 }
 

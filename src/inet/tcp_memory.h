@@ -9,6 +9,8 @@
 
 #include "inet/tcp_conn.h"
 
+#include <assert.h>
+
 #define TCP_CHARGE_RATIO 4u     /* a connection may pin so many times its window ... */
 #define TCP_CHARGE_LEAST 65536u /* ... and this */
 
@@ -24,6 +26,7 @@ static inline void memory_charge(struct tcp_conn *c, uint32_t bytes) {
 }
 
 static inline void memory_uncharge(struct tcp_conn *c, uint32_t bytes) {
+    assert(bytes <= c->charged && (!c->stack || bytes <= c->stack->tcp_charged));
     c->charged -= bytes;
     if (c->stack) c->stack->tcp_charged -= bytes; /* NULL: it is on its way to another stack */
 }

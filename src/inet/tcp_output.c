@@ -4,6 +4,8 @@
 #include "inet/tcp_reassembly.h"
 #include "inet/tcp_sack.h"
 
+#include <assert.h>
+
 #define SACK_LEAST_BYTES 12u /* one block, with padding */
 
 static const struct tcp_chunk *chunk_at(const struct tcp_conn *c, uint32_t position) {
@@ -101,8 +103,10 @@ static void blocked(struct tcp_conn *c) {
 
 /* A segment has left that promises so much, and is an ACK as well. */
 static inline void segment_left(struct tcp_conn *c, uint32_t promise) {
+    uint32_t edge = c->rcv_nxt + promise;
+    assert(seq_le(c->rcv_adv, edge)); /* what was promised is never taken back */
     c->segments_out++;
-    c->rcv_adv = seq_max(c->rcv_adv, c->rcv_nxt + promise);
+    c->rcv_adv = edge;
     c->last_ack = c->rcv_nxt;
 }
 

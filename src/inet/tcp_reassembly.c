@@ -170,5 +170,6 @@ void reassembly_clear(struct tcp_conn *c) {
     }
     queue_free(&c->slices);
     ooo_clear(c);
+    assert(c->charged == 0); /* all that was charged was held */
     c->received = 0;
 }

@@ -8,6 +8,8 @@
 
 #include "inet/neighbour.h"
 
+#include <assert.h>
+
 #define DUP_THRESHOLD 3u
 
 static void recovery_begin(struct tcp_conn *c) {
@@ -127,6 +129,7 @@ static bool in_order(const struct tcp_conn *c, uint32_t ack, const struct tcp_op
 
 void recovery_ack(struct tcp_conn *c, uint32_t ack, const struct tcp_options *o, bool duplicate) {
     uint32_t acked = ack - c->snd_una;
+    assert(acked <= c->snd_nxt - c->snd_una); /* the caller has refused what was never sent */
     bool repairs = c->recovery == TCP_RECOVERY, calm = in_order(c, ack, o);
     struct tcp_delivery d = {.high = c->flight->sack_high};
     if (c->send_timer == TCP_SEND_REORDER) c->deadlines[TCP_TIMER_SEND] = UINT64_MAX; /* found anew below */
@@ -154,6 +157,7 @@ void recovery_ack(struct tcp_conn *c, uint32_t ack, const struct tcp_options *o,
         tcp_arm_send(c);
     }
     bool lost = c->sack ? rack_detect(c, &d) : reno_detect(c, acked > 0);
+    assert(sent_sums_hold(c));
     if (lost && c->recovery == TCP_OPEN) recovery_begin(c);
     if (c->recovery == TCP_RECOVERY) prr(c, d.bytes, acked > 0 && !lost);
     /* Where something is known to be missing its timer takes the place of the probe (RFC 8985 section 7.2). */

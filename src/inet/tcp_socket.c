@@ -2,6 +2,7 @@
 /* The calls on a connection. */
 #include "inet/path.h"
 #include "inet/route.h"
+#include "inet/tcp_check.h"
 #include "inet/tcp_listen.h"
 #include "inet/tcp_memory.h"
 #include "inet/tcp_ooo.h"
@@ -78,7 +79,12 @@ int tcp_push(struct tcp_conn *c, const struct inet_segment *data, bool more, uin
     c->snd_end += data->len;
     c->more = c->unmarked = more;
     if (c->ack_later) c->interactive = true;
-    if (!tcp_output_expected(c, data)) tcp_output(c);
+    if (tcp_output_expected(c, data)) {
+        conn_changed_shortly(c);
+        return 0;
+    }
+    tcp_output(c);
+    conn_changed(c);
     return 0;
 }
 
@@ -135,6 +141,7 @@ int tcp_pop(struct tcp_conn *c, struct inet_slice *out, uint32_t limit, uint64_t
     receive_tune(c, out->len);
     window_update(c);
     if (c->slices.count == 0 && c->state != TCP_STATE_CLOSED) conn_idle(c);
+    conn_changed_shortly(c);
     return 0;
 }
 
@@ -161,6 +168,7 @@ int tcp_shutdown(struct tcp_conn *c, uint64_t now) {
     c->fin_queued = true;
     c->more = false;
     tcp_output(c);
+    conn_changed(c);
     return 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What time brings: retransmission, probes, delayed ACKs, keepalive, the end of TIME_WAIT (RFC 6298, RFC 1122). */
 #include "inet/neighbour.h"
+#include "inet/tcp_check.h"
 #include "inet/tcp_recovery.h"
 
 #define DOUBT_TRIES 2u /* after so many in vain the neighbour is doubted (RFC 1122 section 2.3.2.1) */
@@ -238,5 +239,6 @@ void tcp_timer_fire(struct inet *s, struct inet_timer *t) {
     for (uint32_t i = 0; i < TCP_TIMER_COUNT; i++)
         if (c->deadlines[i] < next) next = c->deadlines[i];
     if (c->state != TCP_STATE_CLOSED && next != UINT64_MAX) inet_timer_arm(s, &c->timer, next);
+    conn_changed(c);
     conn_reap(s);
 }

@@ -2,9 +2,8 @@
 /* The stack under the fuzz targets, and what must hold of it. */
 #include "stack.h"
 
-#include "../inet/tcp_check.h"
 #include "inet/ip4.h"
-#include "inet/tcp_conn.h"
+#include "inet/tcp_check.h"
 #include "inet/wire_arp.h"
 #include "inet/wire_eth.h"
 #include "inet/wire_icmp.h"

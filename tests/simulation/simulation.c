@@ -9,11 +9,11 @@
  * A run draws everything from its seed: nodes, paths, faults, connections, datagrams. What must hold is checked while
  * it goes on and at its end; when faults have ended everything finishes, and no memory is left.
  */
-#include "../inet/tcp_check.h"
 #include "faults.h"
 #include "spoof.h"
 
 #include "base/fault.h"
+#include "inet/tcp_check.h"
 #include "inet/tcp_memory.h"
 #include "mem/heap.h"
 

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Invariants of a TCP connection. */
-#include "tcp_check.h"
+#include "inet/tcp_check.h"
 
 #include "inet/tcp_ooo.h"
 #include "inet/tcp_sack.h"
+
+#include <stdio.h>
+
+#define CHEAP_ENTRIES  64u  /* of all queues: so many are checked every time */
+#define CHARGE_OF_MANY 512u /* a segment out of order pins about so much at least */
 
 /* Ends the function with the condition's text where it does not hold. */
 #define HOLDS(condition)                                                                                               \
@@ -130,6 +135,15 @@ const char *tcp_check(const struct tcp_conn *c) {
         HOLDS(c->deadlines[i] == UINT64_MAX || (c->timer.timer.armed && c->timer.timer.deadline_ns <= c->deadlines[i]));
     const char *wrong = check_sender(c);
     return wrong ? wrong : check_receiver(c);
+}
+
+void tcp_check_assert(const struct tcp_conn *c) {
+    uint32_t entries = c->flight->chunks.count + c->flight->sent.count + c->slices.count;
+    if (c->ooo) entries += c->ooo->run_count + c->ooo->charged / CHARGE_OF_MANY;
+    if (entries > CHEAP_ENTRIES && (c->segments_in + c->segments_out) % (entries / CHEAP_ENTRIES) != 0) return;
+    const char *wrong = tcp_check(c);
+    if (wrong) fprintf(stderr, "tcp_check: not so: %s\n", wrong);
+    assert(!wrong);
 }
 
 static const char *check_listener(const struct tcp_listener *l) {
