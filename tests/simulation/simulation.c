@@ -59,11 +59,16 @@ static void check_memory(const struct world *w, const struct inet *s) {
     world_must(w, s->neighbours.queued_bytes <= s->config.limits.neighbour_memory);
 }
 
+static void check_stack(const struct world *w, const struct inet *s) {
+    const char *wrong = s ? tcp_check_all(s) : NULL;
+    if (wrong) world_fail(w, "tcp_check.c", 0, wrong);
+    if (s) check_memory(w, s);
+}
+
 static void check_stacks(const struct run *r) {
     for (uint32_t i = 0; i < r->w->node_count; i++) {
-        const char *wrong = r->w->nodes[i].stack ? tcp_check_all(r->w->nodes[i].stack) : NULL;
-        if (wrong) world_fail(r->w, "tcp_check.c", 0, wrong);
-        if (r->w->nodes[i].stack) check_memory(r->w, r->w->nodes[i].stack);
+        check_stack(r->w, r->w->nodes[i].stack);
+        check_stack(r->w, r->w->nodes[i].second);
     }
 }
 
@@ -87,24 +92,29 @@ static void go_on_until_done(struct run *r) {
     } while (!streams_done(&r->streams) || r->datagrams.next_ns != UINT64_MAX || r->faults.end_ns != UINT64_MAX);
 }
 
+/* What nobody uses any more keeps nothing. */
+static void check_empty(const struct world *w, struct inet *s) {
+    world_must(w, hash_count(&s->tcp_conns) == 0 && hash_count(&s->tcp_listeners) == 0);
+    world_must(w, list_empty(&s->tcp_dead) && list_empty(&s->ready) && s->loopback_count == 0);
+    world_must(w, s->fragments.bytes == 0 && hash_count(&s->udp_bound) == 0);
+    world_must(w, hash_count(&s->neighbours.by_addr) == s->config.neighbour_count);
+    world_must(w, s->tcp_charged == 0 && s->neighbours.queued_bytes == 0 && s->neighbours.probing == 0);
+    world_must(w, s->tcp_orphans == 0 && s->tcp_time_waits == 0);
+    world_must(w, inet_next_ns(s) == UINT64_MAX);
+}
+
 /* All closed: what the stacks still keep is given up in its time, down to nothing. */
 static void close_all(struct run *r) {
     struct world *w = r->w;
     uint64_t until = w->now + FORGET_NS;
     for (uint32_t i = 0; i < w->node_count; i++)
-        tcp_listener_close(r->streams.listeners[i], w->now);
+        streams_unlisten(&r->streams, &w->nodes[i]);
     while (world_step(w, until, on_event, r))
         ;
     for (uint32_t i = 0; i < w->node_count; i++) {
-        const struct inet *s = w->nodes[i].stack;
         datagrams_forget_node(&r->datagrams, &w->nodes[i]);
-        world_must(w, hash_count(&s->tcp_conns) == 0 && hash_count(&s->tcp_listeners) == 0);
-        world_must(w, list_empty(&s->tcp_dead) && list_empty(&s->ready) && s->loopback_count == 0);
-        world_must(w, s->fragments.bytes == 0 && hash_count(&s->udp_bound) == 0);
-        world_must(w, hash_count(&s->neighbours.by_addr) == s->config.neighbour_count);
-        world_must(w, s->tcp_charged == 0 && s->neighbours.queued_bytes == 0 && s->neighbours.probing == 0);
-        world_must(w, s->tcp_orphans == 0 && s->tcp_time_waits == 0);
-        world_must(w, inet_next_ns(w->nodes[i].stack) == UINT64_MAX);
+        check_empty(w, w->nodes[i].stack);
+        if (w->nodes[i].second) check_empty(w, w->nodes[i].second);
     }
 }
 
@@ -143,6 +153,7 @@ static uint64_t run(uint64_t seed, bool verbose, uint64_t fail_at) {
     static const uint32_t blocks[] = {0, 2048, BLOCK_MOST};
     shape.block_bytes = blocks[rng_below(&shapes, sizeof blocks / sizeof *blocks)];
     if (rng_below(&shapes, 4) == 0) shape.tcp_memory = MEMORY_LEAST + rng_below(&shapes, MEMORY_LEAST);
+    shape.transfers = rng_below(&shapes, 4) == 0;
     r.w = world_new(seed, &shape, verbose);
     r.w->failing = fail_at > 0;
     fail_allocation(fail_at);

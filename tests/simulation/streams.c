@@ -78,9 +78,20 @@ void streams_init(struct streams *t, struct world *w, bool gentle, uint64_t spre
 }
 
 void streams_listen(struct streams *t, struct node *n) {
-    struct inet_endpoint any = {.port = t->listen_port};
-    world_must(
-        t->w, world_try(t->w, tcp_listen(n->stack, &t->listeners[n - t->w->nodes], &any, t->backlog, NULL, NULL)) == 0);
+    struct inet *stacks[] = {n->stack, n->second};
+    for (uint32_t i = 0; i < 2 && stacks[i]; i++) {
+        struct inet_endpoint any = {.port = (uint16_t)(t->listen_port + i)};
+        struct tcp_listener **l = &t->listeners[n - t->w->nodes][i];
+        world_must(t->w, world_try(t->w, tcp_listen(stacks[i], l, &any, t->backlog, NULL, NULL)) == 0);
+    }
+}
+
+void streams_unlisten(struct streams *t, struct node *n) {
+    struct tcp_listener **l = t->listeners[n - t->w->nodes];
+    for (uint32_t i = 0; i < 2; i++) {
+        if (l[i]) tcp_listener_close(l[i], t->w->now);
+        l[i] = NULL;
+    }
 }
 
 static void end_finish(struct streams *t, struct end *e, int error) {
@@ -126,7 +137,8 @@ static void client_begin(struct streams *t, struct stream *s) {
         s->begins_ns = t->w->now + SEC;
         return;
     }
-    struct inet_endpoint to = {s->ends[1].node->addr, t->listen_port};
+    bool second = s->ends[1].node->second && world_chance(t->w, 50);
+    struct inet_endpoint to = {s->ends[1].node->addr, (uint16_t)(t->listen_port + second)};
     s->begun = true;
     world_must(t->w, world_try(t->w, tcp_connect(e->node->stack, &e->conn, &to, NULL, NULL, e, t->w->now)) == 0);
     s->port = tcp_local(e->conn).port;
@@ -217,8 +229,17 @@ static bool end_pop(struct streams *t, struct end *e) {
     return true;
 }
 
+/* To the node's other stack. */
+static void end_transfer(struct streams *t, struct end *e) {
+    struct inet *first = e->node->stack, *to = e->conn->stack == first ? e->node->second : first;
+    if (!to || t->w->failing || !world_chance(t->w, 5) || tcp_detach(e->conn)) return;
+    world_say(t->w, "stream %u end %d is transferred", e->stream->number, e == &e->stream->ends[1]);
+    world_must(t->w, tcp_attach(to, e->conn, e, t->w->now) == 0);
+}
+
 static void end_act(struct streams *t, struct end *e) {
     if (!e->conn || end_aborts(t, e)) return;
+    end_transfer(t, e);
     bool alive = end_push(t, e);
     if (e->done) return;
     if (e->deaf && (!alive || e->wake_ns <= t->w->now)) {
@@ -249,9 +270,9 @@ static struct end *server_end(struct streams *t, const struct node *n, const str
     return NULL;
 }
 
-static void accept_all(struct streams *t, struct node *n) {
+static void accept_all(struct streams *t, struct node *n, struct tcp_listener *l) {
     struct tcp_conn *c;
-    while (tcp_accept(t->listeners[n - t->w->nodes], &c, NULL) == 0) {
+    while (tcp_accept(l, &c, NULL) == 0) {
         struct inet_endpoint client = tcp_remote(c);
         struct end *e = server_end(t, n, &client);
         if (!e) {
@@ -269,7 +290,7 @@ static void accept_all(struct streams *t, struct node *n) {
 void streams_event(struct streams *t, struct node *n, struct inet_socket *k, uint32_t events) {
     (void)events;
     if (k->kind == INET_TCP_LISTENER)
-        accept_all(t, n);
+        accept_all(t, n, list_entry(k, struct tcp_listener, socket));
     else if (k->user)
         end_act(t, k->user);
 }
@@ -307,8 +328,7 @@ void streams_forget_node(struct streams *t, struct node *n) {
             if (e->conn) tcp_abort(e->conn, t->w->now);
             end_finish(t, e, -ECONNABORTED);
         }
-    tcp_listener_close(t->listeners[n - t->w->nodes], t->w->now);
-    t->listeners[n - t->w->nodes] = NULL;
+    streams_unlisten(t, n);
 }
 
 bool streams_done(const struct streams *t) {

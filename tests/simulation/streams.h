@@ -51,14 +51,15 @@ struct streams {
     uint32_t backlog;
     uint64_t stop_most_ns;
     uint16_t listen_port;
-    struct tcp_listener *listeners[WORLD_NODES_MAX];
-    uint64_t strays; /* connections accepted that nobody had asked for any more */
+    struct tcp_listener *listeners[WORLD_NODES_MAX][2]; /* of a node's stacks, on listen_port and the next one */
+    uint64_t strays;                                    /* connections accepted that nobody had asked for any more */
 };
 
 /* Draws the connections; their begin is spread over spread_ns. */
 void streams_init(struct streams *t, struct world *w, bool gentle, uint64_t spread_ns);
 
 void streams_listen(struct streams *t, struct node *n);
+void streams_unlisten(struct streams *t, struct node *n);
 
 /* Something happened to a TCP socket. */
 void streams_event(struct streams *t, struct node *n, struct inet_socket *k, uint32_t events);

@@ -3,6 +3,7 @@
 #include "world.h"
 
 #include "inet/stack.h"
+#include "inet/tcp_conn.h"
 #include "inet/wire_eth.h"
 #include "inet/wire_icmp.h"
 #include "inet/wire_ip4.h"
@@ -16,6 +17,7 @@
 #define FRAMES_MAX 8192u
 #define HOST_QUEUE 1024u
 #define EVENTS_MAX 20000000u /* of one run */
+#define STRAYED    256u      /* flag of a frame that the other stack has had */
 
 /* The timestamp option, which lies at an even place. */
 #define STAMP_BYTES  10u
@@ -100,6 +102,35 @@ static int node_transmit(void *ctx, const struct inet_frame *f) {
     return taken == 0 ? -EAGAIN : 0; /* with the link down it is lost */
 }
 
+static bool to_other(struct node *n, struct inet *other, void *frame, uint32_t len, uint32_t flags) {
+    if (flags & STRAYED) return false;
+    inet_input(other, frame, len, flags | STRAYED, n->world->now);
+    return true;
+}
+
+static bool stray_of_first(void *ctx, void *frame, uint32_t len, uint32_t flags) {
+    struct node *n = ctx;
+    return to_other(n, n->second, frame, len, flags);
+}
+
+static bool stray_of_second(void *ctx, void *frame, uint32_t len, uint32_t flags) {
+    struct node *n = ctx;
+    return to_other(n, n->stack, frame, len, flags);
+}
+
+/* All connections begin in the first stack. */
+static bool flow_is_free(void *ctx, const struct inet_flow *flow) {
+    const struct node *n = ctx;
+    return !conn_find(n->second, flow);
+}
+
+static void second_on(struct node *n) {
+    struct inet_config config = n->config;
+    config.stray = stray_of_second;
+    config.seed[0] ^= 1;
+    world_must(n->world, world_try(n->world, inet_new(&n->second, &config, n->world->now)) == 0);
+}
+
 void node_power_on(struct node *n) {
     struct world *w = n->world;
     for (uint32_t k = 0; k < INET_SEED_BYTES; k++)
@@ -107,11 +138,13 @@ void node_power_on(struct node *n) {
     n->config.neighbours = w->known;
     sim_unplug(w->sim, n->host, false);
     world_must(w, world_try(w, inet_new(&n->stack, &n->config, w->now)) == 0);
+    if (w->transfers) second_on(n);
 }
 
 void node_power_off(struct node *n) {
     inet_delete(n->stack);
-    n->stack = NULL;
+    if (n->second) inet_delete(n->second);
+    n->stack = n->second = NULL;
 }
 
 static void node_init(struct world *w, uint32_t i, int hub, const struct world_shape *shape) {
@@ -135,6 +168,10 @@ static void node_init(struct world *w, uint32_t i, int hub, const struct world_s
         .transmit = node_transmit,
         .ctx = n,
     };
+    if (shape->transfers) {
+        n->config.stray = stray_of_first;
+        n->config.flow_ours = flow_is_free;
+    }
     memcpy(n->config.mac, mac, sizeof mac);
     w->known[i].addr = n->addr;
     memcpy(w->known[i].mac, mac, sizeof mac);
@@ -153,6 +190,7 @@ struct world *world_new(uint64_t seed, const struct world_shape *shape, bool ver
     w->verbose = verbose;
     w->node_count = shape->nodes;
     w->no_stamps = shape->no_stamps;
+    w->transfers = shape->transfers;
     w->block_bytes = shape->block_bytes;
     rng_init(&w->rng, seed);
     struct sim_config config = {.seed = rng_next(&w->rng),
@@ -208,6 +246,31 @@ static void to_device_block(const struct world *w, struct netdev_buffer *frame) 
     frame->data = p;
 }
 
+static void to_both(struct node *n, const uint8_t *p, uint32_t len) {
+    if (!n->second) return;
+    uint8_t *copy = world_alloc(n->world, len);
+    memcpy(copy, p, len);
+    inet_input(n->second, copy, len, INET_INPUT_COPY, n->world->now);
+}
+
+/* A flow table sends frames where their connection is; those of which it knows nothing go to the first stack. */
+static struct inet *stack_of(const struct node *n, const uint8_t *p, uint32_t len) {
+    struct ip4_header h;
+    if (!n->second || len < ETH_HEADER_BYTES + IP4_HEADER_BYTES + 4 || wire_get16(p + 12) != ETH_TYPE_IP4 ||
+        !ip4_parse(&h, p + ETH_HEADER_BYTES, len - ETH_HEADER_BYTES) || h.protocol != IP_TCP ||
+        h.total_bytes < h.header_bytes + 4 || h.fragment_offset > 0 || (h.fragment_flags & IP4_MF))
+        return n->stack;
+    const uint8_t *t = p + ETH_HEADER_BYTES + h.header_bytes;
+    struct inet_flow flow = {inet_addr_ip4(h.to), inet_addr_ip4(h.from), wire_get16(t + 2), wire_get16(t)};
+    return conn_find(n->second, &flow) ? n->second : n->stack;
+}
+
+static void stack_receive(struct node *n, struct netdev_buffer *frame) {
+    const uint8_t *p = frame->data;
+    if (frame->bytes >= ETH_HEADER_BYTES && wire_get16(p + 12) == ETH_TYPE_ARP) to_both(n, p, frame->bytes);
+    inet_input(stack_of(n, p, frame->bytes), frame->data, frame->bytes, 0, n->world->now);
+}
+
 static void node_receive(struct node *n) {
     struct netdev_buffer frames[BURST];
     int count;
@@ -217,12 +280,13 @@ static void node_receive(struct node *n) {
             to_device_block(n->world, &frames[i]);
             if (n->world->no_stamps) take_stamp_out(frames[i].data, frames[i].bytes);
             if (n->stack)
-                inet_input(n->stack, frames[i].data, frames[i].bytes, 0, n->world->now);
+                stack_receive(n, &frames[i]);
             else
                 heap_free(frames[i].data);
         }
     }
     if (n->stack && n->too_big_bytes) {
+        to_both(n, n->too_big, n->too_big_bytes);
         uint8_t *p = world_alloc(n->world, n->too_big_bytes);
         memcpy(p, n->too_big, n->too_big_bytes);
         inet_input(n->stack, p, n->too_big_bytes, 0, n->world->now);
@@ -235,6 +299,8 @@ bool world_step(struct world *w, uint64_t until, world_event *event, void *ctx) 
     for (uint32_t i = 0; i < w->node_count; i++) {
         uint64_t at = w->nodes[i].stack ? inet_next_ns(w->nodes[i].stack) : UINT64_MAX;
         if (at < next) next = at;
+        at = w->nodes[i].second ? inet_next_ns(w->nodes[i].second) : UINT64_MAX;
+        if (at < next) next = at;
     }
     bool found = next <= until;
     if (!found) next = until;
@@ -246,7 +312,10 @@ bool world_step(struct world *w, uint64_t until, world_event *event, void *ctx) 
         uint32_t events;
         node_receive(n);
         if (n->stack && inet_next_ns(n->stack) <= w->now) inet_timers(n->stack, w->now);
+        if (n->second && inet_next_ns(n->second) <= w->now) inet_timers(n->second, w->now);
         while (n->stack && (k = inet_next_event(n->stack, &events)))
+            event(ctx, n, k, events);
+        while (n->second && (k = inet_next_event(n->second, &events)))
             event(ctx, n, k, events);
     }
     return found;

@@ -24,7 +24,8 @@ struct world;
 struct node {
     struct world *world;
     struct netdev *dev;
-    struct inet *stack; /* NULL: without power */
+    struct inet *stack;  /* NULL: without power */
+    struct inet *second; /* with the same addresses, for connections that are transferred; NULL: there is none */
     struct inet_config config;
     struct inet_addr addr;
     int host, link;                    /* the link's first node is the host */
@@ -44,6 +45,7 @@ struct world {
     bool failing;         /* an allocation fails once: who is refused for that may ask again */
     bool routers_tell;    /* of packets that are too big for the path and may not be fragmented */
     bool no_stamps;       /* timestamps are taken out of handshakes on the way */
+    bool transfers;
     uint64_t events;
     struct inet_static_neighbour known[WORLD_NODES_MAX];
 };
@@ -77,6 +79,7 @@ struct world_shape {
     uint16_t mtu;
     bool neighbours_known;
     bool no_stamps;
+    bool transfers;       /* each node has two stacks */
     uint32_t block_bytes; /* as devices have them: received frames lie in blocks at least so long; 0: as the frame */
     uint64_t tcp_memory;  /* 0: the stack's own */
     uint32_t tso_bytes;   /* longest frame that devices cut; 0: they do not, nor do they complete checksums */
