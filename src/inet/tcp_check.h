@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What must hold of a TCP connection between any two calls. Where its state changes the stack asserts what is cheap to
  * see, and in debug builds the rest, which is found by counting everything anew.

@@ -287,7 +287,7 @@ static void answers_to_strangers_ask_for_neighbours_at_a_bounded_rate(void **sta
         receive_echo_from(h, IP(10, 9, i / 200, 1 + i % 200), 1);
         w->now += SEC / 4000;
     }
-    assert_in_range(counted(h, arp_requests_out), 64, 512);
+    assert_uint_in_range(counted(h, arp_requests_out), 64, 512);
     assert_int_equal(counted(h, arp_requests_out) + counted(h, arp_rate_limit), 4000);
     while (host_sent(h))
         continue;

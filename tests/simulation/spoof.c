@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Forged segments. */
 #include "spoof.h"
 

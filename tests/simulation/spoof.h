@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Hosts that forge segments of the flows of others. They know the flows, and all numbers but those that would make a
  * segment right: nothing that they send may change a stream or end a connection.
