@@ -41,8 +41,8 @@ static void receive_echo(struct host *h, uint16_t sequence) {
 }
 
 static struct arp_packet expect_arp(struct host *h, uint16_t operation, const uint8_t *to) {
-    struct arp_packet a;
-    struct eth_header eth;
+    struct arp_packet a = {0};
+    struct eth_header eth = {0};
     const struct wire_frame *f = host_sent(h);
     assert_non_null(f);
     assert_true(eth_parse(&eth, f->bytes, f->len));

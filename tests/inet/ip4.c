@@ -363,7 +363,7 @@ static void off_link_peers_are_reached_through_the_gateway(void **state) {
     wire_store32(p + ETH_HEADER_BYTES + 12, IP(192, 0, 2, 1));
     header_sum(p);
     host_receive(&w->hosts[0], p, len);
-    struct arp_packet a;
+    struct arp_packet a = {0};
     const struct wire_frame *f = host_sent(&w->hosts[0]);
     assert_true(arp_parse(&a, f->bytes + ETH_HEADER_BYTES, f->len - ETH_HEADER_BYTES));
     assert_int_equal(a.target_ip, IP(10, 0, 0, 254));
