@@ -183,11 +183,17 @@ DMTR_EXPORT int dmtr_fsync(int qd);
 
 /*
  * Closes qd at once: the number may be reused; outstanding operations on it end with ECANCELED,
- * except that pushes already taken are still delivered (SO_LINGER changes that).
+ * except that pushes already taken are still delivered (SO_LINGER changes that). If data was received
+ * that no pop was given, or comes later, the peer sees ECONNRESET behind what was pushed, and else the
+ * end of the stream.
  */
 DMTR_EXPORT int dmtr_close(int qd);
 
-/* As dmtr_close; the token completes when the peer has all that was pushed, or with the error. */
+/*
+ * As dmtr_close; the token completes when the peer has acknowledged all that was pushed and the end of
+ * the stream. The error is 0 if all that was pushed was acknowledged, also where a reset ended the
+ * connection.
+ */
 DMTR_EXPORT int dmtr_async_close(dmtr_qtoken_t *qt_out, int qd);
 
 /* Stores 1 if qd is open on this thread, else 0. */

@@ -36,7 +36,7 @@ enum posix_engine { POSIX_AUTO, POSIX_IO_URING, POSIX_EPOLL };
          "Most operations outstanding at a time in a runtime")                                                         \
     UINT("core.max_queues", max_queues, 1048576, 4, 2097151, "queues", "Most queues open at a time in a runtime")      \
     UINT("core.linger_ms", linger_ms, 1000, 0, 600000, "ms",                                                           \
-         "Longest time dmtr_fini waits for pushed data of closed queues to be delivered")                              \
+         "Longest time dmtr_fini waits until pushed data is delivered and peers have finished")                        \
     UINT("queue.push_limit_bytes", push_limit_bytes, 67108864, 1, 1099511627776, "bytes",                              \
          "Most bytes of pushes outstanding on a queue (DMTR_SO_PUSH_LIMIT)")                                           \
     UINT("memory.max_elements", memory_max_elements, 1048576, 1, 16777216, "elements",                                 \

@@ -19,6 +19,7 @@ struct framing {
     struct queue *q;
     struct dmtr_runtime *rt;
     bool closed, eof;
+    bool discarded;       /* received data was freed that no pop was given */
     int error;            /* final; negative */
     struct list pops;     /* the application's, waiting */
     struct list pushes;   /* the application's, each with an inner push under way */
@@ -66,7 +67,15 @@ static void free_if_unused(struct framing *f) {
     sys_free(f);
 }
 
+/* Received data that no pop was given: unparsed, or of an incomplete or unclaimed message. */
+static bool holds_data(const struct framing *f) {
+    const struct op *inner = f->inner_pop;
+    bool arrived = inner && inner->state == OP_READY && !inner->error && inner->sga.sga_numsegs > 0;
+    return arrived || f->data_len > 0 || f->in_seg < f->in.sga_numsegs || f->state != FRAME_HEADER || f->have > 0;
+}
+
 static void fail(struct framing *f, int error) {
+    f->discarded |= holds_data(f);
     f->error = error;
     sga_release(&f->in);
     sga_release(&f->msg);
@@ -75,6 +84,7 @@ static void fail(struct framing *f, int error) {
 
 static void bad_header(struct framing *f) {
     counter_inc(&f->rt->counters, frame_bad_header);
+    f->discarded = true;
     fail(f, -EILSEQ);
 }
 
@@ -156,6 +166,7 @@ static void parse_header(struct framing *f) {
     f->left = bytes - (uint64_t)f->segs_left * LENGTH_BYTES;
     if (f->left > f->rt->config.frame_max_bytes) {
         counter_inc(&f->rt->counters, frame_too_large);
+        f->discarded = true;
         fail(f, -EILSEQ);
         return;
     }
@@ -350,8 +361,9 @@ bool framing_cancel(struct framing *f, struct op *op) {
     return true;
 }
 
-void framing_close(struct framing *f) {
+bool framing_close(struct framing *f) {
     struct list *l, *tmp;
+    bool unread = f->discarded || holds_data(f);
     while (!list_empty(&f->pops))
         complete_pop(f, -ECANCELED);
     /* The queue may be freed before their results are passed on. */
@@ -362,4 +374,5 @@ void framing_close(struct framing *f) {
     }
     f->closed = true;
     free_if_unused(f);
+    return unread;
 }

@@ -27,8 +27,8 @@ bool framing_cancel(struct framing *f, struct op *op);
 
 /*
  * The queue is about to be closed: ends pops with -ECANCELED. Pushes are still delivered. f frees itself when the
- * queue has let go of it.
+ * queue has let go of it. True: f has received data that no pop was given.
  */
-void framing_close(struct framing *f);
+bool framing_close(struct framing *f);
 
 #endif

@@ -122,7 +122,7 @@ void queue_close(struct queue *q, struct op *op) {
         q->qd = -1;
         counter_inc(&rt->counters, queues_closed);
     }
-    if (q->framing) framing_close(q->framing);
+    if (q->framing) q->unread = framing_close(q->framing);
     q->ops->close(q, op);
 }
 

@@ -74,6 +74,7 @@ struct queue {
     int qd;                  /* -1 once closed or before it is opened */
     bool frame_accepted;     /* a listener whose connections are to be framed */
     bool push_acked;         /* DMTR_SO_PUSH_ACKED */
+    bool unread;             /* at its close: framing has taken data off the stream that no pop was given */
     uint64_t serial;         /* unique in the runtime: tells a queue from a later one with its descriptor */
     struct framing *framing; /* NULL: none */
     uint64_t push_outstanding_bytes, push_limit_bytes;

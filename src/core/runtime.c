@@ -73,14 +73,18 @@ int runtime_new(struct dmtr_runtime **rt_out, const struct config *config) {
     return 0;
 }
 
+static bool is_ending(const struct dmtr_runtime *rt) {
+    return rt->lingering || rt->answering;
+}
+
 static void close_queues(struct dmtr_runtime *rt) {
     uint32_t cursor = 0;
     for (struct queue *q; (q = queue_next(rt, &cursor));)
         queue_close(q, NULL);
     uint64_t deadline_ns = clock_now_ns() + rt->config.linger_ms * 1000000;
-    while (rt->lingering && clock_now_ns() < deadline_ns) {
+    while (is_ending(rt) && clock_now_ns() < deadline_ns) {
         runtime_poll(rt);
-        if (rt->lingering && list_empty(&rt->internal) && runtime_sleep(rt, deadline_ns)) break;
+        if (is_ending(rt) && list_empty(&rt->internal) && runtime_sleep(rt, deadline_ns)) break;
     }
     if (rt->lingering) log_warn(&rt->log, "%u closed queues had data that was not delivered in time", rt->lingering);
 }

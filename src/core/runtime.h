@@ -84,6 +84,7 @@ struct dmtr_runtime {
     uint32_t queue_free; /* index of the first free slot; 0: none */
     uint64_t queue_serial;
     uint32_t lingering; /* closed queues that still deliver; kept by their kinds */
+    uint32_t answering; /* stacks with closed connections whose peers have not finished; kept by their libos */
 
     struct wheel wheel;
     uint64_t next_timer_ns;
@@ -107,7 +108,7 @@ struct dmtr_runtime {
 
 /* Makes a runtime with this configuration (copied) and registers it. */
 int runtime_new(struct dmtr_runtime **rt_out, const struct config *config);
-/* Closes every queue, lets them deliver for at most core.linger_ms, stops libOSes, frees. */
+/* Closes every queue, lets them deliver and their peers finish for at most core.linger_ms, stops libOSes, frees. */
 void runtime_delete(struct dmtr_runtime *rt);
 
 void runtime_timer_arm(struct dmtr_runtime *rt, struct runtime_timer *t, uint64_t deadline_ns);

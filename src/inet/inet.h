@@ -154,6 +154,9 @@ void inet_timers(struct inet *s, uint64_t now);
 /* UDP datagrams that wait for the answer of a neighbour: sent soon, or dropped within seconds. */
 uint32_t inet_waiting(const struct inet *s);
 
+/* Closed connections of which one end has not finished, or has not been acknowledged. */
+uint32_t inet_closing(const struct inet *s);
+
 /* When inet_timers is next worth calling; UINT64_MAX: not before something else happens. */
 uint64_t inet_next_ns(struct inet *s);
 

@@ -105,6 +105,15 @@ int tcp_error(const struct tcp_conn *c);
 /* Bytes pushed and not yet acknowledged. */
 uint32_t tcp_unacked(const struct tcp_conn *c);
 
+/* Whether the peer has acknowledged all that was pushed. It still tells when the connection has ended, however. */
+bool tcp_delivered(const struct tcp_conn *c);
+
+/* Whether the peer has acknowledged our FIN, or the connection has ended. INET_EVENT_WRITABLE tells of it. */
+bool tcp_finished(const struct tcp_conn *c);
+
+/* After tcp_stop_reading: whether there was or came unread data. INET_EVENT_READABLE tells of data that comes. */
+bool tcp_unread(const struct tcp_conn *c);
+
 struct inet_endpoint tcp_local(const struct tcp_conn *c);
 struct inet_endpoint tcp_remote(const struct tcp_conn *c);
 

@@ -146,6 +146,7 @@ void conn_end(struct tcp_conn *c, int error) {
     if (c->state == TCP_STATE_CLOSED) return;
     half_open_leave(c);
     conn_leave(c);
+    c->undelivered = c->flight->chunks.count > 0;
     chunks_clear(c);
     c->error = error;
     c->state = TCP_STATE_CLOSED;
@@ -257,6 +258,10 @@ bool conn_abandon(struct tcp_conn *c) {
     s->tcp_orphans++;
     c->abandoned = true;
     return true;
+}
+
+uint32_t inet_closing(const struct inet *s) {
+    return s->tcp_orphans;
 }
 
 void conn_time_wait(struct tcp_conn *c) {

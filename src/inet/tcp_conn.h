@@ -128,12 +128,13 @@ struct tcp_conn {
     uint16_t path_epoch; /* the stack's when mss was last found */
     uint16_t offered;    /* MSS of the peer's SYN */
 
-    bool orphan : 1;     /* nobody owns it */
-    bool abandoned : 1;  /* its owner has closed it: one of the stack's tcp_orphans */
-    bool deaf : 1;       /* nobody reads any more: payload that comes is dropped and not acknowledged */
-    bool unread : 1;     /* payload was received that nobody has read: the peer is told by a reset */
-    bool loopback : 1;   /* its peer is this host: nothing of it comes from the link */
-    bool fin_queued : 1; /* a FIN follows the last pushed byte */
+    bool orphan : 1;      /* nobody owns it */
+    bool abandoned : 1;   /* its owner has closed it: one of the stack's tcp_orphans */
+    bool deaf : 1;        /* nobody reads any more: payload that comes is dropped and not acknowledged */
+    bool unread : 1;      /* payload was received that nobody has read: the peer is told by a reset */
+    bool undelivered : 1; /* it has ended before all that was pushed was acknowledged */
+    bool loopback : 1;    /* its peer is this host: nothing of it comes from the link */
+    bool fin_queued : 1;  /* a FIN follows the last pushed byte */
     bool fin_sent : 1;
     bool fin_received : 1; /* rcv_nxt is behind it */
     bool ack_now : 1, ack_later : 1;

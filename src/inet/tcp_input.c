@@ -245,6 +245,7 @@ static inline void window_note(struct tcp_conn *c, uint32_t seq, uint32_t ack, u
 
 /* Our FIN has arrived. */
 static void fin_acked(struct tcp_conn *c) {
+    if (!c->orphan) socket_event(c->stack, &c->socket, INET_EVENT_WRITABLE);
     switch (c->state) {
     case TCP_STATE_FIN_WAIT_1:
         c->state = TCP_STATE_FIN_WAIT_2;
@@ -377,6 +378,18 @@ static void time_wait_input(struct tcp_conn *c, const struct tcp_segment *g) {
     if (g->fin && g->end == c->rcv_nxt) conn_deadline(c, TCP_TIMER_LIFE, c->stack->now + TCP_TIME_WAIT_NS);
 }
 
+/* Payload that nobody is going to read. A reset tells the peer of it, in the place of a FIN that is not sent yet. */
+static void unread_input(struct tcp_conn *c) {
+    inet_count(c->stack, tcp_data_after_close);
+    c->unread = true;
+    if (c->fin_queued && !c->fin_sent) {
+        c->fin_queued = false;
+        c->state = c->state == TCP_STATE_LAST_ACK ? TCP_STATE_CLOSE_WAIT : TCP_STATE_ESTABLISHED;
+    }
+    if (!c->orphan) socket_event(c->stack, &c->socket, INET_EVENT_READABLE);
+    tcp_reset_if_unread(c);
+}
+
 /* Steps 7 and 8. */
 static void text_input(struct tcp_conn *c, struct packet *p, struct tcp_segment *g) {
     if (c->state == TCP_STATE_TIME_WAIT) {
@@ -389,9 +402,7 @@ static void text_input(struct tcp_conn *c, struct packet *p, struct tcp_segment 
         return;
     }
     if (c->deaf && g->len > 0 && seq_lt(c->rcv_nxt, g->seq + g->len)) {
-        inet_count(c->stack, tcp_data_after_close);
-        c->unread = true;
-        tcp_reset_if_unread(c);
+        unread_input(c);
         return;
     }
     trim(c, p, g);

@@ -53,6 +53,18 @@ uint32_t tcp_unacked(const struct tcp_conn *c) {
     return c->flight->chunks.count > 0 ? c->snd_end - (seq_lt(c->snd_una, c->snd_end) ? c->snd_una : c->snd_end) : 0;
 }
 
+bool tcp_delivered(const struct tcp_conn *c) {
+    return c->flight->chunks.count == 0 && !c->undelivered;
+}
+
+bool tcp_finished(const struct tcp_conn *c) {
+    return c->state == TCP_STATE_FIN_WAIT_2 || c->state == TCP_STATE_TIME_WAIT || c->state == TCP_STATE_CLOSED;
+}
+
+bool tcp_unread(const struct tcp_conn *c) {
+    return c->unread;
+}
+
 int tcp_push(struct tcp_conn *c, const struct inet_segment *data, bool more, uint64_t now) {
     c->stack->now = now;
     if (c->error) return c->error;

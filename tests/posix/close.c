@@ -12,6 +12,7 @@ struct reader {
     int fd;
     uint64_t got;
     bool right;
+    int error; /* that ended it; 0: the end of the stream */
 };
 
 static void *read_slowly(void *arg) {
@@ -21,7 +22,10 @@ static void *read_slowly(void *arg) {
     poll(NULL, 0, 30);
     for (;;) {
         ssize_t n = recv(r->fd, buf, sizeof buf, 0);
-        if (n <= 0) break;
+        if (n <= 0) {
+            r->error = n < 0 ? errno : 0;
+            break;
+        }
         r->right = r->right && has_pattern(buf, (size_t)n, r->got);
         r->got += (uint64_t)n;
     }
@@ -66,6 +70,110 @@ static void closing_delivers_what_was_pushed(void **state) {
     assert_ok(dmtr_async_close(&closed, e.server));
     expect_wait_error(closed, 0);
     reader_expect(&r, MUCH);
+    assert_ok(dmtr_close(e.listener));
+}
+
+/* What the peer reads until the end of the stream, and how that ended. */
+static int raw_read_all(int fd, uint64_t bytes) {
+    static uint8_t buf[65536];
+    uint64_t got = 0;
+    ssize_t n;
+    while ((n = recv(fd, buf, sizeof buf, 0)) > 0) {
+        assert_true(has_pattern(buf, (size_t)n, got));
+        got += (uint64_t)n;
+    }
+    assert_int_equal(got, bytes);
+    return n < 0 ? errno : 0;
+}
+
+#define SOME (32u << 10) /* which the kernel's buffers take */
+
+/* Three places: the kernel's buffer, what was read ahead, and an incomplete message. */
+static void unread_data_becomes_a_reset_behind_what_was_pushed(void **state) {
+    (void)state;
+    skip_without_engine();
+    for (int place = 0; place < 3; place++) {
+        struct raw_ends e = raw_connected();
+        const uint32_t part[] = {htonl(DMTR_HEADER_MAGIC), htonl(104), htonl(1), htonl(100)};
+        int on = 1;
+        dmtr_qtoken_t closed, popped = 0;
+        if (place == 2) assert_ok(dmtr_setsockopt(e.server, DMTR_SOL_QUEUE, DMTR_SO_FRAMED, &on, sizeof on));
+        if (place > 0) popped = pop_begin(e.server);
+        if (place == 1) { /* served, so that the engine is receiving */
+            raw_send(e.fd, "popped", 6);
+            expect_wait_text(popped, "popped");
+            popped = pop_begin(e.server);
+            run_for(MS);
+            assert_ok(dmtr_drop(popped));
+        }
+        raw_send(e.fd, part, sizeof part);
+        run_for(5 * MS);
+        dmtr_qtoken_t pushed = place == 2 ? 0 : push_pattern(e.server, 0, SOME);
+        assert_ok(dmtr_async_close(&closed, e.server));
+        if (place == 2) expect_wait_error(popped, ECANCELED);
+        if (pushed) expect_wait_error(pushed, 0);
+        expect_wait_error(closed, 0);
+        assert_int_equal(raw_read_all(e.fd, pushed ? SOME : 0), ECONNRESET);
+        close(e.fd);
+        assert_ok(dmtr_close(e.listener));
+    }
+}
+
+/* The peer's window is shut meanwhile. */
+static void data_that_comes_after_the_close_becomes_a_reset_behind_what_was_pushed(void **state) {
+    (void)state;
+    skip_without_engine();
+    struct raw_ends e = raw_connected();
+    dmtr_qtoken_t closed;
+    push_much(e.server);
+    run_for(5 * MS);
+    assert_ok(dmtr_async_close(&closed, e.server));
+    run_for(5 * MS);
+    raw_send(e.fd, "too late", 8);
+    struct reader r;
+    reader_start(&r, e.fd);
+    expect_wait_error(closed, 0);
+    pthread_join(r.thread, NULL);
+    assert_true(r.right && r.got == MUCH && r.error == ECONNRESET);
+    close(e.fd);
+    assert_ok(dmtr_close(e.listener));
+}
+
+static void an_unread_end_is_no_data_and_shutdown_resets_nothing(void **state) {
+    (void)state;
+    skip_without_engine();
+    struct raw_ends e = raw_connected();
+    dmtr_qtoken_t closed;
+    assert_int_equal(shutdown(e.fd, SHUT_WR), 0);
+    run_for(5 * MS);
+    assert_ok(dmtr_drop(push_pattern(e.server, 0, SOME)));
+    assert_ok(dmtr_async_close(&closed, e.server));
+    expect_wait_error(closed, 0);
+    assert_int_equal(raw_read_all(e.fd, SOME), 0);
+    close(e.fd);
+    assert_ok(dmtr_close(e.listener));
+
+    e = raw_connected();
+    raw_send(e.fd, "never popped", 12);
+    run_for(5 * MS);
+    assert_ok(dmtr_drop(push_pattern(e.server, 0, SOME)));
+    assert_ok(dmtr_shutdown(e.server, SHUT_RDWR));
+    run_for(5 * MS);
+    assert_int_equal(raw_read_all(e.fd, SOME), 0);
+    raw_close(&e);
+}
+
+static void async_close_succeeds_where_a_reset_came_after_the_last_acknowledgement(void **state) {
+    (void)state;
+    skip_without_engine();
+    struct raw_ends e = raw_connected();
+    dmtr_qtoken_t closed;
+    push_wait(e.server, "all");
+    raw_expect(e.fd, "all");
+    raw_reset(e.fd);
+    run_for(5 * MS);
+    assert_ok(dmtr_async_close(&closed, e.server));
+    expect_wait_error(closed, 0);
     assert_ok(dmtr_close(e.listener));
 }
 
@@ -280,6 +388,10 @@ static void shutdown_with_unsent_data_sends_it_before_the_end(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         both_engines(closing_delivers_what_was_pushed),
+        both_engines(unread_data_becomes_a_reset_behind_what_was_pushed),
+        both_engines(data_that_comes_after_the_close_becomes_a_reset_behind_what_was_pushed),
+        both_engines(an_unread_end_is_no_data_and_shutdown_resets_nothing),
+        both_engines(async_close_succeeds_where_a_reset_came_after_the_last_acknowledgement),
         both_engines(fini_right_after_close_delivers_what_was_pushed),
         both_engines(fini_gives_up_a_peer_that_takes_nothing),
         both_engines(closing_ends_what_waits),

@@ -11,6 +11,20 @@
 #include <errno.h>
 #include <string.h>
 
+/*
+ * Frames of sockets that are closed already are still sent, and datagrams whose neighbour has not answered yet. And the
+ * stack answers until the peers of closed connections have finished: otherwise a peer that ends at the same time would
+ * retransmit its FIN to nobody.
+ */
+static void linger(struct net *net) {
+    bool answering = inet_closing(net->stack) > 0 && net_link_up(net) && !net->lost;
+    net->rt->answering += (uint32_t)answering - (uint32_t)net->answering;
+    net->answering = answering;
+    bool pending = transmit_pending(net) || (inet_waiting(net->stack) > 0 && net_link_up(net) && !net->lost);
+    net->rt->lingering += (uint32_t)pending - (uint32_t)net->lingering;
+    net->lingering = pending;
+}
+
 void net_lost(struct net *net, int error) {
     if (net->lost) return;
     net->lost = true;
@@ -18,6 +32,7 @@ void net_lost(struct net *net, int error) {
     runtime_poller_remove(net->rt, &net->poller); /* its descriptor would be ready for ever */
     datagram_lost(net);
     stream_lost(net, clock_now_ns());
+    linger(net); /* for nothing any more */
 }
 
 /* Never for now, or what is to be done again and again would keep the runtime in its timers. */
@@ -32,13 +47,6 @@ static void arm(struct net *net, uint64_t now) {
         runtime_timer_cancel(net->rt, &net->timer);
     else
         runtime_timer_arm(net->rt, &net->timer, next > now ? next : now + 1);
-}
-
-/* Frames of sockets that are closed already are still sent, and datagrams whose neighbour has not answered yet. */
-static void linger(struct net *net) {
-    bool pending = transmit_pending(net) || (inet_waiting(net->stack) > 0 && net_link_up(net) && !net->lost);
-    net->rt->lingering += (uint32_t)pending - (uint32_t)net->lingering;
-    net->lingering = pending;
 }
 
 void net_settle(struct net *net, uint64_t now) {

@@ -51,7 +51,8 @@ struct net {
     uint32_t mtu;          /* of the IP packet */
     uint32_t mtu_followed; /* the device's, from which it comes */
     uint64_t next_ns;      /* when stack or device are next worth calling; what the timer is armed for */
-    bool lingering;        /* counted among what dmtr_fini waits for: frames before device or neighbour */
+    bool lingering;        /* counted in rt->lingering: frames before device or neighbour */
+    bool answering;        /* counted in rt->answering: a connection that is closed has not ended on both sides */
     bool lost;             /* the device is gone for good */
     struct list sockets;   /* struct datagram */
     struct list streams;   /* struct stream */

@@ -30,6 +30,7 @@ void stream_lost(struct net *net, uint64_t now) {
     list_for_each (&net->streams, l, tmp) {
         struct stream *s = list_entry(l, struct stream, link);
         ops_complete(s->q.rt, &s->waiters, -ENETDOWN);
+        if (!list_empty(&s->pushes)) s->send_error = -ENETDOWN;
         stream_end_pushes(s, -ENETDOWN);
         if (s->connect_op) stream_connect_failed(s, -ENETDOWN, now);
         if (s->closed && s->state == STREAM_CONNECTED) stream_linger(s, now);
@@ -39,7 +40,7 @@ void stream_lost(struct net *net, uint64_t now) {
 
 void stream_fini(struct net *net) {
     for (struct list *l; (l = list_first(&net->streams));)
-        stream_finish(list_entry(l, struct stream, link), -ETIMEDOUT, clock_now_ns());
+        stream_give_up(list_entry(l, struct stream, link), -ETIMEDOUT, clock_now_ns());
 }
 
 void stream_free(struct stream *s) {

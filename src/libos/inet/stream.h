@@ -69,9 +69,11 @@ void parcel_arrived(struct net *net, struct parcel *p, uint64_t now);
 void parcel_lose(struct parcel *p);
 
 void stream_close(struct queue *q, struct op *op);
-/* A closed stream: ends it if the peer has all. True: it is gone. */
+/* A closed stream: ends it if the peer has all and our FIN, or is to be reset. True: it is gone. */
 bool stream_linger(struct stream *s, uint64_t now);
 /* Ends a closed stream; a connection that is not done is reset where there is an error. */
 void stream_finish(struct stream *s, int error, uint64_t now);
+/* The same with a reset; the error is told unless the peer has acknowledged all that was pushed. */
+void stream_give_up(struct stream *s, int error, uint64_t now);
 
 #endif

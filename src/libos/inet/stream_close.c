@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Closing a TCP socket. It is kept until the peer has acknowledged what was pushed, and what still comes is thrown away
- * meanwhile: closing with unread data would reset the connection and lose what is under way. A peer that takes nothing
- * for STALL_NS is given up; SO_LINGER sets another time, and 0 gives up at once.
+ * Closing a TCP socket. It is kept until the peer has acknowledged what was pushed, and then our FIN. If there was or
+ * comes data that no pop was given, a reset takes the place of the FIN (RFC 1122 section 4.2.2.13). A peer that takes
+ * nothing for STALL_NS is given up; SO_LINGER sets another time, and 0 gives up at once.
  */
 #include "libos/inet/stream.h"
-
-#include "mem/heap.h"
 
 #define STALL_NS 60000000000u
 
@@ -24,20 +22,27 @@ void stream_finish(struct stream *s, int error, uint64_t now) {
     stream_free(s);
 }
 
-static void throw_away(struct stream *s, uint64_t now) {
-    struct inet_slice slice;
-    while (tcp_pop(s->conn, &slice, UINT32_MAX, now) == 0 && slice.len > 0)
-        heap_free(slice.base);
+static bool delivered(const struct stream *s) {
+    return list_empty(&s->pushes) && !s->send_error && tcp_delivered(s->conn);
+}
+
+void stream_give_up(struct stream *s, int error, uint64_t now) {
+    if (s->conn) {
+        if (delivered(s)) error = 0;
+        tcp_abort(s->conn, now);
+        s->conn = NULL;
+    }
+    stream_finish(s, error, now);
 }
 
 bool stream_linger(struct stream *s, uint64_t now) {
     int error = tcp_error(s->conn);
     if (!error) error = s->send_error;
-    throw_away(s, now);
-    bool undelivered = !list_empty(&s->pushes) || tcp_unacked(s->conn) > 0;
-    if (!error && undelivered && !s->net->lost) return false;
-    if (!error && undelivered) error = -ENETDOWN;
-    stream_finish(s, error, now);
+    if (!error && s->net->lost) error = -ENETDOWN;
+    bool whole = delivered(s);
+    bool done = whole && (tcp_finished(s->conn) || tcp_unread(s->conn));
+    if (!error && !done) return false;
+    stream_finish(s, whole ? 0 : error, now);
     return true;
 }
 
@@ -54,8 +59,8 @@ static void stalled(struct dmtr_runtime *rt, struct runtime_timer *t) {
     (void)rt;
     if (s->linger_s < 0 && s->left != tcp_unacked(s->conn))
         arm(s, now);
-    else
-        stream_finish(s, -ETIMEDOUT, now);
+    else /* the stack goes on with a FIN */
+        stream_finish(s, delivered(s) ? 0 : -ETIMEDOUT, now);
     net_settle(net, now);
 }
 
@@ -72,12 +77,10 @@ void stream_close(struct queue *q, struct op *op) {
     if (s->state != STREAM_CONNECTED) {
         stream_finish(s, 0, now);
     } else if (s->linger_s == 0) {
-        bool unsent = !list_empty(&s->pushes) || tcp_unacked(s->conn) > 0;
-        tcp_abort(s->conn, now);
-        s->conn = NULL;
-        stream_finish(s, unsent ? -ECONNRESET : 0, now);
+        stream_give_up(s, -ECONNRESET, now);
     } else {
         s->timer.fire = stalled;
+        tcp_stop_reading(s->conn, q->unread);
         arm(s, now);
         stream_send(s, now);
         stream_linger(s, now);

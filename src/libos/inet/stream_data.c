@@ -90,7 +90,8 @@ void stream_send(struct stream *s, uint64_t now) {
         stream_end_pushes(s, tcp_error(s->conn));
     else
         complete_acked(s);
-    if (list_empty(&s->pushes) && s->shut_write && !s->fin_sent && !s->send_error) {
+    bool reset = s->closed && tcp_unread(s->conn); /* a reset follows in the place of the FIN */
+    if (list_empty(&s->pushes) && s->shut_write && !s->fin_sent && !s->send_error && !reset) {
         s->fin_sent = true;
         tcp_shutdown(s->conn, now);
     }

@@ -245,6 +245,12 @@ uint64_t host_next_ns(void) {
     return timers < next ? timers : next;
 }
 
+bool host_closing(void) {
+    for (const struct tcp_pcb *pcb = tcp_active_pcbs; pcb; pcb = pcb->next)
+        if (pcb->state > ESTABLISHED) return true;
+    return false;
+}
+
 bool host_take_refused(void) {
     bool refused = host.refused;
     host.refused = false;

@@ -31,6 +31,9 @@ int host_poll(uint64_t now);
 /* When host_poll is next worth calling though nothing arrives; NETDEV_NEVER: not before something else happens. */
 uint64_t host_next_ns(void);
 
+/* Whether there is a connection that has ended on one side, and not on both. */
+bool host_closing(void);
+
 /* The device had no room for something that lwIP wanted to send: true once, when it is worth trying again. */
 bool host_take_refused(void);
 

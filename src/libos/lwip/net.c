@@ -41,17 +41,27 @@ int lw_net_local(const struct lw_net *net, const struct inet_endpoint *local) {
     return inet_addr_is_any(&local->addr) || inet_addr_equal(&local->addr, &net->address) ? 0 : -EADDRNOTAVAIL;
 }
 
+/* Connections of streams that are gone are lwIP's; it answers until their peers have finished, too. */
+static void linger(struct lw_net *net) {
+    bool answering = !net->lost && net->dev->link_up && list_empty(&net->streams) && host_closing();
+    net->rt->answering += (uint32_t)answering - (uint32_t)net->answering;
+    net->answering = answering;
+}
+
 static void lost(struct lw_net *net, int error) {
     net->lost = true;
     log_error(&net->rt->log, "lwip: device %s is lost: %s", net->rt->config.lwip_device, strerror(-error));
     runtime_poller_remove(net->rt, &net->poller); /* its descriptor would be ready for ever */
     lw_stream_lost(net);
     lw_datagram_lost(net);
+    linger(net); /* for nothing any more */
 }
 
 void lw_net_settle(struct lw_net *net) {
+    lw_stream_look_for_ends(net);
     while (lw_stream_settle(net))
         continue;
+    linger(net);
 }
 
 /* lwIP does not count its checksums apart. */
@@ -138,6 +148,7 @@ static int net_start(struct dmtr_runtime *rt, void **state_out) {
     net->rt = rt;
     list_init(&net->streams);
     list_init(&net->news);
+    list_init(&net->finishing);
     list_init(&net->datagrams);
     timer_init(&net->timer.timer);
     net->timer.fire = timer_fire;

@@ -22,6 +22,8 @@ struct lw_net {
     bool lost;             /* the device is gone for good */
     struct list streams;   /* struct lw_stream */
     struct list news;      /* those of them that lwIP has told something of */
+    struct list finishing; /* those whose FIN is not acknowledged */
+    bool answering;        /* counted in rt->answering: a connection that is closed has not ended on both sides */
     struct list datagrams; /* struct lw_datagram */
     struct link_watch watch;
     uint64_t watch_ns; /* when that is due */
@@ -39,6 +41,8 @@ int lw_error(int err);
 int lw_stream_new(struct lw_net *net, struct queue **q_out);
 /* The first stream with news, which are acted upon. False: there is none. */
 bool lw_stream_settle(struct lw_net *net);
+/* Notes streams whose FIN was acknowledged, of which lwIP does not tell. */
+void lw_stream_look_for_ends(struct lw_net *net);
 /* The device may have room again. */
 void lw_stream_retry(struct lw_net *net);
 /* The device is lost: ends what waits. */

@@ -163,6 +163,7 @@ int lw_stream_make(struct lw_net *net, struct lw_stream **out) {
         s->values[i] = settings[i].def;
     list_init(&s->link);
     list_init(&s->news);
+    list_init(&s->finishing);
     list_init(&s->waiters);
     list_init(&s->pushes);
     list_init(&s->sent);

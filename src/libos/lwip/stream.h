@@ -21,14 +21,15 @@ enum lw_state { LW_NEW, LW_LISTENING, LW_CONNECTING, LW_CONNECTED };
 struct lw_stream {
     struct queue q;
     struct lw_net *net;
-    struct tcp_pcb *pcb;  /* NULL: none yet, or lwIP has ended it */
-    struct list link;     /* net->streams */
-    struct list news;     /* net->news, while lwIP has told something */
-    struct list waiters;  /* pops, or accepts of a listener */
-    struct list pushes;   /* not all taken by lwIP */
-    struct list sent;     /* taken, and to complete when acknowledged */
-    struct list held;     /* struct held_push: memory that lwIP refers to until it is acknowledged */
-    struct list accepted; /* listener: streams that wait for an accept */
+    struct tcp_pcb *pcb;   /* NULL: none yet, or lwIP has ended it */
+    struct list link;      /* net->streams */
+    struct list news;      /* net->news, while lwIP has told something */
+    struct list finishing; /* net->finishing, from our FIN until its acknowledgement */
+    struct list waiters;   /* pops, or accepts of a listener */
+    struct list pushes;    /* not all taken by lwIP */
+    struct list sent;      /* taken, and to complete when acknowledged */
+    struct list held;      /* struct held_push: memory that lwIP refers to until it is acknowledged */
+    struct list accepted;  /* listener: streams that wait for an accept */
     uint32_t accepted_count, backlog;
     struct lw_stream *listener; /* whose `accepted` this stands on, by its `link` */
     struct pbuf *first, *last;  /* received; linked by `next`, their total lengths mean nothing */
@@ -42,6 +43,8 @@ struct lw_stream {
     int error;               /* how the connection ended */
     int linger_s;
     bool established, ended, bound, shut_read, shut_write, fin_sent, closed;
+    bool cut;    /* a push failed with the connection */
+    bool unread; /* closed with data that no pop was given, or some came since */
 };
 
 static inline struct lw_stream *to_lw_stream(struct queue *q) {
@@ -72,17 +75,18 @@ void lw_stream_send(struct lw_stream *s);
 void lw_stream_end_pushes(struct lw_stream *s, int error);
 /* Takes over what lwIP received, a chain. */
 void lw_stream_received(struct lw_stream *s, struct pbuf *p);
-void lw_stream_discard_received(struct lw_stream *s);
+/* Frees it without opening the window. True: there was data. */
+bool lw_stream_discard_received(struct lw_stream *s);
 /* Gives up the memory of pushes up to this byte of the stream. */
 void lw_stream_release_held(struct lw_stream *s, uint64_t acked_bytes);
 
 int lw_stream_shutdown(struct queue *q, int how);
 void lw_stream_close(struct queue *q, struct op *op);
-/* A closed stream: ends it if the peer has all. */
+/* A closed stream: ends it if the peer has all and our FIN, or is to be reset. */
 void lw_stream_linger(struct lw_stream *s);
-/* Ends and frees a stream that has no descriptor; a connection is reset where there is an error. */
-void lw_stream_finish(struct lw_stream *s, int error);
-/* The same for one that was never accepted. */
+/* Ends a closed stream with a reset; the error is told unless the peer has acknowledged all that was pushed. */
+void lw_stream_give_up(struct lw_stream *s, int error);
+/* Frees one that was never accepted. */
 void lw_stream_free(struct lw_stream *s);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Closing a TCP socket over lwIP. It is kept until the peer has acknowledged what was pushed, and what still comes is
- * thrown away meanwhile. A peer that takes nothing for STALL_NS is given up; SO_LINGER sets another time, and 0 gives
- * up at once.
+ * Closing a TCP socket over lwIP. It is kept until the peer has acknowledged what was pushed, and then our FIN. If
+ * there was or comes data that no pop was given, a reset takes the place of the FIN. A peer that takes nothing for
+ * STALL_NS is given up; SO_LINGER sets another time, and 0 gives up at once.
  */
 #include "libos/lwip/stream.h"
 
@@ -19,6 +19,7 @@ void lw_stream_free(struct lw_stream *s) {
     lw_stream_release_held(s, UINT64_MAX);
     list_remove(&s->link);
     list_remove(&s->news);
+    list_remove(&s->finishing);
     sys_free(s);
 }
 
@@ -31,27 +32,61 @@ static void reset_unaccepted(struct lw_stream *listener) {
     }
 }
 
-void lw_stream_finish(struct lw_stream *s, int error) {
-    struct dmtr_runtime *rt = s->q.rt;
-    lw_stream_end_pushes(s, error ? error : -ECANCELED);
-    lw_stream_discard_received(s); /* with data left lwIP would reset */
-    reset_unaccepted(s);
+static bool delivered(const struct lw_stream *s) {
+    return list_empty(&s->pushes) && !s->cut && s->acked_bytes == s->taken_bytes;
+}
+
+/* lwIP's tcp_close would reset by itself, but frees what is not acknowledged as well: called once it is, or for a FIN.
+ */
+static void end_connection(struct lw_stream *s, bool reset) {
     bool listening = s->state == LW_LISTENING;
     struct tcp_pcb *pcb = lw_stream_detach(s);
-    if (pcb && error && !listening)
+    if (!pcb) return;
+    if (reset && !listening)
         tcp_abort(pcb);
-    else if (pcb)
+    else
         tcp_close(pcb);
+}
+
+static void finish(struct lw_stream *s, int error, bool reset) {
+    struct dmtr_runtime *rt = s->q.rt;
+    lw_stream_end_pushes(s, error ? error : -ECANCELED);
+    reset_unaccepted(s);
+    end_connection(s, reset);
     runtime_timer_cancel(rt, &s->timer);
     if (s->close_op) op_complete(rt, s->close_op, error);
     rt->lingering--;
     lw_stream_free(s);
 }
 
+void lw_stream_give_up(struct lw_stream *s, int error) {
+    finish(s, delivered(s) ? 0 : error, true);
+}
+
+/* The peer has acknowledged our FIN, or lwIP has ended the connection. */
+static bool finished(const struct lw_stream *s) {
+    return !s->pcb || s->pcb->state == FIN_WAIT_2;
+}
+
 void lw_stream_linger(struct lw_stream *s) {
-    bool done = list_empty(&s->pushes) && s->acked_bytes == s->taken_bytes;
-    lw_stream_discard_received(s);
-    if (s->error || done || !s->pcb) lw_stream_finish(s, done ? 0 : s->error);
+    bool whole = delivered(s);
+    s->unread |= lw_stream_discard_received(s);
+    if (s->error || !s->pcb || (whole && (s->unread || finished(s))))
+        finish(s, whole ? 0 : s->error ? s->error : -ECONNRESET, s->unread);
+}
+
+void lw_stream_look_for_ends(struct lw_net *net) {
+    struct list *l, *tmp;
+    list_for_each (&net->finishing, l, tmp) {
+        struct lw_stream *s = list_entry(l, struct lw_stream, finishing);
+        if (s->pcb && s->pcb->state == TIME_WAIT) { /* which lwIP frees without a word */
+            lw_stream_detach(s);
+            s->ended = true;
+        }
+        if (!finished(s)) continue;
+        list_remove(l);
+        lw_stream_note(s);
+    }
 }
 
 static void arm(struct lw_stream *s, uint64_t now) {
@@ -67,8 +102,8 @@ static void stalled(struct dmtr_runtime *rt, struct runtime_timer *t) {
     host_set_time(now);
     if (s->linger_s < 0 && s->left != s->taken_bytes - s->acked_bytes)
         arm(s, now);
-    else
-        lw_stream_finish(s, -ETIMEDOUT);
+    else /* lwIP goes on with a FIN */
+        finish(s, delivered(s) ? 0 : -ETIMEDOUT, !delivered(s));
 }
 
 int lw_stream_shutdown(struct queue *q, int how) {
@@ -95,15 +130,13 @@ void lw_stream_close(struct queue *q, struct op *op) {
     if (s->connect_op) op_complete(q->rt, s->connect_op, -ECANCELED);
     s->connect_op = NULL;
     if (s->state != LW_CONNECTED) {
-        lw_stream_finish(s, 0);
+        finish(s, 0, false);
     } else if (s->linger_s == 0) {
-        bool unsent = !list_empty(&s->pushes) || s->acked_bytes != s->taken_bytes;
-        struct tcp_pcb *pcb = lw_stream_detach(s);
-        if (pcb) tcp_abort(pcb);
-        lw_stream_finish(s, unsent ? -ECONNRESET : 0);
+        lw_stream_give_up(s, -ECONNRESET);
     } else {
         s->timer.fire = stalled;
         arm(s, now);
+        s->unread = lw_stream_discard_received(s) || q->unread;
         lw_stream_send(s);
         lw_stream_linger(s);
     }
@@ -112,5 +145,5 @@ void lw_stream_close(struct queue *q, struct op *op) {
 
 void lw_stream_fini(struct lw_net *net) {
     for (struct list *l; (l = list_first(&net->streams));)
-        lw_stream_finish(list_entry(l, struct lw_stream, link), -ETIMEDOUT);
+        lw_stream_give_up(list_entry(l, struct lw_stream, link), -ETIMEDOUT);
 }

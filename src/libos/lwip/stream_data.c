@@ -110,8 +110,9 @@ static void send_pushes(struct lw_stream *s) {
         else if (r == -EAGAIN || !push_failed(s, op, r))
             break;
     }
-    if (list_empty(&s->pushes) && s->shut_write && !s->fin_sent) {
+    if (list_empty(&s->pushes) && s->shut_write && !s->fin_sent && !s->unread) {
         s->fin_sent = true;
+        list_push_back(&s->net->finishing, &s->finishing);
         tcp_shutdown(s->pcb, 0, 1);
     }
     tcp_output(s->pcb);
@@ -123,6 +124,7 @@ void lw_stream_send(struct lw_stream *s) {
     } else {
         lw_stream_release_held(s, UINT64_MAX);
         if (!s->error) s->acked_bytes = s->taken_bytes; /* it has ended in order */
+        s->cut |= !list_empty(&s->pushes);
         ops_complete(s->q.rt, &s->pushes, s->error ? s->error : -EPIPE);
         if (s->error) ops_complete(s->q.rt, &s->sent, s->error);
     }
@@ -162,12 +164,14 @@ static struct pbuf *take_first(struct lw_stream *s) {
     return p;
 }
 
-void lw_stream_discard_received(struct lw_stream *s) {
+bool lw_stream_discard_received(struct lw_stream *s) {
+    bool data = false;
     while (s->first) {
         struct pbuf *p = take_first(s);
-        if (s->pcb) tcp_recved(s->pcb, p->len);
+        data |= p->len > 0;
         pbuf_free(p);
     }
+    return data;
 }
 
 /* The next bytes, in the memory they arrived in, which the pop thereby co-owns. */

@@ -272,10 +272,14 @@ void lw_stream_lost(struct lw_net *net) {
     struct list *l, *tmp;
     list_for_each (&net->streams, l, tmp) {
         struct lw_stream *s = list_entry(l, struct lw_stream, link);
+        if (s->closed) {
+            lw_stream_give_up(s, -ENETDOWN);
+            continue;
+        }
         ops_complete(s->q.rt, &s->waiters, -ENETDOWN);
+        s->cut |= !list_empty(&s->pushes);
         lw_stream_end_pushes(s, -ENETDOWN);
         if (s->connect_op) op_complete(s->q.rt, s->connect_op, -ENETDOWN);
         s->connect_op = NULL;
-        if (s->closed) lw_stream_finish(s, -ENETDOWN);
     }
 }

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Closing. What was pushed is still delivered: the descriptor is kept until the peer has acknowledged everything,
- * because a close with unread data would make the kernel reset the connection and lose what is under way. A peer that
- * takes nothing for STALL_NS is given up; SO_LINGER sets another time, and 0 gives up at once.
+ * Closing. What was pushed is still delivered: the descriptor is kept until the peer has acknowledged everything, and
+ * then our FIN, because a close with unread data would make the kernel reset the connection and lose what is under way.
+ * If there was or comes data that no pop was given, a reset takes the place of the FIN (RFC 1122 section 4.2.2.13). A
+ * peer that takes nothing for STALL_NS is given up; SO_LINGER sets another time, and 0 gives up at once.
  */
 #include "libos/posix/posix.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define STALL_NS        60000000000
 #define LINGER_FIRST_NS 50000
 #define LINGER_MOST_NS  20000000
-/* Received data thrown away in one step. */
-#define DRAIN_BYTES 1048576
 
 void sock_disconnect(struct sock *s) {
     struct sockaddr none = {.sa_family = AF_UNSPEC};
@@ -30,30 +31,50 @@ void sock_destroy(struct sock *s, int error) {
     s->px->engine->release(s);
 }
 
-/* Received data nobody wants: thrown away, so that the connection ends with FIN. -errno of a dead connection. */
-static int drain(struct sock *s) {
-    ssize_t n = POSIX_SYS(&s->q, recv, s->fd, NULL, DRAIN_BYTES, MSG_TRUNC | MSG_DONTWAIT);
-    return n < 0 && n != -EAGAIN && n != -ENOMEM ? (int)n : 0;
+/* The kernel has received data that nobody has read, an end of the stream apart. */
+static bool kernel_has_data(struct sock *s) {
+    int bytes = 0;
+    return POSIX_SYS(&s->q, ioctl, s->fd, SIOCINQ, &bytes) == 0 && bytes > 0;
 }
 
-/* 1: the peer has all; 0: not yet; a negative errno: it never will. */
+/* Bytes that were pushed and are not acknowledged, or a negative errno. */
+static int64_t undelivered(struct sock *s) {
+    int64_t outq = sock_outq(s);
+    return outq > 0 && s->fin_sent ? outq - 1 : outq;
+}
+
+/* The kernel does not know of data that was read ahead: the reset is asked for. */
+static void reset_at_close(struct sock *s) {
+    const struct linger now = {.l_onoff = 1};
+    POSIX_SYS(&s->q, setsockopt, s->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    s->linger_on = true;
+    s->linger_s = 0;
+}
+
+/* The peer has all that was pushed. 1: it is to be reset, or has our FIN, or the kernel may see to that; 0: not yet. */
+static int all_delivered(struct sock *s) {
+    if (s->unread) {
+        reset_at_close(s);
+        return 1;
+    }
+    if (!s->close_op) return 1;
+    if (!s->fin_sent) POSIX_SYS(&s->q, shutdown, s->fd, SHUT_WR);
+    s->shut_wr = s->fin_sent = true;
+    return sock_outq(s) == 0;
+}
+
+/* 1: there is nothing to wait for; 0: there is; a negative errno: the peer never gets all. */
 static int delivered(struct sock *s) {
     bool progress;
     if (s->sending || !list_empty(&s->pushes)) return 0;
     if (!s->stream) return 1;
     sock_poll_acked(s, &progress);
-    if (s->send_error) return s->send_error;
-    int64_t outq = sock_outq(s);
-    if (outq == 0 && list_empty(&s->sent) && (s->fin_sent || !s->close_op)) return 1;
-    if (!s->fin_sent) {
-        s->shut_wr = s->fin_sent = true;
-        POSIX_SYS(&s->q, shutdown, s->fd, SHUT_WR);
-    }
-    int r = drain(s);
-    if (!r) r = sock_connection_error(s);
-    if (r) return r;
-    outq = sock_outq(s);
-    return outq == 0 && list_empty(&s->sent);
+    if (!s->send_error && !s->px->engine->stop_receiving(s)) return 0;
+    s->unread |= kernel_has_data(s);
+    bool whole = !s->push_failed && undelivered(s) == 0;
+    int error = s->send_error ? s->send_error : sock_connection_error(s);
+    if (error) return whole ? 1 : error;
+    return whole && list_empty(&s->sent) ? all_delivered(s) : 0;
 }
 
 void sock_linger(struct sock *s) {
@@ -75,6 +96,13 @@ void sock_linger(struct sock *s) {
     sock_destroy(s, r < 0 ? r : 0);
 }
 
+void sock_give_up(struct sock *s) {
+    bool taken = s->stream && !s->push_failed && !s->sending && list_empty(&s->pushes);
+    bool whole = taken && s->state == SOCK_CONNECTED && undelivered(s) == 0;
+    if (s->unread) reset_at_close(s);
+    sock_destroy(s, whole ? 0 : -ETIMEDOUT);
+}
+
 static void close_backlog(struct sock *s) {
     for (struct list *l; (l = list_pop_front(&s->backlog));)
         sock_close(&list_entry(l, struct sock, backlog)->q, NULL);
@@ -92,6 +120,7 @@ void sock_close(struct queue *q, struct op *op) {
     ops_complete(rt, &s->waiters, -ECANCELED);
     if (s->connect_op) op_complete(rt, s->connect_op, -ECANCELED);
     s->connect_op = NULL;
+    s->unread |= q->unread || !list_empty(&s->chunks);
     sock_free_chunks(s);
     if (s->state == SOCK_LISTENING) close_backlog(s);
     bool unsent = s->sending || !list_empty(&s->pushes) || !list_empty(&s->sent);

@@ -48,6 +48,11 @@ static int epoll_want_read(struct sock *s) {
     return epoll_want(s, SOCK_READ);
 }
 
+static bool epoll_stop_receiving(struct sock *s) {
+    set_events(s, s->epoll.item.events & ~(uint32_t)EPOLLIN);
+    return true;
+}
+
 static void epoll_release(struct sock *s) {
     set_events(s, 0);
     sock_free(s);
@@ -91,6 +96,7 @@ const struct engine engine_epoll = {
     .want = epoll_want,
     .receive = epoll_want_read,
     .accept = epoll_want_read,
+    .stop_receiving = epoll_stop_receiving,
     .release = epoll_release,
     .file_run = file_run_blocking,
     .file_release = epoll_file_release,

@@ -191,7 +191,8 @@ static void uring_stop(struct posix *px) {
         uring_enter(u, STOP_TRY_NS);
         uring_reap(u);
     }
-    if (u->inflight) log_warn(&px->rt->log, "io_uring: %u requests did not end", u->inflight);
+    if (u->inflight)
+        log_warn(&px->rt->log, "io_uring: %u requests did not end", u->inflight);
     runtime_poller_remove(px->rt, &px->poller);
     uring_free(u);
 }
@@ -205,6 +206,7 @@ const struct engine engine_uring = {
     .want = uring_want,
     .receive = uring_receive,
     .accept = uring_accept,
+    .stop_receiving = uring_stop_receiving,
     .send_zerocopy = uring_send_zerocopy,
     .release = uring_release,
     .file_run = uring_file_run,

@@ -82,7 +82,7 @@ static void posix_stop(struct dmtr_runtime *rt, void *state) {
     (void)rt;
     px->stopping = true;
     list_for_each (&px->socks, l, tmp)
-        sock_destroy(list_entry(l, struct sock, link), -ETIMEDOUT);
+        sock_give_up(list_entry(l, struct sock, link));
     px->engine->stop(px);
     arena_fini(&px->arena);
     posix_chunks_fini(px);

@@ -46,6 +46,8 @@ struct engine {
     /* The same for data of a stream and connections of a listener; the engine may fetch them itself. */
     int (*receive)(struct sock *s);
     int (*accept)(struct sock *s);
+    /* Ends what `receive` began. False: the engine may still fetch data; the caller asks again. */
+    bool (*stop_receiving)(struct sock *s);
     /*
      * Sends the first unsent segment of op without a copy, then calls sock_sent_zerocopy. False: send it the usual way.
      * NULL: never.
@@ -116,6 +118,8 @@ struct sock {
     bool sending;          /* the first of pushes is with the engine */
     bool shut_wr;          /* the application will push no more */
     bool fin_sent;         /* ... and the kernel was told */
+    bool unread;           /* closed with data that no pop was given, or some came since */
+    bool push_failed;      /* ... with the connection */
     int error, send_error; /* why receiving and sending ended, negative; 0: they go on */
     struct list waiters;   /* pops, or accepts of a listener */
     struct list chunks;
@@ -261,6 +265,8 @@ void sock_linger(struct sock *s);
 void sock_disconnect(struct sock *s);
 /* Gives s up at once, whatever is left. */
 void sock_destroy(struct sock *s, int error);
+/* The same when the runtime ends: what was acknowledged is no error, and unread data is told by a reset. */
+void sock_give_up(struct sock *s);
 
 /* file.c */
 struct file {

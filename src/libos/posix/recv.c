@@ -212,7 +212,7 @@ void sock_received(struct sock *s, char *data, uint32_t len, uint32_t charge) {
             s->held_bytes += charge;
         } else { /* a hole in the stream ends it */
             heap_free(data);
-            s->eof = true;
+            s->eof = s->unread = true;
             s->error = -ENOMEM;
         }
     }

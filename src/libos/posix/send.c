@@ -74,6 +74,7 @@ static bool push_advance(struct sock *s, struct op *op, uint64_t bytes) {
 /* Memory that a zero-copy send still uses stays in `sent` until the kernel lets it go. */
 void sock_fail_pushes(struct sock *s, int error) {
     if (!s->send_error) s->send_error = error;
+    s->push_failed |= s->sending || !list_empty(&s->pushes);
     if (s->sending) return; /* goes on in sock_sent_zerocopy */
     for (struct op *op; (op = op_first(&s->pushes));) {
         list_remove(&op->link);

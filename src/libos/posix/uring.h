@@ -68,6 +68,7 @@ void uring_sock_init(struct sock *s);
 int uring_want(struct sock *s, unsigned events);
 int uring_receive(struct sock *s);
 int uring_accept(struct sock *s);
+bool uring_stop_receiving(struct sock *s);
 void uring_release(struct sock *s);
 bool uring_send_zerocopy(struct sock *s, struct op *op);
 /* Puts wanted requests into the ring, as many as it takes. */

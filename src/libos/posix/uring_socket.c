@@ -45,6 +45,15 @@ int uring_accept(struct sock *s) {
     return 0;
 }
 
+bool uring_stop_receiving(struct sock *s) {
+    s->uring.wanted &= (uint16_t)~REQUEST_RECV;
+    if (s->uring.wanted == 0) list_remove(&s->uring.todo);
+    if (!(s->uring.armed & REQUEST_RECV)) return true;
+    if (!s->uring.pausing) request(s, REQUEST_CANCEL_RECV);
+    s->uring.pausing = true;
+    return false;
+}
+
 static void prepare_recv(struct sock *s, struct io_uring_sqe *sqe) {
     io_uring_prep_recv_multishot(sqe, s->fd, NULL, 0, 0);
     sqe->flags |= IOSQE_BUFFER_SELECT;
@@ -181,9 +190,14 @@ static void on_recv(struct uring *u, struct sock *s, int res, uint32_t flags) {
             pause_recv(u, s);
             return;
         }
+        s->unread |= len > 0;
         heap_free(data);
     }
-    if (!s->closed) recv_ended(u, s, res);
+    bool failed = res < 0 && res != -ECANCELED && res != -EAGAIN && res != -EINTR && res != -ENOBUFS;
+    if (!s->closed)
+        recv_ended(u, s, res);
+    else if (failed && !s->send_error)
+        s->send_error = res; /* which the kernel tells once */
 }
 
 static void on_accept(struct uring *u, struct sock *s, int res, uint32_t flags) {
