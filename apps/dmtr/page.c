@@ -11,10 +11,12 @@
 #include <unistd.h>
 
 bool page_parse_name(struct page *p, const char *name) {
-    int pid, used = 0;
-    unsigned runtime;
+    int pid, used = 0, more = 0;
+    unsigned runtime, further;
     if (strlen(name) >= sizeof p->name) return false;
-    if (sscanf(name, "dmtr.%9d.%9u%n", &pid, &runtime, &used) != 2 || name[used] != '\0' || pid <= 0) return false;
+    if (sscanf(name, "dmtr.%9d.%9u%n", &pid, &runtime, &used) != 2 || pid <= 0) return false;
+    if (sscanf(name + used, ".%9u%n", &further, &more) == 1) used += more; /* a second process with that pid */
+    if (name[used] != '\0') return false;
     snprintf(p->name, sizeof p->name, "%s", name);
     p->pid = pid;
     p->runtime = runtime;

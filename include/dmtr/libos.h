@@ -45,8 +45,9 @@ DMTR_EXPORT int dmtr_init(int argc, char *argv[]);
  *
  * A process that calls exit() or returns from main without it gets the same, from a handler that the first
  * dmtr_init registers with atexit, for the runtime of the thread that exits. The handler leaves a runtime alone in
- * a forked child and where exit() was called inside a call on it. Runtimes of other threads, and every runtime of a
- * process that ends by _exit() or a signal, stay open: their peers are not told.
+ * a forked child and where exit() was called inside a call on it. A thread that exits gives its runtime back, too,
+ * but does not wait for what is not delivered. Runtimes of other threads of a process that exits, and every runtime of
+ * a process that ends by _exit() or a signal, stay open: their peers are not told.
  */
 DMTR_EXPORT int dmtr_fini(void);
 

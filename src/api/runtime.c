@@ -2,6 +2,7 @@
 /* Starting and ending a thread's runtime. */
 #include "api/api.h"
 #include "base/clock.h"
+#include "base/thread_exit.h"
 #include "core/registry.h"
 #include "core/wait.h"
 #include "dmtr/dmtr.h"
@@ -50,6 +51,18 @@ static void at_exit(void) {
     if (rt && rt->calls == 0 && rt->pid == (int)getpid()) end_runtime();
 }
 
+/*
+ * A thread that ends without dmtr_fini gives its number, memory and descriptors back. It does not wait for what is not
+ * delivered yet: whoever joins it expects it to end.
+ */
+static void at_thread_exit(void *arg) {
+    struct dmtr_runtime *rt = api_runtime;
+    (void)arg;
+    if (!rt || rt->calls > 0 || rt->pid != (int)getpid()) return;
+    rt->config.linger_ms = 0;
+    end_runtime();
+}
+
 static bool exit_is_handled;
 
 static void handle_exit(void) {
@@ -73,7 +86,7 @@ int dmtr_init(int argc, char *argv[]) {
         log_error(&log, "%s", error);
         return -r;
     }
-    if (!at_exit_registered()) return ENOMEM;
+    if (!at_exit_registered() || !thread_exit_set(THREAD_EXIT_RUNTIME, at_thread_exit, NULL)) return ENOMEM;
     return -start(&config, &api_runtime);
 }
 

@@ -4,8 +4,9 @@
 
 #include "base/sys.h"
 
+#include <dirent.h>
 #include <fcntl.h>
-#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -14,7 +15,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CACHE_LINE 64
+#define CACHE_LINE  64
+#define FOLDER      "/dev/shm"
+#define PREFIX      "dmtr."
+#define NAMES       16    /* tried for a page */
+#define STALE_LOOKS 65536 /* files of the folder */
 
 static const struct {
     char name[COUNTERS_NAME_LEN];
@@ -65,16 +70,39 @@ static void describe(struct counters *c, uint32_t runtime) {
 }
 
 /*
- * Removes the page of a dead process that had our pid. A living owner (of another pid namespace) is known by its
- * lock, which lasts as long as its mapping.
+ * Whether the page belongs to nobody. The owner's lock lasts as long as its mapping, whatever its pid namespace; a page
+ * without magic may be one that is not locked yet.
  */
-static int remove_stale(const char *path) {
-    int fd = SYS(open, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+static bool is_stale(int fd) {
+    uint64_t magic = 0;
+    struct stat st;
+    if (SYS(fstat, fd, &st) || !S_ISREG(st.st_mode) || st.st_uid != geteuid()) return false;
+    return SYS(flock, fd, LOCK_EX | LOCK_NB) == 0 && SYS(pread, fd, &magic, sizeof magic, 0) == sizeof magic &&
+           magic == COUNTERS_MAGIC;
+}
+
+/* Removes a stale page: nobody else does while we have its lock. 0; -EEXIST: it is not stale; another errno. */
+static int remove_stale(int folder, const char *name) {
+    int fd = SYS(openat, folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0) return fd;
-    int r = SYS(flock, fd, LOCK_EX | LOCK_NB);
-    if (r == 0) r = SYS(unlink, path);
+    struct stat ours, named;
+    int r = is_stale(fd) ? 0 : -EEXIST;
+    if (r == 0) r = SYS(fstat, fd, &ours);
+    if (r == 0) r = SYS(fstatat, folder, name, &named, AT_SYMLINK_NOFOLLOW);
+    if (r == 0 && (ours.st_ino != named.st_ino || ours.st_dev != named.st_dev))
+        r = -EEXIST; /* removed, and made anew */
+    if (r == 0) r = SYS(unlinkat, folder, name, 0);
     close(fd);
     return r;
+}
+
+void counters_remove_stale(void) {
+    DIR *dir = opendir(FOLDER);
+    if (!dir) return;
+    struct dirent *entry;
+    for (int i = 0; i < STALE_LOOKS && (entry = readdir(dir)); i++)
+        if (strncmp(entry->d_name, PREFIX, strlen(PREFIX)) == 0) remove_stale(dirfd(dir), entry->d_name);
+    closedir(dir);
 }
 
 /* A new, empty, locked file of c->page_bytes. The descriptor or a negative errno. */
@@ -82,7 +110,7 @@ static int create_page_file(const struct counters *c) {
     const int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC;
     int fd = SYS(open, c->path, flags, 0600), r;
     if (fd == -EEXIST) {
-        r = remove_stale(c->path);
+        r = remove_stale(AT_FDCWD, c->path);
         if (r < 0) return r;
         fd = SYS(open, c->path, flags, 0600);
     }
@@ -96,9 +124,19 @@ static int create_page_file(const struct counters *c) {
     return r;
 }
 
+/* Containers may share the folder, and have the same pids. */
+static int create_named(struct counters *c, uint32_t runtime) {
+    int fd = -EEXIST;
+    for (int i = 0; i < NAMES && fd == -EEXIST; i++) {
+        int n = snprintf(c->path, sizeof c->path, FOLDER "/" PREFIX "%ld.%u", (long)getpid(), runtime);
+        if (i > 0) snprintf(c->path + n, sizeof c->path - (size_t)n, ".%d", i);
+        fd = create_page_file(c);
+    }
+    return fd;
+}
+
 static int map_shared(struct counters *c, uint32_t runtime) {
-    snprintf(c->path, sizeof c->path, "/dev/shm/dmtr.%ld.%u", (long)getpid(), runtime);
-    int fd = create_page_file(c), error = 0;
+    int fd = create_named(c, runtime), error = 0;
     if (fd >= 0) {
         c->page = sys_mmap(NULL, c->page_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, &error);
         close(fd);

@@ -33,6 +33,7 @@
     X(posix_accept_backlog_limit, "Times accepting paused because accepted connections were not taken")                \
     X(posix_recv_ahead_limit, "Times receiving paused because received data was not popped")                           \
     X(posix_recv_buffers_empty, "Times the kernel found no provided receive buffer")                                   \
+    X(posix_recv_buffers_leaked, "Receive buffers never freed because the kernel did not let them go in time")         \
     X(posix_send_zerocopy, "Sends made without a copy by the kernel")                                                  \
     X(posix_send_zerocopy_copied, "Zero-copy sends that the kernel copied all the same")                               \
     X(posix_datagrams_truncated, "Datagrams cut because they exceeded the buffer or the pop's count")                  \
@@ -78,10 +79,14 @@ struct counters {
 };
 
 /*
- * Maps the page, shared as /dev/shm/dmtr.PID.RUNTIME when `shared`, else (or where that cannot be) private; the
+ * Maps the page, shared as /dev/shm/dmtr.PID.RUNTIME when `shared`, or with a further number where a process of another
+ * pid namespace has that name, else (or where that cannot be) private; the
  * return value says which: 0 as asked, 1 private although shared was asked (errno of the cause in *cause), -ENOMEM.
  */
 int counters_init(struct counters *c, uint32_t runtime, int shared, int *cause);
+
+/* Removes the shared pages of processes that have ended without doing so themselves, as far as they are this user's. */
+void counters_remove_stale(void);
 
 struct counter_name {
     const char *name, *text;

@@ -5,6 +5,7 @@
 #include "base/sys.h"
 #include "core/runtime.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -18,7 +19,26 @@ struct slot {
 
 static struct slot slots[RUNTIME_MAX];
 
+/*
+ * A forked child has its parent's descriptors: its wakes would reach the parent's threads. The parent's runtimes, of
+ * which it has copies in memory, keep their numbers without one.
+ */
+static void leave_to_parent(void) {
+    for (int id = 0; id < RUNTIME_MAX; id++) {
+        int fd = atomic_exchange(&slots[id].fd_plus_one, 0) - 1;
+        if (fd >= 0) close(fd);
+    }
+}
+
+static bool forks_are_handled;
+
+static void handle_forks(void) {
+    forks_are_handled = pthread_atfork(NULL, NULL, leave_to_parent) == 0;
+}
+
 int registry_take(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    if (pthread_once(&once, handle_forks) != 0 || !forks_are_handled) return -ENOMEM;
     for (int id = 0; id < RUNTIME_MAX; id++) {
         struct slot *s = &slots[id];
         bool free = false;

@@ -13,7 +13,10 @@
 int registry_take(void);
 void registry_give_back(uint32_t id);
 
-/* An eventfd that is readable after registry_wake; it is never closed, because a late wake may still write to it. */
+/*
+ * An eventfd that is readable after registry_wake; it is never closed, because a late wake may still write to it. -1:
+ * the runtime is that of a process from which this one was forked.
+ */
 int registry_wake_fd(uint32_t id);
 void registry_drain(int wake_fd);
 

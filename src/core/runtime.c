@@ -28,6 +28,7 @@ static void wake_ready(struct evloop_item *item, uint32_t events) {
 
 static int runtime_init(struct dmtr_runtime *rt) {
     int cause = 0;
+    if (rt->id == 0 && rt->config.stats_share) counters_remove_stale();
     int r = counters_init(&rt->counters, rt->id, rt->config.stats_share, &cause);
     if (r < 0) return r;
     if (r > 0) log_info(&rt->log, "counters are not shared with other processes: %s", strerror(cause));

@@ -3,9 +3,9 @@
 #include "mem/thread_heap.h"
 
 #include "base/sys.h"
+#include "base/thread_exit.h"
 
 #include <assert.h>
-#include <pthread.h>
 #include <sys/mman.h>
 
 /* Both are never written: no_slab has no room, so no_heap is never allocated from, and nothing is freed into them. */
@@ -16,11 +16,7 @@ static struct thread_heap no_heap = {.direct = {[0 ... DIRECT_MAX / GRANULE] = &
 _Thread_local struct thread_heap *thread_heap = &no_heap;
 
 /* Under the region's lock. */
-static struct {
-    struct thread_heap *all;
-    pthread_key_t exit_key;
-    bool have_key;
-} heaps;
+static struct { struct thread_heap *all; } heaps;
 
 /* ---- slabs of a heap that the caller owns or tends ---- */
 
@@ -145,7 +141,6 @@ static struct thread_heap *new_heap(void) {
 /* A heap for this thread: a parked one or a new one. NULL: no memory. */
 static struct thread_heap *adopt(void) {
     region_lock();
-    if (!heaps.have_key) heaps.have_key = pthread_key_create(&heaps.exit_key, park) == 0;
     struct thread_heap *h = heaps.all;
     while (h) {
         enum thread_heap_state parked = HEAP_PARKED;
@@ -156,7 +151,7 @@ static struct thread_heap *adopt(void) {
     region_unlock();
     if (!h) return NULL;
     thread_heap = h;
-    if (heaps.have_key) pthread_setspecific(heaps.exit_key, h); /* may allocate, which works from here on */
+    thread_exit_set(THREAD_EXIT_HEAP, park, h); /* may allocate, which works from here on; else the heap stays ours */
     return h;
 }
 

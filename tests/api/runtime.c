@@ -2,7 +2,11 @@
 /* Runtimes: one a thread, nothing shared, descriptors and tokens refused elsewhere. */
 #include "api_test.h"
 
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void on_thread(void *(*fn)(void *), void *arg) {
@@ -26,6 +30,78 @@ static void second_init_is_refused_and_fini_may_be_followed_by_init(void **state
     assert_int_equal(dmtr_queue(&qd), ENOSYS);
     assert_ok(dmtr_init(0, NULL));
     push_wait(new_queue(), "again");
+}
+
+static void *exit_without_fini(void *arg) {
+    int qd;
+    (void)arg;
+    CHECK(dmtr_init(0, NULL) == 0);
+    CHECK(dmtr_socket(&qd, AF_INET, SOCK_DGRAM, 0) == 0);
+    return NULL;
+}
+
+static int open_descriptors(void) {
+    int count = 0;
+    for (int fd = 0; fd < 1024; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+/* More of them than there may be runtimes at a time. */
+static void threads_that_exit_give_their_runtimes_back(void **state) {
+    (void)state;
+    on_thread(exit_without_fini, NULL); /* makes the eventfd that stays */
+    int before = open_descriptors();
+    for (int i = 0; i < 1100; i++)
+        on_thread(exit_without_fini, NULL);
+    assert_int_equal(open_descriptors(), before);
+}
+
+/* The child of a thread with a runtime exits as a thread, too. */
+static void the_exit_of_a_forked_thread_leaves_the_connections_alone(void **state) {
+    (void)state;
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof at;
+    dmtr_qtoken_t accepted, connected;
+    dmtr_qresult_t qr;
+    int listener, client, status;
+    assert_ok(dmtr_socket(&listener, AF_INET, SOCK_STREAM, 0));
+    assert_ok(dmtr_bind(listener, (struct sockaddr *)&at, len));
+    assert_ok(dmtr_listen(listener, 1));
+    assert_ok(dmtr_getsockname(listener, (struct sockaddr *)&at, &len));
+    assert_ok(dmtr_socket(&client, AF_INET, SOCK_STREAM, 0));
+    assert_ok(dmtr_accept(&accepted, listener));
+    assert_ok(dmtr_connect(&connected, client, (struct sockaddr *)&at, len));
+    expect_wait_error(connected, 0);
+    assert_ok(dmtr_wait_timed(&qr, accepted, HANG));
+    pid_t pid = fork();
+    if (pid == 0) pthread_exit(NULL);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    push_wait(client, "unharmed");
+    expect_pop_text(qr.qr_value.ares.qd, "unharmed");
+}
+
+/* It has its parent's numbers in memory. */
+static void a_forked_child_does_not_wake_its_parent(void **state) {
+    (void)state;
+    dmtr_runtime_t ours;
+    dmtr_qtoken_t qt;
+    int status;
+    assert_ok(dmtr_runtime_current(&ours));
+    on_thread(exit_without_fini, NULL); /* leaves an eventfd that the child would use */
+    pid_t pid = fork();
+    if (pid == 0) {
+        for (dmtr_runtime_t id = 0; id <= ours + 1; id++)
+            dmtr_wake(id);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    struct pollfd wake = {.events = POLLIN};
+    assert_ok(dmtr_event_fd(&wake.fd));
+    assert_int_equal(poll(&wake, 1, 0), 0);
+    assert_ok(dmtr_timer(&qt, MS));
+    expect_wait_error(qt, 0);
 }
 
 struct other {
@@ -189,6 +265,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         api_test(a_callback_cannot_end_the_runtime),
         api_test(second_init_is_refused_and_fini_may_be_followed_by_init),
+        api_test(threads_that_exit_give_their_runtimes_back),
+        api_test(the_exit_of_a_forked_thread_leaves_the_connections_alone),
+        api_test(a_forked_child_does_not_wake_its_parent),
         api_test(descriptors_and_tokens_of_another_thread_are_refused),
         api_test(runtimes_of_many_threads_live_side_by_side),
         api_test(memory_may_be_freed_on_another_thread_and_outlives_the_runtime),

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -107,27 +108,39 @@ static void private_page_counts_and_has_no_path(void **state) {
     counters_fini(&c);
 }
 
+/* As a killed process leaves it, or one that has not locked it yet. */
+static void make_page(const char *path, bool described) {
+    uint64_t magic = COUNTERS_MAGIC;
+    int fd = open(path, O_RDWR | O_CREAT, 0600);
+    assert_true(fd >= 0);
+    if (described) assert_int_equal(write(fd, &magic, sizeof magic), sizeof magic);
+    close(fd);
+}
+
 static void page_of_a_dead_process_is_replaced(void **state) {
     (void)state;
     struct counters c;
     char path[64];
     int cause;
     snprintf(path, sizeof path, "/dev/shm/dmtr.%ld.%d", (long)getpid(), RUNTIME);
-    int fd = open(path, O_RDWR | O_CREAT, 0600);
-    assert_true(fd >= 0);
-    close(fd);
+    make_page(path, true);
     assert_int_equal(counters_init(&c, RUNTIME, 1, &cause), 0);
     assert_string_equal(c.path, path);
     counters_fini(&c);
 }
 
-static void page_of_a_living_process_is_left_alone(void **state) {
+/* What two containers do that share the folder. */
+static void owners_of_the_same_name_have_pages_of_their_own(void **state) {
     (void)state;
     struct counters c, second;
     int cause;
+    char path[48], further[64];
+    snprintf(path, sizeof path, "/dev/shm/dmtr.%ld.%d", (long)getpid(), RUNTIME);
+    snprintf(further, sizeof further, "%s.1", path);
     assert_int_equal(counters_init(&c, RUNTIME, 1, &cause), 0);
-    assert_int_equal(counters_init(&second, RUNTIME, 1, &cause), 1);
-    assert_int_equal(cause, EWOULDBLOCK);
+    assert_int_equal(counters_init(&second, RUNTIME, 1, &cause), 0);
+    assert_string_equal(c.path, path);
+    assert_string_equal(second.path, further);
     counter_inc(&second, polls);
     assert_int_equal(c.values[COUNTER_polls], 0);
     counters_fini(&second);
@@ -150,6 +163,24 @@ static void forked_child_does_not_remove_the_page(void **state) {
     counters_fini(&c);
 }
 
+static void stale_pages_are_removed_and_those_of_the_living_are_not(void **state) {
+    (void)state;
+    struct counters c;
+    char stale[64], begun[64];
+    int cause;
+    snprintf(stale, sizeof stale, "/dev/shm/dmtr.%ld.%d.7", (long)getpid(), RUNTIME);
+    snprintf(begun, sizeof begun, "/dev/shm/dmtr.%ld.%d.8", (long)getpid(), RUNTIME);
+    assert_int_equal(counters_init(&c, RUNTIME, 1, &cause), 0);
+    make_page(stale, true);
+    make_page(begun, false);
+    counters_remove_stale();
+    assert_int_equal(access(stale, F_OK), -1);
+    assert_int_equal(access(begun, F_OK), 0);
+    assert_int_equal(access(c.path, F_OK), 0);
+    assert_int_equal(unlink(begun), 0);
+    counters_fini(&c);
+}
+
 #ifdef DMTR_FAULT
 /* Whatever call fails: private counters or no memory, and no file is left behind. */
 static void failing_calls_end_in_a_private_page(void **state) {
@@ -160,7 +191,7 @@ static void failing_calls_end_in_a_private_page(void **state) {
             char path[64];
             int cause;
             snprintf(path, sizeof path, "/dev/shm/dmtr.%ld.%d", (long)getpid(), RUNTIME);
-            if (stale) close(open(path, O_RDWR | O_CREAT, 0600));
+            if (stale) make_page(path, true);
             fault_arm(n, NULL, EPERM);
             int r = counters_init(&c, RUNTIME, 1, &cause);
             uint64_t passed = fault_count();
@@ -189,7 +220,8 @@ int main(void) {
         cmocka_unit_test(counters_are_added_while_others_read),
         cmocka_unit_test(private_page_counts_and_has_no_path),
         cmocka_unit_test(page_of_a_dead_process_is_replaced),
-        cmocka_unit_test(page_of_a_living_process_is_left_alone),
+        cmocka_unit_test(owners_of_the_same_name_have_pages_of_their_own),
+        cmocka_unit_test(stale_pages_are_removed_and_those_of_the_living_are_not),
         cmocka_unit_test(forked_child_does_not_remove_the_page),
 #ifdef DMTR_FAULT
         cmocka_unit_test(failing_calls_end_in_a_private_page),

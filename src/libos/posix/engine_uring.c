@@ -153,7 +153,10 @@ static int uring_sleep(struct poller *p, int epoll_fd, uint64_t timeout_ns) {
 static void uring_free(struct uring *u) {
     io_uring_queue_exit(&u->ring);
     if (u->event_fd >= 0) close(u->event_fd);
-    uring_buffers_fini(u);
+    if (u->inflight)
+        uring_buffers_leak(u);
+    else
+        uring_buffers_fini(u);
     uring_files_fini(u);
     sys_free(u);
 }
@@ -192,7 +195,7 @@ static void uring_stop(struct posix *px) {
         uring_reap(u);
     }
     if (u->inflight)
-        log_warn(&px->rt->log, "io_uring: %u requests did not end", u->inflight);
+        log_warn(&px->rt->log, "io_uring: %u requests did not end; what they may write to is leaked", u->inflight);
     runtime_poller_remove(px->rt, &px->poller);
     uring_free(u);
 }

@@ -57,6 +57,8 @@ int uring_setup(struct uring *u, enum log_level level);
 /* uring_buffers.c */
 int uring_buffers_init(struct uring *u);
 void uring_buffers_fini(struct uring *u);
+/* In its place, where the kernel may still write to them: they stay for ever, and are counted. */
+void uring_buffers_leak(struct uring *u);
 /* Replaces what is missing. False: there is not one buffer. */
 bool uring_buffers_refill(struct uring *u);
 /* What a receive put into buffer `id`, owned by the caller; *charge: the memory it keeps. `more`: the kernel goes on

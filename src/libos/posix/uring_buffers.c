@@ -83,7 +83,18 @@ int uring_buffers_init(struct uring *u) {
     return b->missing_len < b->count ? 0 : -ENOMEM;
 }
 
-/* The ring is gone, so the kernel does not write to the buffers any more. */
+void uring_buffers_leak(struct uring *u) {
+    struct uring_buffers *b = &u->buffers;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < b->count; i++)
+        count += b->block[i] != NULL;
+    counter_add(&u->px->rt->counters, posix_recv_buffers_leaked, count);
+    sys_free(b->block);
+    sys_free(b->used);
+    sys_free(b->missing);
+}
+
+/* No request is left, so the kernel does not write to the buffers any more. */
 void uring_buffers_fini(struct uring *u) {
     struct uring_buffers *b = &u->buffers;
     for (uint32_t i = 0; b->block && i < b->count; i++)
