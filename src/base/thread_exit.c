@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One destructor for a thread's runtime and heap. */
 #include "base/thread_exit.h"
 

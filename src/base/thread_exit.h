@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What is done when a thread exits. One key of the threads library serves all, because its destructors have no order:
  * these run in the order of the enumeration.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The end of a connection: data that nobody read becomes a reset, but behind what was pushed; a lost FIN is repaired
  * although the program ends; two ends that finish at once do not wait for each other. Argument: the libos.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the io_uring engine does when the kernel does not end a request. */
 #include "posix_test.h"
 

@@ -3,8 +3,10 @@
 #include "libos/lwip/host.h"
 
 #include "base/csum.h"
+#include "base/list.h"
 #include "base/rng.h"
 #include "base/siphash.h"
+#include "base/sys.h"
 #include "libos/lwip/port/hooks.h"
 #include "mem/heap.h"
 
@@ -36,6 +38,8 @@ static struct {
     bool link_up;       /* the device's, as of the last poll */
     uint16_t checksums; /* what lwIP does itself */
     int lost;           /* why the device is lost; 0: it is not */
+    u8_t closing_id;    /* of the argument that lwIP keeps for `closing` */
+    struct list closing;
     struct netdev *dev;
     struct netif netif;
     uint64_t now;
@@ -152,7 +156,11 @@ static int begin(const struct inet_config *c) {
     memcpy(host.isn_key, c->seed, sizeof host.isn_key);
     memcpy(&number, c->seed + sizeof host.isn_key, sizeof number);
     rng_init(&host.rng, number);
-    if (!host.initialised) lwip_init();
+    if (!host.initialised) {
+        lwip_init();
+        host.closing_id = tcp_ext_arg_alloc_id();
+        list_init(&host.closing);
+    }
     if (host.initialised) sys_restart_timeouts();
     host.initialised = true;
     host.netif = (struct netif){.mtu = 0};
@@ -245,9 +253,38 @@ uint64_t host_next_ns(void) {
     return timers < next ? timers : next;
 }
 
+/* A connection that its socket has left to lwIP, until lwIP frees it. */
+struct closing {
+    struct list link;
+    const struct tcp_pcb *pcb;
+};
+
+static void closing_freed(u8_t id, void *data) {
+    struct closing *c = data;
+    (void)id;
+    list_remove(&c->link);
+    sys_free(c);
+}
+
+static const struct tcp_ext_arg_callbacks closing_callbacks = {.destroy = closing_freed};
+
+void host_leave(struct tcp_pcb *pcb) {
+    struct closing *c = pcb->state == LISTEN ? NULL : sys_calloc(1, sizeof *c);
+    if (c) { /* without memory it is closed all the same, and not waited for */
+        c->pcb = pcb;
+        list_push_back(&host.closing, &c->link);
+        tcp_ext_arg_set_callbacks(pcb, host.closing_id, &closing_callbacks);
+        tcp_ext_arg_set(pcb, host.closing_id, c);
+    }
+    tcp_close(pcb);
+}
+
 bool host_closing(void) {
-    for (const struct tcp_pcb *pcb = tcp_active_pcbs; pcb; pcb = pcb->next)
-        if (pcb->state > ESTABLISHED) return true;
+    struct list *l, *tmp;
+    list_for_each (&host.closing, l, tmp) {
+        enum tcp_state state = list_entry(l, struct closing, link)->pcb->state;
+        if (state > ESTABLISHED && state < TIME_WAIT) return true;
+    }
     return false;
 }
 

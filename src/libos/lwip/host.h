@@ -31,7 +31,11 @@ int host_poll(uint64_t now);
 /* When host_poll is next worth calling though nothing arrives; NETDEV_NEVER: not before something else happens. */
 uint64_t host_next_ns(void);
 
-/* Whether there is a connection that has ended on one side, and not on both. */
+/* Closes a connection or listener, in order, and leaves it to lwIP: no call may name it from here on. */
+struct tcp_pcb;
+void host_leave(struct tcp_pcb *pcb);
+
+/* Whether one of those that were left has not ended on both sides. */
 bool host_closing(void);
 
 /* The device had no room for something that lwIP wanted to send: true once, when it is worth trying again. */

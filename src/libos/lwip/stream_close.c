@@ -45,7 +45,7 @@ static void end_connection(struct lw_stream *s, bool reset) {
     if (reset && !listening)
         tcp_abort(pcb);
     else
-        tcp_close(pcb);
+        host_leave(pcb);
 }
 
 static void finish(struct lw_stream *s, int error, bool reset) {

@@ -25,14 +25,15 @@
 #define mem_clib_calloc lwip_port_calloc
 #define mem_clib_free   lwip_port_free
 #endif
-#define MEM_ALIGNMENT            16
-#define MEMP_NUM_TCP_PCB         1024
-#define MEMP_NUM_TCP_PCB_LISTEN  64
-#define MEMP_NUM_TCP_SEG         16384
-#define MEMP_NUM_PBUF            16384
-#define MEMP_NUM_UDP_PCB         256
-#define PBUF_POOL_SIZE           16
-#define LWIP_SUPPORT_CUSTOM_PBUF 1
+#define MEM_ALIGNMENT             16
+#define LWIP_TCP_PCB_NUM_EXT_ARGS 1
+#define MEMP_NUM_TCP_PCB          1024
+#define MEMP_NUM_TCP_PCB_LISTEN   64
+#define MEMP_NUM_TCP_SEG          16384
+#define MEMP_NUM_PBUF             16384
+#define MEMP_NUM_UDP_PCB          256
+#define PBUF_POOL_SIZE            16
+#define LWIP_SUPPORT_CUSTOM_PBUF  1
 
 /* What is pushed stays the application's until it is acknowledged: a packet that waits for ARP longer is a copy. */
 #define PBUF_NEEDS_COPY(p) 1
