@@ -57,13 +57,13 @@ static void threads_that_exit_give_their_runtimes_back(void **state) {
     assert_int_equal(open_descriptors(), before);
 }
 
+#ifndef __SANITIZE_THREAD__ /* under it a child cannot end the thread that forked */
 /* Nothing else is done: a search for leaks would find the parent's runtime. */
 static void leave(void) {
     _exit(0);
 }
 
 /* The child of a thread with a runtime exits as a thread, too. */
-#ifndef __SANITIZE_THREAD__
 static void the_exit_of_a_forked_thread_leaves_the_connections_alone(void **state) {
     (void)state;
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -276,7 +276,7 @@ int main(void) {
         api_test(a_callback_cannot_end_the_runtime),
         api_test(second_init_is_refused_and_fini_may_be_followed_by_init),
         api_test(threads_that_exit_give_their_runtimes_back),
-#ifndef __SANITIZE_THREAD__ /* under it a child cannot end the thread that forked */
+#ifndef __SANITIZE_THREAD__
         api_test(the_exit_of_a_forked_thread_leaves_the_connections_alone),
 #endif
         api_test(a_forked_child_does_not_wake_its_parent),
