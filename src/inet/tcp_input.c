@@ -136,10 +136,14 @@ static bool syn_sent_input(struct tcp_conn *c, const struct packet *p, const str
     return true;
 }
 
+/* Older than the last one, which means nothing once the peer's clock may have wrapped (RFC 7323 section 5.5). */
+static bool timestamp_is_old(const struct tcp_conn *c, uint32_t value) {
+    return seq_lt(value, c->ts_recent) && c->stack->now - c->ts_recent_ns < PAWS_MAX_AGE_NS;
+}
+
 /* RFC 7323 section 5.3: an old duplicate, by its timestamp. */
 static bool paws_fails(const struct tcp_conn *c, const struct tcp_segment *g) {
-    return c->timestamps && g->h.options.has_timestamp && seq_lt(g->h.options.ts_value, c->ts_recent) &&
-           c->stack->now - c->ts_recent_ns < PAWS_MAX_AGE_NS;
+    return c->timestamps && g->h.options.has_timestamp && timestamp_is_old(c, g->h.options.ts_value);
 }
 
 static bool in_window(const struct tcp_conn *c, const struct tcp_segment *g) {
@@ -211,7 +215,7 @@ static void timestamp_take(struct tcp_conn *c, uint32_t value) {
 /* RFC 7323 section 4.3: the timestamp to echo is that of the segment the last ACK was waiting for. */
 static void timestamp_note(struct tcp_conn *c, const struct tcp_segment *g) {
     if (!c->timestamps || !g->h.options.has_timestamp || seq_lt(c->last_ack, g->seq)) return;
-    if (seq_lt(g->h.options.ts_value, c->ts_recent)) return;
+    if (timestamp_is_old(c, g->h.options.ts_value)) return;
     timestamp_take(c, g->h.options.ts_value);
 }
 
