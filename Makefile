@@ -15,6 +15,9 @@ $(BUILD)/build.ninja:
 test:
 	scripts/run/tests
 
+mutants:
+	scripts/run/mutants
+
 bench:
 	scripts/run/bench
 
@@ -46,4 +49,4 @@ fuzz:
 clean:
 	rm -rf $(BUILD) build-*
 
-.PHONY: all test bench install uninstall format lint asan coverage fuzz clean
+.PHONY: all test mutants bench install uninstall format lint asan coverage fuzz clean

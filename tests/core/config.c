@@ -98,6 +98,7 @@ static void numbers_take_suffixes_where_they_are_bytes(void **state) {
                  {"1 K", 0},
                  {"99999999999999999999", 0},
                  {"18446744073709551615K", 0},
+                 {"18014398509481985K", 0}, /* 2^64 more than 1K */
                  {"", 0},
                  {"1.5K", 0}};
     struct config c;
@@ -289,6 +290,7 @@ static void misspelt_variables_are_refused_and_strangers_left_alone(void **state
         const char *expect;
     } cases[] = {
         {"DMTR_WAIT_POLCY", "spin", -EINVAL, "did you mean DMTR_WAIT_POLICY?"},
+        {"DMTR_WAT_POLCY", "spin", -EINVAL, "did you mean DMTR_WAIT_POLICY?"},
         {"DMTR_CONFG", "x", -EINVAL, "did you mean DMTR_CONFIG?"},
         {"DMTR_WAIT_POLICY", "fast", -EINVAL, "DMTR_WAIT_POLICY: wait.policy cannot be \"fast\""},
         {"DMTR_HEAP_MAX_BYTES", "1G", 0, ""},

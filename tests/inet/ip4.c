@@ -229,6 +229,26 @@ static void errors_are_not_answered_with_errors(void **state) {
     wire_delete(w);
 }
 
+/* The header, and eight bytes behind it that name the flow. */
+static void quotes_that_are_too_short_are_refused(void **state) {
+    (void)state;
+    struct wire *w = conversation();
+    struct host *h = &w->hosts[0];
+    for (uint32_t quoted = 0; quoted <= IP4_HEADER_BYTES + 8; quoted++) {
+        uint8_t p[128] = {0};
+        uint32_t bytes = ICMP_HEADER_BYTES + quoted, len = frame_ip4(p, IP_ICMP, bytes);
+        struct ip4_header about = {
+            .from = IP(10, 0, 0, 1), .to = IP(10, 0, 0, 2), .protocol = IP_UDP, .total_bytes = 500};
+        icmp_emit(p + HEADERS, ICMP_UNREACHABLE, ICMP_PORT_UNREACHABLE);
+        ip4_emit(p + HEADERS + ICMP_HEADER_BYTES, &about);
+        wire_store16(p + HEADERS + 2, csum_finish(csum_add(0, p + HEADERS, bytes)));
+        host_receive(h, p, len);
+    }
+    assert_int_equal(counted(h, icmp_bad), IP4_HEADER_BYTES + 8);
+    assert_int_equal(counted(h, icmp_unmatched), 1);
+    wire_delete(w);
+}
+
 /* Sends the part [from, to) of the packet in `whole` as a fragment. */
 static void receive_fragment(struct host *h, const uint8_t *whole, uint32_t from, uint32_t to, bool more, uint16_t id) {
     static uint8_t p[65536];
@@ -400,6 +420,7 @@ int main(void) {
         cmocka_unit_test(options_are_skipped_and_source_routes_refused),
         cmocka_unit_test(unknown_protocol_is_unreachable_at_a_bounded_rate),
         cmocka_unit_test(errors_are_not_answered_with_errors),
+        cmocka_unit_test(quotes_that_are_too_short_are_refused),
         cmocka_unit_test(fragments_in_any_order_make_the_packet),
         cmocka_unit_test(largest_packet_is_answered_in_fragments),
         cmocka_unit_test(overlapping_fragments_give_the_packet_up),

@@ -106,6 +106,29 @@ static void forged_ends_of_handshakes_make_no_connection(void **state) {
     script_delete(s);
 }
 
+/* Even the right number is refused: without a flood there is nothing to be guessed. */
+static void no_cookie_is_accepted_while_none_is_outstanding(void **state) {
+    (void)state;
+    struct script *s = script_new();
+    struct inet_endpoint any = {.port = STACK_PORT};
+    struct inet_flow flow = {inet_addr_ip4(IP(10, 0, 0, 1)), inet_addr_ip4(IP(10, 0, 0, 2)), STACK_PORT, PEER_PORT};
+    assert_int_equal(tcp_listen(s->h->stack, &s->listener, &any, 1, NULL, NULL), 0);
+    s->port = STACK_PORT;
+    s->iss = cookie_make(s->h->stack, &flow, PEER_ISN, 1460);
+    in_ack(s, 1);
+    assert_int_equal(out(s).flags, TCP_RST);
+    for (s->peer_port = 3000; s->peer_port < 3002; s->peer_port++) {
+        in(s, (struct seg){.flags = TCP_SYN, .window = 1000});
+        drain(s);
+    }
+    s->peer_port = PEER_PORT;
+    s->iss = cookie_make(s->h->stack, &flow, PEER_ISN, 1460);
+    in_ack(s, 1);
+    drain(s);
+    assert_int_equal(counted(s->h, tcp_cookies_in), 1);
+    script_delete(s);
+}
+
 static void stamp_of_a_cookie_is_never_ahead_and_keeps_every_option(void **state) {
     (void)state;
     for (uint32_t clock = 0u - 500; clock != 500; clock++)
@@ -386,6 +409,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(flood_of_half_open_connections_is_bounded_and_honest_clients_are_served),
         cmocka_unit_test(forged_ends_of_handshakes_make_no_connection),
+        cmocka_unit_test(no_cookie_is_accepted_while_none_is_outstanding),
         cmocka_unit_test(stamp_of_a_cookie_is_never_ahead_and_keeps_every_option),
         cmocka_unit_test(options_claimed_with_a_cookie_are_within_bounds),
         cmocka_unit_test(blind_resets_fail_everywhere_but_at_the_next_number),

@@ -60,6 +60,38 @@ static void data_beyond_the_promise_is_dropped(void **state) {
     script_delete(s);
 }
 
+/* Whatever part of the buffer is taken away. */
+static void window_follows_a_buffer_that_shrinks(void **state) {
+    (void)state;
+    struct script *s = script_new();
+    struct tcp_status status;
+    script_accept(s, scaled);
+    set(s, TCP_OPTION_RECEIVE_LIMIT, 40000);
+    for (uint32_t next = 1; next < 65000; next += 1000) { /* all that was promised before */
+        in_data(s, next, 1000, 1);
+        drain(s);
+    }
+    assert_int_equal(pop(s), 65000);
+    tcp_get_status(s->conn, &status);
+    assert_in_range(status.receive_window, 1, 40000);
+    script_delete(s);
+}
+
+/* Each comes in a block of 2 KiB. */
+static void small_segments_of_a_run_share_a_block(void **state) {
+    (void)state;
+    struct script *s = script_new();
+    script_accept(s, scaled);
+    s->h->block_bytes = 2048;
+    for (uint32_t i = 0; i < 1000; i++) {
+        in_data(s, 1001 + i, 1, 1);
+        drain(s);
+    }
+    assert_int_equal(s->conn->ooo->bytes, 1000);
+    assert_true(s->conn->ooo->charged <= 4096);
+    script_delete(s);
+}
+
 /* A unit of 16 KiB, and a buffer of 4 KiB: reader and writer go on, though a window can hardly be told. */
 static void buffer_smaller_than_the_windows_unit_does_not_stall(void **state) {
     (void)state;
@@ -254,6 +286,8 @@ int main(void) {
         cmocka_unit_test(data_beyond_the_promise_is_dropped),
         cmocka_unit_test(buffer_smaller_than_the_windows_unit_does_not_stall),
         cmocka_unit_test(promise_is_kept_when_the_buffer_shrinks),
+        cmocka_unit_test(window_follows_a_buffer_that_shrinks),
+        cmocka_unit_test(small_segments_of_a_run_share_a_block),
         cmocka_unit_test(tiny_segments_out_of_order_do_not_pin_their_blocks),
         cmocka_unit_test(large_blocks_in_order_are_copied_together_once_many_wait),
         cmocka_unit_test(any_order_gives_the_stream),

@@ -198,6 +198,47 @@ static void own_address_is_reached_without_the_device(void **state) {
     wire_delete(w);
 }
 
+static void way_to_ourselves_is_bounded(void **state) {
+    (void)state;
+    struct wire *w = wire_new(1);
+    w->hosts[0].config.limits.loopback = 3;
+    host_start(w, 0);
+    struct udp_socket *a = bound(&w->hosts[0], 0), *b = bound(&w->hosts[0], 2000);
+    struct inet_endpoint own = at(1, 2000);
+    struct udp_datagram d;
+    for (uint32_t i = 0; i < 4; i++)
+        send_bytes(&w->hosts[0], a, &own, 100);
+    assert_int_equal(counted(&w->hosts[0], loopback_limit), 1);
+    wire_run(w, w->now + 1);
+    for (uint32_t i = 0; i < 3; i++)
+        expect_bytes(b, 100);
+    assert_int_equal(udp_receive(b, &d), -EAGAIN);
+    udp_close(a);
+    udp_close(b);
+    wire_delete(w);
+}
+
+/* Two bytes of payload that are the checksum of two zeros make the sum all ones, and the checksum 0, which means none.
+ */
+static void checksum_of_0_is_sent_as_all_ones(void **state) {
+    (void)state;
+    struct wire *w = conversation();
+    struct host *h = &w->hosts[0];
+    struct udp_socket *u = bound(h, 1000);
+    struct inet_endpoint to = at(2, 2000);
+    uint8_t *p = heap_alloc_zeroed(2);
+    struct inet_segment segment = {p, 2};
+    const uint32_t place = HEADERS - UDP_HEADER_BYTES + UDP_CHECKSUM_OFFSET;
+    assert_int_equal(udp_send(u, &segment, 1, &to, w->now), 0);
+    memcpy(p, host_sent(h)->bytes + place, 2);
+    assert_true(p[0] || p[1]);
+    assert_int_equal(udp_send(u, &segment, 1, &to, w->now), 0);
+    assert_int_equal(wire_get16(host_sent(h)->bytes + place), 0xffff);
+    heap_free(p);
+    udp_close(u);
+    wire_delete(w);
+}
+
 static void datagrams_not_received_hold_bounded_memory(void **state) {
     (void)state;
     struct wire *w = pair();
@@ -387,6 +428,8 @@ int main(void) {
         cmocka_unit_test(unreachable_neighbour_is_told_to_a_connected_sender),
         cmocka_unit_test(ports_are_exclusive_and_chosen_at_random),
         cmocka_unit_test(own_address_is_reached_without_the_device),
+        cmocka_unit_test(way_to_ourselves_is_bounded),
+        cmocka_unit_test(checksum_of_0_is_sent_as_all_ones),
         cmocka_unit_test(datagrams_not_received_hold_bounded_memory),
         cmocka_unit_test(bad_lengths_and_checksums_are_refused_and_checksum_0_is_none),
         cmocka_unit_test(checksum_offload_is_asked_for_with_its_offsets),

@@ -241,12 +241,32 @@ static void what_cannot_be_handed_over_is_refused(void **state) {
     assert_ok(dmtr_fini());
 }
 
+static void a_runtime_that_is_not_there_gets_nothing(void **state) {
+    (void)state;
+    struct sockaddr_in at = address_of(OUR_ADDRESS, FIRST);
+    dmtr_runtime_t own;
+    dmtr_qtoken_t accepted;
+    dmtr_qresult_t qr;
+    int client;
+    assert_ok(start_server("block", "inet.queues=3"));
+    assert_ok(dmtr_runtime_current(&own));
+    assert_ok(dmtr_accept(&accepted, listen_at(FIRST)));
+    assert_ok(dmtr_socket(&client, AF_INET, SOCK_STREAM, 0));
+    connect_wait(client, &at);
+    assert_ok(dmtr_wait_timed(&qr, accepted, HANG));
+    assert_int_equal(dmtr_transfer(client, own + 1), EXDEV);
+    push_wait(client, "still ours");
+    expect_pop_text(qr.qr_value.ares.qd, "still ours");
+    assert_ok(dmtr_fini());
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(connections_are_spread_and_handed_over_while_all_spin),
         cmocka_unit_test(connections_are_spread_and_handed_over_while_all_sleep),
         cmocka_unit_test(one_runtime_too_many_is_refused_and_another_may_take_its_place),
         cmocka_unit_test(what_cannot_be_handed_over_is_refused),
+        cmocka_unit_test(a_runtime_that_is_not_there_gets_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

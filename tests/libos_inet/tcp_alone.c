@@ -120,6 +120,22 @@ static void an_acknowledged_push_completes_when_the_peer_has_it(void **state) {
     assert_int_equal(dmtr_poll(&qr, qt), EINVAL);
 }
 
+static void pushes_complete_in_order_when_only_the_first_waits_for_the_peer(void **state) {
+    (void)state;
+    struct pair p;
+    int on = 1, off = 0, at;
+    dmtr_qtoken_t qts[2];
+    dmtr_qresult_t qr;
+    connect_pair(&p, 0);
+    assert_ok(dmtr_setsockopt(p.client, DMTR_SOL_QUEUE, DMTR_SO_PUSH_ACKED, &on, sizeof on));
+    qts[0] = push_text(p.client, "first");
+    assert_ok(dmtr_setsockopt(p.client, DMTR_SOL_QUEUE, DMTR_SO_PUSH_ACKED, &off, sizeof off));
+    qts[1] = push_text(p.client, "second");
+    assert_ok(dmtr_wait_any_timed(&qr, &at, qts, 2, HANG));
+    assert_int_equal(at, 0);
+    expect_wait_error(qts[1], 0);
+}
+
 static void shutdown_ends_one_direction(void **state) {
     (void)state;
     struct pair p;
@@ -259,6 +275,35 @@ static void ports_are_taken_by_bind_and_free_after_close(void **state) {
     assert_ok(dmtr_listen(b, 1));
 }
 
+static void wildcard_and_an_address_do_not_share_a_port(void **state) {
+    (void)state;
+    struct sockaddr_in own = address_of(OUR_ADDRESS, 0), any = address_of("0.0.0.0", 0);
+    socklen_t len = sizeof own;
+    int a, b;
+    assert_ok(dmtr_socket(&a, AF_INET, SOCK_STREAM, 0));
+    assert_ok(dmtr_socket(&b, AF_INET, SOCK_STREAM, 0));
+    assert_ok(dmtr_bind(a, (struct sockaddr *)&own, sizeof own));
+    assert_ok(dmtr_getsockname(a, (struct sockaddr *)&own, &len));
+    any.sin_port = own.sin_port;
+    assert_int_equal(dmtr_bind(b, (struct sockaddr *)&any, sizeof any), EADDRINUSE);
+    assert_ok(dmtr_close(a));
+    assert_ok(dmtr_bind(b, (struct sockaddr *)&any, sizeof any));
+    assert_ok(dmtr_socket(&a, AF_INET, SOCK_STREAM, 0));
+    assert_int_equal(dmtr_bind(a, (struct sockaddr *)&own, sizeof own), EADDRINUSE);
+}
+
+static void a_connection_in_use_is_not_handed_over(void **state) {
+    (void)state;
+    struct pair p;
+    dmtr_runtime_t own;
+    connect_pair(&p, 0);
+    assert_ok(dmtr_runtime_current(&own));
+    dmtr_qtoken_t qt = pop_begin(p.client);
+    assert_int_equal(dmtr_transfer(p.client, own + 1), EBUSY);
+    assert_ok(dmtr_drop(qt));
+    assert_int_equal(dmtr_transfer(p.client, own + 1), EXDEV);
+}
+
 static void congestion_control_is_chosen_by_name_and_the_state_shown(void **state) {
     (void)state;
     struct pair p;
@@ -319,6 +364,8 @@ static void options_are_kept_bounded_and_inherited(void **state) {
     wrong = -1;
     assert_int_equal(dmtr_setsockopt(p.client, IPPROTO_IP, IP_TOS, &wrong, sizeof wrong), EINVAL);
     assert_int_equal(dmtr_setsockopt(p.client, IPPROTO_IP, IP_TOS, &wrong, 1), EINVAL);
+    const struct linger never = {.l_onoff = 1, .l_linger = -1};
+    assert_int_equal(dmtr_setsockopt(p.client, SOL_SOCKET, SO_LINGER, &never, sizeof never), EINVAL);
     assert_ok(dmtr_getsockopt(p.client, SOL_SOCKET, SO_ERROR, &value, &len));
     assert_int_equal(value, 0);
     assert_ok(dmtr_getsockopt(p.listener, SOL_SOCKET, SO_ACCEPTCONN, &value, &len));
@@ -357,6 +404,7 @@ static const struct CMUnitTest tests[] = {
     alone(streams_go_both_ways_without_a_copy),
     alone(large_pushes_of_any_memory_arrive_equal_and_closing_delivers_them),
     alone(an_acknowledged_push_completes_when_the_peer_has_it),
+    alone(pushes_complete_in_order_when_only_the_first_waits_for_the_peer),
     alone(shutdown_ends_one_direction),
     alone(connections_reset_before_they_are_accepted_are_accepted),
     alone(a_reset_ends_pops_and_pushes),
@@ -365,6 +413,8 @@ static const struct CMUnitTest tests[] = {
     alone(calls_in_the_wrong_state_are_refused),
     alone(options_are_kept_bounded_and_inherited),
     alone(ports_are_taken_by_bind_and_free_after_close),
+    alone(wildcard_and_an_address_do_not_share_a_port),
+    alone(a_connection_in_use_is_not_handed_over),
     alone(congestion_control_is_chosen_by_name_and_the_state_shown),
     alone(messages_are_framed),
     alone(closing_ends_what_waits),

@@ -72,6 +72,69 @@ static void full_heap_gives_null_and_recovers(void **state) {
     in_child(limit_child);
 }
 
+static size_t mapped_bytes(void) {
+    struct heap_stats st;
+    heap_get_stats(&st);
+    return st.mapped_bytes;
+}
+
+#define KEPT 8u /* free runs that stay mapped */
+
+/* Allocates so many runs, and frees them. */
+static void cycle(uint32_t count) {
+    void *blocks[32];
+    for (uint32_t i = 0; i < count; i++)
+        blocks[i] = heap_alloc(HEAP_RUN_BYTES);
+    for (uint32_t i = 0; i < count; i++)
+        heap_free(blocks[i]);
+}
+
+static int kept_runs_child(void) {
+    void *blocks[KEPT + 1];
+    cycle(32);
+    size_t rest = mapped_bytes();
+    CHECK(rest <= (KEPT + 1) * HEAP_RUN_BYTES);
+    for (uint32_t i = 0; i < KEPT + 1; i++)
+        CHECK((blocks[i] = heap_alloc(HEAP_RUN_BYTES)));
+    CHECK(mapped_bytes() == rest + HEAP_RUN_BYTES); /* all that were kept, and one more */
+    for (uint32_t i = 0; i < KEPT + 1; i++)
+        CHECK(heap_free(blocks[i]) == 0);
+    CHECK(mapped_bytes() == rest);
+    return 0;
+}
+
+static void free_runs_are_kept_up_to_a_bound_and_used_again(void **state) {
+    (void)state;
+    in_child(kept_runs_child);
+}
+
+static int kept_slabs_child(void) {
+    setenv("DMTR_HEAP_MAX_BYTES", "134217728", 1);
+    CHECK(fill(4096) > 64 * MIB / 4096);
+    CHECK(mapped_bytes() <= (KEPT + 2) * HEAP_RUN_BYTES);
+    return 0;
+}
+
+static void what_a_thread_keeps_of_its_empty_slabs_is_bounded(void **state) {
+    (void)state;
+    in_child(kept_slabs_child);
+}
+
+/* At most a sixteenth of a slab lies behind its last block. */
+static int tail_child(void) {
+    static void *blocks[1000];
+    const size_t size = 40960, count = sizeof blocks / sizeof *blocks;
+    for (size_t i = 0; i < count; i++)
+        CHECK((blocks[i] = heap_alloc(size)));
+    CHECK(mapped_bytes() <= size * count / 15 * 16 + 2 * HEAP_RUN_BYTES);
+    return 0;
+}
+
+static void large_blocks_of_a_slab_waste_little(void **state) {
+    (void)state;
+    in_child(tail_child);
+}
+
 static int senseless_limit_child(void) {
     struct heap_stats st;
     setenv("DMTR_HEAP_MAX_BYTES", "12 elephants", 1);
@@ -194,6 +257,9 @@ static void any_failing_call_gives_null_and_nothing_worse(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(full_heap_gives_null_and_recovers),
+        cmocka_unit_test(free_runs_are_kept_up_to_a_bound_and_used_again),
+        cmocka_unit_test(what_a_thread_keeps_of_its_empty_slabs_is_bounded),
+        cmocka_unit_test(large_blocks_of_a_slab_waste_little),
         cmocka_unit_test(senseless_limit_is_ignored),
 #ifndef TEST_SANITIZED
         cmocka_unit_test(little_address_space_is_enough),

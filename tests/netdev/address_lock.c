@@ -62,6 +62,9 @@ static void queues_of_a_device_share(void **state) {
     address_lock_release(first);
     expect_refused(1, addresses, "this process");
     address_lock_release(second);
+    assert_int_equal(take(&first, 1, addresses, 0, 3), 0);
+    assert_int_equal(take(&second, 1, addresses, 1, 2), -EADDRINUSE); /* another device, of fewer queues */
+    address_lock_release(first);
     address_lock_release(taken(1, addresses));
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* netdev/cut.h, through the device that does so: sim. */
 #include "netdev/cut.h"
+#include "netdev/device.h"
 #include "netdev/sim.h"
 
 #include "netdev_test.h"
@@ -160,10 +161,26 @@ static void what_cannot_be_cut_is_refused_and_counted(void **state) {
     sim_free(sim);
 }
 
+/* A checksum of 0 means none in UDP (RFC 768). */
+static void checksum_of_0_is_written_as_all_ones(void **state) {
+    (void)state;
+    uint8_t data[14 + 20 + 8 + 2] = {0}, *check = data + 14 + 20 + 6;
+    const struct netdev_frame f = {
+        .bytes = sizeof data, .l2_bytes = 14, .l3_bytes = 20, .l4_bytes = 8, .csum_offset = 6};
+    data[14 + 20] = 0x12;
+    netdev_finish_csum(&f, data);
+    assert_memory_equal(check, ((const uint8_t[]){0xed, 0xff}), 2);
+    memcpy(data + sizeof data - 2, check, 2); /* now the sum is all ones */
+    memset(check, 0, 2);
+    netdev_finish_csum(&f, data);
+    assert_memory_equal(check, ((const uint8_t[]){0xff, 0xff}), 2);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_segment_has_headers_of_its_own),
         cmocka_unit_test(what_cannot_be_cut_is_refused_and_counted),
+        cmocka_unit_test(checksum_of_0_is_written_as_all_ones),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,6 +32,20 @@ static void each_device_is_found_by_its_name(void **state) {
     assert_null(netdev_find(""));
 }
 
+static void more_queues_than_a_device_has_are_refused(void **state) {
+    (void)state;
+    for (size_t i = 0; netdev_at(i); i++) {
+        const struct netdev_ops *ops = netdev_at(i);
+        char why[160] = "";
+        uint32_t most = ops->queues_max > 1 ? ops->queues_max : 1;
+        struct netdev_args args = {.why = why, .why_bytes = sizeof why, .queues = most + 1};
+        struct netdev *dev;
+        if (ops->wraps) continue; /* as many as the one below */
+        assert_int_equal(netdev_open(ops->name, &args, &dev), -EINVAL);
+        if (!strstr(why, "are wanted")) fail_msg("%s: %s", ops->name, why);
+    }
+}
+
 static void a_missing_plugin_is_refused_with_its_path_and_its_package(void **state) {
     char *before = strdup(getenv(PLUGIN_PATH_VARIABLE)), why[400] = "";
     struct netdev_args args = {.why = why, .why_bytes = sizeof why};
@@ -191,6 +205,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(unknown_device_is_refused_with_the_names_there_are),
         cmocka_unit_test(each_device_is_found_by_its_name),
+        cmocka_unit_test(more_queues_than_a_device_has_are_refused),
         cmocka_unit_test(a_missing_plugin_is_refused_with_its_path_and_its_package),
         cmocka_unit_test(wrong_options_are_refused_by_every_device),
         cmocka_unit_test(every_device_describes_itself_and_its_options),

@@ -235,6 +235,9 @@ static void switch_learns_where_addresses_are(void **state) {
     test_send(dev[1], dev[0]->mac, 2, 64, 0); /* known by now */
     assert_int_equal(test_receive(dev[0], 0), 2);
     assert_int_equal(test_receive(dev[2], 0), -1);
+    test_send(dev[1], dev[1]->mac, 6, 64, 0); /* known to be where it came from: to nobody */
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(test_receive(dev[i], 0), -1);
     test_send(dev[2], mac_all, 3, 64, 0);
     assert_int_equal(test_receive(dev[0], 0), 3);
     assert_int_equal(test_receive(dev[1], 0), 3);
@@ -302,6 +305,7 @@ static void frames_that_break_the_rules_are_dropped_and_counted(void **state) {
     const struct netdev_frame wrong[] = {
         {.segs = &seg, .segs_count = 0, .bytes = 100},
         {.segs = &seg, .segs_count = 1, .bytes = 101},
+        {.segs = &seg, .segs_count = 1, .bytes = 99},
         {.segs = &tiny, .segs_count = 1, .bytes = 13},
         {.segs = &large, .segs_count = 1, .bytes = 1519},
         {.segs = &seg, .segs_count = NETDEV_SEGS_MAX + 1, .bytes = 100},
@@ -428,6 +432,10 @@ static void wrong_topologies_are_refused(void **state) {
     args.options = "host=s";
     assert_int_equal(netdev_open("sim", &args, &again), -ENODEV);
     args.options = "";
+    assert_int_equal(netdev_open("sim", &args, &again), -EINVAL);
+    args.options = "host=a-name-of-thirty-one-characters";
+    assert_int_equal(netdev_open("sim", &args, &again), -ENODEV);
+    args.options = "host=a-name-of-thirty-two-characters.";
     assert_int_equal(netdev_open("sim", &args, &again), -EINVAL);
     netdev_close(dev);
     sim_free(sim);
