@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* TCP options as they are read from a header: whole or not at all. */
 #include "../base/test.h"
 #include "inet/wire_tcp.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The stack's MTU follows the device's, but not beyond inet.mtu. The test itself is the other end of the wire. */
 #include "mem/heap.h"
 #include "net_test.h"
@@ -65,8 +66,8 @@ static uint32_t longest_packet(const char *inet_mtu, const char *wire_mtu) {
 static void mtu_follows_the_device_up_to_the_configured_one(void **state) {
     (void)state;
     assert_int_equal(longest_packet("inet.mtu=9000", "9000"), PAYLOAD + 28);
-    assert_in_range(longest_packet("inet.mtu=9000", "1000"), 990, 1000);
-    assert_in_range(longest_packet("inet.mtu=1400", "9000"), 1390, 1400);
+    assert_uint_in_range(longest_packet("inet.mtu=9000", "1000"), 990, 1000);
+    assert_uint_in_range(longest_packet("inet.mtu=1400", "9000"), 1390, 1400);
 }
 
 int main(void) {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Closing a stream whose peer takes nothing. The program brings a clock of its own, which the library uses in place of
  * its own, so that minutes pass at once.
