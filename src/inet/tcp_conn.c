@@ -146,6 +146,8 @@ void conn_end(struct tcp_conn *c, int error) {
     if (c->state == TCP_STATE_CLOSED) return;
     half_open_leave(c);
     conn_leave(c);
+    for (uint32_t i = 0; i < TCP_TIMER_COUNT; i++) /* a call that comes later must not move them */
+        c->deadlines[i] = UINT64_MAX;
     c->undelivered = c->flight->chunks.count > 0;
     chunks_clear(c);
     c->error = error;

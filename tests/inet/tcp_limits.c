@@ -222,6 +222,20 @@ static void full_device_is_not_asked_all_the_time(void **state) {
     script_delete(s);
 }
 
+/* The owner of a connection that the peer has reset sets options before he closes it. */
+static void options_of_an_ended_connection_arm_no_timer(void **state) {
+    (void)state;
+    struct script *s = script_new();
+    script_accept(s, modern);
+    assert_int_equal(push(s, 1000), 0);
+    drain(s);
+    in(s, (struct seg){.flags = TCP_RST, .seq = 1});
+    assert_int_equal(tcp_error(s->conn), -ECONNRESET);
+    assert_int_equal(tcp_set_option(s->conn, TCP_OPTION_USER_TIMEOUT_MS, 1, s->w->now), 0);
+    assert_false(s->conn->timer.timer.armed);
+    script_delete(s);
+}
+
 static void in_sack(struct script *s, uint32_t ack, uint32_t from, uint32_t to) {
     in(s, (struct seg){.flags = TCP_ACK,
                        .seq = 1,
@@ -305,6 +319,7 @@ int main(void) {
         cmocka_unit_test(loopback_connection_hears_nothing_from_the_link),
         cmocka_unit_test(refused_frames_do_not_put_off_a_retransmission),
         cmocka_unit_test(full_device_is_not_asked_all_the_time),
+        cmocka_unit_test(options_of_an_ended_connection_arm_no_timer),
         cmocka_unit_test(reordering_window_grows_once_a_round_trip_and_shrinks_again),
         cmocka_unit_test(least_round_trip_is_that_of_the_last_minutes),
         cmocka_unit_test(acks_at_the_edge_of_a_full_window_count),
