@@ -127,11 +127,16 @@ def test_ss_does_not_follow_links_or_block_on_pipes():
 
 def test_ss_tells_of_what_is_left_over_and_cleans_it():
     need_pages()
-    with page(header() + BODY, locked=False) as path:
-        shown, errors = show(status=1)
-        assert shown == [] and "1 left by programs that are gone" in errors and os.path.exists(path), errors
-        run("dmtr", "ss", "--clean", "--pid", os.getpid())
-        assert not os.path.exists(path)
+    for _ in range(100):
+        with page(header() + BODY, locked=False) as path:
+            shown, errors = show(status=1)
+            if not os.path.exists(path):
+                continue  # a program that started meanwhile has cleaned it
+            assert shown == [] and "1 left by programs that are gone" in errors, errors
+            run("dmtr", "ss", "--clean", "--pid", os.getpid())
+            assert not os.path.exists(path)
+            return
+    raise AssertionError("what is left over is cleaned by others every time")
 
 
 def test_ss_says_why_it_shows_nothing_of_a_process():

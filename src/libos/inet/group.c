@@ -323,9 +323,10 @@ int group_tx(struct net *net, const struct netdev_frame *frames, uint32_t n, uin
     return taken;
 }
 
-void group_stats(struct net *net, struct netdev_stats *out) {
+void group_stats(struct net *net, struct netdev_stats *out, bool *up) {
     device_take(net->group);
     *out = net->dev->stats;
+    *up = net->dev->link_up;
     device_leave(net->group);
 }
 

@@ -44,8 +44,8 @@ void group_awake(struct net *net);
 int group_rx(struct net *net, struct netdev_buffer *frames, uint32_t n, uint64_t now);
 int group_tx(struct net *net, const struct netdev_frame *frames, uint32_t n, uint64_t now);
 
-/* The device's own counters. */
-void group_stats(struct net *net, struct netdev_stats *out);
+/* The device's own counters, and whether its link is up at that moment. */
+void group_stats(struct net *net, struct netdev_stats *out, bool *up);
 /* As netdev_own. */
 uint32_t group_own(struct net *net, char (*names)[NETDEV_OWN_BYTES], uint64_t *values, uint32_t n);
 

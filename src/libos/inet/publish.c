@@ -50,16 +50,19 @@ static void add_own(struct net *net) {
     net->shown_own = counters_extend(&net->rt->counters, OWN_PREFIX, counters, net->own_count);
 }
 
-static void read_device(struct net *net, struct netdev_stats *stats) {
-    if (net->group)
-        group_stats(net, stats);
-    else
+/* Whether the link is up is of the same moment as the count of its changes, which another runtime may be at. */
+static void read_device(struct net *net, struct netdev_stats *stats, bool *up) {
+    if (net->group) {
+        group_stats(net, stats, up);
+    } else {
         *stats = net->dev->stats;
+        *up = net->dev->link_up;
+    }
 }
 
-static struct link_state link_state_of(const struct net *net, const struct netdev_stats *stats) {
+static struct link_state link_state_of(const struct net *net, const struct netdev_stats *stats, bool up) {
     const uint64_t *stack = inet_counters(net->stack);
-    return (struct link_state){.up = net_link_up(net),
+    return (struct link_state){.up = up,
                                .mtu = net_device_mtu(net),
                                .changes = stats->link_changes,
                                .too_long = net->shares && net->member > 0 ? 0 : stats->rx_too_long,
@@ -70,8 +73,9 @@ static struct link_state link_state_of(const struct net *net, const struct netde
 void publish_init(struct net *net) {
     struct counters *page = &net->rt->counters;
     struct netdev_stats stats;
-    read_device(net, &stats);
-    struct link_state state = link_state_of(net, &stats);
+    bool up;
+    read_device(net, &stats, &up);
+    struct link_state state = link_state_of(net, &stats, up);
     link_watch_begin(&net->watch, &net->rt->log, "inet", net->rt->config.inet_device, net->dev, &state);
     net->watch.others_tell = net->group && net->member > 0;
     net->shown_stack = counters_extend(page, STACK_PREFIX, stack_names, INET_COUNTER_COUNT);
@@ -81,9 +85,10 @@ void publish_init(struct net *net) {
 
 void publish(struct net *net, uint64_t now) {
     struct netdev_stats stats;
+    bool up;
     net->publish_ns = now + PUBLISH_EVERY_NS;
-    read_device(net, &stats);
-    struct link_state state = link_state_of(net, &stats);
+    read_device(net, &stats, &up);
+    struct link_state state = link_state_of(net, &stats, up);
     link_watch(&net->watch, &state, now);
     if (!net->shown_stack || !net->shown_device) return;
     memcpy(net->shown_stack, inet_counters(net->stack), INET_COUNTER_COUNT * sizeof(uint64_t));
