@@ -20,6 +20,19 @@ static inline uint32_t memory_pinned(const void *p) {
     return bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX;
 }
 
+#define TCP_COLLECT_BYTES 2048u /* a block that small payloads are copied together into */
+
+/*
+ * Copies bytes behind the *len ones that lie at `base`, if these begin a block, which then is ours, because the payload
+ * of a received frame never does, and the block has room.
+ */
+static inline bool memory_append(uint8_t *base, uint32_t *len, const uint8_t *from, uint32_t bytes) {
+    if (heap_block(base) != base || heap_usable_size(base) < *len + bytes) return false;
+    memcpy(base + *len, from, bytes);
+    *len += bytes;
+    return true;
+}
+
 static inline void memory_charge(struct tcp_conn *c, uint32_t bytes) {
     c->charged += bytes;
     c->stack->tcp_charged += bytes;

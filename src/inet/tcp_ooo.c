@@ -4,8 +4,7 @@
 
 #include "inet/tcp_memory.h"
 
-#define COPY_RATIO    4u    /* a payload is copied if its block is larger by this factor */
-#define COLLECT_BYTES 2048u /* block for several small segments of a run */
+#define COPY_RATIO 4u /* a payload is copied if its block is larger by this factor */
 
 static struct tcp_ooo_run *next_run(const struct tcp_conn *c, uint32_t seq) {
     return ooo_run_of(tree_after(c->ooo->runs, seq));
@@ -44,15 +43,6 @@ static void free_if_empty(struct tcp_conn *c) {
 
 /* ---- segments ---- */
 
-/* Copies a small segment behind the last one of its run, if that lies in a block of ours with room. */
-static bool slice_append(struct tcp_ooo_run *run, const uint8_t *base, uint32_t len) {
-    struct tcp_ooo_slice *last = run ? run->last : NULL;
-    if (!last || heap_block(last->base) != last->base || heap_usable_size(last->base) < last->len + len) return false;
-    memcpy(last->base + last->len, base, len);
-    last->len += len;
-    return true;
-}
-
 /*
  * A segment of the packet's bytes; `run`: the one that it continues, or NULL. NULL: no memory, or no allowance. A
  * small payload in a large block is copied, so that it does not pin the block.
@@ -61,7 +51,7 @@ static struct tcp_ooo_slice *slice_new(struct tcp_conn *c, struct packet *p, uin
                                        const struct tcp_ooo_run *run) {
     uint32_t pinned = memory_pinned(base);
     bool copies = pinned / COPY_RATIO >= len;
-    if (copies) pinned = run && len < COLLECT_BYTES ? COLLECT_BYTES : len;
+    if (copies) pinned = run && len < TCP_COLLECT_BYTES ? TCP_COLLECT_BYTES : len;
     uint32_t charge =
         pinned + (uint32_t)sizeof(struct tcp_ooo_slice) + (run ? 0 : (uint32_t)sizeof(struct tcp_ooo_run));
     if (!memory_allows(c, charge)) {
@@ -144,7 +134,7 @@ static struct tcp_ooo_run *run_new(struct tcp_conn *c, struct packet *p, uint8_t
 /* Adds len bytes at the end of a run. False: they cannot be kept. */
 static bool run_extend(struct tcp_conn *c, struct tcp_ooo_run *run, struct packet *p, uint8_t *base, uint32_t len) {
     bool small = memory_pinned(base) / COPY_RATIO >= len;
-    if (!small || !slice_append(run, base, len)) {
+    if (!small || !memory_append(run->last->base, &run->last->len, base, len)) {
         struct tcp_ooo_slice *slice = slice_new(c, p, base, len, run);
         if (!slice) return false;
         run->last->next = slice;

@@ -10,20 +10,9 @@
 
 #include <assert.h>
 
-#define COLLECT_BYTES 2048u /* block for several small payloads */
-
 static struct tcp_slice *last_slice(const struct tcp_conn *c) {
     return c->slices.count ? queue_at(&c->slices, sizeof(struct tcp_slice), c->slices.first + c->slices.count - 1)
                            : NULL;
-}
-
-/* Copies behind the last slice, if that lies in a block of ours with room: a received frame never begins with it. */
-static bool slice_append(struct tcp_conn *c, const uint8_t *base, uint32_t len) {
-    struct tcp_slice *last = last_slice(c);
-    if (!last || heap_block(last->base) != last->base || heap_usable_size(last->base) < last->len + len) return false;
-    memcpy(last->base + last->len, base, len);
-    last->len += len;
-    return true;
 }
 
 /* Nothing is dropped for its own charge: what would pin too much is copied. */
@@ -41,12 +30,13 @@ static bool find_room(struct tcp_conn *c, uint32_t pinned) {
 /* Queues len bytes, and takes over the ownership of their block, which pins so much. false: no memory. */
 static bool slice_add(struct tcp_conn *c, uint8_t *base, uint32_t len, uint32_t pinned) {
     bool copies = should_copy(c, len, pinned);
-    if (copies && slice_append(c, base, len)) {
+    struct tcp_slice *last = copies ? last_slice(c) : NULL;
+    if (last && memory_append(last->base, &last->len, base, len)) {
         heap_free(base);
         c->received += len;
         return true;
     }
-    uint8_t *copy = copies ? heap_alloc(len < COLLECT_BYTES ? COLLECT_BYTES : len) : NULL;
+    uint8_t *copy = copies ? heap_alloc(len < TCP_COLLECT_BYTES ? TCP_COLLECT_BYTES : len) : NULL;
     if (copy) pinned = memory_pinned(copy);
     struct tcp_slice *slice = find_room(c, pinned) ? queue_add(&c->slices, sizeof *slice, TCP_QUEUE_MAX) : NULL;
     if (!slice) {

@@ -236,14 +236,6 @@ static void options_of_an_ended_connection_arm_no_timer(void **state) {
     script_delete(s);
 }
 
-static void in_sack(struct script *s, uint32_t ack, uint32_t from, uint32_t to) {
-    in(s, (struct seg){.flags = TCP_ACK,
-                       .seq = 1,
-                       .ack = ack,
-                       .window = s->window,
-                       .options = {.sack_count = 1, .sack = {{s->iss + from, s->iss + to}}}});
-}
-
 static void reordering_window_grows_once_a_round_trip_and_shrinks_again(void **state) {
     (void)state;
     struct script *s = script_new();

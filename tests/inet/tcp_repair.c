@@ -5,14 +5,6 @@
 
 static const struct tcp_options with_sack = {.mss = 1000, .sack_permitted = true};
 
-static void in_sack(struct script *s, uint32_t ack, uint32_t from, uint32_t to) {
-    in(s, (struct seg){.flags = TCP_ACK,
-                       .seq = 1,
-                       .ack = ack,
-                       .window = s->window,
-                       .options = {.sack_count = 1, .sack = {{s->iss + from, s->iss + to}}}});
-}
-
 /* A round trip of a few milliseconds is known, and nothing is out. */
 static struct script *with_round_trip(void) {
     struct script *s = script_new();

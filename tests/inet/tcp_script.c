@@ -66,6 +66,14 @@ void in_ack(struct script *s, uint32_t ack) {
     in_data(s, 1, 0, ack);
 }
 
+void in_sack(struct script *s, uint32_t ack, uint32_t from, uint32_t to) {
+    in(s, (struct seg){.flags = TCP_ACK,
+                       .seq = 1,
+                       .ack = ack,
+                       .window = s->window,
+                       .options = {.sack_count = 1, .sack = {{s->iss + from, s->iss + to}}}});
+}
+
 struct seg out(struct script *s) {
     const struct wire_frame *f = host_sent(s->h);
     struct tcp_header h;

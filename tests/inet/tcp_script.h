@@ -46,6 +46,8 @@ void in(struct script *s, struct seg g);
 /* The peer sends, with window and ACK bit set: data [seq, seq + len) and acknowledgement. */
 void in_data(struct script *s, uint32_t seq, uint32_t len, uint32_t ack);
 void in_ack(struct script *s, uint32_t ack);
+/* The same with one SACK block. */
+void in_sack(struct script *s, uint32_t ack, uint32_t from, uint32_t to);
 
 /* The stack must have sent something: the next segment, its checksum and payload verified. */
 struct seg out(struct script *s);
