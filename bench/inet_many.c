@@ -9,7 +9,7 @@
  *
  * The clock of the stacks is virtual: instructions, which callgrind counts inside `measure`, repeat.
  */
-#include "inet/tcp.h"
+#include "inet/tcp/tcp.h"
 #include "mem/heap.h"
 #include "options.h"
 

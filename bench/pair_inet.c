@@ -2,8 +2,8 @@
 /* The library's own stack as one end of a pair. */
 #include "pair.h"
 
-#include "inet/tcp.h"
-#include "inet/udp.h"
+#include "inet/tcp/tcp.h"
+#include "inet/udp/udp.h"
 #include "mem/heap.h"
 
 #include <arpa/inet.h>

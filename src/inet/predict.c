@@ -5,12 +5,12 @@
  */
 #include "inet/predict.h"
 
-#include "inet/dest.h"
-#include "inet/tcp_conn.h"
-#include "inet/tcp_input.h"
-#include "inet/udp_input.h"
-#include "inet/wire_eth.h"
-#include "inet/wire_ip4.h"
+#include "inet/ip/dest.h"
+#include "inet/tcp/conn.h"
+#include "inet/tcp/input.h"
+#include "inet/udp/input.h"
+#include "inet/wire/eth.h"
+#include "inet/wire/ip4.h"
 
 #define PLAIN_IP4 0x08004500u /* EtherType, version and header length; the type of service does not matter */
 

@@ -12,7 +12,7 @@
 #include "base/wheel.h"
 #include "inet/inet.h"
 #include "inet/rate.h"
-#include "inet/wire_eth.h"
+#include "inet/wire/eth.h"
 #include "mem/heap.h"
 
 #include <errno.h>

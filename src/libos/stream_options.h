@@ -6,7 +6,7 @@
 #ifndef LIBOS_STREAM_OPTIONS_H
 #define LIBOS_STREAM_OPTIONS_H
 
-#include "inet/tcp_option.h"
+#include "inet/tcp/option.h"
 
 /* Least that may wait to be acknowledged: two pieces as stream_data.c cuts them, and then some. */
 #define STREAM_SEND_LEAST 131072

@@ -6,9 +6,9 @@
  */
 #include "stack.h"
 
-#include "inet/wire_eth.h"
-#include "inet/wire_ip4.h"
-#include "inet/wire_udp.h"
+#include "inet/wire/eth.h"
+#include "inet/wire/ip4.h"
+#include "inet/wire/udp.h"
 #include "leaks.h"
 
 #define PACKETS      4u

@@ -6,8 +6,8 @@
  */
 #include "stack.h"
 
-#include "inet/wire_eth.h"
-#include "inet/wire_ip4.h"
+#include "inet/wire/eth.h"
+#include "inet/wire/ip4.h"
 #include "leaks.h"
 
 enum repair {

@@ -5,9 +5,9 @@
  */
 #include "stack.h"
 
-#include "inet/tcp_ooo.h"
-#include "inet/wire_icmp.h"
-#include "inet/wire_ip4.h"
+#include "inet/tcp/ooo.h"
+#include "inet/wire/icmp.h"
+#include "inet/wire/ip4.h"
 #include "leaks.h"
 
 #include <stddef.h>

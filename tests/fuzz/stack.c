@@ -2,13 +2,13 @@
 /* The stack under the fuzz targets, and what must hold of it. */
 #include "stack.h"
 
-#include "inet/ip4.h"
-#include "inet/tcp_check.h"
-#include "inet/wire_arp.h"
-#include "inet/wire_eth.h"
-#include "inet/wire_icmp.h"
-#include "inet/wire_ip4.h"
-#include "inet/wire_udp.h"
+#include "inet/ip/ip4.h"
+#include "inet/tcp/check.h"
+#include "inet/wire/arp.h"
+#include "inet/wire/eth.h"
+#include "inet/wire/icmp.h"
+#include "inet/wire/ip4.h"
+#include "inet/wire/udp.h"
 #include "leaks.h"
 
 #define START_NS     (1000 * NS_PER_S)

@@ -7,8 +7,8 @@
 #define TESTS_FUZZ_STACK_H
 
 #include "fuzz.h"
-#include "inet/tcp.h"
-#include "inet/udp.h"
+#include "inet/tcp/tcp.h"
+#include "inet/udp/udp.h"
 
 #define STACK_CONNS  4u
 #define LISTEN_PORT  80

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Ethernet and ARP: what is answered, learnt, aged, queued and refused. */
-#include "inet/tcp.h"
-#include "inet/udp.h"
+#include "inet/tcp/tcp.h"
+#include "inet/udp/udp.h"
 #include "wire.h"
 
 #define CONNECTS 50u

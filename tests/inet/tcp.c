@@ -2,7 +2,7 @@
 /* TCP between two stacks: streams arrive whole, once and in order, whatever the wire does, and nothing is left over. */
 #include "wire.h"
 
-#include "inet/tcp.h"
+#include "inet/tcp/tcp.h"
 
 struct stream {
     struct tcp_conn *conn;

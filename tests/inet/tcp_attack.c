@@ -2,8 +2,8 @@
 /* TCP under attack: what strangers forge does nothing, and what hostile peers ask for stays within bounds. */
 #include "tcp_script.h"
 
-#include "inet/tcp_check.h"
-#include "inet/tcp_cookies.h"
+#include "inet/tcp/check.h"
+#include "inet/tcp/cookies.h"
 
 #ifdef TEST_SANITIZED
 #define FLOOD 50000u

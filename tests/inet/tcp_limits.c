@@ -2,8 +2,8 @@
 /* Limits of TCP that are not memory: answers to strangers, closed connections, what a full device costs, reordering. */
 #include "tcp_script.h"
 
-#include "inet/tcp_check.h"
-#include "inet/tcp_sack.h"
+#include "inet/tcp/check.h"
+#include "inet/tcp/sack.h"
 
 static const struct tcp_options modern = {.has_window_shift = true, .window_shift = 2, .sack_permitted = true};
 

@@ -2,9 +2,9 @@
 /* Memory that peers make a connection and the stack hold: bounded, whatever they send and whoever does not read. */
 #include "tcp_script.h"
 
-#include "inet/tcp_check.h"
-#include "inet/tcp_memory.h"
-#include "inet/tcp_ooo.h"
+#include "inet/tcp/check.h"
+#include "inet/tcp/memory.h"
+#include "inet/tcp/ooo.h"
 
 static const struct tcp_options scaled = {.has_window_shift = true, .window_shift = 2, .sack_permitted = true};
 

@@ -2,7 +2,7 @@
 /* A million idle connections: held, at a bounded cost each, and given back. */
 #include "tcp_script.h"
 
-#include "inet/tcp_conn.h"
+#include "inet/tcp/conn.h"
 
 #include <malloc.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* TCP options as they are read from a header: whole or not at all. */
 #include "../base/test.h"
-#include "inet/wire_tcp.h"
+#include "inet/wire/tcp.h"
 
 #define STEP 4u
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The path's MTU: learnt from routers, believed within bounds, forgotten again (RFC 1191, RFC 5927). */
-#include "inet/path.h"
+#include "inet/ip/path.h"
 #include "tcp_script.h"
 
 #define HEADERS (ETH_HEADER_BYTES + IP4_HEADER_BYTES)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* TCP repairing a path: findings of the simulation, each as a conversation. */
-#include "inet/tcp_cc.h"
+#include "inet/tcp/cc.h"
 #include "tcp_script.h"
 
 static const struct tcp_options with_sack = {.mss = 1000, .sack_permitted = true};

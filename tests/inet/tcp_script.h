@@ -6,8 +6,8 @@
 #ifndef TESTS_INET_TCP_SCRIPT_H
 #define TESTS_INET_TCP_SCRIPT_H
 
-#include "inet/tcp.h"
-#include "inet/wire_tcp.h"
+#include "inet/tcp/tcp.h"
+#include "inet/wire/tcp.h"
 #include "wire.h"
 
 #define PEER_PORT  2000 /* at first */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Options of connections, by what they do on the wire. */
-#include "inet/udp.h"
+#include "inet/udp/udp.h"
 #include "tcp_script.h"
 
 static void set(struct script *s, enum tcp_option option, uint32_t value) {

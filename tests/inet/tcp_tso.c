@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Segments cut by the device: two stacks on devices that check what they are told, with every set of abilities. */
 #include "libos/link.h"
-#include "netdev/sim.h"
+#include "netdev/sim/sim.h"
 
-#include "inet/tcp.h"
+#include "inet/tcp/tcp.h"
 #include "wire.h"
 
 #include <stdio.h>

@@ -2,8 +2,8 @@
 /* UDP sockets between two stacks, and against malformed and unwelcome datagrams. */
 #include "wire.h"
 
-#include "inet/udp.h"
-#include "inet/wire_udp.h"
+#include "inet/udp/udp.h"
+#include "inet/wire/udp.h"
 
 #define HEADERS (ETH_HEADER_BYTES + IP4_HEADER_BYTES + UDP_HEADER_BYTES)
 

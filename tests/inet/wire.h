@@ -9,9 +9,9 @@
 
 #include "../base/test.h"
 #include "inet/inet.h"
-#include "inet/wire_arp.h"
-#include "inet/wire_icmp.h"
-#include "inet/wire_ip4.h"
+#include "inet/wire/arp.h"
+#include "inet/wire/icmp.h"
+#include "inet/wire/ip4.h"
 #include "mem/heap.h"
 
 #include <errno.h>

@@ -3,11 +3,11 @@
  */
 #include "peer.h"
 
-#include "inet/tcp.h"
-#include "inet/udp.h"
+#include "inet/tcp/tcp.h"
+#include "inet/udp/udp.h"
 #include "libos/lwip/host.h"
 #include "mem/heap.h"
-#include "netdev/sim.h"
+#include "netdev/sim/sim.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

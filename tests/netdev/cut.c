@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* netdev/cut.h, through the device that does so: sim. */
-#include "netdev/cut.h"
+/* netdev/wrap/cut.h, through the device that does so: sim. */
+#include "netdev/wrap/cut.h"
 #include "netdev/device.h"
-#include "netdev/sim.h"
+#include "netdev/sim/sim.h"
 
 #include "netdev_test.h"
 

@@ -5,7 +5,7 @@
  */
 #include "netdev_test.h"
 
-#include "netdev/dpdk.h"
+#include "netdev/dpdk/dpdk.h"
 #include "netdev/plugin.h"
 
 #include <rte_dev.h>

@@ -5,7 +5,7 @@
 #include "base/fault.h"
 #include "base/plugin.h"
 #include "netdev/options.h"
-#include "netdev/sim.h"
+#include "netdev/sim/sim.h"
 
 #include <stdlib.h>
 #include <unistd.h>

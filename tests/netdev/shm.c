@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The device `shm`: frames between processes, peers that die, and peers that lie. */
-#include "netdev/shm_ring.h"
+#include "netdev/shm/ring.h"
 
 #include "base/clock.h"
 #include "netdev_test.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* netdev/sim.h */
-#include "netdev/sim.h"
+/* netdev/sim/sim.h */
+#include "netdev/sim/sim.h"
 
 #include "netdev_test.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Devices over devices: pcap, fault and trace, over the simulated network. */
-#include "netdev/sim.h"
+#include "netdev/sim/sim.h"
 
 #include "netdev_test.h"
 

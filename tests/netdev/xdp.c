@@ -2,7 +2,7 @@
 /* The device `xdp` on one end of a veth pair, with raw sockets at both ends. */
 #include "netns_test.h"
 
-#include "netdev/xdp.h"
+#include "netdev/xdp/xdp.h"
 
 #include "base/fault.h"
 

@@ -7,8 +7,8 @@
 #define TESTS_PACKETDRILL_HOST_H
 
 #include "base/list.h"
-#include "inet/tcp.h"
-#include "inet/udp.h"
+#include "inet/tcp/tcp.h"
+#include "inet/udp/udp.h"
 #include "interface.h"
 
 #include <netinet/in.h>
@@ -27,7 +27,7 @@ struct flags {
     uint32_t local; /* network order */
     uint16_t mtu;
     bool real_time;
-    bool tso; /* packets leave as a device that cuts them would get them */
+    bool tso;                     /* packets leave as a device that cuts them would get them */
     struct tcp_settings settings; /* of all connections */
 };
 

@@ -5,7 +5,7 @@
 #include "base/csum.h"
 #include "base/rng.h"
 #include "base/sys.h"
-#include "inet/wire_eth.h"
+#include "inet/wire/eth.h"
 #include "mem/heap.h"
 
 #include <errno.h>

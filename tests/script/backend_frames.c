@@ -2,8 +2,8 @@
 /* The stack by its own interface: frames in and out, a virtual clock, a device that can refuse. One thread. */
 #include "backend.h"
 
-#include "inet/tcp.h"
-#include "inet/udp.h"
+#include "inet/tcp/tcp.h"
+#include "inet/udp/udp.h"
 #include "mem/heap.h"
 #include "names.h"
 

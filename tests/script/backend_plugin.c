@@ -6,7 +6,7 @@
 #include "backend.h"
 
 #include "../packetdrill/interface.h"
-#include "inet/wire_eth.h"
+#include "inet/wire/eth.h"
 #include "names.h"
 
 #include <arpa/inet.h>

@@ -4,7 +4,7 @@
 #define TESTS_SCRIPT_NAMES_H
 
 #include "inet/addr.h"
-#include "inet/tcp.h"
+#include "inet/tcp/tcp.h"
 
 #define IP(a, b, c, d) __builtin_bswap32((uint32_t)(a) << 24 | (b) << 16 | (c) << 8 | (d))
 #define STACK_IP       IP(10, 0, 0, 1)

@@ -2,9 +2,9 @@
 /* Packets as lines of a script: reading, writing, comparing. */
 #include "packet.h"
 
-#include "inet/wire_arp.h"
-#include "inet/wire_icmp.h"
-#include "inet/wire_tcp.h"
+#include "inet/wire/arp.h"
+#include "inet/wire/icmp.h"
+#include "inet/wire/tcp.h"
 #include "names.h"
 
 #include <arpa/inet.h>

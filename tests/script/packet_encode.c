@@ -2,11 +2,11 @@
 /* What the peer sends, made into frames, with all the mistakes that a line asks for. */
 #include "packet_wire.h"
 
-#include "inet/wire_arp.h"
-#include "inet/wire_icmp.h"
-#include "inet/wire_ip4.h"
-#include "inet/wire_tcp.h"
-#include "inet/wire_udp.h"
+#include "inet/wire/arp.h"
+#include "inet/wire/icmp.h"
+#include "inet/wire/ip4.h"
+#include "inet/wire/tcp.h"
+#include "inet/wire/udp.h"
 #include "names.h"
 
 #include <string.h>

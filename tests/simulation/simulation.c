@@ -13,8 +13,8 @@
 #include "spoof.h"
 
 #include "base/fault.h"
-#include "inet/tcp_check.h"
-#include "inet/tcp_memory.h"
+#include "inet/tcp/check.h"
+#include "inet/tcp/memory.h"
 #include "mem/heap.h"
 
 #include <stdlib.h>

@@ -4,9 +4,9 @@
 
 #include "base/csum.h"
 #include "inet/stack.h"
-#include "inet/tcp_conn.h"
-#include "inet/wire_eth.h"
-#include "inet/wire_ip4.h"
+#include "inet/tcp/conn.h"
+#include "inet/wire/eth.h"
+#include "inet/wire/ip4.h"
 
 #include <string.h>
 

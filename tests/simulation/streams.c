@@ -2,7 +2,7 @@
 /* Connections and their ends. */
 #include "streams.h"
 
-#include "inet/tcp_conn.h"
+#include "inet/tcp/conn.h"
 #include "mem/heap.h"
 
 #include <errno.h>

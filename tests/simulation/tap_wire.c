@@ -6,7 +6,7 @@
  */
 #include "base/clock.h"
 #include "mem/heap.h"
-#include "netdev/sim.h"
+#include "netdev/sim/sim.h"
 
 #include <stdio.h>
 #include <stdlib.h>

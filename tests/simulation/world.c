@@ -3,11 +3,11 @@
 #include "world.h"
 
 #include "inet/stack.h"
-#include "inet/tcp_conn.h"
-#include "inet/wire_eth.h"
-#include "inet/wire_icmp.h"
-#include "inet/wire_ip4.h"
-#include "inet/wire_tcp.h"
+#include "inet/tcp/conn.h"
+#include "inet/wire/eth.h"
+#include "inet/wire/icmp.h"
+#include "inet/wire/ip4.h"
+#include "inet/wire/tcp.h"
 #include "libos/link.h"
 
 #include <stdlib.h>

@@ -7,9 +7,9 @@
 #define TESTS_SIMULATION_WORLD_H
 
 #include "base/rng.h"
-#include "inet/tcp.h"
-#include "inet/udp.h"
-#include "netdev/sim.h"
+#include "inet/tcp/tcp.h"
+#include "inet/udp/udp.h"
+#include "netdev/sim/sim.h"
 
 #include <errno.h>
 #include <stdio.h>

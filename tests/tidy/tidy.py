@@ -22,7 +22,7 @@ WALLS = {
     "preload": ["dmtr"],
 }
 # The headers of optional parts, and the packages that these need.
-PACKAGES = {"src/netdev/dpdk.h": "libdpdk"}
+PACKAGES = {"src/netdev/dpdk/dpdk.h": "libdpdk"}
 
 MAX_LINES = 800
 MAX_COLUMNS = 120

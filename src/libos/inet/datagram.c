@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/sys.h"
 #include "core/sga.h"
-#include "inet/udp.h"
+#include "inet/udp/udp.h"
 #include "libos/address.h"
 #include "mem/heap.h"
 

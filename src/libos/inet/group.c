@@ -5,9 +5,9 @@
 #include "base/ring.h"
 #include "base/sys.h"
 #include "base/toeplitz.h"
-#include "inet/wire_eth.h"
-#include "inet/wire_icmp.h"
-#include "inet/wire_ip4.h"
+#include "inet/wire/eth.h"
+#include "inet/wire/icmp.h"
+#include "inet/wire/ip4.h"
 #include "libos/inet/stream.h"
 #include "mem/heap.h"
 

@@ -3,7 +3,7 @@
 #ifndef LIBOS_INET_LINUX_INFO_H
 #define LIBOS_INET_LINUX_INFO_H
 
-#include "inet/tcp.h"
+#include "inet/tcp/tcp.h"
 
 /* Writes struct tcp_info of <linux/tcp.h>, cut to `room` bytes; how many were written. What the stack does not keep is
  * 0. */

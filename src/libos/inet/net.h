@@ -11,7 +11,7 @@
 #define LIBOS_INET_NET_H
 
 #include "core/runtime.h"
-#include "inet/udp.h"
+#include "inet/udp/udp.h"
 #include "libos/link.h"
 #include "netdev/netdev.h"
 

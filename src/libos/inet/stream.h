@@ -7,7 +7,7 @@
 #define LIBOS_INET_STREAM_H
 
 #include "base/clock.h"
-#include "inet/tcp.h"
+#include "inet/tcp/tcp.h"
 #include "libos/address.h"
 #include "libos/inet/net.h"
 #include "libos/stream_options.h"

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/* ICMP in both directions (RFC 792, RFC 1122 section 3.2.2). */
+#include "inet/ip/icmp.h"
+
+#include "base/csum.h"
+#include "inet/ip/ip4.h"
+#include "inet/tcp/input.h"
+#include "inet/udp/input.h"
+
+#define DESTINATION_SHARE 4u   /* one destination gets a quarter of all errors at most */
+#define ERROR_PACKET_MAX  576u /* RFC 1812 section 4.3.2.3 */
+
+static uint16_t out_checksum(const struct out *o) {
+    size_t bytes = out_header_bytes(o);
+    uint64_t sum = csum_add(0, o->at, bytes);
+    for (uint32_t i = 1; i < o->frame.count; bytes += o->frame.segments[i++].len)
+        sum = csum_append(sum, bytes, csum_add(0, o->frame.segments[i].base, o->frame.segments[i].len));
+    return csum_finish(sum);
+}
+
+static void icmp_output(struct inet *s, struct out *o, uint8_t *header, const struct packet *about) {
+    struct ip4_send send = {
+        .from = inet_addr_to_ip4(&about->to),
+        .to = inet_addr_to_ip4(&about->from),
+        .protocol = IP_ICMP,
+        .ttl = IP4_TTL,
+    };
+    o->answer = true;
+    wire_store16(header + 2, out_checksum(o));
+    if (ip4_output(s, o, &send)) inet_count(s, transmit_dropped);
+}
+
+/* The reply is made of the request's own bytes. */
+static void echo_reply(struct inet *s, const struct packet *p) {
+    struct out o;
+    if (p->group) return; /* RFC 1122 section 3.2.2.6 */
+    out_init(&o);
+    if (p->len > ICMP_HEADER_BYTES) out_add(&o, p->at + ICMP_HEADER_BYTES, p->len - ICMP_HEADER_BYTES);
+    uint8_t *header = out_push(&o, ICMP_HEADER_BYTES);
+    icmp_emit(header, ICMP_ECHO_REPLY, 0);
+    memcpy(header + 4, p->at + 4, 4); /* identifier and sequence number */
+    inet_count(s, icmp_echo_replies);
+    icmp_output(s, &o, header, p);
+}
+
+static int unreachable_errno(uint8_t code) {
+    static const int errors[] = {-ENETUNREACH, -EHOSTUNREACH, -ENOPROTOOPT, -ECONNREFUSED, -EMSGSIZE};
+    return code < sizeof errors / sizeof *errors ? errors[code] : -EHOSTUNREACH;
+}
+
+/* The packet an error speaks of, from its IP header on: ours if all is right, and of a flow that lives. */
+static void icmp_about(struct inet *s, const uint8_t *ip, uint32_t len, const struct icmp_header *icmp) {
+    struct ip4_header h;
+    uint16_t total = len >= IP4_HEADER_BYTES ? wire_get16(ip + 2) : 0;
+    /* It may be cut, but not within the eight bytes that name the flow. */
+    if (total == 0 || !ip4_parse(&h, ip, total) || len < h.header_bytes + ICMP_QUOTE_MIN ||
+        total < h.header_bytes + ICMP_QUOTE_MIN || h.fragment_offset > 0) {
+        inet_count(s, icmp_bad);
+        return;
+    }
+    const uint8_t *ports = ip + h.header_bytes;
+    struct inet_flow flow = {
+        .local = inet_addr_ip4(h.from),
+        .remote = inet_addr_ip4(h.to),
+        .local_port = wire_get16(ports),
+        .remote_port = wire_get16(ports + 2),
+    };
+    uint32_t first = wire_get32(ports + 4); /* of TCP the sequence number */
+    if (icmp->type == ICMP_UNREACHABLE && icmp->code == ICMP_FRAGMENTATION_NEEDED && h.protocol == IP_TCP) {
+        if (!tcp_too_big(s, &flow, first, icmp->mtu, total)) inet_count(s, icmp_unmatched);
+        return;
+    }
+    int error = icmp->type == ICMP_UNREACHABLE     ? unreachable_errno(icmp->code)
+                : icmp->type == ICMP_TIME_EXCEEDED ? -EHOSTUNREACH
+                                                   : -EPROTO;
+    bool matched = h.protocol == IP_UDP   ? udp_error(s, &flow, error)
+                   : h.protocol == IP_TCP ? tcp_icmp_error(s, &flow, first, error)
+                                          : false;
+    if (!matched) inet_count(s, icmp_unmatched);
+}
+
+void icmp_local_unreachable(struct inet *s, const uint8_t *ip, uint32_t len) {
+    struct icmp_header icmp = {.type = ICMP_UNREACHABLE, .code = ICMP_HOST_UNREACHABLE};
+    icmp_about(s, ip, len, &icmp);
+}
+
+void icmp_input(struct inet *s, struct packet *p) {
+    struct icmp_header h;
+    if (!icmp_parse(&h, p->at, p->len) || csum_fold(csum_add(0, p->at, p->len)) != 0xffff) {
+        inet_count(s, icmp_bad);
+        return;
+    }
+    switch (h.type) {
+    case ICMP_ECHO_REQUEST:
+        echo_reply(s, p);
+        break;
+    case ICMP_UNREACHABLE:
+    case ICMP_TIME_EXCEEDED:
+    case ICMP_PARAMETER_PROBLEM:
+        icmp_about(s, p->at + ICMP_HEADER_BYTES, p->len - ICMP_HEADER_BYTES, &h);
+        break;
+    default:
+        inet_count(s, icmp_unknown);
+    }
+}
+
+/* No error about an error: of ICMP only an echo may cause one. */
+static bool may_cause_error(const struct packet *p) {
+    struct ip4_header h;
+    return !p->group && ip4_parse(&h, p->ip, IP4_PACKET_MAX) && h.fragment_offset == 0 &&
+           (h.protocol != IP_ICMP || (p->len > 0 && (p->at[0] == ICMP_ECHO_REQUEST || p->at[0] == ICMP_ECHO_REPLY)));
+}
+
+/* The limit of the destination comes first, so that answers which it holds back take nothing from the others. */
+static bool may_answer(struct inet *s, const struct packet *p) {
+    uint32_t all = s->config.limits.icmp_per_second, each = all / DESTINATION_SHARE ? all / DESTINATION_SHARE : 1;
+    uint64_t place = siphash24(s->secret, &p->from, sizeof p->from) % ICMP_RATES;
+    return rate_take(&s->icmp_rates[place], each, &s->rng, s->now) && rate_take(&s->icmp_rate, all, &s->rng, s->now);
+}
+
+void icmp_error(struct inet *s, const struct packet *p, uint8_t type, uint8_t code) {
+    struct out o;
+    if (!may_cause_error(p)) return;
+    if (!may_answer(s, p)) {
+        inet_count(s, icmp_rate_limit);
+        return;
+    }
+    uint32_t quoted = (uint32_t)(p->at - p->ip) + p->len,
+             most = ERROR_PACKET_MAX - IP4_HEADER_BYTES - ICMP_HEADER_BYTES;
+    out_init(&o);
+    out_add(&o, p->ip, quoted < most ? quoted : most);
+    uint8_t *header = out_push(&o, ICMP_HEADER_BYTES);
+    icmp_emit(header, type, code);
+    inet_count(s, icmp_errors_out);
+    icmp_output(s, &o, header, p);
+}

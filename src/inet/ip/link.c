@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* Ethernet: refuses what is not for us before anything else sees it. */
+#include "inet/ip/link.h"
+
+#include "inet/ip/arp.h"
+#include "inet/ip/ip4.h"
+#include "inet/wire/eth.h"
+
+const uint8_t link_broadcast[INET_MAC_BYTES] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+
+void link_input(struct inet *s, struct packet *p) {
+    struct eth_header eth;
+    if (!eth_parse(&eth, p->at, p->len)) {
+        inet_count(s, eth_short);
+        return;
+    }
+    p->group = eth_is_group(eth.to);
+    if (eth_is_group(eth.from)) {
+        inet_count(s, eth_bad_source);
+        return;
+    }
+    if (memcmp(eth.to, p->group ? link_broadcast : s->config.mac, INET_MAC_BYTES) != 0) {
+        inet_count(s, eth_other_host);
+        return;
+    }
+    p->at += ETH_HEADER_BYTES;
+    p->len -= ETH_HEADER_BYTES;
+    switch (eth.type) {
+    case ETH_TYPE_IP4:
+        ip4_input(s, p);
+        break;
+    case ETH_TYPE_ARP:
+        arp_input(s, p);
+        break;
+    default:
+        inet_count(s, eth_unknown_type);
+    }
+}
+
+int link_output_held(struct inet *s, struct held_frame *h, const uint8_t *to) {
+    struct inet_frame *f = &h->frame;
+    uint32_t head = f->bytes < INET_HEADER_MAX ? f->bytes : INET_HEADER_MAX;
+    eth_emit(h->bytes, to, s->config.mac, ETH_TYPE_IP4);
+    f->segments[0] = (struct inet_segment){h->bytes, head};
+    f->segments[1] = (struct inet_segment){h->bytes + head, f->bytes - head};
+    f->count = f->bytes > head ? 2 : 1;
+    return link_transmit(s, f);
+}

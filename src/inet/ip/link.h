@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* The link: Ethernet frames in and out. */
+#ifndef INET_IP_LINK_H
+#define INET_IP_LINK_H
+
+#include "inet/stack.h"
+
+extern const uint8_t link_broadcast[INET_MAC_BYTES];
+
+void link_input(struct inet *s, struct packet *p);
+
+/* Gives a frame to the device, and counts it. */
+static inline int link_transmit(struct inet *s, const struct inet_frame *frame) {
+    int error = s->config.transmit(s->config.ctx, frame);
+    if (error)
+        inet_count(s, transmit_refused);
+    else
+        inet_count(s, frames_out);
+    return error;
+}
+
+/* Writes the Ethernet header and gives the frame to the device. 0; -EAGAIN: it has no room. */
+static inline int link_output(struct inet *s, struct out *o, const uint8_t *to, uint16_t type) {
+    eth_emit(out_push(o, ETH_HEADER_BYTES), to, s->config.mac, type);
+    o->frame.segments[0] = (struct inet_segment){o->at, out_header_bytes(o)};
+    return link_transmit(s, &o->frame);
+}
+
+/* A frame that waited, its Ethernet header excepted. 0; -EAGAIN: the device has no room. It stays the caller's. */
+int link_output_held(struct inet *s, struct held_frame *h, const uint8_t *to);
+
+#endif

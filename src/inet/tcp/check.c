@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/* Invariants of a TCP connection. */
+#include "inet/tcp/check.h"
+
+#include "inet/tcp/ooo.h"
+#include "inet/tcp/sack.h"
+
+#include <stdio.h>
+
+#define CHEAP_ENTRIES  64u  /* of all queues: so many are checked every time */
+#define CHARGE_OF_MANY 512u /* a segment out of order pins about so much at least */
+
+/* Ends the function with the condition's text where it does not hold. */
+#define HOLDS(condition)                                                                                               \
+    do {                                                                                                               \
+        if (!(condition)) return #condition;                                                                           \
+    } while (0)
+
+static bool on_its_way(const struct tcp_sent *e) {
+    return !(e->flags & TCP_SENT_SACKED) && (!(e->flags & TCP_SENT_LOST) || (e->flags & TCP_SENT_AGAIN));
+}
+
+/* The pushed bytes from snd_una on, without a hole. */
+static const char *check_chunks(const struct tcp_conn *c) {
+    uint32_t next = c->snd_una;
+    for (uint32_t i = 0; i < c->flight->chunks.count; i++) {
+        const struct tcp_chunk *chunk = queue_at(&c->flight->chunks, sizeof *chunk, c->flight->chunks.first + i);
+        HOLDS(i == 0 ? seq_le(chunk->seq, c->snd_una) && seq_lt(c->snd_una, chunk->seq + chunk->len)
+                     : chunk->seq == next);
+        next = chunk->seq + chunk->len;
+    }
+    HOLDS(c->flight->chunks.count == 0 || next == c->snd_end);
+    return NULL;
+}
+
+/* The segments from snd_una to snd_nxt, and the sums over their flags. */
+static const char *check_sent(const struct tcp_conn *c) {
+    uint32_t next = c->snd_una, sacked = 0, lost = 0, again = 0, travelling = 0;
+    for (uint32_t i = 0; i < c->flight->sent.count; i++) {
+        const struct tcp_sent *e = sent_at(c, c->flight->sent.first + i);
+        HOLDS(e->seq == next && e->len > 0);
+        HOLDS(!(e->flags & TCP_SENT_AGAIN) || (e->flags & TCP_SENT_LOST));
+        HOLDS(!(e->flags & TCP_SENT_SACKED) || !(e->flags & TCP_SENT_LOST));
+        HOLDS(!(e->flags & TCP_SENT_FIN) || i + 1 == c->flight->sent.count);
+        HOLDS(e->sent_ns <= c->stack->now);
+        if (e->flags & TCP_SENT_SACKED) /* what is passed over has all been reported */
+            HOLDS(e->newer - c->flight->sent.first > i && e->newer - c->flight->sent.first <= c->flight->sent.count);
+        next += e->len;
+        sacked += e->flags & TCP_SENT_SACKED ? e->len : 0;
+        lost += e->flags & TCP_SENT_LOST ? e->len : 0;
+        again += e->flags & TCP_SENT_AGAIN ? e->len : 0;
+        travelling += on_its_way(e);
+    }
+    HOLDS(c->flight->sent.count == 0 || next == c->snd_nxt);
+    HOLDS(sacked == c->flight->sacked_bytes && lost == c->flight->lost_bytes && again == c->flight->again_bytes);
+    uint32_t linked = 0, before = TCP_SENT_NONE;
+    for (uint32_t at = c->flight->sent.count ? c->flight->oldest : TCP_SENT_NONE; at != TCP_SENT_NONE;) {
+        const struct tcp_sent *e = sent_at(c, at);
+        HOLDS(at - c->flight->sent.first < c->flight->sent.count && on_its_way(e) && e->older == before);
+        HOLDS(linked++ < c->flight->sent.count);
+        before = at;
+        at = e->newer;
+    }
+    HOLDS(linked == travelling && (c->flight->sent.count == 0 || c->flight->newest == before));
+    return NULL;
+}
+
+static const char *check_sender(const struct tcp_conn *c) {
+    HOLDS(seq_le(c->snd_una, c->snd_nxt));
+    if (!conn_synchronized(c)) return NULL;
+    HOLDS(seq_le(c->snd_nxt, c->snd_end + c->fin_sent));
+    HOLDS(!c->fin_sent || c->fin_queued);
+    HOLDS((c->snd_una != c->snd_nxt) == (c->flight->sent.count > 0));
+    HOLDS(conn_in_flight(c) <= c->snd_nxt - c->snd_una);
+    HOLDS(c->recovery == TCP_RECOVERY || c->cc.cwnd >= c->mss); /* there it follows what is in flight */
+    /* Somebody will act: what is under way or waits to be sent has a timer. */
+    HOLDS(c->snd_una == c->snd_nxt || c->deadlines[TCP_TIMER_SEND] != UINT64_MAX);
+    HOLDS(c->state == TCP_STATE_TIME_WAIT || c->snd_end == c->snd_nxt || c->fin_sent ||
+          c->deadlines[TCP_TIMER_SEND] != UINT64_MAX || c->deadlines[TCP_TIMER_ROOM] != UINT64_MAX);
+    const char *wrong = check_chunks(c);
+    return wrong ? wrong : check_sent(c);
+}
+
+/* Runs behind rcv_nxt with holes between them, each the sum of its segments. */
+static const char *check_out_of_order(const struct tcp_conn *c, uint32_t *bytes, uint32_t *charged) {
+    const struct tcp_ooo *o = c->ooo;
+    uint32_t runs = 0, all = 0, pinned = 0, next = c->rcv_nxt;
+    HOLDS(o->conn == c && o->runs && !c->fin_received);
+    for (struct tree_node *n = tree_first(o->runs); n; n = tree_after(o->runs, n->key)) {
+        const struct tcp_ooo_run *run = ooo_run_of(n);
+        uint32_t sum = 0;
+        HOLDS(seq_lt(next, n->key) && seq_lt(n->key, run->end));
+        for (const struct tcp_ooo_slice *slice = run->first; slice; slice = slice->next) {
+            HOLDS(slice->len > 0 && heap_owns(slice->base) && (slice->next || slice == run->last));
+            sum += slice->len;
+            pinned += slice->charge;
+        }
+        HOLDS(sum == run->end - n->key);
+        HOLDS(!run->fin || !tree_after(o->runs, n->key));
+        all += sum;
+        next = run->end;
+        runs++;
+    }
+    HOLDS(runs == o->run_count && all == o->bytes && pinned == o->charged);
+    HOLDS(seq_le(next, conn_receive_edge(c)));
+    *bytes += all;
+    *charged += pinned;
+    return NULL;
+}
+
+static const char *check_receiver(const struct tcp_conn *c) {
+    uint32_t bytes = 0, charged = 0;
+    for (uint32_t i = 0; i < c->slices.count; i++) {
+        const struct tcp_slice *slice = queue_at(&c->slices, sizeof *slice, c->slices.first + i);
+        HOLDS(slice->len > 0 && heap_owns(slice->base));
+        bytes += slice->len;
+        charged += slice->charge;
+    }
+    const char *wrong = c->ooo ? check_out_of_order(c, &bytes, &charged) : NULL;
+    if (wrong) return wrong;
+    HOLDS(bytes == c->received && charged == c->charged);
+    if (!conn_synchronized(c)) return NULL;
+    HOLDS(seq_le(c->last_ack, c->rcv_nxt));
+    HOLDS(!c->ack_later || c->ack_now || c->deadlines[TCP_TIMER_DELACK] != UINT64_MAX);
+    HOLDS(!c->ack_now || c->deadlines[TCP_TIMER_ROOM] != UINT64_MAX); /* the device had no room for it */
+    return NULL;
+}
+
+const char *tcp_check(const struct tcp_conn *c) {
+    if (c->state == TCP_STATE_CLOSED) {
+        HOLDS(c->flight->chunks.count == 0 && c->flight->sent.count == 0 && !c->timer.timer.armed);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < TCP_TIMER_COUNT; i++)
+        HOLDS(c->deadlines[i] == UINT64_MAX || (c->timer.timer.armed && c->timer.timer.deadline_ns <= c->deadlines[i]));
+    const char *wrong = check_sender(c);
+    return wrong ? wrong : check_receiver(c);
+}
+
+void tcp_check_assert(const struct tcp_conn *c) {
+    uint32_t entries = c->flight->chunks.count + c->flight->sent.count + c->slices.count;
+    if (c->ooo) entries += c->ooo->run_count + c->ooo->charged / CHARGE_OF_MANY;
+    if (entries > CHEAP_ENTRIES && (c->segments_in + c->segments_out) % (entries / CHEAP_ENTRIES) != 0) return;
+    const char *wrong = tcp_check(c);
+    if (wrong) fprintf(stderr, "tcp_check: not so: %s\n", wrong);
+    assert(!wrong);
+}
+
+static const char *check_listener(const struct tcp_listener *l) {
+    uint32_t half_open = 0, waiting = 0;
+    struct list *node;
+    for (node = l->half_open.next; node != &l->half_open; node = node->next)
+        half_open++;
+    for (node = l->waiting.next; node != &l->waiting; node = node->next)
+        waiting++;
+    HOLDS(half_open == l->half_open_count && waiting == l->waiting_count);
+    HOLDS(half_open <= l->backlog + 1 && waiting <= l->backlog); /* a cookie is half open for a moment */
+    return NULL;
+}
+
+const char *tcp_check_all(const struct inet *s) {
+    const char *wrong = NULL;
+    const struct tcp_conn *c;
+    const struct tcp_listener *l;
+    for (uint64_t at = 0; !wrong && (c = hash_next(&s->tcp_conns, &at, NULL));)
+        wrong = tcp_check(c);
+    for (uint64_t at = 0; !wrong && (l = hash_next(&s->tcp_listeners, &at, NULL));)
+        wrong = check_listener(l);
+    return wrong;
+}

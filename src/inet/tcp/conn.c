@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT */
+/* A connection's beginning and end, its deadlines, and what depends on both ends. */
+#include "inet/tcp/conn.h"
+#include "inet/wire/ip4.h"
+
+#include "inet/ip/path.h"
+#include "inet/ip/route.h"
+#include "inet/tcp/ooo.h"
+#include "inet/tcp/reassembly.h"
+#include "inet/tcp/sack.h"
+
+#include <assert.h>
+
+_Static_assert(sizeof(struct tcp_conn) <= 560, "a million of them");
+
+#define NO_FLIGHT (struct tcp_flight *)(uintptr_t)&tcp_no_flight
+
+const struct tcp_flight tcp_no_flight = {.oldest = TCP_SENT_NONE, .newest = TCP_SENT_NONE};
+
+uint32_t conn_isn(const struct inet *s, const struct inet_flow *flow, uint32_t *ts_offset) {
+    uint64_t h = siphash24(s->secret, flow, sizeof *flow);
+    *ts_offset = (uint32_t)(h >> 32);
+    return (uint32_t)(s->now / 4000) + (uint32_t)h; /* RFC 6528 section 3: 4 µs a tick */
+}
+
+static uint16_t mss_of_path(const struct tcp_conn *c, bool *fragment) {
+    return (uint16_t)(path_mtu(c->stack, &c->flow.remote, fragment) - TCP_MSS_OVERHEAD);
+}
+
+uint16_t conn_mss_told(const struct tcp_conn *c) {
+    uint16_t most = (uint16_t)(c->stack->config.mtu - TCP_MSS_OVERHEAD);
+    return c->maxseg > 0 && c->maxseg < most ? c->maxseg : most;
+}
+
+void conn_peer_mss(struct tcp_conn *c, uint32_t bytes) {
+    uint16_t most = conn_mss_told(c);
+    c->peer_mss = bytes < most ? (uint16_t)bytes : most; /* more is segments that a device has put together */
+}
+
+void conn_path_changed(struct tcp_conn *c) {
+    bool fragment;
+    uint16_t mss = mss_of_path(c, &fragment), before = c->mss;
+    c->path_epoch = c->stack->path_epoch;
+    c->dont_fragment = c->pmtu_discover && !fragment;
+    if (c->offered < mss) mss = c->offered;
+    if (c->maxseg > 0 && c->maxseg < mss) mss = c->maxseg;
+    c->mss = (uint16_t)(mss - (c->timestamps ? TCP_TIMESTAMP_BYTES : 0));
+    if (c->mss < before) sent_cut(c);
+    if (c->cc.cwnd < c->mss) c->cc.cwnd = c->mss;
+}
+
+bool conn_flight_new(struct tcp_conn *c) {
+    struct tcp_flight *f = sys_calloc(1, sizeof *f);
+    if (!f) return false;
+    *f = tcp_no_flight;
+    f->sack_high = c->snd_una;
+    c->flight = f;
+    return true;
+}
+
+static void flight_land(struct tcp_conn *c) {
+    if (c->flight != &tcp_no_flight) {
+        queue_free(&c->flight->chunks);
+        queue_free(&c->flight->sent);
+        sys_free(c->flight);
+    }
+    c->flight = NO_FLIGHT;
+}
+
+struct tcp_conn *conn_new(struct inet *s, const struct inet_flow *flow, const struct tcp_settings *settings,
+                          void *user) {
+    struct tcp_conn *c = sys_calloc(1, sizeof *c);
+    if (!c) return NULL;
+    if (hash_insert(&s->tcp_conns, flow, c)) {
+        sys_free(c);
+        return NULL;
+    }
+    inet_port_used(s, IP_TCP, flow->local_port, true);
+    socket_init(&c->socket, INET_TCP, user);
+    c->stack = s;
+    c->flow = *flow;
+    list_init(&c->link);
+    inet_timer_init(&c->timer, tcp_timer_fire);
+    for (uint32_t i = 0; i < TCP_TIMER_COUNT; i++)
+        c->deadlines[i] = UINT64_MAX;
+    c->iss = conn_isn(s, flow, &c->ts_offset);
+    c->snd_una = c->snd_nxt = c->snd_end = c->small_end = c->iss;
+    c->receive_limit = TCP_RECEIVE_FIRST;
+    c->mss = c->offered = TCP_MSS_DEFAULT;
+    c->loopback = route_find(s, inet_addr_to_ip4(&flow->remote)).kind == ROUTE_LOOPBACK;
+    c->dont_fragment = true;
+    c->peer_mss = TCP_MSS_DEFAULT;
+    c->rto_us = TCP_RTO_INITIAL_NS / 1000;
+    c->min_rtt_us = c->min_rtt_before_us = UINT32_MAX;
+    c->min_rtt_since = (uint32_t)(s->now >> 30);
+    c->flight = NO_FLIGHT;
+    c->cc.ssthresh = UINT32_MAX;
+    conn_configure(c, settings);
+    c->receive_shift = conn_shift_for(c->receive_max);
+    c->received_ns = c->sent_ns = c->progress_ns = s->now;
+    return c;
+}
+
+static void chunks_clear(struct tcp_conn *c) {
+    struct queue *chunks = &c->flight->chunks;
+    for (; chunks->count > 0; queue_drop_first(chunks))
+        heap_release(((struct tcp_chunk *)queue_at(chunks, sizeof(struct tcp_chunk), chunks->first))->base);
+    flight_land(c);
+    c->snd_una = c->snd_nxt;
+}
+
+/* One that is established stays: it is still accepted, and then tells how it ended. */
+static void half_open_leave(struct tcp_conn *c) {
+    if (!c->listener || c->state != TCP_STATE_SYN_RECEIVED) return;
+    c->listener->half_open_count--;
+    list_remove(&c->link);
+    c->listener = NULL;
+    c->orphan = true; /* nobody has been told of it */
+}
+
+struct tcp_conn *conn_find(struct inet *s, const struct inet_flow *flow) {
+    struct tcp_conn **place = &s->tcp_flows[conn_place(flow)], *c = *place;
+    if (c && inet_flow_equal(&c->flow, flow)) return c;
+    c = hash_find(&s->tcp_conns, flow);
+    if (c) *place = c;
+    return c;
+}
+
+/* The stack does not find it any more, and no timer of it runs. */
+static void conn_leave(struct tcp_conn *c) {
+    struct inet *s = c->stack;
+    hash_remove(&s->tcp_conns, &c->flow);
+    inet_port_used(s, IP_TCP, c->flow.local_port, false);
+    struct tcp_conn **place = &s->tcp_flows[conn_place(&c->flow)];
+    if (*place == c) *place = NULL;
+    inet_timer_cancel(s, &c->timer);
+    assert(!c->abandoned || s->tcp_orphans > 0);
+    assert(c->state != TCP_STATE_TIME_WAIT || s->tcp_time_waits > 0);
+    if (c->abandoned) s->tcp_orphans--;
+    c->abandoned = false;
+    if (c->state == TCP_STATE_TIME_WAIT) s->tcp_time_waits--;
+}
+
+void conn_end(struct tcp_conn *c, int error) {
+    struct inet *s = c->stack;
+    if (c->state == TCP_STATE_CLOSED) return;
+    half_open_leave(c);
+    conn_leave(c);
+    for (uint32_t i = 0; i < TCP_TIMER_COUNT; i++) /* a call that comes later must not move them */
+        c->deadlines[i] = UINT64_MAX;
+    c->undelivered = c->flight->chunks.count > 0;
+    chunks_clear(c);
+    c->error = error;
+    c->state = TCP_STATE_CLOSED;
+    if (c->listener) return;
+    if (c->orphan)
+        list_push_back(&s->tcp_dead, &c->link);
+    else
+        socket_event(s, &c->socket, INET_EVENT_CLOSED | INET_EVENT_READABLE | INET_EVENT_WRITABLE);
+}
+
+int tcp_detach(struct tcp_conn *c) {
+    if (c->state < TCP_STATE_ESTABLISHED || c->listener || c->orphan) return -EINVAL;
+    socket_forget(&c->socket);
+    conn_leave(c);
+    ooo_leave(c);
+    c->stack->tcp_charged -= c->charged;
+    c->stack = NULL;
+    return 0;
+}
+
+static void conn_free(struct tcp_conn *c) {
+    reassembly_clear(c);
+    socket_forget(&c->socket);
+    sys_free(c);
+}
+
+void tcp_discard(struct tcp_conn *c) {
+    chunks_clear(c);
+    conn_free(c);
+}
+
+int tcp_attach(struct inet *s, struct tcp_conn *c, void *user, uint64_t now) {
+    int error = hash_insert(&s->tcp_conns, &c->flow, c);
+    s->now = now;
+    if (error) {
+        tcp_discard(c);
+        return error == -EEXIST ? -EADDRINUSE : -ENOMEM;
+    }
+    c->stack = s;
+    if (c->state == TCP_STATE_TIME_WAIT) s->tcp_time_waits++;
+    s->tcp_charged += c->charged;
+    ooo_join(c);
+    inet_port_used(s, IP_TCP, c->flow.local_port, true);
+    c->socket.user = user;
+    c->path_epoch = (uint16_t)(s->path_epoch - 1); /* another stack may know another path */
+    for (uint32_t i = 0; i < TCP_TIMER_COUNT; i++)
+        conn_deadline(c, i, c->deadlines[i]);
+    socket_event(s, &c->socket, INET_EVENT_READABLE | INET_EVENT_WRITABLE);
+    return 0;
+}
+
+void conn_reap(struct inet *s) {
+    struct list *node;
+    while ((node = list_pop_front(&s->tcp_dead)))
+        conn_free(list_entry(node, struct tcp_conn, link));
+}
+
+uint32_t conn_receive_window(const struct tcp_conn *c) {
+    uint32_t told = seq_lt(c->rcv_nxt, c->rcv_adv) ? c->rcv_adv - c->rcv_nxt : 0;
+    uint32_t space = c->receive_limit > c->received ? c->receive_limit - c->received : 0;
+    uint32_t mss = conn_mss_told(c), step = c->receive_limit / 2 < mss ? c->receive_limit / 2 : mss;
+    /* Never smaller than told, and not larger by a silly amount (RFC 9293 section 3.8.6.2.2). */
+    return space < told + step ? told : space;
+}
+
+void conn_agree(struct tcp_conn *c, const struct tcp_header *syn) {
+    const struct tcp_options *o = &syn->options;
+    c->offered = o->mss ? o->mss : TCP_MSS_DEFAULT;
+    if (c->offered < TCP_MSS_MIN) c->offered = TCP_MSS_MIN;
+    c->peer_mss = 0;
+    conn_peer_mss(c, TCP_MSS_DEFAULT); /* more once it has come */
+    c->timestamps = o->has_timestamp;
+    conn_path_changed(c);
+    c->ts_recent = o->ts_value;
+    c->ts_recent_ns = c->stack->now;
+    c->sack = o->sack_permitted;
+    c->send_shift = o->window_shift;
+    c->window_scale = o->has_window_shift;
+    if (!o->has_window_shift) {
+        c->send_shift = c->receive_shift = 0;
+        c->receive_max = TCP_RECEIVE_FIRST;
+    }
+    c->irs = syn->seq;
+    c->rcv_nxt = c->last_ack = syn->seq + 1;
+    c->rcv_adv = c->rcv_nxt + (c->receive_limit < 65535 ? c->receive_limit : 65535); /* as a SYN tells it */
+    c->snd_wnd = c->max_wnd = syn->window;                                           /* never scaled in a SYN */
+    c->snd_wl1 = syn->seq;
+    c->cc.cwnd = tcp_cc_initial(c->mss);
+}
+
+void conn_established(struct tcp_conn *c) {
+    c->state = TCP_STATE_ESTABLISHED;
+    c->backoff = c->tries = 0;
+    c->tune_tick = (uint32_t)(c->stack->now >> 10);
+    conn_deadline(c, TCP_TIMER_SEND, UINT64_MAX);
+    c->progress_ns = c->stack->now;
+}
+
+bool conn_abandon(struct tcp_conn *c) {
+    struct inet *s = c->stack;
+    c->orphan = true;
+    socket_forget(&c->socket);
+    c->keepalive = false;
+    if (c->state == TCP_STATE_TIME_WAIT) return true;
+    if (s->tcp_orphans >= s->config.limits.tcp_orphans) {
+        inet_count(s, tcp_orphan_limit);
+        return false;
+    }
+    s->tcp_orphans++;
+    c->abandoned = true;
+    return true;
+}
+
+uint32_t inet_closing(const struct inet *s) {
+    return s->tcp_orphans;
+}
+
+void conn_time_wait(struct tcp_conn *c) {
+    struct inet *s = c->stack;
+    if (s->tcp_time_waits >= s->config.limits.tcp_time_wait) {
+        inet_count(s, tcp_time_wait_limit);
+        if (c->ack_now) tcp_send_ack(c);
+        conn_end(c, 0);
+        return;
+    }
+    s->tcp_time_waits++;
+    if (c->abandoned) s->tcp_orphans--;
+    c->abandoned = false;
+    c->state = TCP_STATE_TIME_WAIT;
+    chunks_clear(c);
+    conn_deadline(c, TCP_TIMER_SEND, UINT64_MAX);
+    conn_deadline(c, TCP_TIMER_LIFE, c->stack->now + TCP_TIME_WAIT_NS);
+}
+
+void conn_trim(struct tcp_conn *c) {
+    uint64_t last = c->sent_ns > c->received_ns ? c->sent_ns : c->received_ns;
+    if (c->stack->now - last < TCP_TRIM_NS) {
+        conn_deadline(c, TCP_TIMER_TRIM, last + TCP_TRIM_NS);
+        return;
+    }
+    if (c->flight->chunks.count == 0 && c->flight->sent.count == 0) flight_land(c);
+    if (c->slices.count == 0) queue_free(&c->slices);
+}

@@ -1,0 +1,532 @@
+/* SPDX-License-Identifier: MIT */
+/* What arrives: the steps of RFC 9293 section 3.10.7 in their order, with the checks of RFC 5961 and RFC 7323. */
+#include "inet/tcp/input.h"
+
+#include "inet/ip/ip4.h"
+#include "inet/ip/path.h"
+#include "inet/tcp/check.h"
+#include "inet/tcp/listen.h"
+#include "inet/tcp/reassembly.h"
+#include "inet/tcp/recovery.h"
+
+#define PAWS_MAX_AGE_NS       (24ull * 86400 * NS_PER_S) /* RFC 7323 section 5.5 */
+#define CHALLENGES_PER_SECOND 1000u
+#define CHALLENGES_OF_ONE     20u /* of one connection, a second */
+
+int tcp_init(struct inet *s) {
+    list_init(&s->tcp_dead);
+    list_init(&s->tcp_out_of_order);
+    s->room_retry_ns = TCP_ROOM_RETRY_NS;
+    int error = hash_init(&s->tcp_conns, sizeof(struct inet_flow), TCP_CONNS_MAX, s->hash_seed);
+    if (error) return error;
+    error = hash_init(&s->tcp_listeners, sizeof(struct inet_flow), TCP_CONNS_MAX, s->hash_seed);
+    if (error) hash_fini(&s->tcp_conns);
+    return error;
+}
+
+void tcp_fini(struct inet *s) {
+    struct tcp_conn *c;
+    struct tcp_listener *l;
+    struct list all, *node;
+    uint64_t at = 0;
+    list_init(&all);
+    while ((c = hash_next(&s->tcp_conns, &at, NULL))) { /* the table must not change meanwhile */
+        list_remove(&c->link);
+        list_push_back(&all, &c->link);
+        c->listener = NULL;
+        c->orphan = true;
+    }
+    while ((node = list_pop_front(&all)))
+        conn_end(list_entry(node, struct tcp_conn, link), -ECONNABORTED);
+    for (at = 0; (l = hash_next(&s->tcp_listeners, &at, NULL)); at = 0)
+        listener_free(l);
+    conn_reap(s);
+    hash_fini(&s->tcp_conns);
+    hash_fini(&s->tcp_listeners);
+}
+
+static bool segment_parse(struct inet *s, const struct packet *p, struct tcp_segment *g) {
+    if (p->group || !tcp_parse(&g->h, p->at, p->len) || g->h.from_port == 0 || g->h.to_port == 0) {
+        inet_count(s, tcp_bad_header);
+        return false;
+    }
+    if (!(p->flags & INET_INPUT_CSUM_OK)) {
+        uint64_t sum = ip4_pseudo_sum(inet_addr_to_ip4(&p->from), inet_addr_to_ip4(&p->to), IP_TCP, p->len);
+        if (csum_fold(csum_add(sum, p->at, p->len)) != 0xffff) {
+            inet_count(s, tcp_bad_checksum);
+            return false;
+        }
+    }
+    g->seq = g->h.seq;
+    g->len = p->len - g->h.header_bytes;
+    g->fin = g->h.flags & TCP_FIN;
+    g->end = g->seq + g->len + g->fin + ((g->h.flags & TCP_SYN) != 0);
+    return true;
+}
+
+/* An ACK that says where we are, to an unverified sender; its rate is bounded (RFC 5961 section 7). */
+static void challenge(struct tcp_conn *c) {
+    struct inet *s = c->stack;
+    struct rate *own = &s->challenge_rates[c->ts_offset % CHALLENGE_RATES]; /* the offset is keyed by a secret */
+    if (!rate_take(own, CHALLENGES_OF_ONE, &s->rng, s->now) ||
+        !rate_take(&s->challenge_rate, CHALLENGES_PER_SECOND, &s->rng, s->now)) {
+        inet_count(c->stack, tcp_challenge_limit);
+        return;
+    }
+    inet_count(c->stack, tcp_challenges);
+    tcp_send_ack(c);
+}
+
+/*
+ * What lies outside the window is answered, so that the peer finds its way. If it is empty that is done now and then
+ * only: two ends that disagree would answer each other for ever, at the speed of the wire.
+ */
+static void answer_stale(struct tcp_conn *c, const struct tcp_segment *g) {
+    if (g->len == 0 && !g->fin) {
+        uint32_t now_ms = stack_clock_ms(c->stack) | 1; /* 0 means never */
+        if (c->stale_ms != 0 && now_ms - c->stale_ms < TCP_STALE_MS) {
+            inet_count(c->stack, tcp_challenge_limit);
+            return;
+        }
+        c->stale_ms = now_ms;
+    }
+    c->ack_now = true;
+}
+
+static void connected(struct tcp_conn *c) {
+    conn_established(c);
+    if (c->keepalive) conn_deadline(c, TCP_TIMER_LIFE, c->stack->now + c->keep_idle_s * NS_PER_S);
+    if (!c->orphan) socket_event(c->stack, &c->socket, INET_EVENT_CONNECTED | INET_EVENT_WRITABLE);
+}
+
+/* Our SYN was acknowledged. */
+static void syn_acked(struct tcp_conn *c, const struct tcp_segment *g) {
+    c->snd_una = g->h.ack;
+    if (c->tries == 0) tcp_rtt_sample(c, (c->stack->now - c->sent_ns) / 1000 + 1);
+    connected(c);
+}
+
+/* Section 3.10.7.3. Whether the segment's text is to be looked at. */
+static bool syn_sent_input(struct tcp_conn *c, const struct packet *p, const struct tcp_segment *g) {
+    bool acks = g->h.flags & TCP_ACK;
+    if (acks && g->h.ack != c->snd_nxt) {
+        tcp_refuse(c->stack, p, g);
+        return false;
+    }
+    if (g->h.flags & TCP_RST) {
+        if (acks)
+            conn_end(c, -ECONNREFUSED);
+        else
+            inet_count(c->stack, tcp_bad_reset);
+        return false;
+    }
+    if (!(g->h.flags & TCP_SYN)) {
+        inet_count(c->stack, tcp_unacceptable);
+        return false;
+    }
+    conn_agree(c, &g->h);
+    if (!acks) { /* both have begun at once */
+        c->state = TCP_STATE_SYN_RECEIVED;
+        tcp_send_syn(c);
+        tcp_arm_send(c);
+        return false;
+    }
+    syn_acked(c, g);
+    c->ack_now = true;
+    return true;
+}
+
+/* Older than the last one, which means nothing once the peer's clock may have wrapped (RFC 7323 section 5.5). */
+static bool timestamp_is_old(const struct tcp_conn *c, uint32_t value) {
+    return seq_lt(value, c->ts_recent) && c->stack->now - c->ts_recent_ns < PAWS_MAX_AGE_NS;
+}
+
+/* RFC 7323 section 5.3: an old duplicate, by its timestamp. */
+static bool paws_fails(const struct tcp_conn *c, const struct tcp_segment *g) {
+    return c->timestamps && g->h.options.has_timestamp && timestamp_is_old(c, g->h.options.ts_value);
+}
+
+static bool in_window(const struct tcp_conn *c, const struct tcp_segment *g) {
+    return seq_le(c->last_ack, g->end) && seq_le(g->seq, conn_receive_edge(c));
+}
+
+/* Stricter than in_window, because whoever guesses must hit it (RFC 5961 section 3.2). */
+static bool reset_in_window(const struct tcp_conn *c, uint32_t seq) {
+    return seq_le(c->rcv_nxt, seq) &&
+           seq_lt(seq, c->rcv_nxt + ((uint32_t)conn_window_field(c, conn_receive_window(c)) << c->receive_shift));
+}
+
+/* A segment that came before: the peer is told which part of it (RFC 2883 section 4). */
+static void note_old_duplicate(struct tcp_conn *c, const struct tcp_segment *g) {
+    if (c->sack && g->len > 0 && seq_le(g->end, c->rcv_nxt)) c->dsack = (struct tcp_range){g->seq, g->seq + g->len};
+}
+
+static void reset_input(struct tcp_conn *c, const struct tcp_segment *g) {
+    if (g->seq == c->rcv_nxt) {
+        int error = c->state == TCP_STATE_SYN_RECEIVED ? -ECONNREFUSED : -ECONNRESET;
+        inet_count(c->stack, tcp_resets_in);
+        conn_end(c, c->state == TCP_STATE_TIME_WAIT ? 0 : error);
+        return;
+    }
+    inet_count(c->stack, tcp_bad_reset);
+    if (reset_in_window(c, g->seq)) challenge(c);
+}
+
+/* Steps 1 to 4: sequence number, RST, SYN. False: the segment is done with. */
+static bool sequence_check(struct tcp_conn *c, const struct tcp_segment *g) {
+    bool rst = g->h.flags & TCP_RST;
+    if (paws_fails(c, g) && !rst) {
+        inet_count(c->stack, tcp_paws);
+        answer_stale(c, g);
+        note_old_duplicate(c, g);
+        return false;
+    }
+    if (c->state == TCP_STATE_SYN_RECEIVED && (g->h.flags & TCP_SYN) && !rst && g->seq == c->irs) {
+        if (g->h.flags & TCP_ACK) return true; /* the answer to our own SYN, where both began at once */
+        tcp_send_syn(c);                       /* ours was lost */
+        return false;
+    }
+    if (!in_window(c, g)) {
+        inet_count(c->stack, tcp_unacceptable);
+        if (rst) return false;
+        if (g->h.flags & TCP_SYN)
+            challenge(c);
+        else
+            answer_stale(c, g);
+        note_old_duplicate(c, g);
+        return false;
+    }
+    if (rst) {
+        reset_input(c, g);
+        return false;
+    }
+    if (g->h.flags & TCP_SYN) { /* RFC 5961 section 4.2 */
+        challenge(c);
+        return false;
+    }
+    return true;
+}
+
+static void timestamp_take(struct tcp_conn *c, uint32_t value) {
+    c->ts_recent = value;
+    c->ts_recent_ns = c->stack->now;
+}
+
+/* RFC 7323 section 4.3: the timestamp to echo is that of the segment the last ACK was waiting for. */
+static void timestamp_note(struct tcp_conn *c, const struct tcp_segment *g) {
+    if (!c->timestamps || !g->h.options.has_timestamp || seq_lt(c->last_ack, g->seq)) return;
+    if (timestamp_is_old(c, g->h.options.ts_value)) return;
+    timestamp_take(c, g->h.options.ts_value);
+}
+
+static void chunks_acked(struct tcp_conn *c) {
+    uint32_t before = c->flight->chunks.count;
+    while (c->flight->chunks.count > 0) {
+        const struct tcp_chunk *chunk = queue_at(&c->flight->chunks, sizeof *chunk, c->flight->chunks.first);
+        if (seq_lt(c->snd_una, chunk->seq + chunk->len)) break;
+        heap_release(chunk->base);
+        queue_drop_first(&c->flight->chunks);
+    }
+    if (before != c->flight->chunks.count && !c->orphan) socket_event(c->stack, &c->socket, INET_EVENT_WRITABLE);
+    if (c->snd_una != c->snd_nxt) return;
+    conn_idle(c);
+    if (c->snd_nxt == c->snd_end) conn_limited_by(c, TCP_LIMIT_IDLE);
+}
+
+static inline void window_note(struct tcp_conn *c, uint32_t seq, uint32_t ack, uint16_t told) {
+    if (!seq_lt(c->snd_wl1, seq) && (c->snd_wl1 != seq || seq_lt(ack, c->snd_wl2))) return;
+    uint32_t window = (uint32_t)told << c->send_shift;
+    bool opened = c->snd_wnd == 0 && window > 0;
+    c->snd_wnd = window;
+    c->snd_wl1 = seq;
+    c->snd_wl2 = ack;
+    if (window > c->max_wnd) c->max_wnd = window;
+    if (opened && c->send_timer == TCP_SEND_PERSIST) {
+        c->backoff = 0;
+        conn_deadline(c, TCP_TIMER_SEND, UINT64_MAX);
+    }
+}
+
+/* Our FIN has arrived. */
+static void fin_acked(struct tcp_conn *c) {
+    if (!c->orphan) socket_event(c->stack, &c->socket, INET_EVENT_WRITABLE);
+    switch (c->state) {
+    case TCP_STATE_FIN_WAIT_1:
+        c->state = TCP_STATE_FIN_WAIT_2;
+        if (c->orphan) conn_deadline(c, TCP_TIMER_LIFE, c->stack->now + conn_fin_wait_2_ns(c));
+        break;
+    case TCP_STATE_CLOSING:
+        conn_time_wait(c);
+        break;
+    case TCP_STATE_LAST_ACK:
+        conn_end(c, 0);
+        break;
+    default:
+        break;
+    }
+}
+
+/* Step 5. False: the segment is done with. */
+static bool ack_input(struct tcp_conn *c, const struct packet *p, const struct tcp_segment *g) {
+    uint32_t ack = g->h.ack;
+    if (!(g->h.flags & TCP_ACK)) {
+        inet_count(c->stack, tcp_unacceptable);
+        return false;
+    }
+    if (c->state == TCP_STATE_SYN_RECEIVED) {
+        if (ack != c->snd_nxt) {
+            tcp_refuse(c->stack, p, g);
+            return false;
+        }
+        if (c->listener && !listener_establish(c)) return false;
+        syn_acked(c, g);
+        c->snd_wnd = (uint32_t)g->h.window << ((g->h.flags & TCP_SYN) ? 0 : c->send_shift);
+        c->max_wnd = c->snd_wnd;
+        c->snd_wl1 = g->seq;
+        c->snd_wl2 = ack;
+        return true;
+    }
+    if (seq_lt(ack, c->snd_una - c->max_wnd) || seq_lt(c->snd_nxt, ack)) { /* RFC 5961 section 5.2 */
+        inet_count(c->stack, tcp_bad_ack);
+        challenge(c);
+        return false;
+    }
+    c->tries = 0;
+    if (seq_lt(ack, c->snd_una)) { /* old, but its data and blocks may be new */
+        if (g->h.options.sack_count > 0 && c->flight->sent.count > 0) recovery_ack(c, c->snd_una, &g->h.options, false);
+        return true;
+    }
+    bool duplicate = ack == c->snd_una && g->len == 0 && !g->fin && c->snd_una != c->snd_nxt &&
+                     (uint32_t)g->h.window << c->send_shift == c->snd_wnd;
+    bool news = ack != c->snd_una || duplicate || g->h.options.sack_count > 0;
+    window_note(c, g->seq, ack, g->h.window);
+    if (news && c->flight->sent.count > 0) {
+        uint32_t before = c->snd_una;
+        recovery_ack(c, ack, &g->h.options, duplicate);
+        c->bytes_acked += c->snd_una - before;
+        chunks_acked(c);
+        if (c->fin_sent && c->snd_una == c->snd_nxt) fin_acked(c);
+    } else if (g->h.options.sack_count > 0 && c->flight != &tcp_no_flight) {
+        recovery_report(c, &g->h.options);
+    }
+    if (c->state != TCP_STATE_CLOSED) tcp_reset_if_unread(c);
+    return c->state != TCP_STATE_CLOSED;
+}
+
+/* Leaves of the payload what is new and in the window. */
+static void trim(struct tcp_conn *c, struct packet *p, struct tcp_segment *g) {
+    uint32_t edge = conn_receive_edge(c);
+    p->at += g->h.header_bytes;
+    p->len = g->len;
+    if (g->len > 0) c->dsack = (struct tcp_range){0, 0}; /* the last segment is the one to speak of */
+    if (seq_lt(g->seq, c->rcv_nxt)) {
+        uint32_t known = c->rcv_nxt - g->seq;
+        if (g->len > 0 && c->sack) c->dsack = (struct tcp_range){g->seq, g->seq + (known < g->len ? known : g->len)};
+        c->ack_now = true;
+        if (known > g->len) {
+            g->fin = g->fin && known <= g->len;
+            known = g->len;
+        }
+        p->at += known;
+        g->seq += known;
+        g->len -= known;
+    }
+    if (seq_lt(edge, g->seq + g->len)) {
+        inet_count(c->stack, tcp_beyond_window);
+        g->len = seq_lt(g->seq, edge) ? edge - g->seq : 0;
+        g->fin = false;
+        c->ack_now = true;
+    }
+}
+
+/* RFC 1122 section 4.2.3.2: every second full segment at once; at the start and after trouble every one. */
+static inline void ack_schedule(struct tcp_conn *c, uint32_t len) {
+    if (len > c->peer_mss) conn_peer_mss(c, len);
+    if (c->ooo || c->rcv_nxt - c->last_ack > c->peer_mss || (c->quick > 0 && !c->interactive)) c->ack_now = true;
+    if (c->quick > 0) c->quick--;
+    if (c->delayed_ack_ms == 0) c->ack_now = true;
+    if (c->ack_now || c->ack_later) return;
+    c->ack_later = true;
+    conn_deadline(c, TCP_TIMER_DELACK, c->stack->now + c->delayed_ack_ms * NS_PER_MS);
+}
+
+/* The peer's FIN is in order. */
+static void fin_input(struct tcp_conn *c) {
+    c->dsack = (struct tcp_range){0, 0}; /* as in Linux: nothing depends on it any more */
+    switch (c->state) {
+    case TCP_STATE_ESTABLISHED:
+        c->state = TCP_STATE_CLOSE_WAIT;
+        c->interactive = true; /* our own FIN is likely to follow: unless nothing else came, the ACK waits for it */
+        if (c->bytes_received == 0 || conn_receive_window(c) == 0) c->ack_now = true;
+        return;
+    case TCP_STATE_FIN_WAIT_1:
+        c->state = TCP_STATE_CLOSING;
+        break;
+    case TCP_STATE_FIN_WAIT_2:
+        c->ack_now = true;
+        conn_time_wait(c);
+        return;
+    default:
+        break;
+    }
+    c->ack_now = true;
+}
+
+/*
+ * As in Linux, everything but an empty segment in its place is answered: the peer may not have heard our last ACK. Only
+ * its FIN restarts the time. Two ends in this state stop answering each other, because their ACKs are in place.
+ */
+static void time_wait_input(struct tcp_conn *c, const struct tcp_segment *g) {
+    if (g->len == 0 && !g->fin && g->seq == c->rcv_nxt) return;
+    answer_stale(c, g);
+    if (g->fin && g->end == c->rcv_nxt) conn_deadline(c, TCP_TIMER_LIFE, c->stack->now + TCP_TIME_WAIT_NS);
+}
+
+/* Payload that nobody is going to read. A reset tells the peer of it, in the place of a FIN that is not sent yet. */
+static void unread_input(struct tcp_conn *c) {
+    inet_count(c->stack, tcp_data_after_close);
+    c->unread = true;
+    if (c->fin_queued && !c->fin_sent) {
+        c->fin_queued = false;
+        c->state = c->state == TCP_STATE_LAST_ACK ? TCP_STATE_CLOSE_WAIT : TCP_STATE_ESTABLISHED;
+    }
+    if (!c->orphan) socket_event(c->stack, &c->socket, INET_EVENT_READABLE);
+    tcp_reset_if_unread(c);
+}
+
+/* Steps 7 and 8. */
+static void text_input(struct tcp_conn *c, struct packet *p, struct tcp_segment *g) {
+    if (c->state == TCP_STATE_TIME_WAIT) {
+        time_wait_input(c, g);
+        return;
+    }
+    if (g->len == 0 && !g->fin) return;
+    if (c->fin_received) {
+        c->ack_now = true;
+        return;
+    }
+    if (c->deaf && g->len > 0 && seq_lt(c->rcv_nxt, g->seq + g->len)) {
+        unread_input(c);
+        return;
+    }
+    trim(c, p, g);
+    if (g->len == 0 && !g->fin) return;
+    bool gaps = c->ooo != NULL;
+    uint32_t before = c->rcv_nxt;
+    bool moved = reassembly_add(c, p, g);
+    c->bytes_received += c->rcv_nxt - before - c->fin_received;
+    if (gaps || !moved) c->ack_now = true;
+    if (c->fin_received) fin_input(c);
+    if (c->state == TCP_STATE_CLOSED) return;
+    ack_schedule(c, g->len);
+    if (moved && !c->orphan) socket_event(c->stack, &c->socket, INET_EVENT_READABLE);
+}
+
+/* RFC 6191 section 2: a SYN that can only be a new connection takes the place of one in TIME_WAIT. */
+static bool time_wait_reused(struct tcp_conn *c, const struct tcp_segment *g) {
+    if (c->state != TCP_STATE_TIME_WAIT || (g->h.flags & (TCP_SYN | TCP_RST | TCP_ACK)) != TCP_SYN) return false;
+    bool newer = c->timestamps && g->h.options.has_timestamp ? seq_lt(c->ts_recent, g->h.options.ts_value)
+                                                             : seq_lt(c->rcv_nxt, g->seq);
+    if (newer) conn_end(c, 0);
+    return newer;
+}
+
+static void conn_input(struct tcp_conn *c, struct packet *p, struct tcp_segment *g) {
+    c->received_ns = c->stack->now;
+    c->probes = 0;
+    c->segments_in++;
+    if (c->state == TCP_STATE_SYN_SENT) {
+        if (!syn_sent_input(c, p, g)) return;
+        g->seq++; /* what follows the SYN */
+    } else {
+        if (!sequence_check(c, g)) goto out;
+        if (g->h.flags & TCP_SYN) g->seq++;
+        if (!ack_input(c, p, g)) goto out;
+        timestamp_note(c, g);
+    }
+    text_input(c, p, g);
+out:
+    if (c->state != TCP_STATE_CLOSED) tcp_output(c);
+    conn_changed(c);
+}
+
+/*
+ * Header prediction (Jacobson, RFC 1144's author, in 4.3BSD): most segments are the next one of a connection without
+ * trouble, with no flags but ACK and PSH and no options but the timestamp. These are told apart by few comparisons and
+ * need few of the steps above; all others, and all that is not clear, go through them.
+ */
+static bool is_expected(const struct tcp_conn *c, const struct tcp_plain *e) {
+    return c->state == TCP_STATE_ESTABLISHED && !c->loopback && !c->deaf && c->recovery == TCP_OPEN && !c->ooo &&
+           !c->orphan && e->seq == c->rcv_nxt && e->ack - c->snd_una <= c->snd_nxt - c->snd_una && c->snd_wnd > 0 &&
+           !seq_lt(c->rcv_adv, e->seq + e->len) && (e->len > 0 || e->ack != c->snd_una) &&
+           (!c->timestamps || !seq_lt(e->ts_value, c->ts_recent));
+}
+
+enum tcp_taken tcp_input_expected(struct tcp_conn *c, uint8_t *t, uint32_t bytes, bool checked) {
+    struct tcp_plain e;
+    static const struct tcp_options none;
+    if (!tcp_parse_plain(&e, t, bytes, c->timestamps) || !is_expected(c, &e)) return TCP_NOT_EXPECTED;
+    if (!checked) {
+        uint64_t sum = ip4_pseudo_sum(c->flow.remote.words[3], c->flow.local.words[3], IP_TCP, bytes);
+        if (csum_fold(csum_add(sum, t, bytes)) != 0xffff) return TCP_NOT_EXPECTED;
+    }
+    if (e.len > 0 && !reassembly_next(c, t + bytes - e.len, e.len)) return TCP_NOT_EXPECTED;
+    c->received_ns = c->stack->now;
+    c->probes = c->tries = 0;
+    c->segments_in++;
+    if (c->timestamps && seq_le(e.seq, c->last_ack)) timestamp_take(c, e.ts_value);
+    window_note(c, e.seq, e.ack, e.window);
+    if (e.ack != c->snd_una) {
+        c->bytes_acked += e.ack - c->snd_una;
+        recovery_ack(c, e.ack, &none, false);
+        chunks_acked(c);
+    }
+    if (e.len > 0) {
+        c->bytes_received += e.len;
+        ack_schedule(c, e.len);
+        socket_event(c->stack, &c->socket, INET_EVENT_READABLE);
+    }
+    if (c->ack_now || c->snd_nxt != c->snd_end || c->fin_queued) tcp_output(c);
+    conn_changed_shortly(c);
+    return e.len > 0 ? TCP_TAKEN : TCP_DONE;
+}
+
+void tcp_input(struct inet *s, struct packet *p) {
+    struct tcp_segment g;
+    if (!segment_parse(s, p, &g)) return;
+    struct inet_flow flow = {p->to, p->from, g.h.to_port, g.h.from_port};
+    struct tcp_conn *c = conn_find(s, &flow);
+    struct tcp_listener *l;
+    if (c && !time_wait_reused(c, &g)) {
+        conn_input(c, p, &g);
+    } else if ((l = listener_find(s, &p->to, g.h.to_port))) {
+        if ((c = listener_input(l, p, &g))) conn_input(c, p, &g);
+    } else {
+        tcp_unknown(s, p, &g);
+    }
+    conn_reap(s);
+}
+
+/* The connection an ICMP error speaks of. RFC 5927 section 4.1: only who sees our segments knows what is in flight. */
+static struct tcp_conn *conn_in_error(struct inet *s, const struct inet_flow *flow, uint32_t seq) {
+    struct tcp_conn *c = conn_find(s, flow);
+    return !c || seq_lt(seq, c->snd_una) || !seq_lt(seq, c->snd_nxt) ? NULL : c;
+}
+
+bool tcp_too_big(struct inet *s, const struct inet_flow *flow, uint32_t seq, uint16_t mtu, uint16_t packet_bytes) {
+    struct tcp_conn *c = conn_in_error(s, flow, seq);
+    if (!c) return false;
+    if (c->pmtu_discover && path_learn(s, &flow->remote, mtu, packet_bytes)) tcp_output(c);
+    return true;
+}
+
+bool tcp_icmp_error(struct inet *s, const struct inet_flow *flow, uint32_t seq, int error) {
+    struct tcp_conn *c = conn_in_error(s, flow, seq);
+    if (!c) return false;
+    /* Section 5.2: an established connection survives; its timers find out. */
+    if (c->state == TCP_STATE_SYN_SENT) {
+        conn_end(c, error);
+        conn_reap(s);
+    }
+    return true;
+}

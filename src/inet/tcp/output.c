@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: MIT */
+/* What leaves: when a segment may, and how it is made (RFC 9293 section 3.8, RFC 1122 section 4.2.3.4). */
+#include "inet/ip/ip4.h"
+#include "inet/tcp/reassembly.h"
+#include "inet/tcp/sack.h"
+
+#include <assert.h>
+
+#define SACK_LEAST_BYTES 12u /* one block, with padding */
+
+static const struct tcp_chunk *chunk_at(const struct tcp_conn *c, uint32_t position) {
+    return queue_at(&c->flight->chunks, sizeof(struct tcp_chunk), position);
+}
+
+/* The chunk that holds seq, which is between snd_una and snd_end. */
+static uint32_t chunk_of(const struct tcp_conn *c, uint32_t seq) {
+    uint32_t low = 0, high = c->flight->chunks.count - 1;
+    while (low < high) {
+        uint32_t middle = low + (high - low + 1) / 2;
+        if (seq_le(chunk_at(c, c->flight->chunks.first + middle)->seq, seq))
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    return c->flight->chunks.first + low;
+}
+
+/* Adds the bytes [seq, seq + len) to the frame; how many found room. */
+static uint32_t gather(const struct tcp_conn *c, struct out *o, uint32_t seq, uint32_t len) {
+    uint32_t done = 0;
+    if (len == 0) return 0;
+    for (uint32_t at = chunk_of(c, seq); done < len; at++) {
+        const struct tcp_chunk *chunk = chunk_at(c, at);
+        uint32_t skip = seq + done - chunk->seq, n = chunk->len - skip;
+        if (n > len - done) n = len - done;
+        if (!out_add(o, chunk->base + skip, n)) break;
+        done += n;
+    }
+    return done;
+}
+
+/* o has the TCP header already. c: NULL for what belongs to no connection. */
+static int ip_output(struct inet *s, struct out *o, const struct inet_flow *flow, const struct tcp_conn *c) {
+    struct ip4_send send = {
+        .from = inet_addr_to_ip4(&flow->local),
+        .to = inet_addr_to_ip4(&flow->remote),
+        .protocol = IP_TCP,
+        .tos = c ? c->tos : 0,
+        .ttl = c ? c->ttl : IP4_TTL,
+        .dont_fragment = !c || c->dont_fragment,
+        .has_checksum = true,
+        .checksum_offset = TCP_CHECKSUM_OFFSET,
+    };
+    o->answer = !c || c->state == TCP_STATE_SYN_RECEIVED;
+    return ip4_output(s, o, &send);
+}
+
+static void emit(struct out *o, struct tcp_header *h) {
+    h->header_bytes = (uint8_t)(TCP_HEADER_BYTES + tcp_options_bytes(&h->options));
+    tcp_emit(out_push(o, h->header_bytes), h);
+}
+
+static int header_output(struct inet *s, struct out *o, const struct inet_flow *flow, struct tcp_header *h,
+                         const struct tcp_conn *c) {
+    h->from_port = flow->local_port;
+    h->to_port = flow->remote_port;
+    emit(o, h);
+    return ip_output(s, o, flow, c);
+}
+
+/* The header of most segments: no options, or the timestamp alone. */
+static void plain_header(const struct tcp_conn *c, struct out *o, uint32_t seq, uint8_t flags, uint16_t window) {
+    uint32_t bytes = TCP_HEADER_BYTES + (c->timestamps ? TCP_TIMESTAMP_BYTES : 0);
+    uint8_t *p = out_push(o, bytes);
+    tcp_emit_fixed(p, c->flow.local_port, c->flow.remote_port, seq, c->rcv_nxt, bytes, flags, window);
+    if (!c->timestamps) return;
+    wire_put32(p + TCP_HEADER_BYTES, TCP_TIMESTAMP_ALONE);
+    wire_put32(p + TCP_HEADER_BYTES + 4, conn_clock_ms(c));
+    wire_put32(p + TCP_HEADER_BYTES + 8, c->ts_recent);
+}
+
+/* The header of a segment with SACK blocks; as many as find room. */
+static void sack_header(struct tcp_conn *c, struct out *o, uint32_t seq, uint8_t flags, uint16_t window) {
+    struct tcp_header h = {
+        .from_port = c->flow.local_port,
+        .to_port = c->flow.remote_port,
+        .seq = seq,
+        .ack = c->rcv_nxt,
+        .flags = flags,
+        .window = window,
+        .options = {.has_timestamp = c->timestamps, .ts_value = conn_clock_ms(c), .ts_echo = c->ts_recent},
+    };
+    uint32_t fit = (c->mss - o->frame.bytes - SACK_LEAST_BYTES) / 8 + 1;
+    reassembly_sack(c, &h.options);
+    if (h.options.sack_count > fit) h.options.sack_count = (uint8_t)fit;
+    emit(o, &h);
+}
+
+/* What could not be sent for want of room or memory is offered again. Timers of the protocol go on meanwhile. */
+static void blocked(struct tcp_conn *c) {
+    conn_deadline(c, TCP_TIMER_ROOM, c->stack->now + c->stack->room_retry_ns);
+}
+
+/* A segment has left that promises so much, and is an ACK as well. */
+static inline void segment_left(struct tcp_conn *c, uint32_t promise) {
+    uint32_t edge = c->rcv_nxt + promise;
+    assert(seq_le(c->rcv_adv, edge)); /* what was promised is never taken back */
+    c->segments_out++;
+    c->rcv_adv = edge;
+    c->last_ack = c->rcv_nxt;
+}
+
+static inline void ack_done(struct tcp_conn *c) {
+    c->ack_now = c->ack_later = false;
+    c->deadlines[TCP_TIMER_DELACK] = UINT64_MAX;
+}
+
+/* Sends a segment of a connection with what every one tells: ACK, window, timestamps. False: the device has no room. */
+static bool segment_output(struct tcp_conn *c, struct out *o, uint32_t seq, uint8_t flags, bool sack) {
+    uint32_t promise = conn_receive_window(c);
+    uint16_t window = conn_window_field(c, promise);
+    /* A segment that has no room for SACK blocks leaves the ACK with them to an empty one. */
+    bool blocks = c->sack && (c->ooo || c->dsack.start != c->dsack.end);
+    bool room = o->frame.bytes + SACK_LEAST_BYTES <= c->mss, told_later = c->ooo && !room;
+    if (blocks && sack && room)
+        sack_header(c, o, seq, flags | TCP_ACK, window);
+    else
+        plain_header(c, o, seq, flags | TCP_ACK, window);
+    if (ip_output(c->stack, o, &c->flow, c) == -EAGAIN) {
+        blocked(c);
+        return false;
+    }
+    segment_left(c, promise);
+    if (!told_later || !c->ack_now) ack_done(c);
+    return true;
+}
+
+static bool send_empty(struct tcp_conn *c, uint32_t seq, uint8_t flags) {
+    struct out o;
+    out_init(&o);
+    return segment_output(c, &o, seq, flags, !(flags & TCP_RST));
+}
+
+void tcp_send_ack(struct tcp_conn *c) {
+    send_empty(c, c->snd_nxt, 0);
+}
+
+void tcp_send_probe(struct tcp_conn *c) {
+    send_empty(c, c->snd_una - 1, 0); /* old news: any peer answers it with an ACK that tells its window */
+}
+
+void tcp_send_reset(struct tcp_conn *c) {
+    send_empty(c, c->snd_nxt, TCP_RST);
+}
+
+void tcp_reset_if_unread(struct tcp_conn *c) {
+    if (!c->unread || !c->orphan || tcp_unacked(c) > 0) return;
+    tcp_send_reset(c);
+    conn_end(c, -ECONNABORTED);
+}
+
+void tcp_send_syn(struct tcp_conn *c) {
+    bool answer = c->state == TCP_STATE_SYN_RECEIVED;
+    struct out o;
+    struct tcp_header h = {
+        .seq = c->iss,
+        .ack = answer ? c->rcv_nxt : 0,
+        .flags = answer ? TCP_SYN | TCP_ACK : TCP_SYN,
+        .window = (uint16_t)(c->receive_limit < 65535 ? c->receive_limit : 65535), /* never scaled */
+        .options =
+            {
+                .mss = conn_mss_told(c),
+                .has_window_shift = !answer || c->window_scale,
+                .window_shift = c->receive_shift,
+                .sack_permitted = !answer || c->sack,
+                .has_timestamp = !answer || c->timestamps,
+                .ts_value = conn_clock_ms(c),
+                .ts_echo = c->ts_recent,
+            },
+    };
+    out_init(&o);
+    int error = header_output(c->stack, &o, &c->flow, &h, c);
+    c->deadlines[TCP_TIMER_ROOM] = UINT64_MAX;
+    if (error == -EAGAIN) blocked(c); /* the retransmission timer runs as if it had left */
+    if (error == 0 && answer) c->rcv_adv = c->rcv_nxt + h.window;
+    c->snd_nxt = c->iss + 1;
+    c->snd_end = c->snd_nxt;
+    c->sent_ns = c->stack->now;
+}
+
+void tcp_refuse(struct inet *s, const struct packet *p, const struct tcp_segment *g) {
+    struct out o;
+    struct inet_flow flow = {p->to, p->from, g->h.to_port, g->h.from_port};
+    bool acks = g->h.flags & TCP_ACK;
+    struct tcp_header h = {
+        .seq = acks ? g->h.ack : 0,
+        .ack = acks ? 0 : g->end,
+        .flags = acks ? TCP_RST : TCP_RST | TCP_ACK,
+    };
+    if (g->h.flags & TCP_RST) return;
+    out_init(&o);
+    inet_count(s, tcp_resets_out);
+    if (header_output(s, &o, &flow, &h, NULL)) inet_count(s, transmit_dropped);
+}
+
+void tcp_unknown(struct inet *s, struct packet *p, const struct tcp_segment *g) {
+    if (packet_stray(s, p)) return;
+    inet_count(s, tcp_no_port);
+    tcp_refuse(s, p, g);
+}
+
+void tcp_answer_syn(struct inet *s, const struct inet_flow *flow, const struct tcp_segment *g, uint32_t iss,
+                    const struct tcp_options *options) {
+    struct out o;
+    struct tcp_header h = {
+        .seq = iss,
+        .ack = g->seq + 1,
+        .flags = TCP_SYN | TCP_ACK,
+        .window = TCP_RECEIVE_FIRST,
+        .options = *options,
+    };
+    out_init(&o);
+    if (header_output(s, &o, flow, &h, NULL)) inet_count(s, transmit_dropped);
+}
+
+/*
+ * Sends payload that was gathered, from seq on, and what ends with it; push: PSH also where no push of the application
+ * ends. False: the device has no room.
+ */
+static bool data_output(struct tcp_conn *c, struct out *o, uint32_t seq, bool fin, bool push) {
+    uint32_t bytes = o->frame.bytes;
+    bool ends = bytes > 0 && seq + bytes == c->snd_end && !c->unmarked;
+    uint8_t flags = (uint8_t)((ends || push ? TCP_PSH : 0) | (fin ? TCP_FIN : 0));
+    if (!segment_output(c, o, seq, flags, c->ooo != NULL)) return false;
+    c->sent_ns = c->stack->now;
+    return true;
+}
+
+bool tcp_resend(struct tcp_conn *c, uint32_t position) {
+    const struct tcp_sent *e = sent_at(c, position);
+    bool fin = e->flags & TCP_SENT_FIN;
+    struct out o;
+    out_init(&o);
+    gather(c, &o, e->seq, e->len - fin);
+    if (!data_output(c, &o, e->seq, fin, false)) return false;
+    uint32_t clock = conn_clock_ms(c);
+    if (c->undo && c->flight->undo_ts == 0) c->flight->undo_ts = clock ? clock : 1;
+    if (c->recovery != TCP_OPEN) c->flight->undo_again++;
+    c->flight->prr_out += e->len;
+    sent_again(c, position);
+    c->retransmits++;
+    inet_count(c->stack, tcp_retransmits);
+    return true;
+}
+
+/* New data has left; `first`: there was nothing to be acknowledged before. */
+static inline void new_left(struct tcp_conn *c, bool first, uint32_t len) {
+    if (first) c->progress_ns = c->stack->now;
+    if (len < c->mss) c->small_end = c->snd_nxt;
+}
+
+/*
+ * The next new segment: its payload, and whether the FIN goes with it. False: there is nothing to send, or it has to
+ * wait for the peer's window, for more data, or for an ACK.
+ */
+static bool next_segment(const struct tcp_conn *c, uint32_t *len, bool *fin) {
+    if (c->fin_sent || (c->snd_nxt == c->snd_end && !c->fin_queued)) return false;
+    uint32_t edge = c->snd_una + c->snd_wnd, unsent = c->snd_end - c->snd_nxt;
+    uint32_t room = seq_lt(c->snd_nxt, edge) ? edge - c->snd_nxt : 0;
+    *len = unsent < c->mss ? unsent : c->mss;
+    if (*len > room) *len = room;
+    *fin = c->fin_queued && *len == unsent && room > *len;
+    if (*fin) return true;
+    if (*len == 0) return false;
+    if (*len == c->mss) return true;
+    if (*len < unsent) return *len >= c->max_wnd / 2; /* silly window avoidance: RFC 9293 section 3.8.6.2.1 */
+    if (c->fin_queued) return true;
+    return !c->more && !c->cork && (c->nodelay || !seq_lt(c->snd_una, c->small_end));
+}
+
+/* The same, and whether the congestion window lets it leave. */
+static bool next_allowed(const struct tcp_conn *c, uint32_t *len, bool *fin, bool *limited) {
+    uint32_t out = conn_on_path(c);
+    bool any = next_segment(c, len, fin);
+    *limited = any && out > 0 && out + *len > c->cc.cwnd;
+    return any && !*limited;
+}
+
+/* The last of many that leave together brings PSH, as in Linux: nothing follows soon that were worth waiting for. */
+static bool ends_burst(const struct tcp_conn *c, uint32_t began) {
+    uint32_t len;
+    bool fin, limited;
+    return c->snd_nxt - began > c->mss && !next_allowed(c, &len, &fin, &limited);
+}
+
+/*
+ * New data of len bytes and perhaps the FIN; began: snd_nxt before what leaves together with it. False: the device has
+ * no room, or there is no memory.
+ */
+static bool send_new(struct tcp_conn *c, uint32_t len, bool fin, uint32_t began) {
+    struct out o;
+    uint32_t seq = c->snd_nxt;
+    bool first = c->snd_una == seq;
+    out_init(&o);
+    uint32_t whole = gather(c, &o, seq, len); /* many small pushes may exceed a frame's segments */
+    if (whole < len) fin = false;
+    if (!sent_add(c, whole + fin, fin)) {
+        blocked(c);
+        return false;
+    }
+    if (!data_output(c, &o, seq, fin, whole == c->mss && ends_burst(c, began))) {
+        sent_take_back(c);
+        return false;
+    }
+    new_left(c, first, whole);
+    c->fin_sent |= fin;
+    c->flight->prr_out += whole + fin;
+    return true;
+}
+
+/* All headers of a segment with data that is too long for SACK blocks. */
+static uint32_t plain_header_bytes(const struct tcp_conn *c) {
+    return ETH_HEADER_BYTES + IP4_HEADER_BYTES + TCP_HEADER_BYTES + (c->timestamps ? TCP_TIMESTAMP_BYTES : 0);
+}
+
+/*
+ * Full segments from snd_nxt on that may leave as one frame, which the device cuts; at least one may leave. out: bytes
+ * on their way. The segment that the FIN goes with is left out, and so are those that routers may cut: each of these
+ * wants an identification that no other has.
+ */
+static uint32_t segments_together(const struct tcp_conn *c, uint32_t out) {
+    const struct inet_config *config = &c->stack->config;
+    if (!(config->offloads & INET_OFFLOAD_TSO) || !c->dont_fragment) return 1;
+    uint32_t bytes = config->tso_frame_bytes - plain_header_bytes(c);
+    uint32_t window = c->snd_una + c->snd_wnd - c->snd_nxt, unsent = c->snd_end - c->snd_nxt - c->fin_queued;
+    if (bytes > unsent) bytes = unsent;
+    if (bytes > window) bytes = window;
+    if (c->cc.cwnd > out && bytes > c->cc.cwnd - out) bytes = c->cc.cwnd - out;
+    return bytes / c->mss;
+}
+
+/* n full segments, or as many as a frame has room for, in one frame; false as of send_new. */
+static bool send_together(struct tcp_conn *c, uint32_t n) {
+    struct out o;
+    uint32_t seq = c->snd_nxt, added = 0;
+    bool first = c->snd_una == seq;
+    out_init(&o);
+    uint32_t whole = gather(c, &o, seq, n * c->mss);
+    if (whole < n * c->mss) { /* many small pushes */
+        n = whole / c->mss;
+        if (n < 2) return send_new(c, c->mss, false, seq);
+        out_init(&o);
+        gather(c, &o, seq, n * c->mss);
+    }
+    o.frame.flags = INET_FRAME_TSO;
+    o.frame.tso_bytes = c->mss;
+    o.frame.header_bytes = (uint16_t)plain_header_bytes(c);
+    while (added < n && sent_add(c, c->mss, false))
+        added++;
+    if (added < n || !data_output(c, &o, seq, false, true)) {
+        blocked(c);
+        for (; added > 0; added--)
+            sent_take_back(c);
+        return false;
+    }
+    new_left(c, first, c->mss);
+    c->segments_out += n - 1;
+    c->flight->prr_out += n * c->mss;
+    inet_count(c->stack, tcp_tso_frames);
+    return true;
+}
+
+bool tcp_send_one(struct tcp_conn *c) {
+    uint32_t len;
+    bool fin;
+    return next_segment(c, &len, &fin) && send_new(c, len, fin, c->snd_nxt);
+}
+
+bool tcp_send_forced(struct tcp_conn *c) {
+    uint32_t edge = c->snd_una + c->snd_wnd, unsent = c->snd_end - c->snd_nxt;
+    uint32_t len = seq_lt(c->snd_nxt, edge) ? edge - c->snd_nxt : 0;
+    if (len > unsent) len = unsent;
+    if (len > c->mss) len = c->mss;
+    c->unmarked = false; /* what was to follow has not come */
+    return len > 0 && send_new(c, len, false, c->snd_nxt);
+}
+
+static bool send_lost(struct tcp_conn *c) {
+    uint32_t at;
+    while ((at = sent_first_lost(c)) != TCP_SENT_NONE) {
+        uint32_t out = conn_on_path(c);
+        if (out > 0 && out + sent_at(c, at)->len > c->cc.cwnd) return true;
+        if (!tcp_resend(c, at)) return false;
+    }
+    return true;
+}
+
+/* Notes how much of the window is used: one that is not must not grow (RFC 9438 section 5.8, RFC 7661). */
+static inline void window_used(struct tcp_conn *c, bool limited) {
+    struct tcp_flight *f = c->flight;
+    uint32_t out = c->snd_nxt - c->snd_una;
+    if (seq_lt(c->snd_una, f->used_end) && !limited && (c->limited || out <= f->most_out)) return;
+    c->limited = limited;
+    f->most_out = out;
+    f->used_end = c->snd_nxt;
+}
+
+static bool send_unsent(struct tcp_conn *c) {
+    uint32_t len, before = c->snd_nxt;
+    bool fin, limited = false, room = true;
+    while (room && next_allowed(c, &len, &fin, &limited)) {
+        uint32_t n = len == c->mss && !fin ? segments_together(c, conn_on_path(c)) : 1;
+        room = n > 1 ? send_together(c, n) : send_new(c, len, fin, before);
+    }
+    if (before != c->snd_nxt || limited) window_used(c, limited || conn_on_path(c) >= c->cc.cwnd);
+    return room;
+}
+
+/* What holds up the data that there is to send, now that all has been sent that may be. */
+static enum tcp_limit limit_now(const struct tcp_conn *c) {
+    uint32_t unsent = c->snd_end - c->snd_nxt, edge = c->snd_una + c->snd_wnd;
+    if (!seq_lt(c->snd_nxt, c->snd_end)) {
+        if (c->snd_una == c->snd_nxt) return TCP_LIMIT_IDLE;
+        return c->refused ? TCP_LIMIT_BUFFER : TCP_LIMIT_PATH;
+    }
+    return seq_lt(edge, c->snd_nxt + (unsent < c->mss ? unsent : c->mss)) ? TCP_LIMIT_WINDOW : TCP_LIMIT_PATH;
+}
+
+/* What is to be sent again, then what is new; in F-RTO what is new instead, where there is any. */
+static bool send_data(struct tcp_conn *c) {
+    if (c->recovery == TCP_LOSS && c->flight->frto == TCP_FRTO_NEW) {
+        if (!send_unsent(c)) return false;
+        if (seq_lt(c->flight->recover, c->snd_nxt)) return true;
+        c->flight->frto = TCP_FRTO_NONE;
+    }
+    return send_lost(c) && send_unsent(c);
+}
+
+/* After a pause the window says nothing about the path any more (RFC 9293 section 3.8.2, RFC 5681 section 4.1). */
+static void restart_after_idle(struct tcp_conn *c) {
+    uint64_t idle = c->stack->now - c->sent_ns, rto = (uint64_t)c->rto_us * 1000;
+    uint32_t restart = tcp_cc_initial(c->mss);
+    if (c->snd_una != c->snd_nxt || c->snd_nxt == c->snd_end || idle <= rto) return;
+    if (c->cc.ops->idle) c->cc.ops->idle(&c->cc, idle);
+    for (; idle > rto && c->cc.cwnd > restart; idle -= rto)
+        c->cc.cwnd = c->cc.cwnd / 2 > restart ? c->cc.cwnd / 2 : restart;
+}
+
+static bool sends_at_once(const struct tcp_conn *c, uint32_t len) {
+    const struct tcp_flight *f = c->flight;
+    uint32_t out = c->snd_nxt - c->snd_una;
+    return c->recovery == TCP_OPEN && c->snd_nxt + len == c->snd_end && len <= c->mss && !c->more && !c->cork &&
+           (c->nodelay || !seq_lt(c->snd_una, c->small_end) || len == c->mss) && out + len <= c->snd_wnd &&
+           (out == 0 ? c->stack->now - c->sent_ns <= (uint64_t)c->rto_us * 1000 : out + len <= c->cc.cwnd) &&
+           f->sacked_bytes == 0 && f->lost_bytes == 0 && !c->ooo && c->dsack.start == c->dsack.end &&
+           c->path_epoch == c->stack->path_epoch && (c->sack || c->dup_acks == 0);
+}
+
+bool tcp_output_expected(struct tcp_conn *c, const struct inet_segment *data) {
+    struct out o;
+    uint32_t seq = c->snd_nxt;
+    bool first = c->snd_una == seq;
+    uint32_t promise = conn_receive_window(c);
+    uint16_t window = conn_window_field(c, promise);
+    if (!sends_at_once(c, data->len) || !sent_add(c, data->len, false)) return false;
+    out_init(&o);
+    out_add(&o, data->base, data->len);
+    plain_header(c, &o, seq, TCP_PSH | TCP_ACK, window);
+    if (ip_output(c->stack, &o, &c->flow, c) == -EAGAIN) {
+        sent_take_back(c);
+        return false;
+    }
+    segment_left(c, promise);
+    ack_done(c);
+    c->sent_ns = c->stack->now;
+    new_left(c, first, data->len);
+    conn_limited_by(c, TCP_LIMIT_PATH);
+    window_used(c, c->snd_nxt - c->snd_una >= c->cc.cwnd);
+    tcp_arm_new(c);
+    return true;
+}
+
+void tcp_output(struct tcp_conn *c) {
+    if (conn_synchronized(c) && c->state != TCP_STATE_TIME_WAIT) {
+        uint32_t before = c->snd_nxt;
+        if (c->path_epoch != c->stack->path_epoch) conn_path_changed(c);
+        restart_after_idle(c);
+        bool room = send_data(c);
+        conn_limited_by(c, limit_now(c));
+        if (before != c->snd_nxt)
+            tcp_arm_new(c);
+        else if (c->deadlines[TCP_TIMER_SEND] == UINT64_MAX && (room || c->snd_una != c->snd_nxt))
+            tcp_arm_send(c);
+        if (!room) return; /* TCP_TIMER_ROOM comes back here */
+    }
+    if (c->ack_now && c->state != TCP_STATE_CLOSED) tcp_send_ack(c);
+}

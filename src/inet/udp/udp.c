@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * UDP. A socket stands in one table, under its own address (or the wildcard) and port; a connected one refuses what
+ * comes from others.
+ */
+#include "inet/udp/udp.h"
+
+#include "inet/ip/icmp.h"
+#include "inet/ip/ip4.h"
+#include "inet/ip/route.h"
+#include "inet/queue.h"
+#include "inet/socket_event.h"
+#include "inet/udp/input.h"
+#include "inet/wire/udp.h"
+
+#define UDP_SOCKETS_MAX (1u << 20)
+#define RECEIVE_LIMIT   212992u /* Linux's */
+#define QUEUE_MAX       4096u
+
+struct udp_socket {
+    struct inet_socket socket;
+    struct inet *stack;
+    struct inet_endpoint local, remote;
+    struct inet_addr bound_addr; /* that udp_bind was given, and the table has it under */
+    bool bound, connected;
+    bool port_given; /* to udp_bind, which did not choose it */
+    uint8_t tos, ttl;
+    int error;              /* to be told once; a negative errno */
+    uint32_t receive_limit; /* bytes of heap memory */
+    uint32_t received;      /* of those, in use */
+    struct queue queue;     /* struct waiting */
+};
+
+/* A datagram that waits to be received. */
+struct waiting {
+    struct udp_datagram datagram;
+    uint32_t charge; /* memory it holds */
+};
+
+static struct inet_flow key_of(const struct inet_endpoint *local) {
+    struct inet_flow key = {.local_port = local->port};
+    if (!inet_addr_is_any(&local->addr)) key.local = local->addr;
+    return key;
+}
+
+static struct udp_socket *bound_to(const struct inet *s, const struct inet_addr *addr, uint16_t port) {
+    struct inet_endpoint local = {.port = port};
+    if (addr) local.addr = *addr;
+    struct inet_flow key = key_of(&local);
+    return hash_find(&s->udp_bound, &key);
+}
+
+int udp_init(struct inet *s) {
+    return hash_init(&s->udp_bound, sizeof(struct inet_flow), UDP_SOCKETS_MAX, s->hash_seed);
+}
+
+static void udp_free(struct udp_socket *u) {
+    struct udp_datagram d;
+    u->error = 0;
+    while (udp_receive(u, &d) == 0)
+        if (d.payload.base) heap_free(d.payload.base);
+    socket_forget(&u->socket);
+    queue_free(&u->queue);
+    sys_free(u);
+}
+
+void udp_fini(struct inet *s) {
+    struct udp_socket *u;
+    uint64_t at = 0;
+    while ((u = hash_next(&s->udp_bound, &at, NULL)))
+        udp_free(u);
+    hash_fini(&s->udp_bound);
+}
+
+int udp_open(struct inet *s, struct udp_socket **out, void *user) {
+    struct udp_socket *u = sys_calloc(1, sizeof *u);
+    if (!u) return -ENOMEM;
+    socket_init(&u->socket, INET_UDP, user);
+    u->stack = s;
+    u->receive_limit = RECEIVE_LIMIT;
+    u->ttl = IP4_TTL;
+    *out = u;
+    return 0;
+}
+
+static void unbind(struct udp_socket *u) {
+    struct inet_flow key = key_of(&(struct inet_endpoint){u->bound_addr, u->local.port});
+    struct udp_socket **place = &u->stack->udp_ports[u->local.port % UDP_PORTS];
+    if (!u->bound) return;
+    hash_remove(&u->stack->udp_bound, &key);
+    inet_port_used(u->stack, IP_UDP, u->local.port, false);
+    if (*place == u) *place = NULL;
+    u->local.port = 0;
+    u->bound = false;
+}
+
+void udp_close(struct udp_socket *u) {
+    unbind(u);
+    udp_free(u);
+}
+
+/* The wildcard takes a port on all addresses, so it goes with no other. */
+static bool port_is_free(const struct inet *s, const struct inet_endpoint *local) {
+    if (bound_to(s, NULL, local->port)) return false;
+    if (!inet_addr_is_any(&local->addr)) return !bound_to(s, &local->addr, local->port);
+    for (uint32_t i = 0; i < s->config.addr_count; i++)
+        if (bound_to(s, &s->config.addrs[i].addr, local->port)) return false;
+    return true;
+}
+
+static int port_choose(struct inet *s, struct inet_endpoint *local) {
+    uint32_t start = (uint32_t)rng_below(&s->rng, PORT_EPHEMERAL_COUNT);
+    for (uint32_t i = 0; i < PORT_EPHEMERAL_COUNT; i++) {
+        local->port = port_candidate(start, i);
+        if (port_is_free(s, local)) return 0;
+    }
+    return -EADDRNOTAVAIL;
+}
+
+int udp_bind(struct udp_socket *u, const struct inet_endpoint *local) {
+    struct inet *s = u->stack;
+    struct inet_endpoint at = *local;
+    if (u->bound) return -EINVAL;
+    if (!inet_addr_is_any(&at.addr) && !(inet_addr_is_ip4(&at.addr) && route_is_own(s, inet_addr_to_ip4(&at.addr))))
+        return -EADDRNOTAVAIL;
+    if (at.port == 0) {
+        int error = port_choose(s, &at);
+        if (error) return error;
+    } else if (!port_is_free(s, &at)) {
+        return -EADDRINUSE;
+    }
+    struct inet_flow key = key_of(&at);
+    int error = hash_insert(&s->udp_bound, &key, u);
+    if (error) return error == -ENOMEM ? error : -EADDRNOTAVAIL;
+    inet_port_used(s, IP_UDP, at.port, true);
+    u->local = at;
+    u->bound_addr = at.addr;
+    u->port_given = local->port != 0;
+    u->bound = true;
+    return 0;
+}
+
+static int bind_anywhere(struct udp_socket *u) {
+    struct inet_endpoint any = {.addr = u->bound_addr};
+    return u->bound ? 0 : udp_bind(u, &any);
+}
+
+int udp_connect(struct udp_socket *u, const struct inet_endpoint *remote) {
+    if (!inet_addr_is_ip4(&remote->addr) || remote->port == 0) return -EINVAL;
+    struct route r = route_find(u->stack, inet_addr_to_ip4(&remote->addr));
+    if (r.kind == ROUTE_NONE) return -ENETUNREACH;
+    int error = bind_anywhere(u);
+    if (error) return error;
+    if (inet_addr_is_any(&u->bound_addr)) u->local.addr = inet_addr_ip4(r.source);
+    u->remote = *remote;
+    u->connected = true;
+    return 0;
+}
+
+void udp_disconnect(struct udp_socket *u) {
+    if (!u->connected) return;
+    u->connected = false;
+    u->remote = (struct inet_endpoint){.port = 0};
+    u->local.addr = u->bound_addr;
+    if (!u->port_given) unbind(u);
+}
+
+static int take_error(struct udp_socket *u) {
+    int error = u->error;
+    u->error = 0;
+    return error;
+}
+
+int udp_send(struct udp_socket *u, const struct inet_segment *segments, uint32_t count, const struct inet_endpoint *to,
+             uint64_t now) {
+    struct inet *s = u->stack;
+    struct out o;
+    s->now = now;
+    int error = take_error(u);
+    if (error) return error;
+    if (!to && !u->connected) return -EDESTADDRREQ;
+    if (!to) to = &u->remote;
+    if (!inet_addr_is_ip4(&to->addr) || to->port == 0) return -EINVAL;
+    if ((error = bind_anywhere(u))) return error;
+    out_init(&o);
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        bytes += segments[i].len;
+        if (bytes > UDP_PAYLOAD_MAX) return -EMSGSIZE;
+        if (segments[i].len > 0 && !out_add(&o, segments[i].base, segments[i].len)) return -EINVAL;
+    }
+    struct udp_header h = {u->local.port, to->port, (uint16_t)(UDP_HEADER_BYTES + bytes), true};
+    udp_emit(out_push(&o, UDP_HEADER_BYTES), &h);
+    struct ip4_send send = {
+        .from = inet_addr_to_ip4(&u->local.addr),
+        .to = inet_addr_to_ip4(&to->addr),
+        .protocol = IP_UDP,
+        .tos = u->tos,
+        .ttl = u->ttl,
+        .has_checksum = true,
+        .checksum_offset = UDP_CHECKSUM_OFFSET,
+    };
+    return ip4_output(s, &o, &send);
+}
+
+int udp_receive(struct udp_socket *u, struct udp_datagram *out) {
+    int error = take_error(u);
+    if (error) return error;
+    if (u->queue.count == 0) return -EAGAIN;
+    const struct waiting *first = queue_at(&u->queue, sizeof *first, u->queue.first);
+    *out = first->datagram;
+    u->received -= first->charge;
+    queue_drop_first(&u->queue);
+    return 0;
+}
+
+bool udp_readable(const struct udp_socket *u) {
+    return u->error || u->queue.count > 0;
+}
+
+/* Queues a payload, NULL where there is none, for the receiver. False: no room; the block was not taken over. */
+static bool deliver(struct udp_socket *u, const struct inet_flow *flow, void *payload, uint32_t len) {
+    uint32_t charge =
+        (uint32_t)sizeof(struct waiting) + (payload ? (uint32_t)heap_usable_size(heap_block(payload)) : 0);
+    struct waiting *to = NULL;
+    if (charge <= u->receive_limit - u->received) to = queue_add(&u->queue, sizeof *to, QUEUE_MAX);
+    if (!to) {
+        inet_count(u->stack, udp_receive_limit);
+        return false;
+    }
+    to->datagram = (struct udp_datagram){{flow->remote, flow->remote_port}, flow->local, {payload, len}};
+    to->charge = charge;
+    u->received += charge;
+    socket_event(u->stack, &u->socket, INET_EVENT_READABLE);
+    return true;
+}
+
+static bool receives_from(const struct udp_socket *u, const struct inet_addr *from, uint16_t port) {
+    return !u->connected || (u->remote.port == port && inet_addr_equal(&u->remote.addr, from));
+}
+
+static bool is_at(const struct udp_socket *u, const struct inet_addr *to, uint16_t port) {
+    return u->local.port == port && (inet_addr_is_any(&u->local.addr) || inet_addr_equal(&u->local.addr, to));
+}
+
+/* A port has either one wildcard or sockets of single addresses: whoever matches is the only one. */
+static struct udp_socket *receiver(struct inet *s, const struct inet_addr *to, uint16_t port) {
+    struct udp_socket **place = &s->udp_ports[port % UDP_PORTS], *u = *place;
+    if (u && is_at(u, to, port)) return u;
+    u = bound_to(s, to, port);
+    if (!u) u = bound_to(s, NULL, port);
+    if (!u || !is_at(u, to, port)) return NULL;
+    *place = u;
+    return u;
+}
+
+static bool checksum_ok(const struct inet_flow *flow, const uint8_t *t, uint32_t bytes) {
+    uint64_t sum = ip4_pseudo_sum(inet_addr_to_ip4(&flow->remote), inet_addr_to_ip4(&flow->local), IP_UDP, bytes);
+    return csum_fold(csum_add(sum, t, bytes)) == 0xffff;
+}
+
+void udp_input(struct inet *s, struct packet *p) {
+    struct udp_header h;
+    if (!udp_parse(&h, p->at, p->len) || h.from_port == 0) {
+        inet_count(s, udp_bad_header);
+        return;
+    }
+    p->len = h.bytes;
+    struct inet_flow flow = {p->to, p->from, h.to_port, h.from_port};
+    if (h.has_checksum && !(p->flags & INET_INPUT_CSUM_OK) && !checksum_ok(&flow, p->at, h.bytes)) {
+        inet_count(s, udp_bad_checksum);
+        return;
+    }
+    struct udp_socket *u = receiver(s, &p->to, h.to_port);
+    if (!u || !receives_from(u, &p->from, h.from_port)) {
+        if (packet_stray(s, p)) return;
+        inet_count(s, udp_no_port);
+        icmp_error(s, p, ICMP_UNREACHABLE, ICMP_PORT_UNREACHABLE);
+        return;
+    }
+    bool empty = p->len == UDP_HEADER_BYTES;
+    if (deliver(u, &flow, empty ? NULL : p->at + UDP_HEADER_BYTES, p->len - UDP_HEADER_BYTES) && !empty) packet_keep(p);
+}
+
+bool udp_input_expected(struct inet *s, uint8_t *t, uint32_t bytes, const struct inet_flow *flow, bool checked) {
+    struct udp_header h;
+    struct udp_socket *u = s->udp_ports[flow->local_port % UDP_PORTS];
+    if (!u || !is_at(u, &flow->local, flow->local_port) || !receives_from(u, &flow->remote, flow->remote_port))
+        return false;
+    if (!udp_parse(&h, t, bytes) || h.from_port == 0 || h.bytes == UDP_HEADER_BYTES) return false;
+    if (h.has_checksum && !checked && !checksum_ok(flow, t, h.bytes)) return false;
+    return deliver(u, flow, t + UDP_HEADER_BYTES, h.bytes - UDP_HEADER_BYTES);
+}
+
+bool udp_error(struct inet *s, const struct inet_flow *flow, int error) {
+    struct udp_socket *u = receiver(s, &flow->local, flow->local_port);
+    if (!u || !u->connected || !receives_from(u, &flow->remote, flow->remote_port)) return false;
+    u->error = error;
+    socket_event(s, &u->socket, INET_EVENT_READABLE);
+    return true;
+}
+
+void udp_set_receive_limit(struct udp_socket *u, uint32_t bytes) {
+    u->receive_limit = bytes > u->received ? bytes : u->received;
+}
+
+void udp_set_tos(struct udp_socket *u, uint8_t tos) {
+    u->tos = tos;
+}
+
+void udp_set_ttl(struct udp_socket *u, uint8_t ttl) {
+    u->ttl = ttl;
+}
+
+uint8_t udp_tos(const struct udp_socket *u) {
+    return u->tos;
+}
+
+uint8_t udp_ttl(const struct udp_socket *u) {
+    return u->ttl;
+}
+
+struct inet_endpoint udp_local(const struct udp_socket *u) {
+    return u->local;
+}
+
+struct inet_endpoint udp_remote(const struct udp_socket *u) {
+    return u->remote;
+}

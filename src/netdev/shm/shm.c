@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A wire between two processes of one machine and one user, through shared memory. The link is up while the peer lives;
+ * when it dies the link goes down, and up again when another comes. A peer that lies can garble its own frames only.
+ */
+#include "netdev/device.h"
+#include "netdev/options.h"
+#include "netdev/shm/link.h"
+
+#include "base/sys.h"
+#include "mem/heap.h"
+
+#include <string.h>
+
+#define LOOK_EVERY_NS 10000000u /* while nothing arrives: whether there is a peer */
+
+struct shm_device {
+    struct netdev dev;
+    struct shm_link link;
+    uint64_t next_look_ns;
+    bool sleeping; /* the ring says so */
+};
+
+struct options {
+    char path[SHM_PATH_MAX];
+    bool listen, csum;
+    uint64_t mtu, slots;
+    uint8_t mac[NETDEV_MAC_BYTES];
+};
+
+static const struct netdev_option options_table[] = {
+    {"path", NETDEV_OPTION_TEXT, offsetof(struct options, path), 0, SHM_PATH_MAX, "PATH", NULL, NULL,
+     "Socket file through which the two processes meet"},
+    {"listen", NETDEV_OPTION_FLAG, offsetof(struct options, listen), 0, 0, "", "no", NULL,
+     "Make the socket file and wait for the peer; exactly one of the two processes says yes"},
+    {"csum", NETDEV_OPTION_FLAG, offsetof(struct options, csum), 0, 0, "", "yes", NULL,
+     "Leave transport checksums out, because the path is memory"},
+    {"mtu", NETDEV_OPTION_NUMBER, offsetof(struct options, mtu), NETDEV_MTU_MIN, NETDEV_MTU_MAX, "bytes", "1500", NULL,
+     "MTU of the wire; the value of the listening process counts"},
+    {"slots", NETDEV_OPTION_NUMBER, offsetof(struct options, slots), SHM_SLOTS_MIN, SHM_SLOTS_MAX, "frames", "512",
+     NULL, "Frames that fit each way, a power of two; the value of the listening process counts"},
+    {"mac", NETDEV_OPTION_MAC, offsetof(struct options, mac), 0, 0, "", NULL, "random", "Own MAC address"},
+};
+
+/* Connects, or looks whether the peer lives. What a peer sent before it went is still received. */
+static void look(struct shm_device *d) {
+    struct shm_link *l = &d->link;
+    bool connected = l->memory ? shm_link_alive(l) || shm_ring_full(&l->rx) : shm_link_connect(l) == 1;
+    if (l->memory && !connected) shm_link_drop(l);
+    if (connected) d->dev.mtu = l->wire_mtu;
+    if (connected != d->dev.link_up) d->sleeping = false;
+    netdev_set_link(&d->dev, connected);
+}
+
+static int device_update(struct netdev *dev, uint64_t now_ns) {
+    struct shm_device *d = (struct shm_device *)dev;
+    look(d);
+    d->next_look_ns = now_ns + LOOK_EVERY_NS;
+    return 0;
+}
+
+static const struct netdev_advice advices[] = {
+    {-ENOENT, "mkdir its folder"},
+    {-EACCES, "choose a path= that both ends may write to"},
+    {-EADDRINUSE, "another process listens there; this one may be the other end, without listen=yes"},
+    {0, NULL},
+};
+
+static int device_open(const struct netdev_args *args, struct netdev **dev) {
+    struct options o = {0};
+    struct shm_device *d;
+    int r = netdev_random_mac(o.mac);
+    if (r == 0) r = netdev_options(args, options_table, sizeof options_table / sizeof *options_table, &o);
+    if (r < 0) return r;
+    if (o.slots & (o.slots - 1)) return netdev_refuse(args, -EINVAL, "shm: slots must be a power of two");
+    d = sys_calloc(1, sizeof *d);
+    if (!d) return -ENOMEM;
+    netdev_init(&d->dev, &netdev_shm);
+    d->dev.wire = true;
+    r = shm_link_open(&d->link, o.path, o.listen, (uint32_t)o.slots, (uint32_t)o.mtu);
+    if (r < 0) {
+        sys_free(d);
+        return netdev_refuse_advised(args, "shm", o.path, r, advices);
+    }
+    memcpy(d->dev.mac, o.mac, sizeof o.mac);
+    d->dev.mtu = (uint32_t)o.mtu;
+    d->dev.offloads = o.csum ? NETDEV_CSUM : 0;
+    d->dev.fd = d->link.epoll;
+    look(d);
+    *dev = &d->dev;
+    return 0;
+}
+
+static void device_close(struct netdev *dev) {
+    struct shm_device *d = (struct shm_device *)dev;
+    shm_link_close(&d->link);
+    sys_free(d);
+}
+
+/* Copies the frame of a slot out; false: there is none worth having in it. */
+static bool read_slot(struct shm_device *d, struct shm_slot *slot, struct netdev_buffer *b) {
+    uint64_t what = atomic_load_explicit(&slot->what, memory_order_relaxed);
+    b->bytes = (uint32_t)what;
+    b->flags = (uint16_t)(what >> 32) & NETDEV_RX_CSUM_GOOD;
+    b->mss = 0;
+    if (b->bytes < NETDEV_HEADER_BYTES || b->bytes > netdev_frame_max(d->link.wire_mtu)) {
+        d->dev.stats.rx_malformed++;
+        return false;
+    }
+    b->data = heap_alloc(b->bytes);
+    if (!b->data) {
+        d->dev.stats.rx_no_memory++;
+        return false;
+    }
+    memcpy(b->data, slot->data, b->bytes);
+    return true;
+}
+
+/* Bounded by n even where the peer offers rubbish without end. */
+static uint32_t read_ring(struct shm_device *d, struct netdev_buffer *frames, uint32_t n) {
+    struct shm_ring *ring = &d->link.rx;
+    uint32_t taken = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        struct shm_slot *slot = shm_ring_full(ring);
+        if (!slot) break;
+        if (read_slot(d, slot, &frames[taken])) netdev_count_rx(&d->dev, frames[taken++].bytes);
+        shm_ring_take(ring, slot);
+    }
+    if (taken && d->sleeping) {
+        shm_ring_awake(ring);
+        d->sleeping = false;
+    }
+    return taken;
+}
+
+static int device_rx(struct netdev *dev, struct netdev_buffer *frames, uint32_t n, uint64_t now_ns) {
+    struct shm_device *d = (struct shm_device *)dev;
+    uint32_t taken = d->link.memory ? read_ring(d, frames, n) : 0;
+    if (taken) return (int)taken;
+    if (now_ns >= d->next_look_ns) device_update(dev, now_ns);
+    return dev->link_up ? 0 : -ENETDOWN;
+}
+
+static int device_tx(struct netdev *dev, const struct netdev_frame *frames, uint32_t n, uint64_t now_ns) {
+    struct shm_device *d = (struct shm_device *)dev;
+    struct shm_ring *ring = &d->link.tx;
+    uint32_t at = ring->at, i;
+    (void)now_ns;
+    if (!d->link.memory) return -ENETDOWN;
+    for (i = 0; i < n; i++) {
+        struct shm_slot *slot;
+        if (!netdev_frame_fits(dev, &frames[i])) continue;
+        slot = shm_ring_free(ring);
+        if (!slot) break;
+        netdev_gather(&frames[i], slot->data);
+        shm_ring_put(ring, slot, frames[i].bytes, frames[i].offloads & NETDEV_CSUM ? NETDEV_RX_CSUM_GOOD : 0);
+        netdev_count_tx(dev, frames[i].bytes);
+    }
+    if (ring->at != at && shm_ring_must_wake(ring)) {
+        dev->stats.wakes++;
+        shm_link_wake(&d->link);
+    }
+    return (int)i;
+}
+
+/* Wake-ups are eaten first: one that comes later leaves the descriptor readable. */
+static int device_prepare(struct netdev *dev) {
+    struct shm_device *d = (struct shm_device *)dev;
+    look(d);
+    if (!d->link.memory) return 0;
+    if (shm_ring_sleep(&d->link.rx)) {
+        d->sleeping = true;
+        return 0;
+    }
+    shm_ring_awake(&d->link.rx);
+    return 1;
+}
+
+/* A side that calls in vain has nothing to sleep on, and calls again. */
+static uint64_t device_next_ns(const struct netdev *dev) {
+    const struct shm_device *d = (const struct shm_device *)dev;
+    return dev->link_up ? NETDEV_NEVER : d->next_look_ns;
+}
+
+const struct netdev_ops netdev_shm = {
+    .name = "shm",
+    .text = "A wire between two processes of one machine and one user, through shared memory",
+    .options = options_table,
+    .options_count = sizeof options_table / sizeof *options_table,
+    .open = device_open,
+    .close = device_close,
+    .rx = device_rx,
+    .tx = device_tx,
+    .prepare = device_prepare,
+    .update = device_update,
+    .next_ns = device_next_ns,
+};

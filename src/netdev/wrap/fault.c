@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Wrapper that makes a good device a bad one, in both directions and repeatably: every frame is copied into a queue,
+ * and chance decides when and whether it comes out. (Copied, because a held frame may be changed by its owner once a
+ * faster copy of it was acknowledged.)
+ */
+#include "netdev/options.h"
+#include "netdev/wrap/wrapper.h"
+
+#include "base/rng.h"
+#include "base/sys.h"
+#include "mem/heap.h"
+
+#include <string.h>
+
+#define HELD_MAX 4096u /* frames in each direction */
+#define BURST    32u
+#define NS_MAX   3600000000000u
+
+struct options {
+    uint32_t loss, duplicate, corrupt, reorder, shorten;
+    uint64_t reorder_ns, delay_ns, fail_every, seed;
+};
+
+static const struct netdev_option options_table[] = {
+    {"loss", NETDEV_OPTION_CHANCE, offsetof(struct options, loss), 0, 0, "", "0", NULL, "Chance that a frame is lost"},
+    {"duplicate", NETDEV_OPTION_CHANCE, offsetof(struct options, duplicate), 0, 0, "", "0", NULL,
+     "Chance that a frame arrives twice"},
+    {"corrupt", NETDEV_OPTION_CHANCE, offsetof(struct options, corrupt), 0, 0, "", "0", NULL,
+     "Chance that one bit of a frame is inverted"},
+    {"reorder", NETDEV_OPTION_CHANCE, offsetof(struct options, reorder), 0, 0, "", "0", NULL,
+     "Chance that a frame arrives later than its successors, by up to reorder_ns"},
+    {"short", NETDEV_OPTION_CHANCE, offsetof(struct options, shorten), 0, 0, "", "0", NULL,
+     "Chance that a transmit takes fewer frames than it is given"},
+    {"reorder_ns", NETDEV_OPTION_NUMBER, offsetof(struct options, reorder_ns), 0, NS_MAX, "ns", "0", NULL,
+     "Longest time that a reordered frame is late"},
+    {"delay_ns", NETDEV_OPTION_NUMBER, offsetof(struct options, delay_ns), 0, NS_MAX, "ns", "0", NULL,
+     "Time that every frame is delayed"},
+    {"fail_every", NETDEV_OPTION_NUMBER, offsetof(struct options, fail_every), 0, UINT64_MAX, "calls", "0", NULL,
+     "Every so many calls that receive or transmit, one fails with ENETDOWN; 0 lets none fail"},
+    {"seed", NETDEV_OPTION_NUMBER, offsetof(struct options, seed), 0, UINT64_MAX, "", "0", NULL,
+     "Seed of the random numbers, so that a run can be repeated"},
+};
+
+struct held {
+    uint64_t at_ns;
+    struct netdev_buffer buffer;
+    struct netdev_frame frame; /* to transmit: what is asked for; its segments are not used */
+};
+
+struct held_queue {
+    struct held *held; /* oldest first */
+    uint32_t count;
+};
+
+struct fault_device {
+    struct netdev_wrapper wrapper;
+    struct options options;
+    struct rng rng;
+    uint64_t calls;
+    struct held_queue rx, tx;
+};
+
+static bool chance(struct fault_device *d, uint32_t parts) {
+    return parts && rng_below(&d->rng, NETDEV_CHANCE_ONE) < parts;
+}
+
+static bool must_fail(struct fault_device *d) {
+    return d->options.fail_every && ++d->calls % d->options.fail_every == 0;
+}
+
+/* The first of those that fall due earliest; NULL: none is held. */
+static struct held *earliest(const struct held_queue *q) {
+    struct held *first = NULL;
+    for (uint32_t i = 0; i < q->count; i++)
+        if (!first || q->held[i].at_ns < first->at_ns) first = &q->held[i];
+    return first;
+}
+
+static void forget(struct held_queue *q, struct held *h) {
+    size_t behind = (size_t)(q->held + q->count - (h + 1));
+    memmove(h, h + 1, behind * sizeof *h);
+    q->count--;
+}
+
+static bool hold_copy(struct held_queue *q, const struct held *h) {
+    void *copy = heap_alloc(h->buffer.bytes);
+    if (!copy) return false;
+    memcpy(copy, h->buffer.data, h->buffer.bytes);
+    q->held[q->count] = *h;
+    q->held[q->count++].buffer.data = copy;
+    return true;
+}
+
+/* Takes over a frame; there is room for two. */
+static void hold(struct fault_device *d, struct held_queue *q, struct held h, uint64_t now_ns) {
+    const struct options *o = &d->options;
+    h.at_ns = now_ns + o->delay_ns;
+    if (chance(d, o->reorder)) h.at_ns += 1 + (o->reorder_ns ? rng_below(&d->rng, o->reorder_ns) : 0);
+    if (chance(d, o->loss)) {
+        heap_free(h.buffer.data);
+        return;
+    }
+    if (chance(d, o->corrupt)) {
+        uint64_t bit = rng_below(&d->rng, (uint64_t)h.buffer.bytes * 8);
+        ((uint8_t *)h.buffer.data)[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+    if (chance(d, o->duplicate)) hold_copy(q, &h);
+    q->held[q->count++] = h;
+}
+
+static bool has_room(const struct held_queue *q, uint32_t frames) {
+    return q->count + 2 * frames <= HELD_MAX;
+}
+
+/* Passes on what is due, until the device below takes no more. */
+static int flush(struct fault_device *d, uint64_t now_ns) {
+    struct held *h;
+    while ((h = earliest(&d->tx)) && h->at_ns <= now_ns) {
+        struct netdev_seg seg = {h->buffer.data, h->buffer.bytes};
+        int r;
+        h->frame.segs = &seg;
+        h->frame.segs_count = 1;
+        r = wrapper_tx(&d->wrapper, &h->frame, 1, now_ns);
+        if (r <= 0) return r;
+        heap_free(h->buffer.data);
+        forget(&d->tx, h);
+    }
+    return 0;
+}
+
+static int fetch(struct fault_device *d, uint64_t now_ns) {
+    struct netdev_buffer burst[BURST];
+    int n;
+    if (!has_room(&d->rx, BURST)) return 0;
+    n = netdev_rx(d->wrapper.lower, burst, BURST, now_ns);
+    wrapper_mirror(&d->wrapper);
+    for (int i = 0; i < n; i++)
+        hold(d, &d->rx, (struct held){.buffer = burst[i]}, now_ns);
+    return n < 0 ? n : 0;
+}
+
+static int fault_rx(struct netdev *dev, struct netdev_buffer *frames, uint32_t n, uint64_t now_ns) {
+    struct fault_device *d = (struct fault_device *)dev;
+    uint32_t taken = 0;
+    struct held *h;
+    int r;
+    if (must_fail(d)) return -ENETDOWN;
+    flush(d, now_ns);
+    r = fetch(d, now_ns);
+    while (taken < n && (h = earliest(&d->rx)) && h->at_ns <= now_ns) {
+        frames[taken] = h->buffer;
+        netdev_count_rx(dev, frames[taken++].bytes);
+        forget(&d->rx, h);
+    }
+    return taken ? (int)taken : r;
+}
+
+static bool take(struct fault_device *d, const struct netdev_frame *f, uint64_t now_ns) {
+    struct held h = {.frame = *f, .buffer = {.bytes = f->bytes}};
+    if (!has_room(&d->tx, 1) || chance(d, d->options.shorten)) return false;
+    if (!netdev_frame_fits(&d->wrapper.dev, f)) return true;
+    h.buffer.data = heap_alloc(f->bytes);
+    if (!h.buffer.data) return false;
+    netdev_gather(f, h.buffer.data);
+    hold(d, &d->tx, h, now_ns);
+    return true;
+}
+
+static int fault_tx(struct netdev *dev, const struct netdev_frame *frames, uint32_t n, uint64_t now_ns) {
+    struct fault_device *d = (struct fault_device *)dev;
+    uint32_t taken = 0;
+    int r;
+    if (must_fail(d)) return -ENETDOWN;
+    r = flush(d, now_ns);
+    if (r < 0) return r;
+    while (taken < n && take(d, &frames[taken], now_ns))
+        taken++;
+    flush(d, now_ns);
+    return (int)taken;
+}
+
+static uint64_t fault_next_ns(const struct netdev *dev) {
+    const struct fault_device *d = (const struct fault_device *)dev;
+    const struct held *rx = earliest(&d->rx), *tx = earliest(&d->tx);
+    uint64_t next = wrapper_next_ns(dev);
+    if (rx && rx->at_ns < next) next = rx->at_ns;
+    if (tx && tx->at_ns < next && d->wrapper.lower->retry_ns == NETDEV_NEVER) next = tx->at_ns;
+    return next;
+}
+
+static void drop_held(struct held_queue *q) {
+    for (uint32_t i = 0; i < q->count; i++)
+        heap_free(q->held[i].buffer.data);
+    sys_free(q->held);
+}
+
+static void fault_close(struct netdev *dev) {
+    struct fault_device *d = (struct fault_device *)dev;
+    netdev_close(d->wrapper.lower);
+    drop_held(&d->rx);
+    drop_held(&d->tx);
+    sys_free(d);
+}
+
+static int fault_open(const struct netdev_args *args, struct netdev **dev) {
+    struct options o = {0};
+    struct fault_device *d;
+    int r = netdev_options(args, options_table, sizeof options_table / sizeof *options_table, &o);
+    if (r < 0) return r;
+    d = sys_calloc(1, sizeof *d);
+    if (!d) return -ENOMEM;
+    d->rx.held = sys_calloc(HELD_MAX, sizeof *d->rx.held);
+    d->tx.held = sys_calloc(HELD_MAX, sizeof *d->tx.held);
+    if (!d->rx.held || !d->tx.held) {
+        drop_held(&d->rx);
+        drop_held(&d->tx);
+        sys_free(d);
+        return -ENOMEM;
+    }
+    d->options = o;
+    rng_init(&d->rng, o.seed);
+    wrapper_init(&d->wrapper, &netdev_fault, args->lower);
+    *dev = &d->wrapper.dev;
+    return 0;
+}
+
+const struct netdev_ops netdev_fault = {
+    .name = "fault",
+    .text = "A wrapper that loses, duplicates, corrupts, reorders and delays frames, repeatably",
+    .options = options_table,
+    .options_count = sizeof options_table / sizeof *options_table,
+    .wraps = true,
+    .open = fault_open,
+    .close = fault_close,
+    .rx = fault_rx,
+    .tx = fault_tx,
+    .prepare = wrapper_prepare,
+    .claim = wrapper_claim,
+    .own = wrapper_own,
+    .update = wrapper_update,
+    .next_ns = fault_next_ns,
+};
