@@ -3,7 +3,7 @@
 #ifndef INET_PREDICT_H
 #define INET_PREDICT_H
 
-#include "inet/stack.h"
+#include "inet/state.h"
 
 /*
  * A frame: if it is an IPv4 packet of a known flow, whole, without options and with nothing unusual about it, it is

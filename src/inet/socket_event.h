@@ -4,7 +4,7 @@
 #define INET_SOCKET_EVENT_H
 
 #include "inet/socket.h"
-#include "inet/stack.h"
+#include "inet/state.h"
 
 #define PORT_EPHEMERAL_FIRST 32768u
 #define PORT_EPHEMERAL_COUNT 28232u /* up to 60999, Linux's range */

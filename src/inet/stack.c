@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* The stack as a whole: its beginning and end, time, and the loop to ourselves. */
-#include "inet/stack.h"
+#include "inet/inet.h"
 
 #include "base/sys.h"
 #include "inet/ip/arp.h"
 #include "inet/ip/dest.h"
-#include "inet/ip/ip4.h"
+#include "inet/ip/icmp.h"
 #include "inet/ip/ip4_fragment.h"
+#include "inet/ip/ip4_input.h"
 #include "inet/ip/link.h"
 #include "inet/ip/neighbour.h"
 #include "inet/ip/path.h"
-#include "inet/ip/route.h"
 #include "inet/predict.h"
 #include "inet/socket_event.h"
 #include "inet/tcp/input.h"
@@ -104,6 +104,8 @@ int inet_new(struct inet **out, const struct inet_config *config, uint64_t now) 
         sys_free(s);
         return error;
     }
+    ip4_init(s);
+    icmp_init(s);
     arp_init(s);
     *out = s;
     return 0;

@@ -2,7 +2,7 @@
 /* The stack under the fuzz targets, and what must hold of it. */
 #include "stack.h"
 
-#include "inet/ip/ip4.h"
+#include "inet/ip/ip4_output.h"
 #include "inet/tcp/check.h"
 #include "inet/wire/arp.h"
 #include "inet/wire/eth.h"

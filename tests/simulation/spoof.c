@@ -3,7 +3,7 @@
 #include "spoof.h"
 
 #include "base/csum.h"
-#include "inet/stack.h"
+#include "inet/state.h"
 #include "inet/tcp/conn.h"
 #include "inet/wire/eth.h"
 #include "inet/wire/ip4.h"

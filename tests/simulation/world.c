@@ -2,7 +2,7 @@
 /* The simulated world: stacks, devices, the clock. */
 #include "world.h"
 
-#include "inet/stack.h"
+#include "inet/state.h"
 #include "inet/tcp/conn.h"
 #include "inet/wire/eth.h"
 #include "inet/wire/icmp.h"

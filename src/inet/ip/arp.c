@@ -30,7 +30,8 @@ static void arp_ask(struct inet *s, uint32_t from, uint32_t target, const uint8_
     arp_output(s, &a, to);
 }
 
-void arp_request(struct inet *s, uint32_t ip, const uint8_t *to) {
+/* Lost if the device has no room. */
+static void arp_request(struct inet *s, uint32_t ip, const uint8_t *to) {
     arp_ask(s, route_source(s, ip), ip, to);
 }
 
@@ -64,15 +65,6 @@ static void probe_fire(struct inet *s, struct inet_timer *t) {
     uint64_t wait_ns = ANNOUNCE_WAIT_NS;
     if (++s->arp.probes < PROBE_COUNT) wait_ns = PROBE_MIN_NS + rng_below(&s->rng, PROBE_MAX_NS - PROBE_MIN_NS);
     inet_timer_arm(s, t, s->now + wait_ns);
-}
-
-void arp_init(struct inet *s) {
-    _Static_assert(INET_ADDRS_MAX <= 32, "bits in arp.taken");
-    inet_timer_init(&s->arp.announce, announce_fire);
-    inet_timer_init(&s->arp.probe, probe_fire);
-    s->arp.probing = s->config.probe;
-    if (s->config.announce) inet_timer_arm(s, &s->arp.announce, s->now);
-    if (s->config.probe) inet_timer_arm(s, &s->arp.probe, s->now + rng_below(&s->rng, PROBE_WAIT_NS));
 }
 
 static void arp_reply(struct inet *s, const struct arp_packet *request) {
@@ -111,7 +103,7 @@ static uint32_t find_own(const struct inet *s, uint32_t ip) {
     return i;
 }
 
-void arp_input(struct inet *s, struct packet *p) {
+static void arp_input(struct inet *s, struct packet *p) {
     struct arp_packet a;
     if (!arp_parse(&a, p->at, p->len) || eth_is_group(a.sender_mac) ||
         (a.operation != ARP_REQUEST && a.operation != ARP_REPLY)) {
@@ -139,4 +131,17 @@ void arp_input(struct inet *s, struct packet *p) {
         arp_reply(s, &a);
     else
         inet_count(s, arp_not_for_us);
+}
+
+static const struct link_protocol protocol = {.type = ETH_TYPE_ARP, .input = arp_input};
+
+void arp_init(struct inet *s) {
+    _Static_assert(INET_ADDRS_MAX <= 32, "bits in arp.taken");
+    link_register(s, &protocol);
+    s->neighbours.ask = arp_request;
+    inet_timer_init(&s->arp.announce, announce_fire);
+    inet_timer_init(&s->arp.probe, probe_fire);
+    s->arp.probing = s->config.probe;
+    if (s->config.announce) inet_timer_arm(s, &s->arp.announce, s->now);
+    if (s->config.probe) inet_timer_arm(s, &s->arp.probe, s->now + rng_below(&s->rng, PROBE_WAIT_NS));
 }

@@ -3,14 +3,9 @@
 #ifndef INET_IP_ARP_H
 #define INET_IP_ARP_H
 
-#include "inet/stack.h"
+#include "inet/state.h"
 
-/* Begins to announce our addresses, where the configuration says so. */
+/* Registers ARP with the link and the neighbour cache; begins to announce our addresses if configured. */
 void arp_init(struct inet *s);
-
-void arp_input(struct inet *s, struct packet *p);
-
-/* Asks for ip (network order), of everybody or of the one at `to`. Lost where the device has no room. */
-void arp_request(struct inet *s, uint32_t ip, const uint8_t *to);
 
 #endif

@@ -3,9 +3,8 @@
 #include "inet/ip/icmp.h"
 
 #include "base/csum.h"
-#include "inet/ip/ip4.h"
-#include "inet/tcp/input.h"
-#include "inet/udp/input.h"
+#include "inet/ip/ip4_output.h"
+#include "inet/ip/protocol.h"
 
 #define DESTINATION_SHARE 4u   /* one destination gets a quarter of all errors at most */
 #define ERROR_PACKET_MAX  576u /* RFC 1812 section 4.3.2.3 */
@@ -48,6 +47,11 @@ static int unreachable_errno(uint8_t code) {
     return code < sizeof errors / sizeof *errors ? errors[code] : -EHOSTUNREACH;
 }
 
+static int error_of(const struct icmp_header *icmp) {
+    if (icmp->type == ICMP_UNREACHABLE) return unreachable_errno(icmp->code);
+    return icmp->type == ICMP_TIME_EXCEEDED ? -EHOSTUNREACH : -EPROTO;
+}
+
 /* The packet an error speaks of, from its IP header on: ours if all is right, and of a flow that lives. */
 static void icmp_about(struct inet *s, const uint8_t *ip, uint32_t len, const struct icmp_header *icmp) {
     struct ip4_header h;
@@ -66,25 +70,22 @@ static void icmp_about(struct inet *s, const uint8_t *ip, uint32_t len, const st
         .remote_port = wire_get16(ports + 2),
     };
     uint32_t first = wire_get32(ports + 4); /* of TCP the sequence number */
-    if (icmp->type == ICMP_UNREACHABLE && icmp->code == ICMP_FRAGMENTATION_NEEDED && h.protocol == IP_TCP) {
-        if (!tcp_too_big(s, &flow, first, icmp->mtu, total)) inet_count(s, icmp_unmatched);
-        return;
-    }
-    int error = icmp->type == ICMP_UNREACHABLE     ? unreachable_errno(icmp->code)
-                : icmp->type == ICMP_TIME_EXCEEDED ? -EHOSTUNREACH
-                                                   : -EPROTO;
-    bool matched = h.protocol == IP_UDP   ? udp_error(s, &flow, error)
-                   : h.protocol == IP_TCP ? tcp_icmp_error(s, &flow, first, error)
-                                          : false;
+    const struct ip_protocol *protocol = ip_protocol_find(s, h.protocol);
+    bool matched = false;
+    if (protocol && protocol->too_big && icmp->type == ICMP_UNREACHABLE && icmp->code == ICMP_FRAGMENTATION_NEEDED)
+        matched = protocol->too_big(s, &flow, first, icmp->mtu, total);
+    else if (protocol && protocol->error)
+        matched = protocol->error(s, &flow, first, error_of(icmp));
     if (!matched) inet_count(s, icmp_unmatched);
 }
 
-void icmp_local_unreachable(struct inet *s, const uint8_t *ip, uint32_t len) {
+/* A packet of ours could not be delivered to its neighbour: its flow is told as a router would tell it. */
+static void local_unreachable(struct inet *s, const uint8_t *ip, uint32_t len) {
     struct icmp_header icmp = {.type = ICMP_UNREACHABLE, .code = ICMP_HOST_UNREACHABLE};
     icmp_about(s, ip, len, &icmp);
 }
 
-void icmp_input(struct inet *s, struct packet *p) {
+static void icmp_input(struct inet *s, struct packet *p) {
     struct icmp_header h;
     if (!icmp_parse(&h, p->at, p->len) || csum_fold(csum_add(0, p->at, p->len)) != 0xffff) {
         inet_count(s, icmp_bad);
@@ -133,4 +134,11 @@ void icmp_error(struct inet *s, const struct packet *p, uint8_t type, uint8_t co
     icmp_emit(header, type, code);
     inet_count(s, icmp_errors_out);
     icmp_output(s, &o, header, p);
+}
+
+static const struct ip_protocol protocol = {.number = IP_ICMP, .input = icmp_input};
+
+void icmp_init(struct inet *s) {
+    ip_register(s, &protocol);
+    s->neighbours.failed = local_unreachable;
 }

@@ -3,15 +3,13 @@
 #ifndef INET_IP_ICMP_H
 #define INET_IP_ICMP_H
 
-#include "inet/stack.h"
+#include "inet/state.h"
 #include "inet/wire/icmp.h"
 
-void icmp_input(struct inet *s, struct packet *p);
+/* Registers ICMP with IP, and with the neighbour cache, whose failures it reports to the flows they concern. */
+void icmp_init(struct inet *s);
 
 /* Tells the sender of p what became of it, where RFC 1122 section 3.2.2 allows it. */
 void icmp_error(struct inet *s, const struct packet *p, uint8_t type, uint8_t code);
-
-/* An IP packet of ours could not be delivered to its neighbour: its flow hears of it as from a router. */
-void icmp_local_unreachable(struct inet *s, const uint8_t *ip, uint32_t len);
 
 #endif

@@ -117,14 +117,14 @@ static enum placing fragment_place(struct reassembly *r, const struct fragment *
 }
 
 /* All of it is there: one block, with a header as if it had never been cut. */
-static void reassembly_deliver(struct inet *s, struct reassembly *r) {
+static bool reassembly_finish(struct inet *s, struct reassembly *r, struct packet *p) {
     uint8_t *frame = heap_alloc(ETH_HEADER_BYTES + IP4_HEADER_BYTES + r->total), *whole = frame + ETH_HEADER_BYTES;
     struct ip4_header h;
     if (!frame || !ip4_parse(&h, r->first_ip, IP4_PACKET_MAX)) {
         inet_count(s, no_memory);
         reassembly_free(s, r);
         if (frame) heap_free(frame);
-        return;
+        return false;
     }
     eth_emit(frame, s->config.mac, s->config.mac, ETH_TYPE_IP4); /* should another stack be given it */
     h.total_bytes = (uint16_t)(IP4_HEADER_BYTES + r->total);
@@ -133,7 +133,7 @@ static void reassembly_deliver(struct inet *s, struct reassembly *r) {
     for (uint32_t i = 0; i < r->count; i++)
         memcpy(whole + IP4_HEADER_BYTES + r->fragments[i].offset, r->fragments[i].at, r->fragments[i].bytes);
     /* The device has seen no transport checksum of a fragment. */
-    struct packet p = {
+    *p = (struct packet){
         .at = whole + IP4_HEADER_BYTES,
         .len = r->total,
         .flags = r->loop ? INET_INPUT_CSUM_OK : 0,
@@ -145,40 +145,39 @@ static void reassembly_deliver(struct inet *s, struct reassembly *r) {
     };
     inet_count(s, ip_reassembled);
     reassembly_free(s, r);
-    ip4_deliver(s, &p, h.protocol);
-    if (!p.taken) heap_free(frame);
+    return true;
 }
 
-void ip4_reassemble(struct inet *s, struct packet *p, const struct ip4_header *h) {
+bool ip4_reassemble(struct inet *s, struct packet *p, const struct ip4_header *h, struct packet *whole) {
     struct fragment f = {.at = p->at, .offset = h->fragment_offset, .bytes = p->len};
     bool last = !(h->fragment_flags & IP4_MF);
     inet_count(s, ip_fragments_in);
     if (f.bytes == 0 || (!last && f.bytes % 8 != 0) || f.offset + f.bytes > IP4_PACKET_MAX - IP4_HEADER_BYTES) {
         inet_count(s, ip_fragment_bad);
-        return;
+        return false;
     }
     struct reassembly *r = reassembly_get(s, p, h);
     if (!r) {
         inet_count(s, no_memory);
-        return;
+        return false;
     }
     uint32_t end = f.offset + f.bytes, reach = r->count ? r->fragments[r->count - 1].offset + 1 : 0;
     if ((r->total && (end > r->total || (last && end != r->total))) || (last && reach > end)) {
         inet_count(s, ip_fragment_bad);
         reassembly_free(s, r);
-        return;
+        return false;
     }
     switch (fragment_place(r, &f)) {
     case REPEATED:
-        return;
+        return false;
     case OVERLAPS:
         inet_count(s, ip_fragment_overlap);
         reassembly_free(s, r);
-        return;
+        return false;
     case FULL:
         inet_count(s, ip_fragment_limit);
         reassembly_free(s, r);
-        return;
+        return false;
     case PLACED:
         break;
     }
@@ -190,28 +189,8 @@ void ip4_reassemble(struct inet *s, struct packet *p, const struct ip4_header *h
     size_t charge = heap_usable_size(heap_block(p->at));
     r->charged += charge;
     s->fragments.bytes += charge;
-    if (r->total && r->have == r->total) {
-        reassembly_deliver(s, r);
-        return;
-    }
+    if (r->total && r->have == r->total) return reassembly_finish(s, r, whole);
     while (s->fragments.bytes > s->config.limits.fragment_bytes)
         fragments_evict(s);
-}
-
-void ip4_slice(const struct out *o, uint32_t at, uint32_t bytes, struct out *piece) {
-    uint32_t head = out_header_bytes(o), from = head;
-    if (at < head) { /* headers lie in the sender's frame, not in the heap, and so are copied */
-        uint32_t n = head - at < bytes ? head - at : bytes;
-        memcpy(out_push(piece, n), o->at + at, n);
-        at += n;
-        bytes -= n;
-    }
-    for (uint32_t i = 1; i < o->frame.count && bytes > 0; from += o->frame.segments[i++].len) {
-        const struct inet_segment *seg = &o->frame.segments[i];
-        if (at >= from + seg->len) continue;
-        uint32_t skip = at - from, n = seg->len - skip < bytes ? seg->len - skip : bytes;
-        out_add(piece, (const uint8_t *)seg->base + skip, n);
-        at += n;
-        bytes -= n;
-    }
+    return false;
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* IPv4 fragments: put together within bounds of memory and time, and cut. */
+/* Reassembles IPv4 fragments within limits of memory and time. */
 #ifndef INET_IP_IP4_FRAGMENT_H
 #define INET_IP_IP4_FRAGMENT_H
 
-#include "inet/ip/ip4.h"
+#include "inet/state.h"
+#include "inet/wire/ip4.h"
 
 #define FRAGMENTS_MAX          128u /* of one packet; a packet of 65535 bytes over a link of 576 has 119 */
 #define FRAGMENT_TIMEOUT_NS    (30 * NS_PER_S)
@@ -13,10 +14,10 @@
 int fragments_init(struct inet *s);
 void fragments_fini(struct inet *s);
 
-/* Takes in a fragment, p->at being its payload; delivers the packet when it is whole. */
-void ip4_reassemble(struct inet *s, struct packet *p, const struct ip4_header *h);
-
-/* Adds `bytes` bytes from `at` on of the packet in o (headers and payload as one run) to an empty `piece`. */
-void ip4_slice(const struct out *o, uint32_t at, uint32_t bytes, struct out *piece);
+/*
+ * Takes a fragment; p->at is its payload. Returns true if the packet is complete: it is then in `whole`, in one block,
+ * whose owner is the caller.
+ */
+bool ip4_reassemble(struct inet *s, struct packet *p, const struct ip4_header *h, struct packet *whole);
 
 #endif

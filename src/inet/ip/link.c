@@ -2,11 +2,18 @@
 /* Ethernet: refuses what is not for us before anything else sees it. */
 #include "inet/ip/link.h"
 
-#include "inet/ip/arp.h"
-#include "inet/ip/ip4.h"
 #include "inet/wire/eth.h"
 
+#include <assert.h>
+
 const uint8_t link_broadcast[INET_MAC_BYTES] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+
+void link_register(struct inet *s, const struct link_protocol *protocol) {
+    uint32_t i = 0;
+    while (s->protocols.link[i])
+        assert(++i < LINK_PROTOCOLS_MAX);
+    s->protocols.link[i] = protocol;
+}
 
 void link_input(struct inet *s, struct packet *p) {
     struct eth_header eth;
@@ -25,16 +32,12 @@ void link_input(struct inet *s, struct packet *p) {
     }
     p->at += ETH_HEADER_BYTES;
     p->len -= ETH_HEADER_BYTES;
-    switch (eth.type) {
-    case ETH_TYPE_IP4:
-        ip4_input(s, p);
-        break;
-    case ETH_TYPE_ARP:
-        arp_input(s, p);
-        break;
-    default:
-        inet_count(s, eth_unknown_type);
-    }
+    for (uint32_t i = 0; i < LINK_PROTOCOLS_MAX && s->protocols.link[i]; i++)
+        if (s->protocols.link[i]->type == eth.type) {
+            s->protocols.link[i]->input(s, p);
+            return;
+        }
+    inet_count(s, eth_unknown_type);
 }
 
 int link_output_held(struct inet *s, struct held_frame *h, const uint8_t *to) {

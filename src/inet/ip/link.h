@@ -3,7 +3,16 @@
 #ifndef INET_IP_LINK_H
 #define INET_IP_LINK_H
 
-#include "inet/stack.h"
+#include "inet/state.h"
+
+/* A protocol above Ethernet, by its EtherType. `input` gets p->at at the protocol's header. */
+struct link_protocol {
+    uint16_t type;
+    void (*input)(struct inet *s, struct packet *p);
+};
+
+/* Has frames of this type delivered to the protocol, which must live as long as the stack. */
+void link_register(struct inet *s, const struct link_protocol *protocol);
 
 extern const uint8_t link_broadcast[INET_MAC_BYTES];
 

@@ -3,8 +3,6 @@
 #include "inet/ip/neighbour.h"
 
 #include "base/sys.h"
-#include "inet/ip/arp.h"
-#include "inet/ip/icmp.h"
 #include "inet/ip/link.h"
 #include "inet/wire/eth.h"
 #include "inet/wire/ip4.h"
@@ -43,7 +41,7 @@ static void queue_fail(struct inet *s, struct neighbour *n) {
     struct held_frame *h;
     while ((h = queue_take(s, n))) {
         inet_count(s, neighbour_failed);
-        icmp_local_unreachable(s, h->bytes + ETH_HEADER_BYTES, h->frame.bytes - ETH_HEADER_BYTES);
+        s->neighbours.failed(s, h->bytes + ETH_HEADER_BYTES, h->frame.bytes - ETH_HEADER_BYTES);
         heap_free(h);
     }
 }
@@ -78,7 +76,7 @@ static void neighbour_forget(struct inet *s, struct neighbour *n) {
 
 static void neighbour_ask(struct inet *s, struct neighbour *n) {
     n->tries++;
-    arp_request(s, inet_addr_to_ip4(&n->addr), n->state == NEIGHBOUR_PROBING ? n->mac : link_broadcast);
+    s->neighbours.ask(s, inet_addr_to_ip4(&n->addr), n->state == NEIGHBOUR_PROBING ? n->mac : link_broadcast);
     inet_timer_arm(s, &n->timer, s->now + NEIGHBOUR_RETRY_NS);
 }
 

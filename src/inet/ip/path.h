@@ -6,7 +6,7 @@
 #ifndef INET_IP_PATH_H
 #define INET_IP_PATH_H
 
-#include "inet/stack.h"
+#include "inet/state.h"
 
 #define PATH_MTU_LEAST  552u /* smaller claims serve attackers: from here on packets may be fragmented instead */
 #define PATH_MTU_AGE_NS (600 * NS_PER_S)

@@ -3,7 +3,7 @@
 #ifndef INET_IP_ROUTE_H
 #define INET_IP_ROUTE_H
 
-#include "inet/stack.h"
+#include "inet/state.h"
 
 #include <endian.h>
 

@@ -2,8 +2,9 @@
 /* What arrives: the steps of RFC 9293 section 3.10.7 in their order, with the checks of RFC 5961 and RFC 7323. */
 #include "inet/tcp/input.h"
 
-#include "inet/ip/ip4.h"
+#include "inet/ip/ip4_output.h"
 #include "inet/ip/path.h"
+#include "inet/ip/protocol.h"
 #include "inet/tcp/check.h"
 #include "inet/tcp/listen.h"
 #include "inet/tcp/reassembly.h"
@@ -12,38 +13,6 @@
 #define PAWS_MAX_AGE_NS       (24ull * 86400 * NS_PER_S) /* RFC 7323 section 5.5 */
 #define CHALLENGES_PER_SECOND 1000u
 #define CHALLENGES_OF_ONE     20u /* of one connection, a second */
-
-int tcp_init(struct inet *s) {
-    list_init(&s->tcp_dead);
-    list_init(&s->tcp_out_of_order);
-    s->room_retry_ns = TCP_ROOM_RETRY_NS;
-    int error = hash_init(&s->tcp_conns, sizeof(struct inet_flow), TCP_CONNS_MAX, s->hash_seed);
-    if (error) return error;
-    error = hash_init(&s->tcp_listeners, sizeof(struct inet_flow), TCP_CONNS_MAX, s->hash_seed);
-    if (error) hash_fini(&s->tcp_conns);
-    return error;
-}
-
-void tcp_fini(struct inet *s) {
-    struct tcp_conn *c;
-    struct tcp_listener *l;
-    struct list all, *node;
-    uint64_t at = 0;
-    list_init(&all);
-    while ((c = hash_next(&s->tcp_conns, &at, NULL))) { /* the table must not change meanwhile */
-        list_remove(&c->link);
-        list_push_back(&all, &c->link);
-        c->listener = NULL;
-        c->orphan = true;
-    }
-    while ((node = list_pop_front(&all)))
-        conn_end(list_entry(node, struct tcp_conn, link), -ECONNABORTED);
-    for (at = 0; (l = hash_next(&s->tcp_listeners, &at, NULL)); at = 0)
-        listener_free(l);
-    conn_reap(s);
-    hash_fini(&s->tcp_conns);
-    hash_fini(&s->tcp_listeners);
-}
 
 static bool segment_parse(struct inet *s, const struct packet *p, struct tcp_segment *g) {
     if (p->group || !tcp_parse(&g->h, p->at, p->len) || g->h.from_port == 0 || g->h.to_port == 0) {
@@ -491,7 +460,7 @@ enum tcp_taken tcp_input_expected(struct tcp_conn *c, uint8_t *t, uint32_t bytes
     return e.len > 0 ? TCP_TAKEN : TCP_DONE;
 }
 
-void tcp_input(struct inet *s, struct packet *p) {
+static void tcp_input(struct inet *s, struct packet *p) {
     struct tcp_segment g;
     if (!segment_parse(s, p, &g)) return;
     struct inet_flow flow = {p->to, p->from, g.h.to_port, g.h.from_port};
@@ -513,14 +482,15 @@ static struct tcp_conn *conn_in_error(struct inet *s, const struct inet_flow *fl
     return !c || seq_lt(seq, c->snd_una) || !seq_lt(seq, c->snd_nxt) ? NULL : c;
 }
 
-bool tcp_too_big(struct inet *s, const struct inet_flow *flow, uint32_t seq, uint16_t mtu, uint16_t packet_bytes) {
+static bool tcp_too_big(struct inet *s, const struct inet_flow *flow, uint32_t seq, uint16_t mtu,
+                        uint16_t packet_bytes) {
     struct tcp_conn *c = conn_in_error(s, flow, seq);
     if (!c) return false;
     if (c->pmtu_discover && path_learn(s, &flow->remote, mtu, packet_bytes)) tcp_output(c);
     return true;
 }
 
-bool tcp_icmp_error(struct inet *s, const struct inet_flow *flow, uint32_t seq, int error) {
+static bool tcp_icmp_error(struct inet *s, const struct inet_flow *flow, uint32_t seq, int error) {
     struct tcp_conn *c = conn_in_error(s, flow, seq);
     if (!c) return false;
     /* Section 5.2: an established connection survives; its timers find out. */
@@ -529,4 +499,40 @@ bool tcp_icmp_error(struct inet *s, const struct inet_flow *flow, uint32_t seq, 
         conn_reap(s);
     }
     return true;
+}
+
+static const struct ip_protocol protocol = {
+    .number = IP_TCP, .input = tcp_input, .error = tcp_icmp_error, .too_big = tcp_too_big};
+
+int tcp_init(struct inet *s) {
+    ip_register(s, &protocol);
+    list_init(&s->tcp_dead);
+    list_init(&s->tcp_out_of_order);
+    s->room_retry_ns = TCP_ROOM_RETRY_NS;
+    int error = hash_init(&s->tcp_conns, sizeof(struct inet_flow), TCP_CONNS_MAX, s->hash_seed);
+    if (error) return error;
+    error = hash_init(&s->tcp_listeners, sizeof(struct inet_flow), TCP_CONNS_MAX, s->hash_seed);
+    if (error) hash_fini(&s->tcp_conns);
+    return error;
+}
+
+void tcp_fini(struct inet *s) {
+    struct tcp_conn *c;
+    struct tcp_listener *l;
+    struct list all, *node;
+    uint64_t at = 0;
+    list_init(&all);
+    while ((c = hash_next(&s->tcp_conns, &at, NULL))) { /* the table must not change meanwhile */
+        list_remove(&c->link);
+        list_push_back(&all, &c->link);
+        c->listener = NULL;
+        c->orphan = true;
+    }
+    while ((node = list_pop_front(&all)))
+        conn_end(list_entry(node, struct tcp_conn, link), -ECONNABORTED);
+    for (at = 0; (l = hash_next(&s->tcp_listeners, &at, NULL)); at = 0)
+        listener_free(l);
+    conn_reap(s);
+    hash_fini(&s->tcp_conns);
+    hash_fini(&s->tcp_listeners);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What leaves: when a segment may, and how it is made (RFC 9293 section 3.8, RFC 1122 section 4.2.3.4). */
-#include "inet/ip/ip4.h"
+#include "inet/ip/ip4_output.h"
 #include "inet/tcp/reassembly.h"
 #include "inet/tcp/sack.h"
 

@@ -6,7 +6,8 @@
 #include "inet/udp/udp.h"
 
 #include "inet/ip/icmp.h"
-#include "inet/ip/ip4.h"
+#include "inet/ip/ip4_output.h"
+#include "inet/ip/protocol.h"
 #include "inet/ip/route.h"
 #include "inet/queue.h"
 #include "inet/socket_event.h"
@@ -48,10 +49,6 @@ static struct udp_socket *bound_to(const struct inet *s, const struct inet_addr 
     if (addr) local.addr = *addr;
     struct inet_flow key = key_of(&local);
     return hash_find(&s->udp_bound, &key);
-}
-
-int udp_init(struct inet *s) {
-    return hash_init(&s->udp_bound, sizeof(struct inet_flow), UDP_SOCKETS_MAX, s->hash_seed);
 }
 
 static void udp_free(struct udp_socket *u) {
@@ -259,7 +256,7 @@ static bool checksum_ok(const struct inet_flow *flow, const uint8_t *t, uint32_t
     return csum_fold(csum_add(sum, t, bytes)) == 0xffff;
 }
 
-void udp_input(struct inet *s, struct packet *p) {
+static void udp_input(struct inet *s, struct packet *p) {
     struct udp_header h;
     if (!udp_parse(&h, p->at, p->len) || h.from_port == 0) {
         inet_count(s, udp_bad_header);
@@ -292,7 +289,8 @@ bool udp_input_expected(struct inet *s, uint8_t *t, uint32_t bytes, const struct
     return deliver(u, flow, t + UDP_HEADER_BYTES, h.bytes - UDP_HEADER_BYTES);
 }
 
-bool udp_error(struct inet *s, const struct inet_flow *flow, int error) {
+static bool udp_error(struct inet *s, const struct inet_flow *flow, uint32_t first, int error) {
+    (void)first;
     struct udp_socket *u = receiver(s, &flow->local, flow->local_port);
     if (!u || !u->connected || !receives_from(u, &flow->remote, flow->remote_port)) return false;
     u->error = error;
@@ -326,4 +324,11 @@ struct inet_endpoint udp_local(const struct udp_socket *u) {
 
 struct inet_endpoint udp_remote(const struct udp_socket *u) {
     return u->remote;
+}
+
+static const struct ip_protocol protocol = {.number = IP_UDP, .input = udp_input, .error = udp_error};
+
+int udp_init(struct inet *s) {
+    ip_register(s, &protocol);
+    return hash_init(&s->udp_bound, sizeof(struct inet_flow), UDP_SOCKETS_MAX, s->hash_seed);
 }

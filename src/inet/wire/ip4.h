@@ -13,7 +13,7 @@
 #define IP4_TTL             64u
 #define IP4_PROTOCOL_OFFSET 9u
 
-enum ip_protocol { IP_ICMP = 1, IP_TCP = 6, IP_UDP = 17 };
+enum ip_protocol_number { IP_ICMP = 1, IP_TCP = 6, IP_UDP = 17 };
 enum ip4_flags { IP4_DF = 0x4000, IP4_MF = 0x2000 };
 
 /* Addresses are in network order. */

@@ -1,86 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* IPv4 in both directions (RFC 791, RFC 1122 section 3). */
-#include "inet/ip/ip4.h"
+/* IPv4 packets to be sent (RFC 791, RFC 1122 section 3.3). */
+#include "inet/ip/ip4_output.h"
 
-#include "inet/ip/icmp.h"
-#include "inet/ip/ip4_fragment.h"
 #include "inet/ip/link.h"
 #include "inet/ip/neighbour.h"
-#include "inet/tcp/input.h"
-#include "inet/udp/input.h"
 #include "inet/wire/eth.h"
-
-enum ip4_option { IP4_OPTION_END = 0, IP4_OPTION_NOP = 1, IP4_OPTION_LSRR = 131, IP4_OPTION_SSRR = 137 };
-
-/* Options are skipped, but for source routes, which would let a stranger choose our peer (RFC 7126). */
-static bool options_ok(const uint8_t *p, uint32_t bytes) {
-    for (uint32_t i = 0; i < bytes && p[i] != IP4_OPTION_END;) {
-        if (p[i] == IP4_OPTION_NOP) {
-            i++;
-            continue;
-        }
-        if (p[i] == IP4_OPTION_LSRR || p[i] == IP4_OPTION_SSRR) return false;
-        if (i + 1 >= bytes || p[i + 1] < 2 || p[i + 1] > bytes - i) return false;
-        i += p[i + 1];
-    }
-    return true;
-}
-
-void ip4_input(struct inet *s, struct packet *p) {
-    struct ip4_header h;
-    if (!ip4_parse(&h, p->at, p->len)) {
-        inet_count(s, ip_bad_header);
-        return;
-    }
-    if (!p->loop && !ip4_checksum_ok(p->at, h.header_bytes)) {
-        inet_count(s, ip_bad_checksum);
-        return;
-    }
-    if (h.header_bytes > IP4_HEADER_BYTES && !options_ok(p->at + IP4_HEADER_BYTES, h.header_bytes - IP4_HEADER_BYTES)) {
-        inet_count(s, ip_bad_options);
-        return;
-    }
-    if (!p->loop && !dest_find(s, h.from)->may_be_source) {
-        inet_count(s, ip_bad_source);
-        return;
-    }
-    bool own = route_is_own(s, h.to), broadcast = !own && route_is_broadcast(s, h.to);
-    if (!own && !broadcast && !(p->loop && ip4_is_loopback(h.to))) {
-        inet_count(s, ip_other_host);
-        return;
-    }
-    if (p->group && !broadcast) {
-        inet_count(s, ip_link_broadcast);
-        return;
-    }
-    p->group |= broadcast;
-    p->ip = p->at;
-    p->from = inet_addr_ip4(h.from);
-    p->to = inet_addr_ip4(h.to);
-    p->at += h.header_bytes;
-    p->len = h.total_bytes - (uint32_t)h.header_bytes;
-    if ((h.fragment_flags & IP4_MF) || h.fragment_offset > 0)
-        ip4_reassemble(s, p, &h);
-    else
-        ip4_deliver(s, p, h.protocol);
-}
-
-void ip4_deliver(struct inet *s, struct packet *p, uint8_t protocol) {
-    switch (protocol) {
-    case IP_ICMP:
-        icmp_input(s, p);
-        break;
-    case IP_TCP:
-        tcp_input(s, p);
-        break;
-    case IP_UDP:
-        udp_input(s, p);
-        break;
-    default:
-        inet_count(s, ip_unknown_protocol);
-        icmp_error(s, p, ICMP_UNREACHABLE, ICMP_PROTOCOL_UNREACHABLE);
-    }
-}
 
 static int loopback_output(struct inet *s, const struct out *o) {
     if (s->loopback_count == s->config.limits.loopback) {
@@ -134,6 +58,25 @@ static int dest_output(struct inet *s, struct out *o, struct dest *d) {
     }
 }
 
+/* Adds `bytes` bytes from `at` on of the packet in o (headers and payload as one run) to an empty `piece`. */
+static void slice(const struct out *o, uint32_t at, uint32_t bytes, struct out *piece) {
+    uint32_t head = out_header_bytes(o), from = head;
+    if (at < head) { /* headers lie in the sender's frame, not in the heap, and so are copied */
+        uint32_t n = head - at < bytes ? head - at : bytes;
+        memcpy(out_push(piece, n), o->at + at, n);
+        at += n;
+        bytes -= n;
+    }
+    for (uint32_t i = 1; i < o->frame.count && bytes > 0; from += o->frame.segments[i++].len) {
+        const struct inet_segment *seg = &o->frame.segments[i];
+        if (at >= from + seg->len) continue;
+        uint32_t skip = at - from, n = seg->len - skip < bytes ? seg->len - skip : bytes;
+        out_add(piece, (const uint8_t *)seg->base + skip, n);
+        at += n;
+        bytes -= n;
+    }
+}
+
 /* A packet in pieces. Once one is out the packet counts as sent: what is then refused is lost, as on the wire. */
 static int fragments_output(struct inet *s, const struct out *o, struct ip4_header *h, struct dest *d) {
     uint32_t most = (s->config.mtu - IP4_HEADER_BYTES) / 8 * 8;
@@ -142,7 +85,7 @@ static int fragments_output(struct inet *s, const struct out *o, struct ip4_head
         uint32_t bytes = o->frame.bytes - at < most ? o->frame.bytes - at : most;
         out_init(&piece);
         piece.answer = o->answer;
-        ip4_slice(o, at, bytes, &piece);
+        slice(o, at, bytes, &piece);
         h->total_bytes = (uint16_t)(bytes + IP4_HEADER_BYTES);
         h->fragment_offset = at;
         h->fragment_flags = at + bytes < o->frame.bytes ? IP4_MF : 0;

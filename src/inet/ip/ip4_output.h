@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* IPv4: packets in, checked and handed to their protocol; packets out, routed, summed and cut where too large. */
-#ifndef INET_IP_IP4_H
-#define INET_IP_IP4_H
+/* IPv4 packets to be sent: finds the route, fills in checksums, and fragments packets that are too large. */
+#ifndef INET_IP_IP4_OUTPUT_H
+#define INET_IP_IP4_OUTPUT_H
 
-#include "inet/stack.h"
+#include "inet/state.h"
 #include "inet/wire/ip4.h"
 
 /* What the sender of a packet says of it. Addresses are in network order. */
@@ -15,11 +15,6 @@ struct ip4_send {
     bool has_checksum;        /* a TCP or UDP checksum is to be filled in */
     uint16_t checksum_offset; /* from the start of the transport header */
 };
-
-void ip4_input(struct inet *s, struct packet *p);
-
-/* A whole packet, after reassembly where need be: p->at is the payload. */
-void ip4_deliver(struct inet *s, struct packet *p, uint8_t protocol);
 
 /*
  * 0: sent, or waits for its neighbour, or is lost on the way. -EAGAIN: the device has no room, or, for TCP, no more may

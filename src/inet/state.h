@@ -3,8 +3,8 @@
  * The stack's own structure, and what all protocols share: packets on their way in, packets on their way out, timers
  * that know what they are for.
  */
-#ifndef INET_STACK_H
-#define INET_STACK_H
+#ifndef INET_STATE_H
+#define INET_STATE_H
 
 #include "base/hash.h"
 #include "base/list.h"
@@ -16,6 +16,9 @@
 #include "mem/heap.h"
 
 #include <errno.h>
+
+#define LINK_PROTOCOLS_MAX 4u
+#define IP_PROTOCOLS_MAX   4u
 
 #define NS_PER_MS 1000000ull
 #define NS_PER_S  1000000000ull
@@ -92,6 +95,15 @@ struct held_frame {
     uint8_t bytes[];
 };
 
+struct link_protocol;
+struct ip_protocol;
+
+/* The protocols that have registered with the link and with IP; see ip/link.h and ip/protocol.h. */
+struct protocols {
+    const struct link_protocol *link[LINK_PROTOCOLS_MAX];
+    const struct ip_protocol *ip[IP_PROTOCOLS_MAX];
+};
+
 /* A neighbour on the link; see neighbour.h. */
 struct neighbours {
     struct hash by_addr;
@@ -100,6 +112,10 @@ struct neighbours {
     uint32_t probing;      /* entries in NEIGHBOUR_PROBING */
     uint64_t queued_bytes; /* heap memory that waiting packets pin */
     struct rate answers;   /* neighbours asked for because of answers to strangers */
+    /* Asks for the MAC address of ip (network order); `to` is the MAC address that is asked. Set by ARP. */
+    void (*ask)(struct inet *s, uint32_t ip, const uint8_t *to);
+    /* Reports an IP packet of `len` bytes whose neighbour did not answer. Set by ICMP. */
+    void (*failed)(struct inet *s, const uint8_t *ip, uint32_t len);
 };
 
 struct fragments {
@@ -137,6 +153,7 @@ struct inet {
     uint8_t hash_seed[SIPHASH_KEY_BYTES], secret[SIPHASH_KEY_BYTES];
     struct list loopback; /* struct held_frame, of IP packets */
     uint32_t loopback_count;
+    struct protocols protocols;
     struct neighbours neighbours;
     struct fragments fragments;
     struct paths paths;
