@@ -129,10 +129,10 @@ void inet_delete(struct inet *s) {
 void inet_input(struct inet *s, void *buf, uint32_t len, uint32_t flags, uint64_t now) {
     s->now = now;
     inet_count(s, frames_in);
-    struct packet p = {.at = buf, .len = len, .flags = flags};
+    struct rx_packet p = {.data = buf, .len = len, .flags = flags};
     if (flags & INET_INPUT_LOOP) {
         p.loop = true;
-        p.at += ETH_HEADER_BYTES;
+        p.data += ETH_HEADER_BYTES;
         p.len -= ETH_HEADER_BYTES;
         ip4_input(s, &p);
     } else {
@@ -147,7 +147,7 @@ static void loopback_deliver(struct inet *s) {
     for (uint32_t n = s->loopback_count; n > 0; n--) {
         struct held_frame *h = list_entry(list_pop_front(&s->loopback), struct held_frame, link);
         s->loopback_count--;
-        struct packet p = {.at = h->bytes, .len = h->frame.bytes, .flags = INET_INPUT_CSUM_OK, .loop = true};
+        struct rx_packet p = {.data = h->bytes, .len = h->frame.bytes, .flags = INET_INPUT_CSUM_OK, .loop = true};
         ip4_input(s, &p);
         if (!p.taken) heap_free(h);
     }
@@ -176,11 +176,11 @@ struct inet_socket *inet_next_event(struct inet *s, uint32_t *events) {
     return k;
 }
 
-struct held_frame *out_hold(const struct out *o) {
+struct held_frame *tx_hold(const struct tx_packet *o) {
     struct held_frame *h = heap_alloc(sizeof *h + o->frame.bytes);
     if (!h) return NULL;
     h->frame = o->frame;
-    uint32_t at = out_header_bytes(o);
+    uint32_t at = tx_header_bytes(o);
     memcpy(h->bytes, o->at, at);
     for (uint32_t i = 1; i < o->frame.count; at += o->frame.segments[i++].len)
         memcpy(h->bytes + at, o->frame.segments[i].base, o->frame.segments[i].len);

@@ -33,33 +33,33 @@ static inline void inet_timer_init(struct inet_timer *t, void (*fire)(struct ine
     t->fire = fire;
 }
 
-/* A packet on its way in. Each layer moves `at` and `len` past its own header. */
-struct packet {
-    uint8_t *at;
+/* A packet on its way in. Each layer moves `data` and `len` past its own header. */
+struct rx_packet {
+    uint8_t *data;
     uint32_t len;
     uint32_t flags;    /* enum inet_input_flags */
     const uint8_t *ip; /* its IP header, with room for a link header before it; the whole packet lies behind it */
     struct inet_addr from, to;
-    bool group; /* sent to more than this host, by its frame or its IP address */
-    bool loop;  /* from ourselves */
-    bool taken; /* the block's ownership has gone to somebody */
+    bool multicast; /* sent to more than this host, by its frame or its IP address */
+    bool loop;      /* from ourselves */
+    bool taken;     /* the block's ownership has gone to somebody */
 };
 
 /* Makes the caller an owner of the block that the packet lies in. */
-static inline void packet_keep(struct packet *p) {
-    if (p->taken) heap_share(p->at);
+static inline void rx_keep(struct rx_packet *p) {
+    if (p->taken) heap_share(p->data);
     p->taken = true;
 }
 
 /* A packet on its way out: payload in frame.segments from 1 on, headers written from the end of `room` to the front. */
-struct out {
+struct tx_packet {
     struct inet_frame frame;
     uint8_t *at; /* the first header byte so far */
     bool answer; /* to a sender that may have forged its address: less is kept and asked for it */
     uint8_t room[INET_HEADER_MAX];
 };
 
-static inline void out_init(struct out *o) {
+static inline void tx_init(struct tx_packet *o) {
     o->frame.count = 1;
     o->frame.bytes = 0;
     o->frame.flags = 0;
@@ -69,7 +69,7 @@ static inline void out_init(struct out *o) {
 }
 
 /* Adds payload; false: the frame has no segment left. */
-static inline bool out_add(struct out *o, const void *base, uint32_t len) {
+static inline bool tx_add(struct tx_packet *o, const void *base, uint32_t len) {
     if (o->frame.count == INET_FRAME_SEGMENTS) return false;
     o->frame.segments[o->frame.count++] = (struct inet_segment){base, len};
     o->frame.bytes += len;
@@ -77,14 +77,14 @@ static inline bool out_add(struct out *o, const void *base, uint32_t len) {
 }
 
 /* Room for a header in front of what there is. */
-static inline uint8_t *out_push(struct out *o, uint32_t bytes) {
+static inline uint8_t *tx_push(struct tx_packet *o, uint32_t bytes) {
     o->at -= bytes;
     o->frame.bytes += bytes;
     return o->at;
 }
 
 /* The header bytes written so far. */
-static inline uint32_t out_header_bytes(const struct out *o) {
+static inline uint32_t tx_header_bytes(const struct tx_packet *o) {
     return (uint32_t)(o->room + INET_HEADER_MAX - o->at);
 }
 
@@ -183,11 +183,11 @@ static inline void inet_port_used(const struct inet *s, uint8_t protocol, uint16
 }
 
 /* Another stack is given the packet, if there is one that may want it. */
-static inline bool packet_stray(struct inet *s, struct packet *p) {
+static inline bool rx_stray(struct inet *s, struct rx_packet *p) {
     if (!s->config.stray || p->taken) return false;
     uint8_t *frame = (uint8_t *)(uintptr_t)p->ip - ETH_HEADER_BYTES;
     uint32_t flags = p->flags | (p->loop ? INET_INPUT_LOOP : 0);
-    p->taken = s->config.stray(s->config.ctx, frame, (uint32_t)(p->at + p->len - frame), flags);
+    p->taken = s->config.stray(s->config.ctx, frame, (uint32_t)(p->data + p->len - frame), flags);
     return p->taken;
 }
 
@@ -200,6 +200,6 @@ static inline void inet_timer_cancel(struct inet *s, struct inet_timer *t) {
 }
 
 /* Copies the frame with its headers. NULL: no memory. Freed with heap_free. */
-struct held_frame *out_hold(const struct out *o);
+struct held_frame *tx_hold(const struct tx_packet *o);
 
 #endif

@@ -58,7 +58,7 @@ static bool parse_neighbour(char *text, struct inet_static_neighbour *n) {
 }
 
 static int refuse(const struct link_options *o, const char *key, const char *value, const char *right) {
-    log_error(o->log, "%s.%s cannot be \"%s\"; it takes %s", o->group, key, value, right);
+    log_error(o->log, "%s.%s cannot be \"%s\"; it takes %s", o->prefix, key, value, right);
     return -EINVAL;
 }
 
@@ -107,7 +107,7 @@ static int read_options(const struct link_options *o, struct inet_config *c,
 static int open_queue(const struct link_options *o, struct netdev_args *args, struct netdev **dev) {
     int r = netdev_open(o->device, args, dev);
     if (r != -ECHRNG || !o->shares) return r;
-    log_warn(o->log, "%s: %s; the runtimes share one queue, and hand frames over in software", o->group, args->why);
+    log_warn(o->log, "%s: %s; the runtimes share one queue, and hand frames over in software", o->prefix, args->why);
     *o->shares = true;
     args->queue = 0;
     args->queues = 1;
@@ -131,11 +131,11 @@ static int open_device(const struct link_options *o, const struct inet_config *c
     if (is_set(o->device_options)) args.options = o->device_options;
     int r = open_queue(o, &args, dev);
     if (r && !is_set(o->device))
-        log_error(o->log, "%s: no device is configured (%s); choose one with --dmtr-set %s.device=NAME", o->group, why,
-                  o->group);
+        log_error(o->log, "%s: no device is configured (%s); choose one with --dmtr-set %s.device=NAME", o->prefix, why,
+                  o->prefix);
     else if (r)
-        log_error(o->log, "%s: device %s cannot be opened: %s; see %s.device and %s.device_options", o->group,
-                  o->device, why[0] ? why : strerror(-r), o->group, o->group);
+        log_error(o->log, "%s: device %s cannot be opened: %s; see %s.device and %s.device_options", o->prefix,
+                  o->device, why[0] ? why : strerror(-r), o->prefix, o->prefix);
     return r;
 }
 
@@ -174,8 +174,8 @@ static int wrap_device(const struct link_options *o, struct netdev **dev) {
         args.options = split(at, ':');
         int r = netdev_open(at, &args, &wrapped);
         if (r) {
-            log_error(o->log, "%s: device %s cannot be wrapped in \"%s\": %s; see %s.wrappers", o->group, o->device, at,
-                      why[0] ? why : strerror(-r), o->group);
+            log_error(o->log, "%s: device %s cannot be wrapped in \"%s\": %s; see %s.wrappers", o->prefix, o->device,
+                      at, why[0] ? why : strerror(-r), o->prefix);
             return r;
         }
         *dev = wrapped;
@@ -187,7 +187,7 @@ int link_open(const struct link_options *o, struct inet_config *c,
               struct inet_static_neighbour neighbours[LINK_NEIGHBOURS_MAX], struct netdev **dev) {
     ssize_t n = SYS(getrandom, c->seed, sizeof c->seed, 0);
     if (n != (ssize_t)sizeof c->seed) {
-        log_error(o->log, "%s: no random numbers", o->group);
+        log_error(o->log, "%s: no random numbers", o->prefix);
         return n < 0 ? (int)n : -EIO;
     }
     /* The device is the first thing to be missed. */

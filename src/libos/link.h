@@ -11,7 +11,7 @@
 /* The options of one libos. Texts are CONFIG_STRING_MAX bytes, as in struct config. */
 struct link_options {
     const struct log *log;
-    const char *group; /* what their keys begin with: "inet" */
+    const char *prefix; /* what their keys begin with: "inet" */
     const char *device, *device_options, *wrappers, *mac, *address, *gateway, *neighbours;
     uint64_t mtu;
     uint32_t queue, queues; /* as in struct netdev_args */
@@ -51,7 +51,7 @@ bool link_is_wrapped(const struct link_options *o);
 /* What is told of a device while it is in use. */
 struct link_watch {
     const struct log *log;
-    const char *group, *device, *interface;
+    const char *prefix, *device, *interface;
     bool others_tell; /* of the link: another runtime has a queue of the same device */
     uint32_t mtu;
     uint64_t changes, too_long, bad_checksums; /* as last told */
@@ -70,7 +70,7 @@ struct link_state {
 void link_log_open(const struct link_options *o, const struct netdev *dev, const struct inet_config *c);
 
 /* Texts stay valid as long as the watch. */
-void link_watch_begin(struct link_watch *w, const struct log *log, const char *group, const char *device,
+void link_watch_begin(struct link_watch *w, const struct log *log, const char *prefix, const char *device,
                       const struct netdev *dev, const struct link_state *state);
 
 /*

@@ -22,7 +22,7 @@ void link_log_open(const struct link_options *o, const struct netdev *dev, const
     log_info(o->log,
              "%s: device %s%s%s%s%s, queue %u of %u: address %s, MAC %02x:%02x:%02x:%02x:%02x:%02x, MTU %u, offloads: "
              "%s%s%s, link %s",
-             o->group, name_of(o->device, dev->interface, name), dev->engine ? ", " : "",
+             o->prefix, name_of(o->device, dev->interface, name), dev->engine ? ", " : "",
              dev->engine ? dev->engine : "", link_is_wrapped(o) ? ", wrapped in " : "",
              link_is_wrapped(o) ? o->wrappers : "", o->queue, o->queues ? o->queues : 1, o->address, m[0], m[1], m[2],
              m[3], m[4], m[5], c->mtu, c->offloads & INET_OFFLOAD_CSUM ? "checksums" : "",
@@ -30,10 +30,10 @@ void link_log_open(const struct link_options *o, const struct netdev *dev, const
              dev->link_up ? "up" : "down");
 }
 
-void link_watch_begin(struct link_watch *w, const struct log *log, const char *group, const char *device,
+void link_watch_begin(struct link_watch *w, const struct log *log, const char *prefix, const char *device,
                       const struct netdev *dev, const struct link_state *state) {
     *w = (struct link_watch){.log = log,
-                             .group = group,
+                             .prefix = prefix,
                              .device = device,
                              .interface = dev->interface,
                              .mtu = state->mtu,
@@ -45,10 +45,10 @@ void link_watch_begin(struct link_watch *w, const struct log *log, const char *g
 static void tell_link(struct link_watch *w, const struct link_state *s) {
     char name[NAME_BYTES];
     if (s->changes != w->changes && !w->others_tell)
-        log_info(w->log, "%s: device %s: the link is %s%s", w->group, name_of(w->device, w->interface, name),
+        log_info(w->log, "%s: device %s: the link is %s%s", w->prefix, name_of(w->device, w->interface, name),
                  s->up ? "up" : "down", (s->changes - w->changes) % 2 ? "" : " again");
     if (s->mtu != w->mtu && !w->others_tell)
-        log_info(w->log, "%s: device %s: the MTU is %" PRIu32 " now, and was %" PRIu32, w->group,
+        log_info(w->log, "%s: device %s: the MTU is %" PRIu32 " now, and was %" PRIu32, w->prefix,
                  name_of(w->device, w->interface, name), s->mtu, w->mtu);
     w->changes = s->changes;
     w->mtu = s->mtu;
@@ -65,7 +65,7 @@ static void tell_frames(struct link_watch *w, const struct link_state *s) {
             "%s: device %s: %" PRIu64 " received packets are dropped because of their checksums; if the sender is on "
             "this machine, its interface does not write them: run `ethtool -K IF tx off`, where IF is the interface "
             "at the other end of %s",
-            w->group, name, s->bad_checksums - w->bad_checksums, interface);
+            w->prefix, name, s->bad_checksums - w->bad_checksums, interface);
     if (s->too_long > w->too_long)
         log_warn(
             w->log,
@@ -73,7 +73,7 @@ static void tell_frames(struct link_watch *w, const struct link_state *s) {
             "; if the sender is on this machine, its interface does not cut them: run `ethtool -K IF tx off`, where "
             "IF is the interface at the other end of %s; else %s puts them together: run `ethtool -K %s gro off lro "
             "off`",
-            w->group, name, s->too_long - w->too_long, s->mtu, interface, interface, interface);
+            w->prefix, name, s->too_long - w->too_long, s->mtu, interface, interface, interface);
     w->bad_checksums = s->bad_checksums;
     w->too_long = s->too_long;
 }

@@ -4,7 +4,7 @@
 
 #include "base/sys.h"
 #include "mem/poison.h"
-#include "mem/slab.h"
+#include "mem/slab_layout.h"
 
 #include <assert.h>
 #include <pthread.h>

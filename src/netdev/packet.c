@@ -36,18 +36,18 @@ struct packet_device {
     uint64_t next_look_ns;
 };
 
-struct options {
+struct packet_options {
     char name[IFNAMSIZ];
     uint64_t slots;
     uint8_t mac[NETDEV_MAC_BYTES];
 };
 
 static const struct netdev_option options_table[] = {
-    {"name", NETDEV_OPTION_TEXT, offsetof(struct options, name), 0, IFNAMSIZ, "INTERFACE", NULL, NULL,
+    {"name", NETDEV_OPTION_TEXT, offsetof(struct packet_options, name), 0, IFNAMSIZ, "INTERFACE", NULL, NULL,
      "Interface of the kernel to send and receive on"},
-    {"slots", NETDEV_OPTION_NUMBER, offsetof(struct options, slots), SLOTS_MIN, SLOTS_MAX, "frames", "256", NULL,
+    {"slots", NETDEV_OPTION_NUMBER, offsetof(struct packet_options, slots), SLOTS_MIN, SLOTS_MAX, "frames", "256", NULL,
      "Frames that fit each ring, a power of two"},
-    {"mac", NETDEV_OPTION_MAC, offsetof(struct options, mac), 0, 0, "", NULL, "that of the interface",
+    {"mac", NETDEV_OPTION_MAC, offsetof(struct packet_options, mac), 0, 0, "", NULL, "that of the interface",
      "Own MAC address"},
 };
 
@@ -145,7 +145,7 @@ static const struct netdev_advice advices[] = {
 };
 
 static int device_open(const struct netdev_args *args, struct netdev **dev) {
-    struct options o = {0};
+    struct packet_options o = {0};
     struct packet_device *d;
     int r = netdev_options(args, options_table, sizeof options_table / sizeof *options_table, &o);
     if (r < 0) return r;

@@ -31,20 +31,20 @@ struct tap_device {
     uint64_t next_look_ns;
 };
 
-struct options {
+struct tap_options {
     char name[IFNAMSIZ];
     bool queues, lro;
     uint8_t mac[NETDEV_MAC_BYTES];
 };
 
 static const struct netdev_option options_table[] = {
-    {"name", NETDEV_OPTION_TEXT, offsetof(struct options, name), 0, IFNAMSIZ, "INTERFACE", NULL, NULL,
+    {"name", NETDEV_OPTION_TEXT, offsetof(struct tap_options, name), 0, IFNAMSIZ, "INTERFACE", NULL, NULL,
      "TAP interface; the device makes it if it does not exist, and then removes it when it is closed"},
-    {"queues", NETDEV_OPTION_FLAG, offsetof(struct options, queues), 0, 0, "", "no", NULL,
+    {"queues", NETDEV_OPTION_FLAG, offsetof(struct tap_options, queues), 0, 0, "", "no", NULL,
      "Open the interface with multi_queue, so that it can be opened several times, a queue each"},
-    {"lro", NETDEV_OPTION_FLAG, offsetof(struct options, lro), 0, 0, "", "no", NULL,
+    {"lro", NETDEV_OPTION_FLAG, offsetof(struct tap_options, lro), 0, 0, "", "no", NULL,
      "Receive several TCP segments as one frame of up to 64 KiB"},
-    {"mac", NETDEV_OPTION_MAC, offsetof(struct options, mac), 0, 0, "", NULL, "random",
+    {"mac", NETDEV_OPTION_MAC, offsetof(struct tap_options, mac), 0, 0, "", NULL, "random",
      "Own MAC address, which is not the address of the interface"},
 };
 
@@ -59,7 +59,7 @@ static int device_update(struct netdev *dev, uint64_t now_ns) {
     return 0;
 }
 
-static int attach(struct tap_device *d, const struct options *o) {
+static int attach(struct tap_device *d, const struct tap_options *o) {
     struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
     int header = sizeof(struct virtio_net_hdr), r;
     unsigned long offloads = TUN_F_CSUM | (o->lro ? TUN_F_TSO4 | TUN_F_TSO6 : 0);
@@ -94,7 +94,7 @@ static const struct netdev_advice advices[] = {
 };
 
 static int device_open(const struct netdev_args *args, struct netdev **dev) {
-    struct options o = {0};
+    struct tap_options o = {0};
     struct tap_device *d;
     bool may_share;
     int r = netdev_random_mac(o.mac);

@@ -17,9 +17,9 @@
 #define ANNOUNCE_WAIT_NS   (2 * NS_PER_S)
 
 static void arp_output(struct inet *s, const struct arp_packet *a, const uint8_t *to) {
-    struct out o;
-    out_init(&o);
-    arp_emit(out_push(&o, ARP_BYTES), a);
+    struct tx_packet o;
+    tx_init(&o);
+    arp_emit(tx_push(&o, ARP_BYTES), a);
     if (link_output(s, &o, to, ETH_TYPE_ARP)) inet_count(s, transmit_dropped);
 }
 
@@ -103,9 +103,9 @@ static uint32_t find_own(const struct inet *s, uint32_t ip) {
     return i;
 }
 
-static void arp_input(struct inet *s, struct packet *p) {
+static void arp_input(struct inet *s, struct rx_packet *p) {
     struct arp_packet a;
-    if (!arp_parse(&a, p->at, p->len) || eth_is_group(a.sender_mac) ||
+    if (!arp_parse(&a, p->data, p->len) || eth_is_group(a.sender_mac) ||
         (a.operation != ARP_REQUEST && a.operation != ARP_REPLY)) {
         inet_count(s, arp_bad);
         return;

@@ -9,15 +9,15 @@
 #define DESTINATION_SHARE 4u   /* one destination gets a quarter of all errors at most */
 #define ERROR_PACKET_MAX  576u /* RFC 1812 section 4.3.2.3 */
 
-static uint16_t out_checksum(const struct out *o) {
-    size_t bytes = out_header_bytes(o);
+static uint16_t out_checksum(const struct tx_packet *o) {
+    size_t bytes = tx_header_bytes(o);
     uint64_t sum = csum_add(0, o->at, bytes);
     for (uint32_t i = 1; i < o->frame.count; bytes += o->frame.segments[i++].len)
         sum = csum_append(sum, bytes, csum_add(0, o->frame.segments[i].base, o->frame.segments[i].len));
     return csum_finish(sum);
 }
 
-static void icmp_output(struct inet *s, struct out *o, uint8_t *header, const struct packet *about) {
+static void icmp_output(struct inet *s, struct tx_packet *o, uint8_t *header, const struct rx_packet *about) {
     struct ip4_send send = {
         .from = inet_addr_to_ip4(&about->to),
         .to = inet_addr_to_ip4(&about->from),
@@ -30,14 +30,14 @@ static void icmp_output(struct inet *s, struct out *o, uint8_t *header, const st
 }
 
 /* The reply is made of the request's own bytes. */
-static void echo_reply(struct inet *s, const struct packet *p) {
-    struct out o;
-    if (p->group) return; /* RFC 1122 section 3.2.2.6 */
-    out_init(&o);
-    if (p->len > ICMP_HEADER_BYTES) out_add(&o, p->at + ICMP_HEADER_BYTES, p->len - ICMP_HEADER_BYTES);
-    uint8_t *header = out_push(&o, ICMP_HEADER_BYTES);
+static void echo_reply(struct inet *s, const struct rx_packet *p) {
+    struct tx_packet o;
+    if (p->multicast) return; /* RFC 1122 section 3.2.2.6 */
+    tx_init(&o);
+    if (p->len > ICMP_HEADER_BYTES) tx_add(&o, p->data + ICMP_HEADER_BYTES, p->len - ICMP_HEADER_BYTES);
+    uint8_t *header = tx_push(&o, ICMP_HEADER_BYTES);
     icmp_emit(header, ICMP_ECHO_REPLY, 0);
-    memcpy(header + 4, p->at + 4, 4); /* identifier and sequence number */
+    memcpy(header + 4, p->data + 4, 4); /* identifier and sequence number */
     inet_count(s, icmp_echo_replies);
     icmp_output(s, &o, header, p);
 }
@@ -85,9 +85,9 @@ static void local_unreachable(struct inet *s, const uint8_t *ip, uint32_t len) {
     icmp_about(s, ip, len, &icmp);
 }
 
-static void icmp_input(struct inet *s, struct packet *p) {
+static void icmp_input(struct inet *s, struct rx_packet *p) {
     struct icmp_header h;
-    if (!icmp_parse(&h, p->at, p->len) || csum_fold(csum_add(0, p->at, p->len)) != 0xffff) {
+    if (!icmp_parse(&h, p->data, p->len) || csum_fold(csum_add(0, p->data, p->len)) != 0xffff) {
         inet_count(s, icmp_bad);
         return;
     }
@@ -98,7 +98,7 @@ static void icmp_input(struct inet *s, struct packet *p) {
     case ICMP_UNREACHABLE:
     case ICMP_TIME_EXCEEDED:
     case ICMP_PARAMETER_PROBLEM:
-        icmp_about(s, p->at + ICMP_HEADER_BYTES, p->len - ICMP_HEADER_BYTES, &h);
+        icmp_about(s, p->data + ICMP_HEADER_BYTES, p->len - ICMP_HEADER_BYTES, &h);
         break;
     default:
         inet_count(s, icmp_unknown);
@@ -106,31 +106,32 @@ static void icmp_input(struct inet *s, struct packet *p) {
 }
 
 /* No error about an error: of ICMP only an echo may cause one. */
-static bool may_cause_error(const struct packet *p) {
+static bool may_cause_error(const struct rx_packet *p) {
     struct ip4_header h;
-    return !p->group && ip4_parse(&h, p->ip, IP4_PACKET_MAX) && h.fragment_offset == 0 &&
-           (h.protocol != IP_ICMP || (p->len > 0 && (p->at[0] == ICMP_ECHO_REQUEST || p->at[0] == ICMP_ECHO_REPLY)));
+    return !p->multicast && ip4_parse(&h, p->ip, IP4_PACKET_MAX) && h.fragment_offset == 0 &&
+           (h.protocol != IP_ICMP ||
+            (p->len > 0 && (p->data[0] == ICMP_ECHO_REQUEST || p->data[0] == ICMP_ECHO_REPLY)));
 }
 
 /* The limit of the destination comes first, so that answers which it holds back take nothing from the others. */
-static bool may_answer(struct inet *s, const struct packet *p) {
+static bool may_answer(struct inet *s, const struct rx_packet *p) {
     uint32_t all = s->config.limits.icmp_per_second, each = all / DESTINATION_SHARE ? all / DESTINATION_SHARE : 1;
     uint64_t place = siphash24(s->secret, &p->from, sizeof p->from) % ICMP_RATES;
     return rate_take(&s->icmp_rates[place], each, &s->rng, s->now) && rate_take(&s->icmp_rate, all, &s->rng, s->now);
 }
 
-void icmp_error(struct inet *s, const struct packet *p, uint8_t type, uint8_t code) {
-    struct out o;
+void icmp_error(struct inet *s, const struct rx_packet *p, uint8_t type, uint8_t code) {
+    struct tx_packet o;
     if (!may_cause_error(p)) return;
     if (!may_answer(s, p)) {
         inet_count(s, icmp_rate_limit);
         return;
     }
-    uint32_t quoted = (uint32_t)(p->at - p->ip) + p->len,
+    uint32_t quoted = (uint32_t)(p->data - p->ip) + p->len,
              most = ERROR_PACKET_MAX - IP4_HEADER_BYTES - ICMP_HEADER_BYTES;
-    out_init(&o);
-    out_add(&o, p->ip, quoted < most ? quoted : most);
-    uint8_t *header = out_push(&o, ICMP_HEADER_BYTES);
+    tx_init(&o);
+    tx_add(&o, p->ip, quoted < most ? quoted : most);
+    uint8_t *header = tx_push(&o, ICMP_HEADER_BYTES);
     icmp_emit(header, type, code);
     inet_count(s, icmp_errors_out);
     icmp_output(s, &o, header, p);

@@ -10,6 +10,6 @@
 void icmp_init(struct inet *s);
 
 /* Tells the sender of p what became of it, where RFC 1122 section 3.2.2 allows it. */
-void icmp_error(struct inet *s, const struct packet *p, uint8_t type, uint8_t code);
+void icmp_error(struct inet *s, const struct rx_packet *p, uint8_t type, uint8_t code);
 
 #endif

@@ -59,13 +59,13 @@ static void reassembly_fire(struct inet *s, struct inet_timer *t) {
     struct reassembly *r = list_entry(t, struct reassembly, timer);
     inet_count(s, ip_fragment_timeout);
     if (r->first_ip) {
-        struct packet p = {
-            .at = r->fragments[0].at,
+        struct rx_packet p = {
+            .data = r->fragments[0].at,
             .len = r->fragments[0].bytes,
             .ip = r->first_ip,
             .from = inet_addr_ip4(r->key.from),
             .to = inet_addr_ip4(r->key.to),
-            .group = r->group,
+            .multicast = r->group,
         };
         icmp_error(s, &p, ICMP_TIME_EXCEEDED, ICMP_REASSEMBLY_TIMEOUT);
     }
@@ -77,7 +77,7 @@ static void fragments_evict(struct inet *s) {
     reassembly_free(s, list_entry(list_first(&s->fragments.by_age), struct reassembly, link));
 }
 
-static struct reassembly *reassembly_get(struct inet *s, const struct packet *p, const struct ip4_header *h) {
+static struct reassembly *reassembly_get(struct inet *s, const struct rx_packet *p, const struct ip4_header *h) {
     struct fragment_key key = {h->from, h->to, h->id, h->protocol};
     struct reassembly *r = hash_find(&s->fragments.by_id, &key);
     if (r) return r;
@@ -117,7 +117,7 @@ static enum placing fragment_place(struct reassembly *r, const struct fragment *
 }
 
 /* All of it is there: one block, with a header as if it had never been cut. */
-static bool reassembly_finish(struct inet *s, struct reassembly *r, struct packet *p) {
+static bool reassembly_finish(struct inet *s, struct reassembly *r, struct rx_packet *p) {
     uint8_t *frame = heap_alloc(ETH_HEADER_BYTES + IP4_HEADER_BYTES + r->total), *whole = frame + ETH_HEADER_BYTES;
     struct ip4_header h;
     if (!frame || !ip4_parse(&h, r->first_ip, IP4_PACKET_MAX)) {
@@ -133,14 +133,14 @@ static bool reassembly_finish(struct inet *s, struct reassembly *r, struct packe
     for (uint32_t i = 0; i < r->count; i++)
         memcpy(whole + IP4_HEADER_BYTES + r->fragments[i].offset, r->fragments[i].at, r->fragments[i].bytes);
     /* The device has seen no transport checksum of a fragment. */
-    *p = (struct packet){
-        .at = whole + IP4_HEADER_BYTES,
+    *p = (struct rx_packet){
+        .data = whole + IP4_HEADER_BYTES,
         .len = r->total,
         .flags = r->loop ? INET_INPUT_CSUM_OK : 0,
         .ip = whole,
         .from = inet_addr_ip4(r->key.from),
         .to = inet_addr_ip4(r->key.to),
-        .group = r->group,
+        .multicast = r->group,
         .loop = r->loop,
     };
     inet_count(s, ip_reassembled);
@@ -148,8 +148,8 @@ static bool reassembly_finish(struct inet *s, struct reassembly *r, struct packe
     return true;
 }
 
-bool ip4_reassemble(struct inet *s, struct packet *p, const struct ip4_header *h, struct packet *whole) {
-    struct fragment f = {.at = p->at, .offset = h->fragment_offset, .bytes = p->len};
+bool ip4_reassemble(struct inet *s, struct rx_packet *p, const struct ip4_header *h, struct rx_packet *whole) {
+    struct fragment f = {.at = p->data, .offset = h->fragment_offset, .bytes = p->len};
     bool last = !(h->fragment_flags & IP4_MF);
     inet_count(s, ip_fragments_in);
     if (f.bytes == 0 || (!last && f.bytes % 8 != 0) || f.offset + f.bytes > IP4_PACKET_MAX - IP4_HEADER_BYTES) {
@@ -181,12 +181,12 @@ bool ip4_reassemble(struct inet *s, struct packet *p, const struct ip4_header *h
     case PLACED:
         break;
     }
-    packet_keep(p);
-    r->group |= p->group;
+    rx_keep(p);
+    r->group |= p->multicast;
     r->have += f.bytes;
     if (last) r->total = end;
     if (f.offset == 0) r->first_ip = p->ip;
-    size_t charge = heap_usable_size(heap_block(p->at));
+    size_t charge = heap_usable_size(heap_block(p->data));
     r->charged += charge;
     s->fragments.bytes += charge;
     if (r->total && r->have == r->total) return reassembly_finish(s, r, whole);

@@ -15,9 +15,9 @@ int fragments_init(struct inet *s);
 void fragments_fini(struct inet *s);
 
 /*
- * Takes a fragment; p->at is its payload. Returns true if the packet is complete: it is then in `whole`, in one block,
- * whose owner is the caller.
+ * Takes a fragment; p->data is its payload. Returns true if the packet is complete: it is then in `whole`, in one
+ * block, whose owner is the caller.
  */
-bool ip4_reassemble(struct inet *s, struct packet *p, const struct ip4_header *h, struct packet *whole);
+bool ip4_reassemble(struct inet *s, struct rx_packet *p, const struct ip4_header *h, struct rx_packet *whole);
 
 #endif

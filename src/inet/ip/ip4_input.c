@@ -26,7 +26,7 @@ static bool options_ok(const uint8_t *p, uint32_t bytes) {
     return true;
 }
 
-static void deliver(struct inet *s, struct packet *p, uint8_t number) {
+static void deliver(struct inet *s, struct rx_packet *p, uint8_t number) {
     const struct ip_protocol *protocol = ip_protocol_find(s, number);
     if (protocol) {
         protocol->input(s, p);
@@ -36,24 +36,25 @@ static void deliver(struct inet *s, struct packet *p, uint8_t number) {
     icmp_error(s, p, ICMP_UNREACHABLE, ICMP_PROTOCOL_UNREACHABLE);
 }
 
-static void fragment_input(struct inet *s, struct packet *p, const struct ip4_header *h) {
-    struct packet whole;
+static void fragment_input(struct inet *s, struct rx_packet *p, const struct ip4_header *h) {
+    struct rx_packet whole;
     if (!ip4_reassemble(s, p, h, &whole)) return;
     deliver(s, &whole, h->protocol);
-    if (!whole.taken) heap_free(heap_block(whole.at));
+    if (!whole.taken) heap_free(heap_block(whole.data));
 }
 
-void ip4_input(struct inet *s, struct packet *p) {
+void ip4_input(struct inet *s, struct rx_packet *p) {
     struct ip4_header h;
-    if (!ip4_parse(&h, p->at, p->len)) {
+    if (!ip4_parse(&h, p->data, p->len)) {
         inet_count(s, ip_bad_header);
         return;
     }
-    if (!p->loop && !ip4_checksum_ok(p->at, h.header_bytes)) {
+    if (!p->loop && !ip4_checksum_ok(p->data, h.header_bytes)) {
         inet_count(s, ip_bad_checksum);
         return;
     }
-    if (h.header_bytes > IP4_HEADER_BYTES && !options_ok(p->at + IP4_HEADER_BYTES, h.header_bytes - IP4_HEADER_BYTES)) {
+    if (h.header_bytes > IP4_HEADER_BYTES &&
+        !options_ok(p->data + IP4_HEADER_BYTES, h.header_bytes - IP4_HEADER_BYTES)) {
         inet_count(s, ip_bad_options);
         return;
     }
@@ -66,15 +67,15 @@ void ip4_input(struct inet *s, struct packet *p) {
         inet_count(s, ip_other_host);
         return;
     }
-    if (p->group && !broadcast) {
+    if (p->multicast && !broadcast) {
         inet_count(s, ip_link_broadcast);
         return;
     }
-    p->group |= broadcast;
-    p->ip = p->at;
+    p->multicast |= broadcast;
+    p->ip = p->data;
     p->from = inet_addr_ip4(h.from);
     p->to = inet_addr_ip4(h.to);
-    p->at += h.header_bytes;
+    p->data += h.header_bytes;
     p->len = h.total_bytes - (uint32_t)h.header_bytes;
     if ((h.fragment_flags & IP4_MF) || h.fragment_offset > 0)
         fragment_input(s, p, &h);

@@ -8,7 +8,7 @@
 /* Registers IPv4 with the link. */
 void ip4_init(struct inet *s);
 
-/* p->at is the IP header. */
-void ip4_input(struct inet *s, struct packet *p);
+/* p->data is the IP header. */
+void ip4_input(struct inet *s, struct rx_packet *p);
 
 #endif

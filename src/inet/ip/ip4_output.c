@@ -6,12 +6,12 @@
 #include "inet/ip/neighbour.h"
 #include "inet/wire/eth.h"
 
-static int loopback_output(struct inet *s, const struct out *o) {
+static int loopback_output(struct inet *s, const struct tx_packet *o) {
     if (s->loopback_count == s->config.limits.loopback) {
         inet_count(s, loopback_limit);
         return 0;
     }
-    struct held_frame *h = out_hold(o);
+    struct held_frame *h = tx_hold(o);
     if (!h) {
         inet_count(s, no_memory);
         return -ENOMEM;
@@ -25,7 +25,7 @@ static int loopback_output(struct inet *s, const struct out *o) {
  * The transport checksum: by the device where it can, which then needs the sum of the pseudo header and two offsets;
  * none at all on the way to ourselves.
  */
-static void checksum_fill(struct inet *s, struct out *o, const struct ip4_send *send, uint32_t from,
+static void checksum_fill(struct inet *s, struct tx_packet *o, const struct ip4_send *send, uint32_t from,
                           const struct route *r) {
     uint8_t *check = o->at + send->checksum_offset;
     uint64_t sum = ip4_pseudo_sum(from, send->to, send->protocol, o->frame.bytes);
@@ -39,7 +39,7 @@ static void checksum_fill(struct inet *s, struct out *o, const struct ip4_send *
         wire_store16(check, csum_fold(sum));
         return;
     }
-    size_t bytes = out_header_bytes(o);
+    size_t bytes = tx_header_bytes(o);
     sum = csum_join(sum, csum_add(0, o->at, bytes));
     for (uint32_t i = 1; i < o->frame.count; bytes += o->frame.segments[i++].len)
         sum = csum_append(sum, bytes, csum_add(0, o->frame.segments[i].base, o->frame.segments[i].len));
@@ -47,7 +47,7 @@ static void checksum_fill(struct inet *s, struct out *o, const struct ip4_send *
     wire_store16(check, result == 0 && send->protocol == IP_UDP ? UINT16_MAX : result);
 }
 
-static int dest_output(struct inet *s, struct out *o, struct dest *d) {
+static int dest_output(struct inet *s, struct tx_packet *o, struct dest *d) {
     switch (d->route.kind) {
     case ROUTE_LOOPBACK:
         return loopback_output(s, o);
@@ -59,11 +59,11 @@ static int dest_output(struct inet *s, struct out *o, struct dest *d) {
 }
 
 /* Adds `bytes` bytes from `at` on of the packet in o (headers and payload as one run) to an empty `piece`. */
-static void slice(const struct out *o, uint32_t at, uint32_t bytes, struct out *piece) {
-    uint32_t head = out_header_bytes(o), from = head;
+static void slice(const struct tx_packet *o, uint32_t at, uint32_t bytes, struct tx_packet *piece) {
+    uint32_t head = tx_header_bytes(o), from = head;
     if (at < head) { /* headers lie in the sender's frame, not in the heap, and so are copied */
         uint32_t n = head - at < bytes ? head - at : bytes;
-        memcpy(out_push(piece, n), o->at + at, n);
+        memcpy(tx_push(piece, n), o->at + at, n);
         at += n;
         bytes -= n;
     }
@@ -71,25 +71,25 @@ static void slice(const struct out *o, uint32_t at, uint32_t bytes, struct out *
         const struct inet_segment *seg = &o->frame.segments[i];
         if (at >= from + seg->len) continue;
         uint32_t skip = at - from, n = seg->len - skip < bytes ? seg->len - skip : bytes;
-        out_add(piece, (const uint8_t *)seg->base + skip, n);
+        tx_add(piece, (const uint8_t *)seg->base + skip, n);
         at += n;
         bytes -= n;
     }
 }
 
 /* A packet in pieces. Once one is out the packet counts as sent: what is then refused is lost, as on the wire. */
-static int fragments_output(struct inet *s, const struct out *o, struct ip4_header *h, struct dest *d) {
+static int fragments_output(struct inet *s, const struct tx_packet *o, struct ip4_header *h, struct dest *d) {
     uint32_t most = (s->config.mtu - IP4_HEADER_BYTES) / 8 * 8;
     for (uint32_t at = 0; at < o->frame.bytes; at += most) {
-        struct out piece;
+        struct tx_packet piece;
         uint32_t bytes = o->frame.bytes - at < most ? o->frame.bytes - at : most;
-        out_init(&piece);
+        tx_init(&piece);
         piece.answer = o->answer;
         slice(o, at, bytes, &piece);
         h->total_bytes = (uint16_t)(bytes + IP4_HEADER_BYTES);
         h->fragment_offset = at;
         h->fragment_flags = at + bytes < o->frame.bytes ? IP4_MF : 0;
-        ip4_emit(out_push(&piece, IP4_HEADER_BYTES), h);
+        ip4_emit(tx_push(&piece, IP4_HEADER_BYTES), h);
         int error = dest_output(s, &piece, d);
         if (error && at == 0) return error;
         if (error) {
@@ -101,7 +101,7 @@ static int fragments_output(struct inet *s, const struct out *o, struct ip4_head
     return 0;
 }
 
-int ip4_output(struct inet *s, struct out *o, const struct ip4_send *send) {
+int ip4_output(struct inet *s, struct tx_packet *o, const struct ip4_send *send) {
     struct dest *d = dest_find(s, send->to);
     if (d->route.kind == ROUTE_NONE) {
         inet_count(s, ip_no_route);
@@ -125,6 +125,6 @@ int ip4_output(struct inet *s, struct out *o, const struct ip4_send *send) {
         .id = send->dont_fragment ? 0 : (*d->ip_id)++, /* RFC 6864 section 4.1 */
     };
     if (!fits) return fragments_output(s, o, &h, d);
-    ip4_emit(out_push(o, IP4_HEADER_BYTES), &h);
+    ip4_emit(tx_push(o, IP4_HEADER_BYTES), &h);
     return dest_output(s, o, d);
 }

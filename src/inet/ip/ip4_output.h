@@ -20,6 +20,6 @@ struct ip4_send {
  * 0: sent, or waits for its neighbour, or is lost on the way. -EAGAIN: the device has no room, or, for TCP, no more may
  * wait for its neighbour; nothing was sent. -ENETUNREACH: no route; -EMSGSIZE: too large; -ENOMEM, -ENOBUFS.
  */
-int ip4_output(struct inet *s, struct out *o, const struct ip4_send *send);
+int ip4_output(struct inet *s, struct tx_packet *o, const struct ip4_send *send);
 
 #endif

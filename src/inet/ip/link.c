@@ -15,22 +15,22 @@ void link_register(struct inet *s, const struct link_protocol *protocol) {
     s->protocols.link[i] = protocol;
 }
 
-void link_input(struct inet *s, struct packet *p) {
+void link_input(struct inet *s, struct rx_packet *p) {
     struct eth_header eth;
-    if (!eth_parse(&eth, p->at, p->len)) {
+    if (!eth_parse(&eth, p->data, p->len)) {
         inet_count(s, eth_short);
         return;
     }
-    p->group = eth_is_group(eth.to);
+    p->multicast = eth_is_group(eth.to);
     if (eth_is_group(eth.from)) {
         inet_count(s, eth_bad_source);
         return;
     }
-    if (memcmp(eth.to, p->group ? link_broadcast : s->config.mac, INET_MAC_BYTES) != 0) {
+    if (memcmp(eth.to, p->multicast ? link_broadcast : s->config.mac, INET_MAC_BYTES) != 0) {
         inet_count(s, eth_other_host);
         return;
     }
-    p->at += ETH_HEADER_BYTES;
+    p->data += ETH_HEADER_BYTES;
     p->len -= ETH_HEADER_BYTES;
     for (uint32_t i = 0; i < LINK_PROTOCOLS_MAX && s->protocols.link[i]; i++)
         if (s->protocols.link[i]->type == eth.type) {

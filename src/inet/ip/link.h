@@ -5,10 +5,10 @@
 
 #include "inet/state.h"
 
-/* A protocol above Ethernet, by its EtherType. `input` gets p->at at the protocol's header. */
+/* A protocol above Ethernet, by its EtherType. `input` gets p->data at the protocol's header. */
 struct link_protocol {
     uint16_t type;
-    void (*input)(struct inet *s, struct packet *p);
+    void (*input)(struct inet *s, struct rx_packet *p);
 };
 
 /* Has frames of this type delivered to the protocol, which must live as long as the stack. */
@@ -16,7 +16,7 @@ void link_register(struct inet *s, const struct link_protocol *protocol);
 
 extern const uint8_t link_broadcast[INET_MAC_BYTES];
 
-void link_input(struct inet *s, struct packet *p);
+void link_input(struct inet *s, struct rx_packet *p);
 
 /* Gives a frame to the device, and counts it. */
 static inline int link_transmit(struct inet *s, const struct inet_frame *frame) {
@@ -29,9 +29,9 @@ static inline int link_transmit(struct inet *s, const struct inet_frame *frame) 
 }
 
 /* Writes the Ethernet header and gives the frame to the device. 0; -EAGAIN: it has no room. */
-static inline int link_output(struct inet *s, struct out *o, const uint8_t *to, uint16_t type) {
-    eth_emit(out_push(o, ETH_HEADER_BYTES), to, s->config.mac, type);
-    o->frame.segments[0] = (struct inet_segment){o->at, out_header_bytes(o)};
+static inline int link_output(struct inet *s, struct tx_packet *o, const uint8_t *to, uint16_t type) {
+    eth_emit(tx_push(o, ETH_HEADER_BYTES), to, s->config.mac, type);
+    o->frame.segments[0] = (struct inet_segment){o->at, tx_header_bytes(o)};
     return link_transmit(s, &o->frame);
 }
 

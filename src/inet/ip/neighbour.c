@@ -166,10 +166,10 @@ static bool queue_has_room(const struct inet *s, const struct neighbour *n, uint
 }
 
 /* Where there is no room the oldest packet goes, but TCP offers its newest one again until the neighbour answers. */
-static int queue_add(struct inet *s, struct neighbour *n, struct out *o) {
+static int queue_add(struct inet *s, struct neighbour *n, struct tx_packet *o) {
     bool waits = !o->answer && o->at[IP4_PROTOCOL_OFFSET] == IP_TCP;
-    out_push(o, ETH_HEADER_BYTES); /* written when the address is known */
-    struct held_frame *h = out_hold(o), *oldest = NULL;
+    tx_push(o, ETH_HEADER_BYTES); /* written when the address is known */
+    struct held_frame *h = tx_hold(o), *oldest = NULL;
     if (!h) {
         inet_count(s, no_memory);
         return -ENOMEM;
@@ -209,7 +209,7 @@ static int neighbour_at(struct inet *s, uint32_t ip, bool answer, struct neighbo
     return 0;
 }
 
-int neighbour_output_unknown(struct inet *s, struct out *o, struct dest *d) {
+int neighbour_output_unknown(struct inet *s, struct tx_packet *o, struct dest *d) {
     if (!d->neighbour) {
         struct neighbour *found;
         int error = neighbour_at(s, d->route.next_hop, o->answer, &found); /* which may forget another one */

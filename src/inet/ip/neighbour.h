@@ -39,13 +39,13 @@ int neighbours_init(struct inet *s);
 void neighbours_fini(struct inet *s);
 
 /* As neighbour_output, where the neighbour has to be looked for, or has not answered yet. */
-int neighbour_output_unknown(struct inet *s, struct out *o, struct dest *d);
+int neighbour_output_unknown(struct inet *s, struct tx_packet *o, struct dest *d);
 
 /*
  * Sends to d's neighbour, or keeps the packet until it has answered. 0; -EAGAIN: no room in the device, or, for TCP,
  * among the packets that wait; -ENOMEM; -ENOBUFS.
  */
-static inline int neighbour_output(struct inet *s, struct out *o, struct dest *d) {
+static inline int neighbour_output(struct inet *s, struct tx_packet *o, struct dest *d) {
     struct neighbour *n = d->neighbour;
     if (!n || n->state == NEIGHBOUR_INCOMPLETE) return neighbour_output_unknown(s, o, d);
     n->used = true;

@@ -7,8 +7,8 @@
 
 struct ip_protocol {
     uint8_t number;
-    /* A whole packet: p->at is the protocol's header. */
-    void (*input)(struct inet *s, struct packet *p);
+    /* A whole packet: p->data is the protocol's header. */
+    void (*input)(struct inet *s, struct rx_packet *p);
     /*
      * ICMP reports an error about a packet of this flow. `first` is the 32-bit word after the ports, in host order: the
      * sequence number in TCP; `error` is a negative errno. Returns whether a live flow has sent such a packet. NULL:

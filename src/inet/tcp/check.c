@@ -17,14 +17,14 @@
     } while (0)
 
 static bool on_its_way(const struct tcp_sent *e) {
-    return !(e->flags & TCP_SENT_SACKED) && (!(e->flags & TCP_SENT_LOST) || (e->flags & TCP_SENT_AGAIN));
+    return !(e->flags & TCP_SENT_SACKED) && (!(e->flags & TCP_SENT_LOST) || (e->flags & TCP_SENT_RETRANSMITTED));
 }
 
 /* The pushed bytes from snd_una on, without a hole. */
 static const char *check_chunks(const struct tcp_conn *c) {
     uint32_t next = c->snd_una;
     for (uint32_t i = 0; i < c->flight->chunks.count; i++) {
-        const struct tcp_chunk *chunk = queue_at(&c->flight->chunks, sizeof *chunk, c->flight->chunks.first + i);
+        const struct tcp_chunk *chunk = fifo_at(&c->flight->chunks, sizeof *chunk, c->flight->chunks.first + i);
         HOLDS(i == 0 ? seq_le(chunk->seq, c->snd_una) && seq_lt(c->snd_una, chunk->seq + chunk->len)
                      : chunk->seq == next);
         next = chunk->seq + chunk->len;
@@ -39,7 +39,7 @@ static const char *check_sent(const struct tcp_conn *c) {
     for (uint32_t i = 0; i < c->flight->sent.count; i++) {
         const struct tcp_sent *e = sent_at(c, c->flight->sent.first + i);
         HOLDS(e->seq == next && e->len > 0);
-        HOLDS(!(e->flags & TCP_SENT_AGAIN) || (e->flags & TCP_SENT_LOST));
+        HOLDS(!(e->flags & TCP_SENT_RETRANSMITTED) || (e->flags & TCP_SENT_LOST));
         HOLDS(!(e->flags & TCP_SENT_SACKED) || !(e->flags & TCP_SENT_LOST));
         HOLDS(!(e->flags & TCP_SENT_FIN) || i + 1 == c->flight->sent.count);
         HOLDS(e->sent_ns <= c->stack->now);
@@ -48,11 +48,12 @@ static const char *check_sent(const struct tcp_conn *c) {
         next += e->len;
         sacked += e->flags & TCP_SENT_SACKED ? e->len : 0;
         lost += e->flags & TCP_SENT_LOST ? e->len : 0;
-        again += e->flags & TCP_SENT_AGAIN ? e->len : 0;
+        again += e->flags & TCP_SENT_RETRANSMITTED ? e->len : 0;
         travelling += on_its_way(e);
     }
     HOLDS(c->flight->sent.count == 0 || next == c->snd_nxt);
-    HOLDS(sacked == c->flight->sacked_bytes && lost == c->flight->lost_bytes && again == c->flight->again_bytes);
+    HOLDS(sacked == c->flight->sacked_bytes && lost == c->flight->lost_bytes &&
+          again == c->flight->retransmitted_bytes);
     uint32_t linked = 0, before = TCP_SENT_NONE;
     for (uint32_t at = c->flight->sent.count ? c->flight->oldest : TCP_SENT_NONE; at != TCP_SENT_NONE;) {
         const struct tcp_sent *e = sent_at(c, at);
@@ -111,7 +112,7 @@ static const char *check_out_of_order(const struct tcp_conn *c, uint32_t *bytes,
 static const char *check_receiver(const struct tcp_conn *c) {
     uint32_t bytes = 0, charged = 0;
     for (uint32_t i = 0; i < c->slices.count; i++) {
-        const struct tcp_slice *slice = queue_at(&c->slices, sizeof *slice, c->slices.first + i);
+        const struct tcp_slice *slice = fifo_at(&c->slices, sizeof *slice, c->slices.first + i);
         HOLDS(slice->len > 0 && heap_owns(slice->base));
         bytes += slice->len;
         charged += slice->charge;

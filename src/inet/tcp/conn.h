@@ -6,7 +6,7 @@
 #ifndef INET_TCP_CONN_H
 #define INET_TCP_CONN_H
 
-#include "inet/queue.h"
+#include "inet/fifo.h"
 #include "inet/socket_event.h"
 #include "inet/tcp/cc.h"
 #include "inet/tcp/tcp.h"
@@ -54,9 +54,9 @@ struct tcp_slice {
 enum tcp_sent_flags {
     TCP_SENT_FIN = 1, /* the last of its sequence numbers is the FIN */
     TCP_SENT_SACKED = 2,
-    TCP_SENT_LOST = 4,  /* taken for lost */
-    TCP_SENT_AGAIN = 8, /* lost, and sent again since */
-    TCP_SENT_EVER = 16, /* sent more than once: tells nothing of the round trip */
+    TCP_SENT_LOST = 4,                /* taken for lost */
+    TCP_SENT_RETRANSMITTED = 8,       /* lost, and sent again since */
+    TCP_SENT_EVER_RETRANSMITTED = 16, /* sent more than once: tells nothing of the round trip */
 };
 
 #define TCP_SENT_NONE UINT32_MAX
@@ -84,10 +84,10 @@ enum tcp_limit { TCP_LIMIT_IDLE, TCP_LIMIT_PATH, TCP_LIMIT_WINDOW, TCP_LIMIT_BUF
 
 /* What matters only while something is pushed and not acknowledged: made with the first push, given back when idle. */
 struct tcp_flight {
-    struct queue chunks, sent;
+    struct fifo chunks, sent;
     uint32_t oldest, newest; /* of sent, by time */
     uint32_t lost_from;      /* no position before this one waits to be sent again */
-    uint32_t sacked_bytes, lost_bytes, again_bytes;
+    uint32_t sacked_bytes, lost_bytes, retransmitted_bytes;
     uint32_t recover; /* recovery ends here */
     uint32_t prr_delivered, prr_out, prr_flight;
     uint32_t rack_end, rack_rtt_us, probe_end, sack_high;
@@ -178,7 +178,7 @@ struct tcp_conn {
     struct tcp_cc cc;
 
     struct tcp_flight *flight; /* tcp_no_flight: none */
-    struct queue slices;
+    struct fifo slices;
     struct tcp_ooo *ooo;    /* segments received out of order; NULL: none */
     struct tcp_range dsack; /* received twice, to be told with the next ACK */
     uint32_t charged;       /* bytes that its received data pins: tcp_memory.h */
@@ -250,7 +250,7 @@ static inline uint32_t conn_receive_edge(const struct tcp_conn *c) {
     return seq_max(c->rcv_adv + (1u << c->receive_shift) - 1, c->rcv_nxt);
 }
 /* What the two ends have agreed on: called once, with the peer's SYN. */
-void conn_agree(struct tcp_conn *c, const struct tcp_header *syn);
+void negotiate_options(struct tcp_conn *c, const struct tcp_header *syn);
 /* Finds the MSS anew, because the path or the options have changed, and cuts again what was sent in larger pieces. */
 void conn_path_changed(struct tcp_conn *c);
 void conn_configure(struct tcp_conn *c, const struct tcp_settings *settings);
@@ -271,11 +271,11 @@ void conn_peer_mss(struct tcp_conn *c, uint32_t bytes);
 void conn_trim(struct tcp_conn *c);
 bool conn_flight_new(struct tcp_conn *c);
 /* Makes sure that there is a flight to write to; false: no memory. */
-static inline bool conn_take_off(struct tcp_conn *c) {
+static inline bool transmit_state_allocate(struct tcp_conn *c) {
     return c->flight != &tcp_no_flight || conn_flight_new(c);
 }
 static inline uint32_t conn_in_flight(const struct tcp_conn *c) {
-    return c->snd_nxt - c->snd_una - c->flight->sacked_bytes - (c->flight->lost_bytes - c->flight->again_bytes);
+    return c->snd_nxt - c->snd_una - c->flight->sacked_bytes - (c->flight->lost_bytes - c->flight->retransmitted_bytes);
 }
 /* The same, each duplicate ACK of a peer without SACK standing for a segment that has left the network. */
 static inline uint32_t conn_on_path(const struct tcp_conn *c) {
@@ -317,9 +317,9 @@ void tcp_send_reset(struct tcp_conn *c);
 /* Ends a closed connection with a reset, if payload was lost and all that was pushed is acknowledged. */
 void tcp_reset_if_unread(struct tcp_conn *c);
 /* RST to what belongs to no connection (RFC 9293 section 3.10.7.1). */
-void tcp_refuse(struct inet *s, const struct packet *p, const struct tcp_segment *g);
+void tcp_reset_segment(struct inet *s, const struct rx_packet *p, const struct tcp_segment *g);
 /* A segment that no connection and no listener of ours wants: another stack's, or refused. */
-void tcp_unknown(struct inet *s, struct packet *p, const struct tcp_segment *g);
+void tcp_unknown(struct inet *s, struct rx_packet *p, const struct tcp_segment *g);
 /* The answer to a SYN of which nothing is kept, with that initial sequence number. */
 void tcp_answer_syn(struct inet *s, const struct inet_flow *flow, const struct tcp_segment *g, uint32_t iss,
                     const struct tcp_options *options);

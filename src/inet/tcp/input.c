@@ -14,14 +14,14 @@
 #define CHALLENGES_PER_SECOND 1000u
 #define CHALLENGES_OF_ONE     20u /* of one connection, a second */
 
-static bool segment_parse(struct inet *s, const struct packet *p, struct tcp_segment *g) {
-    if (p->group || !tcp_parse(&g->h, p->at, p->len) || g->h.from_port == 0 || g->h.to_port == 0) {
+static bool segment_parse(struct inet *s, const struct rx_packet *p, struct tcp_segment *g) {
+    if (p->multicast || !tcp_parse(&g->h, p->data, p->len) || g->h.from_port == 0 || g->h.to_port == 0) {
         inet_count(s, tcp_bad_header);
         return false;
     }
     if (!(p->flags & INET_INPUT_CSUM_OK)) {
         uint64_t sum = ip4_pseudo_sum(inet_addr_to_ip4(&p->from), inet_addr_to_ip4(&p->to), IP_TCP, p->len);
-        if (csum_fold(csum_add(sum, p->at, p->len)) != 0xffff) {
+        if (csum_fold(csum_add(sum, p->data, p->len)) != 0xffff) {
             inet_count(s, tcp_bad_checksum);
             return false;
         }
@@ -76,10 +76,10 @@ static void syn_acked(struct tcp_conn *c, const struct tcp_segment *g) {
 }
 
 /* Section 3.10.7.3. Whether the segment's text is to be looked at. */
-static bool syn_sent_input(struct tcp_conn *c, const struct packet *p, const struct tcp_segment *g) {
+static bool syn_sent_input(struct tcp_conn *c, const struct rx_packet *p, const struct tcp_segment *g) {
     bool acks = g->h.flags & TCP_ACK;
     if (acks && g->h.ack != c->snd_nxt) {
-        tcp_refuse(c->stack, p, g);
+        tcp_reset_segment(c->stack, p, g);
         return false;
     }
     if (g->h.flags & TCP_RST) {
@@ -93,7 +93,7 @@ static bool syn_sent_input(struct tcp_conn *c, const struct packet *p, const str
         inet_count(c->stack, tcp_unacceptable);
         return false;
     }
-    conn_agree(c, &g->h);
+    negotiate_options(c, &g->h);
     if (!acks) { /* both have begun at once */
         c->state = TCP_STATE_SYN_RECEIVED;
         tcp_send_syn(c);
@@ -191,10 +191,10 @@ static void timestamp_note(struct tcp_conn *c, const struct tcp_segment *g) {
 static void chunks_acked(struct tcp_conn *c) {
     uint32_t before = c->flight->chunks.count;
     while (c->flight->chunks.count > 0) {
-        const struct tcp_chunk *chunk = queue_at(&c->flight->chunks, sizeof *chunk, c->flight->chunks.first);
+        const struct tcp_chunk *chunk = fifo_at(&c->flight->chunks, sizeof *chunk, c->flight->chunks.first);
         if (seq_lt(c->snd_una, chunk->seq + chunk->len)) break;
         heap_release(chunk->base);
-        queue_drop_first(&c->flight->chunks);
+        fifo_drop_first(&c->flight->chunks);
     }
     if (before != c->flight->chunks.count && !c->orphan) socket_event(c->stack, &c->socket, INET_EVENT_WRITABLE);
     if (c->snd_una != c->snd_nxt) return;
@@ -236,7 +236,7 @@ static void fin_acked(struct tcp_conn *c) {
 }
 
 /* Step 5. False: the segment is done with. */
-static bool ack_input(struct tcp_conn *c, const struct packet *p, const struct tcp_segment *g) {
+static bool ack_input(struct tcp_conn *c, const struct rx_packet *p, const struct tcp_segment *g) {
     uint32_t ack = g->h.ack;
     if (!(g->h.flags & TCP_ACK)) {
         inet_count(c->stack, tcp_unacceptable);
@@ -244,7 +244,7 @@ static bool ack_input(struct tcp_conn *c, const struct packet *p, const struct t
     }
     if (c->state == TCP_STATE_SYN_RECEIVED) {
         if (ack != c->snd_nxt) {
-            tcp_refuse(c->stack, p, g);
+            tcp_reset_segment(c->stack, p, g);
             return false;
         }
         if (c->listener && !listener_establish(c)) return false;
@@ -283,9 +283,9 @@ static bool ack_input(struct tcp_conn *c, const struct packet *p, const struct t
 }
 
 /* Leaves of the payload what is new and in the window. */
-static void trim(struct tcp_conn *c, struct packet *p, struct tcp_segment *g) {
+static void trim(struct tcp_conn *c, struct rx_packet *p, struct tcp_segment *g) {
     uint32_t edge = conn_receive_edge(c);
-    p->at += g->h.header_bytes;
+    p->data += g->h.header_bytes;
     p->len = g->len;
     if (g->len > 0) c->dsack = (struct tcp_range){0, 0}; /* the last segment is the one to speak of */
     if (seq_lt(g->seq, c->rcv_nxt)) {
@@ -296,7 +296,7 @@ static void trim(struct tcp_conn *c, struct packet *p, struct tcp_segment *g) {
             g->fin = g->fin && known <= g->len;
             known = g->len;
         }
-        p->at += known;
+        p->data += known;
         g->seq += known;
         g->len -= known;
     }
@@ -364,7 +364,7 @@ static void unread_input(struct tcp_conn *c) {
 }
 
 /* Steps 7 and 8. */
-static void text_input(struct tcp_conn *c, struct packet *p, struct tcp_segment *g) {
+static void text_input(struct tcp_conn *c, struct rx_packet *p, struct tcp_segment *g) {
     if (c->state == TCP_STATE_TIME_WAIT) {
         time_wait_input(c, g);
         return;
@@ -400,7 +400,7 @@ static bool time_wait_reused(struct tcp_conn *c, const struct tcp_segment *g) {
     return newer;
 }
 
-static void conn_input(struct tcp_conn *c, struct packet *p, struct tcp_segment *g) {
+static void conn_input(struct tcp_conn *c, struct rx_packet *p, struct tcp_segment *g) {
     c->received_ns = c->stack->now;
     c->probes = 0;
     c->segments_in++;
@@ -460,7 +460,7 @@ enum tcp_taken tcp_input_expected(struct tcp_conn *c, uint8_t *t, uint32_t bytes
     return e.len > 0 ? TCP_TAKEN : TCP_DONE;
 }
 
-static void tcp_input(struct inet *s, struct packet *p) {
+static void tcp_input(struct inet *s, struct rx_packet *p) {
     struct tcp_segment g;
     if (!segment_parse(s, p, &g)) return;
     struct inet_flow flow = {p->to, p->from, g.h.to_port, g.h.from_port};

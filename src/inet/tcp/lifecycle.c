@@ -58,10 +58,10 @@ bool conn_flight_new(struct tcp_conn *c) {
     return true;
 }
 
-static void flight_land(struct tcp_conn *c) {
+static void transmit_state_free(struct tcp_conn *c) {
     if (c->flight != &tcp_no_flight) {
-        queue_free(&c->flight->chunks);
-        queue_free(&c->flight->sent);
+        fifo_free(&c->flight->chunks);
+        fifo_free(&c->flight->sent);
         sys_free(c->flight);
     }
     c->flight = NO_FLIGHT;
@@ -102,10 +102,10 @@ struct tcp_conn *conn_new(struct inet *s, const struct inet_flow *flow, const st
 }
 
 static void chunks_clear(struct tcp_conn *c) {
-    struct queue *chunks = &c->flight->chunks;
-    for (; chunks->count > 0; queue_drop_first(chunks))
-        heap_release(((struct tcp_chunk *)queue_at(chunks, sizeof(struct tcp_chunk), chunks->first))->base);
-    flight_land(c);
+    struct fifo *chunks = &c->flight->chunks;
+    for (; chunks->count > 0; fifo_drop_first(chunks))
+        heap_release(((struct tcp_chunk *)fifo_at(chunks, sizeof(struct tcp_chunk), chunks->first))->base);
+    transmit_state_free(c);
     c->snd_una = c->snd_nxt;
 }
 
@@ -214,7 +214,7 @@ uint32_t conn_receive_window(const struct tcp_conn *c) {
     return space < told + step ? told : space;
 }
 
-void conn_agree(struct tcp_conn *c, const struct tcp_header *syn) {
+void negotiate_options(struct tcp_conn *c, const struct tcp_header *syn) {
     const struct tcp_options *o = &syn->options;
     c->offered = o->mss ? o->mss : TCP_MSS_DEFAULT;
     if (c->offered < TCP_MSS_MIN) c->offered = TCP_MSS_MIN;
@@ -289,6 +289,6 @@ void conn_trim(struct tcp_conn *c) {
         conn_deadline(c, TCP_TIMER_TRIM, last + TCP_TRIM_NS);
         return;
     }
-    if (c->flight->chunks.count == 0 && c->flight->sent.count == 0) flight_land(c);
-    if (c->slices.count == 0) queue_free(&c->slices);
+    if (c->flight->chunks.count == 0 && c->flight->sent.count == 0) transmit_state_free(c);
+    if (c->slices.count == 0) fifo_free(&c->slices);
 }

@@ -135,7 +135,7 @@ static struct tcp_conn *half_open(struct tcp_listener *l, const struct inet_flow
     c->listener = l;
     list_push_back(&l->half_open, &c->link);
     l->half_open_count++;
-    conn_agree(c, syn);
+    negotiate_options(c, syn);
     return c;
 }
 
@@ -175,12 +175,12 @@ static void syn_received(struct tcp_listener *l, const struct tcp_segment *g, co
 }
 
 /* An ACK that may bring a cookie back: only while there are some about, so that at other times nobody can guess one. */
-static struct tcp_conn *ack_received(struct tcp_listener *l, struct packet *p, const struct tcp_segment *g,
+static struct tcp_conn *ack_received(struct tcp_listener *l, struct rx_packet *p, const struct tcp_segment *g,
                                      const struct inet_flow *flow) {
     uint32_t irs = g->seq - 1, iss = g->h.ack - 1;
     uint16_t mss = l->stack->now < l->cookies_until_ns ? cookie_check(l->stack, flow, irs, iss) : 0;
     if (mss == 0) {
-        if (!packet_stray(l->stack, p)) tcp_refuse(l->stack, p, g);
+        if (!rx_stray(l->stack, p)) tcp_reset_segment(l->stack, p, g);
         return NULL;
     }
     if (l->waiting_count >= l->backlog) { /* whoever has data to send will try again */
@@ -202,19 +202,19 @@ static struct tcp_conn *ack_received(struct tcp_listener *l, struct packet *p, c
     return c;
 }
 
-struct tcp_conn *listener_input(struct tcp_listener *l, struct packet *p, const struct tcp_segment *g) {
+struct tcp_conn *listener_input(struct tcp_listener *l, struct rx_packet *p, const struct tcp_segment *g) {
     struct inet_flow flow = {p->to, p->from, g->h.to_port, g->h.from_port};
     switch (g->h.flags & (TCP_RST | TCP_SYN | TCP_ACK)) {
     case TCP_ACK:
         return ack_received(l, p, g, &flow);
     case TCP_SYN | TCP_ACK:
-        if (!packet_stray(l->stack, p)) tcp_refuse(l->stack, p, g);
+        if (!rx_stray(l->stack, p)) tcp_reset_segment(l->stack, p, g);
         return NULL;
     case TCP_SYN:
         syn_received(l, g, &flow);
         return NULL;
     default:
-        if (!packet_stray(l->stack, p)) inet_count(l->stack, tcp_unacceptable);
+        if (!rx_stray(l->stack, p)) inet_count(l->stack, tcp_unacceptable);
         return NULL;
     }
 }

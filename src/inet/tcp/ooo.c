@@ -47,7 +47,7 @@ static void free_if_empty(struct tcp_conn *c) {
  * A segment of the packet's bytes; `run`: the one that it continues, or NULL. NULL: no memory, or no allowance. A
  * small payload in a large block is copied, so that it does not pin the block.
  */
-static struct tcp_ooo_slice *slice_new(struct tcp_conn *c, struct packet *p, uint8_t *base, uint32_t len,
+static struct tcp_ooo_slice *slice_new(struct tcp_conn *c, struct rx_packet *p, uint8_t *base, uint32_t len,
                                        const struct tcp_ooo_run *run) {
     uint32_t pinned = memory_pinned(base);
     bool copies = pinned / COPY_RATIO >= len;
@@ -72,7 +72,7 @@ static struct tcp_ooo_slice *slice_new(struct tcp_conn *c, struct packet *p, uin
     if (copies)
         memcpy(copy, base, len);
     else
-        packet_keep(p);
+        rx_keep(p);
     *slice = (struct tcp_ooo_slice){.base = copies ? copy : base, .len = len, .charge = charge};
     c->ooo->charged += charge;
     memory_charge(c, charge);
@@ -115,7 +115,7 @@ static void drop_run(struct tcp_conn *c, struct tcp_ooo_run *run) {
 }
 
 /* A run of its own, of one segment. */
-static struct tcp_ooo_run *run_new(struct tcp_conn *c, struct packet *p, uint8_t *base, uint32_t seq, uint32_t len) {
+static struct tcp_ooo_run *run_new(struct tcp_conn *c, struct rx_packet *p, uint8_t *base, uint32_t seq, uint32_t len) {
     struct tcp_ooo_run *run = sys_calloc(1, sizeof *run);
     struct tcp_ooo_slice *slice = run ? slice_new(c, p, base, len, NULL) : NULL;
     if (!slice) {
@@ -132,7 +132,7 @@ static struct tcp_ooo_run *run_new(struct tcp_conn *c, struct packet *p, uint8_t
 }
 
 /* Adds len bytes at the end of a run. False: they cannot be kept. */
-static bool run_extend(struct tcp_conn *c, struct tcp_ooo_run *run, struct packet *p, uint8_t *base, uint32_t len) {
+static bool run_extend(struct tcp_conn *c, struct tcp_ooo_run *run, struct rx_packet *p, uint8_t *base, uint32_t len) {
     bool small = memory_pinned(base) / COPY_RATIO >= len;
     if (!small || !memory_append(run->last->base, &run->last->len, base, len)) {
         struct tcp_ooo_slice *slice = slice_new(c, p, base, len, run);
@@ -166,13 +166,13 @@ static void mark_fin(struct tcp_conn *c, struct tcp_ooo_run *run, uint32_t end) 
 }
 
 /* Adds [at, stop) to the run that ends at `at`, or makes one. NULL: it cannot be kept. */
-static struct tcp_ooo_run *put(struct tcp_conn *c, struct tcp_ooo_run *run, struct packet *p, uint8_t *base,
+static struct tcp_ooo_run *put(struct tcp_conn *c, struct tcp_ooo_run *run, struct rx_packet *p, uint8_t *base,
                                uint32_t at, uint32_t stop) {
     if (!run) return run_new(c, p, base, at, stop - at);
     return run_extend(c, run, p, base, stop - at) ? run : NULL;
 }
 
-void ooo_add(struct tcp_conn *c, struct packet *p, uint8_t *base, uint32_t seq, uint32_t len, bool fin) {
+void ooo_add(struct tcp_conn *c, struct rx_packet *p, uint8_t *base, uint32_t seq, uint32_t len, bool fin) {
     uint32_t at = seq, end = seq + len;
     if (!ooo_new(c)) {
         inet_count(c->stack, no_memory);

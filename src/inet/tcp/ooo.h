@@ -43,7 +43,7 @@ static inline struct tcp_ooo_run *ooo_first(const struct tcp_conn *c) {
  * Keeps the new bytes of [seq, seq + len), which lie at `base` in the packet, and the FIN behind them. What the
  * connection's or the stack's memory does not allow is dropped and counted.
  */
-void ooo_add(struct tcp_conn *c, struct packet *p, uint8_t *base, uint32_t seq, uint32_t len, bool fin);
+void ooo_add(struct tcp_conn *c, struct rx_packet *p, uint8_t *base, uint32_t seq, uint32_t len, bool fin);
 
 /* The first part of [seq, end) that was received already; start == end: none. */
 struct tcp_range ooo_overlap(const struct tcp_conn *c, uint32_t seq, uint32_t end);

@@ -9,7 +9,7 @@
 #define SACK_LEAST_BYTES 12u /* one block, with padding */
 
 static const struct tcp_chunk *chunk_at(const struct tcp_conn *c, uint32_t position) {
-    return queue_at(&c->flight->chunks, sizeof(struct tcp_chunk), position);
+    return fifo_at(&c->flight->chunks, sizeof(struct tcp_chunk), position);
 }
 
 /* The chunk that holds seq, which is between snd_una and snd_end. */
@@ -26,21 +26,21 @@ static uint32_t chunk_of(const struct tcp_conn *c, uint32_t seq) {
 }
 
 /* Adds the bytes [seq, seq + len) to the frame; how many found room. */
-static uint32_t gather(const struct tcp_conn *c, struct out *o, uint32_t seq, uint32_t len) {
+static uint32_t gather(const struct tcp_conn *c, struct tx_packet *o, uint32_t seq, uint32_t len) {
     uint32_t done = 0;
     if (len == 0) return 0;
     for (uint32_t at = chunk_of(c, seq); done < len; at++) {
         const struct tcp_chunk *chunk = chunk_at(c, at);
         uint32_t skip = seq + done - chunk->seq, n = chunk->len - skip;
         if (n > len - done) n = len - done;
-        if (!out_add(o, chunk->base + skip, n)) break;
+        if (!tx_add(o, chunk->base + skip, n)) break;
         done += n;
     }
     return done;
 }
 
 /* o has the TCP header already. c: NULL for what belongs to no connection. */
-static int ip_output(struct inet *s, struct out *o, const struct inet_flow *flow, const struct tcp_conn *c) {
+static int ip_output(struct inet *s, struct tx_packet *o, const struct inet_flow *flow, const struct tcp_conn *c) {
     struct ip4_send send = {
         .from = inet_addr_to_ip4(&flow->local),
         .to = inet_addr_to_ip4(&flow->remote),
@@ -55,12 +55,12 @@ static int ip_output(struct inet *s, struct out *o, const struct inet_flow *flow
     return ip4_output(s, o, &send);
 }
 
-static void emit(struct out *o, struct tcp_header *h) {
+static void emit(struct tx_packet *o, struct tcp_header *h) {
     h->header_bytes = (uint8_t)(TCP_HEADER_BYTES + tcp_options_bytes(&h->options));
-    tcp_emit(out_push(o, h->header_bytes), h);
+    tcp_emit(tx_push(o, h->header_bytes), h);
 }
 
-static int header_output(struct inet *s, struct out *o, const struct inet_flow *flow, struct tcp_header *h,
+static int header_output(struct inet *s, struct tx_packet *o, const struct inet_flow *flow, struct tcp_header *h,
                          const struct tcp_conn *c) {
     h->from_port = flow->local_port;
     h->to_port = flow->remote_port;
@@ -69,9 +69,9 @@ static int header_output(struct inet *s, struct out *o, const struct inet_flow *
 }
 
 /* The header of most segments: no options, or the timestamp alone. */
-static void plain_header(const struct tcp_conn *c, struct out *o, uint32_t seq, uint8_t flags, uint16_t window) {
+static void plain_header(const struct tcp_conn *c, struct tx_packet *o, uint32_t seq, uint8_t flags, uint16_t window) {
     uint32_t bytes = TCP_HEADER_BYTES + (c->timestamps ? TCP_TIMESTAMP_BYTES : 0);
-    uint8_t *p = out_push(o, bytes);
+    uint8_t *p = tx_push(o, bytes);
     tcp_emit_fixed(p, c->flow.local_port, c->flow.remote_port, seq, c->rcv_nxt, bytes, flags, window);
     if (!c->timestamps) return;
     wire_put32(p + TCP_HEADER_BYTES, TCP_TIMESTAMP_ALONE);
@@ -80,7 +80,7 @@ static void plain_header(const struct tcp_conn *c, struct out *o, uint32_t seq, 
 }
 
 /* The header of a segment with SACK blocks; as many as find room. */
-static void sack_header(struct tcp_conn *c, struct out *o, uint32_t seq, uint8_t flags, uint16_t window) {
+static void sack_header(struct tcp_conn *c, struct tx_packet *o, uint32_t seq, uint8_t flags, uint16_t window) {
     struct tcp_header h = {
         .from_port = c->flow.local_port,
         .to_port = c->flow.remote_port,
@@ -116,7 +116,7 @@ static inline void ack_done(struct tcp_conn *c) {
 }
 
 /* Sends a segment of a connection with what every one tells: ACK, window, timestamps. False: the device has no room. */
-static bool segment_output(struct tcp_conn *c, struct out *o, uint32_t seq, uint8_t flags, bool sack) {
+static bool segment_output(struct tcp_conn *c, struct tx_packet *o, uint32_t seq, uint8_t flags, bool sack) {
     uint32_t promise = conn_receive_window(c);
     uint16_t window = conn_window_field(c, promise);
     /* A segment that has no room for SACK blocks leaves the ACK with them to an empty one. */
@@ -136,8 +136,8 @@ static bool segment_output(struct tcp_conn *c, struct out *o, uint32_t seq, uint
 }
 
 static bool send_empty(struct tcp_conn *c, uint32_t seq, uint8_t flags) {
-    struct out o;
-    out_init(&o);
+    struct tx_packet o;
+    tx_init(&o);
     return segment_output(c, &o, seq, flags, !(flags & TCP_RST));
 }
 
@@ -161,7 +161,7 @@ void tcp_reset_if_unread(struct tcp_conn *c) {
 
 void tcp_send_syn(struct tcp_conn *c) {
     bool answer = c->state == TCP_STATE_SYN_RECEIVED;
-    struct out o;
+    struct tx_packet o;
     struct tcp_header h = {
         .seq = c->iss,
         .ack = answer ? c->rcv_nxt : 0,
@@ -178,7 +178,7 @@ void tcp_send_syn(struct tcp_conn *c) {
                 .ts_echo = c->ts_recent,
             },
     };
-    out_init(&o);
+    tx_init(&o);
     int error = header_output(c->stack, &o, &c->flow, &h, c);
     c->deadlines[TCP_TIMER_ROOM] = UINT64_MAX;
     if (error == -EAGAIN) blocked(c); /* the retransmission timer runs as if it had left */
@@ -188,8 +188,8 @@ void tcp_send_syn(struct tcp_conn *c) {
     c->sent_ns = c->stack->now;
 }
 
-void tcp_refuse(struct inet *s, const struct packet *p, const struct tcp_segment *g) {
-    struct out o;
+void tcp_reset_segment(struct inet *s, const struct rx_packet *p, const struct tcp_segment *g) {
+    struct tx_packet o;
     struct inet_flow flow = {p->to, p->from, g->h.to_port, g->h.from_port};
     bool acks = g->h.flags & TCP_ACK;
     struct tcp_header h = {
@@ -198,20 +198,20 @@ void tcp_refuse(struct inet *s, const struct packet *p, const struct tcp_segment
         .flags = acks ? TCP_RST : TCP_RST | TCP_ACK,
     };
     if (g->h.flags & TCP_RST) return;
-    out_init(&o);
+    tx_init(&o);
     inet_count(s, tcp_resets_out);
     if (header_output(s, &o, &flow, &h, NULL)) inet_count(s, transmit_dropped);
 }
 
-void tcp_unknown(struct inet *s, struct packet *p, const struct tcp_segment *g) {
-    if (packet_stray(s, p)) return;
+void tcp_unknown(struct inet *s, struct rx_packet *p, const struct tcp_segment *g) {
+    if (rx_stray(s, p)) return;
     inet_count(s, tcp_no_port);
-    tcp_refuse(s, p, g);
+    tcp_reset_segment(s, p, g);
 }
 
 void tcp_answer_syn(struct inet *s, const struct inet_flow *flow, const struct tcp_segment *g, uint32_t iss,
                     const struct tcp_options *options) {
-    struct out o;
+    struct tx_packet o;
     struct tcp_header h = {
         .seq = iss,
         .ack = g->seq + 1,
@@ -219,7 +219,7 @@ void tcp_answer_syn(struct inet *s, const struct inet_flow *flow, const struct t
         .window = TCP_RECEIVE_FIRST,
         .options = *options,
     };
-    out_init(&o);
+    tx_init(&o);
     if (header_output(s, &o, flow, &h, NULL)) inet_count(s, transmit_dropped);
 }
 
@@ -227,7 +227,7 @@ void tcp_answer_syn(struct inet *s, const struct inet_flow *flow, const struct t
  * Sends payload that was gathered, from seq on, and what ends with it; push: PSH also where no push of the application
  * ends. False: the device has no room.
  */
-static bool data_output(struct tcp_conn *c, struct out *o, uint32_t seq, bool fin, bool push) {
+static bool data_output(struct tcp_conn *c, struct tx_packet *o, uint32_t seq, bool fin, bool push) {
     uint32_t bytes = o->frame.bytes;
     bool ends = bytes > 0 && seq + bytes == c->snd_end && !c->unmarked;
     uint8_t flags = (uint8_t)((ends || push ? TCP_PSH : 0) | (fin ? TCP_FIN : 0));
@@ -239,8 +239,8 @@ static bool data_output(struct tcp_conn *c, struct out *o, uint32_t seq, bool fi
 bool tcp_resend(struct tcp_conn *c, uint32_t position) {
     const struct tcp_sent *e = sent_at(c, position);
     bool fin = e->flags & TCP_SENT_FIN;
-    struct out o;
-    out_init(&o);
+    struct tx_packet o;
+    tx_init(&o);
     gather(c, &o, e->seq, e->len - fin);
     if (!data_output(c, &o, e->seq, fin, false)) return false;
     uint32_t clock = conn_clock_ms(c);
@@ -298,10 +298,10 @@ static bool ends_burst(const struct tcp_conn *c, uint32_t began) {
  * no room, or there is no memory.
  */
 static bool send_new(struct tcp_conn *c, uint32_t len, bool fin, uint32_t began) {
-    struct out o;
+    struct tx_packet o;
     uint32_t seq = c->snd_nxt;
     bool first = c->snd_una == seq;
-    out_init(&o);
+    tx_init(&o);
     uint32_t whole = gather(c, &o, seq, len); /* many small pushes may exceed a frame's segments */
     if (whole < len) fin = false;
     if (!sent_add(c, whole + fin, fin)) {
@@ -341,15 +341,15 @@ static uint32_t segments_together(const struct tcp_conn *c, uint32_t out) {
 
 /* n full segments, or as many as a frame has room for, in one frame; false as of send_new. */
 static bool send_together(struct tcp_conn *c, uint32_t n) {
-    struct out o;
+    struct tx_packet o;
     uint32_t seq = c->snd_nxt, added = 0;
     bool first = c->snd_una == seq;
-    out_init(&o);
+    tx_init(&o);
     uint32_t whole = gather(c, &o, seq, n * c->mss);
     if (whole < n * c->mss) { /* many small pushes */
         n = whole / c->mss;
         if (n < 2) return send_new(c, c->mss, false, seq);
-        out_init(&o);
+        tx_init(&o);
         gather(c, &o, seq, n * c->mss);
     }
     o.frame.flags = INET_FRAME_TSO;
@@ -457,14 +457,14 @@ static bool sends_at_once(const struct tcp_conn *c, uint32_t len) {
 }
 
 bool tcp_output_expected(struct tcp_conn *c, const struct inet_segment *data) {
-    struct out o;
+    struct tx_packet o;
     uint32_t seq = c->snd_nxt;
     bool first = c->snd_una == seq;
     uint32_t promise = conn_receive_window(c);
     uint16_t window = conn_window_field(c, promise);
     if (!sends_at_once(c, data->len) || !sent_add(c, data->len, false)) return false;
-    out_init(&o);
-    out_add(&o, data->base, data->len);
+    tx_init(&o);
+    tx_add(&o, data->base, data->len);
     plain_header(c, &o, seq, TCP_PSH | TCP_ACK, window);
     if (ip_output(c->stack, &o, &c->flow, c) == -EAGAIN) {
         sent_take_back(c);

@@ -14,7 +14,7 @@ static bool sent_after(uint64_t a_ns, uint32_t a_end, uint64_t b_ns, uint32_t b_
 void rack_delivered(struct tcp_conn *c, const struct tcp_sent *e) {
     uint64_t rtt_us = (c->stack->now - e->sent_ns) / 1000;
     /* Sent more than once, and back too soon: it is the first one that has arrived. */
-    if ((e->flags & TCP_SENT_EVER) && rtt_us < conn_min_rtt_us(c)) return;
+    if ((e->flags & TCP_SENT_EVER_RETRANSMITTED) && rtt_us < conn_min_rtt_us(c)) return;
     uint32_t end = e->seq + e->len;
     if (c->flight->rack_ns != 0 && !sent_after(e->sent_ns, end, c->flight->rack_ns, c->flight->rack_end)) return;
     c->flight->rack_ns = e->sent_ns;

@@ -11,7 +11,7 @@
 #include <assert.h>
 
 static struct tcp_slice *last_slice(const struct tcp_conn *c) {
-    return c->slices.count ? queue_at(&c->slices, sizeof(struct tcp_slice), c->slices.first + c->slices.count - 1)
+    return c->slices.count ? fifo_at(&c->slices, sizeof(struct tcp_slice), c->slices.first + c->slices.count - 1)
                            : NULL;
 }
 
@@ -38,7 +38,7 @@ static bool slice_add(struct tcp_conn *c, uint8_t *base, uint32_t len, uint32_t 
     }
     uint8_t *copy = copies ? heap_alloc(len < TCP_COLLECT_BYTES ? TCP_COLLECT_BYTES : len) : NULL;
     if (copy) pinned = memory_pinned(copy);
-    struct tcp_slice *slice = find_room(c, pinned) ? queue_add(&c->slices, sizeof *slice, TCP_QUEUE_MAX) : NULL;
+    struct tcp_slice *slice = find_room(c, pinned) ? fifo_add(&c->slices, sizeof *slice, TCP_QUEUE_MAX) : NULL;
     if (!slice) {
         if (copy) heap_free(copy);
         return false;
@@ -68,7 +68,7 @@ static void take_fin(struct tcp_conn *c) {
 static bool take_run(struct tcp_conn *c, struct tcp_ooo_run *run, uint32_t known) {
     for (struct tcp_ooo_slice *slice; (slice = run->first);) {
         uint32_t skip = known < slice->len ? known : slice->len, fresh = slice->len - skip;
-        struct tcp_slice *to = fresh ? queue_add(&c->slices, sizeof *to, TCP_QUEUE_MAX) : NULL;
+        struct tcp_slice *to = fresh ? fifo_add(&c->slices, sizeof *to, TCP_QUEUE_MAX) : NULL;
         if (fresh && !to) return false;
         if (to)
             *to = (struct tcp_slice){slice->base + skip, fresh, slice->charge};
@@ -113,7 +113,7 @@ static void note_duplicate(struct tcp_conn *c, uint32_t seq, uint32_t end) {
     c->ooo->recent = twice.start;
 }
 
-bool reassembly_add(struct tcp_conn *c, struct packet *p, const struct tcp_segment *g) {
+bool reassembly_add(struct tcp_conn *c, struct rx_packet *p, const struct tcp_segment *g) {
     uint32_t before = c->rcv_nxt, len = g->len, last;
     bool fin = g->fin;
     if (ooo_stream_end(c, &last) && seq_lt(last, g->seq + len)) { /* behind the FIN is no data */
@@ -122,18 +122,18 @@ bool reassembly_add(struct tcp_conn *c, struct packet *p, const struct tcp_segme
     }
     note_duplicate(c, g->seq, g->seq + len);
     if (seq_lt(c->rcv_nxt, g->seq)) {
-        if (len > 0) ooo_add(c, p, p->at, g->seq, len, fin); /* a lone FIN has nothing to keep: it comes again */
+        if (len > 0) ooo_add(c, p, p->data, g->seq, len, fin); /* a lone FIN has nothing to keep: it comes again */
         return false;
     }
     assert(g->seq == c->rcv_nxt); /* the caller has cut off what came before */
     if (len > 0) {
-        packet_keep(p);
-        if (!reassembly_next(c, p->at, len)) {
-            if (memory_is_full(c->stack, memory_pinned(p->at)))
+        rx_keep(p);
+        if (!reassembly_next(c, p->data, len)) {
+            if (memory_is_full(c->stack, memory_pinned(p->data)))
                 inet_count(c->stack, tcp_memory_limit);
             else
                 inet_count(c->stack, no_memory);
-            heap_free(p->at);
+            heap_free(p->data);
             return false;
         }
     }
@@ -153,12 +153,12 @@ void reassembly_sack(struct tcp_conn *c, struct tcp_options *o) {
 }
 
 void reassembly_clear(struct tcp_conn *c) {
-    for (; c->slices.count > 0; queue_drop_first(&c->slices)) {
-        const struct tcp_slice *slice = queue_at(&c->slices, sizeof *slice, c->slices.first);
+    for (; c->slices.count > 0; fifo_drop_first(&c->slices)) {
+        const struct tcp_slice *slice = fifo_at(&c->slices, sizeof *slice, c->slices.first);
         memory_uncharge(c, slice->charge);
         heap_free(slice->base);
     }
-    queue_free(&c->slices);
+    fifo_free(&c->slices);
     ooo_clear(c);
     assert(c->charged == 0); /* all that was charged was held */
     c->received = 0;

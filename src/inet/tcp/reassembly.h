@@ -9,7 +9,7 @@
  * Takes in the payload of g, which lies in the window, and its FIN. Moves rcv_nxt over all that is in order now.
  * Whether rcv_nxt moved.
  */
-bool reassembly_add(struct tcp_conn *c, struct packet *p, const struct tcp_segment *g);
+bool reassembly_add(struct tcp_conn *c, struct rx_packet *p, const struct tcp_segment *g);
 
 /*
  * Fills in SACK blocks: what came twice (RFC 2883), once; then the run that changed last, which holds what came twice

@@ -28,25 +28,25 @@ static void by_time_append(struct tcp_conn *c, uint32_t position) {
 
 /* On its way, as far as we know: linked by time. */
 static bool on_its_way(const struct tcp_sent *e) {
-    return !(e->flags & TCP_SENT_SACKED) && (!(e->flags & TCP_SENT_LOST) || (e->flags & TCP_SENT_AGAIN));
+    return !(e->flags & TCP_SENT_SACKED) && (!(e->flags & TCP_SENT_LOST) || (e->flags & TCP_SENT_RETRANSMITTED));
 }
 
 /* Takes n of its sequence numbers out of the sums that its flags have put them into. */
 static void uncount(struct tcp_conn *c, const struct tcp_sent *e, uint32_t n) {
     if (e->flags & TCP_SENT_SACKED) c->flight->sacked_bytes -= n;
     if (e->flags & TCP_SENT_LOST) c->flight->lost_bytes -= n;
-    if (e->flags & TCP_SENT_AGAIN) c->flight->again_bytes -= n;
+    if (e->flags & TCP_SENT_RETRANSMITTED) c->flight->retransmitted_bytes -= n;
 }
 
 bool sent_add(struct tcp_conn *c, uint32_t len, bool fin) {
-    if (!conn_take_off(c)) return false;
+    if (!transmit_state_allocate(c)) return false;
     if (c->flight->sent.count == 0) {
         c->flight->sent.first = c->flight->lost_from = 0;
         c->flight->oldest = c->flight->newest = TCP_SENT_NONE;
     }
     uint32_t position = sent_end(c);
     if (position == TCP_SENT_NONE) return false; /* after 2^32 segments without a pause: waits for one */
-    struct tcp_sent *e = queue_add(&c->flight->sent, sizeof *e, TCP_QUEUE_MAX);
+    struct tcp_sent *e = fifo_add(&c->flight->sent, sizeof *e, TCP_QUEUE_MAX);
     if (!e) return false;
     *e = (struct tcp_sent){
         .sent_ns = c->stack->now, .seq = c->snd_nxt, .len = len & 0xffffff, .flags = fin ? TCP_SENT_FIN : 0};
@@ -65,11 +65,11 @@ void sent_take_back(struct tcp_conn *c) {
 void sent_again(struct tcp_conn *c, uint32_t position) {
     struct tcp_sent *e = sent_at(c, position);
     if (on_its_way(e)) by_time_unlink(c, e);
-    if ((e->flags & (TCP_SENT_LOST | TCP_SENT_AGAIN)) == TCP_SENT_LOST) {
-        e->flags |= TCP_SENT_AGAIN;
-        c->flight->again_bytes += e->len;
+    if ((e->flags & (TCP_SENT_LOST | TCP_SENT_RETRANSMITTED)) == TCP_SENT_LOST) {
+        e->flags |= TCP_SENT_RETRANSMITTED;
+        c->flight->retransmitted_bytes += e->len;
     }
-    e->flags |= TCP_SENT_EVER;
+    e->flags |= TCP_SENT_EVER_RETRANSMITTED;
     e->sent_ns = c->stack->now;
     by_time_append(c, position);
 }
@@ -78,7 +78,7 @@ void sent_again(struct tcp_conn *c, uint32_t position) {
 static void delivered(struct tcp_conn *c, const struct tcp_sent *e, struct tcp_delivery *d) {
     uint32_t end = e->seq + e->len;
     d->bytes += e->len;
-    if (!(e->flags & TCP_SENT_EVER)) {
+    if (!(e->flags & TCP_SENT_EVER_RETRANSMITTED)) {
         if (e->sent_ns >= d->rtt_sent_ns) {
             d->rtt_sent_ns = e->sent_ns;
             d->rtt_us = (c->stack->now - e->sent_ns) / 1000;
@@ -103,7 +103,7 @@ void sent_acked(struct tcp_conn *c, uint32_t ack, struct tcp_delivery *d) {
         struct tcp_sent *e = sent_at(c, c->flight->sent.first);
         if (seq_le(ack, e->seq)) break;
         uint32_t n = ack - e->seq;
-        repaired |= (e->flags & TCP_SENT_EVER) != 0;
+        repaired |= (e->flags & TCP_SENT_EVER_RETRANSMITTED) != 0;
         if (n < e->len) { /* in part: the rest stays as it is */
             if (!(e->flags & TCP_SENT_SACKED)) d->bytes += n;
             uncount(c, e, n);
@@ -114,7 +114,7 @@ void sent_acked(struct tcp_conn *c, uint32_t ack, struct tcp_delivery *d) {
         if (on_its_way(e)) by_time_unlink(c, e);
         if (!(e->flags & TCP_SENT_SACKED)) delivered(c, e, d);
         uncount(c, e, e->len);
-        queue_drop_first(&c->flight->sent);
+        fifo_drop_first(&c->flight->sent);
     }
     if (!repaired) return;
     d->rtt_us = before.rtt_us; /* the ACK has waited for what was repeated: it tells nothing of the round trip */
@@ -159,7 +159,7 @@ static void block_sacked(struct tcp_conn *c, const struct tcp_range *block, stru
         if (on_its_way(e)) by_time_unlink(c, e);
         delivered(c, e, d);
         uncount(c, e, e->len);
-        e->flags = (uint8_t)((e->flags & ~(TCP_SENT_LOST | TCP_SENT_AGAIN)) | TCP_SENT_SACKED);
+        e->flags = (uint8_t)((e->flags & ~(TCP_SENT_LOST | TCP_SENT_RETRANSMITTED)) | TCP_SENT_SACKED);
         e->newer = at + 1;
         c->flight->sacked_bytes += e->len;
     }
@@ -184,11 +184,11 @@ void sent_mark_lost(struct tcp_conn *c, uint32_t position) {
     struct tcp_sent *e = sent_at(c, position);
     if (!on_its_way(e)) return;
     by_time_unlink(c, e);
-    if (e->flags & TCP_SENT_AGAIN)
-        c->flight->again_bytes -= e->len;
+    if (e->flags & TCP_SENT_RETRANSMITTED)
+        c->flight->retransmitted_bytes -= e->len;
     else
         c->flight->lost_bytes += e->len;
-    e->flags = (uint8_t)((e->flags & ~TCP_SENT_AGAIN) | TCP_SENT_LOST);
+    e->flags = (uint8_t)((e->flags & ~TCP_SENT_RETRANSMITTED) | TCP_SENT_LOST);
     if (position < c->flight->lost_from) c->flight->lost_from = position;
 }
 
@@ -210,16 +210,16 @@ void sent_unmark_lost(struct tcp_conn *c) {
         struct tcp_sent *e = sent_at(c, at);
         if (!(e->flags & TCP_SENT_LOST)) continue;
         if (!on_its_way(e)) by_time_append(c, at);
-        e->flags &= (uint8_t) ~(TCP_SENT_LOST | TCP_SENT_AGAIN);
+        e->flags &= (uint8_t) ~(TCP_SENT_LOST | TCP_SENT_RETRANSMITTED);
     }
-    c->flight->lost_bytes = c->flight->again_bytes = 0;
+    c->flight->lost_bytes = c->flight->retransmitted_bytes = 0;
 }
 
 /* Adds e in pieces; false: no memory. */
-static bool cut_one(const struct tcp_conn *c, struct queue *to, const struct tcp_sent *e) {
+static bool cut_one(const struct tcp_conn *c, struct fifo *to, const struct tcp_sent *e) {
     uint32_t fin = (e->flags & TCP_SENT_FIN) != 0, payload = e->len - fin, at = 0;
     do {
-        struct tcp_sent *piece = queue_add(to, sizeof *piece, TCP_QUEUE_MAX);
+        struct tcp_sent *piece = fifo_add(to, sizeof *piece, TCP_QUEUE_MAX);
         if (!piece) return false;
         uint32_t n = payload - at < c->mss ? payload - at : c->mss;
         bool last = at + n == payload;
@@ -237,35 +237,36 @@ static bool too_large(const struct tcp_conn *c, const struct tcp_sent *e) {
 }
 
 void sent_cut(struct tcp_conn *c) {
-    struct queue pieces = {.base = NULL};
+    struct fifo pieces = {.base = NULL};
     uint32_t at = c->flight->sent.first;
     while (at != sent_end(c) && !too_large(c, sent_at(c, at)))
         at++;
     if (at == sent_end(c)) return;
     for (at = c->flight->sent.first; at != sent_end(c); at++)
         if (!cut_one(c, &pieces, sent_at(c, at))) {
-            queue_free(&pieces);
+            fifo_free(&pieces);
             return;
         }
-    queue_free(&c->flight->sent);
+    fifo_free(&c->flight->sent);
     c->flight->sent = pieces;
     c->flight->oldest = c->flight->newest = TCP_SENT_NONE;
-    c->flight->lost_bytes = c->flight->again_bytes = 0;
+    c->flight->lost_bytes = c->flight->retransmitted_bytes = 0;
     c->flight->lost_from = 0;
     for (at = 0; at != sent_end(c); at++) {
         struct tcp_sent *e = sent_at(c, at);
         e->newer = at + 1; /* of those that have been reported: see skip_sacked */
         if (e->flags & TCP_SENT_SACKED) continue;
-        e->flags = (uint8_t)((e->flags & ~TCP_SENT_AGAIN) | TCP_SENT_LOST);
+        e->flags = (uint8_t)((e->flags & ~TCP_SENT_RETRANSMITTED) | TCP_SENT_LOST);
         c->flight->lost_bytes += e->len;
     }
 }
 
 uint32_t sent_first_lost(const struct tcp_conn *c) {
     struct tcp_flight *f = c->flight;
-    if (f->lost_bytes == f->again_bytes) return TCP_SENT_NONE;
+    if (f->lost_bytes == f->retransmitted_bytes) return TCP_SENT_NONE;
     if (f->lost_from < f->sent.first) f->lost_from = f->sent.first;
     for (; f->lost_from != sent_end(c); f->lost_from++)
-        if ((sent_at(c, f->lost_from)->flags & (TCP_SENT_LOST | TCP_SENT_AGAIN)) == TCP_SENT_LOST) return f->lost_from;
+        if ((sent_at(c, f->lost_from)->flags & (TCP_SENT_LOST | TCP_SENT_RETRANSMITTED)) == TCP_SENT_LOST)
+            return f->lost_from;
     return TCP_SENT_NONE;
 }

@@ -20,12 +20,12 @@ struct tcp_delivery {
 };
 
 static inline struct tcp_sent *sent_at(const struct tcp_conn *c, uint32_t position) {
-    return queue_at(&c->flight->sent, sizeof(struct tcp_sent), position);
+    return fifo_at(&c->flight->sent, sizeof(struct tcp_sent), position);
 }
 /* What has arrived, and what is lost and not sent again, is part of what is out. */
 static inline bool sent_sums_hold(const struct tcp_conn *c) {
     const struct tcp_flight *f = c->flight;
-    return f->again_bytes <= f->lost_bytes && f->sacked_bytes + f->lost_bytes <= c->snd_nxt - c->snd_una;
+    return f->retransmitted_bytes <= f->lost_bytes && f->sacked_bytes + f->lost_bytes <= c->snd_nxt - c->snd_una;
 }
 static inline uint32_t sent_end(const struct tcp_conn *c) {
     return c->flight->sent.first + c->flight->sent.count; /* behind the last position */

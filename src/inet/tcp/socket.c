@@ -80,8 +80,8 @@ int tcp_push(struct tcp_conn *c, const struct inet_segment *data, bool more, uin
     }
     if (c->refused) c->refused = false;
     if (data->len > INT32_MAX / 2) return -EINVAL;
-    if (!conn_take_off(c)) return -ENOMEM;
-    struct tcp_chunk *chunk = queue_add(&c->flight->chunks, sizeof *chunk, TCP_QUEUE_MAX);
+    if (!transmit_state_allocate(c)) return -ENOMEM;
+    struct tcp_chunk *chunk = fifo_add(&c->flight->chunks, sizeof *chunk, TCP_QUEUE_MAX);
     if (!chunk) return c->flight->chunks.count == TCP_QUEUE_MAX ? -EAGAIN : -ENOMEM;
     if (!heap_hold(data->base)) {
         c->flight->chunks.count--;
@@ -138,7 +138,7 @@ int tcp_pop(struct tcp_conn *c, struct inet_slice *out, uint32_t limit, uint64_t
         *out = (struct inet_slice){NULL, 0};
         return 0;
     }
-    struct tcp_slice *first = queue_at(&c->slices, sizeof *first, c->slices.first);
+    struct tcp_slice *first = fifo_at(&c->slices, sizeof *first, c->slices.first);
     *out = (struct inet_slice){first->base, first->len};
     if (first->len > limit) {
         if (!heap_share(first->base)) return -ENOMEM;
@@ -147,7 +147,7 @@ int tcp_pop(struct tcp_conn *c, struct inet_slice *out, uint32_t limit, uint64_t
         first->len -= limit;
     } else {
         memory_uncharge(c, first->charge);
-        queue_drop_first(&c->slices);
+        fifo_drop_first(&c->slices);
     }
     c->received -= out->len;
     receive_tune(c, out->len);
@@ -159,7 +159,7 @@ int tcp_pop(struct tcp_conn *c, struct inet_slice *out, uint32_t limit, uint64_t
 
 int tcp_peek(const struct tcp_conn *c, uint32_t offset, struct inet_segment *out) {
     for (uint32_t i = 0; i < c->slices.count; i++) {
-        const struct tcp_slice *slice = queue_at(&c->slices, sizeof *slice, c->slices.first + i);
+        const struct tcp_slice *slice = fifo_at(&c->slices, sizeof *slice, c->slices.first + i);
         if (offset < slice->len) {
             *out = (struct inet_segment){slice->base + offset, slice->len - offset};
             return 0;
@@ -260,7 +260,7 @@ void tcp_get_status(const struct tcp_conn *c, struct tcp_status *out) {
         .unacked_segments = c->flight->sent.count,
         .sacked = c->flight->sacked_bytes,
         .lost = c->flight->lost_bytes,
-        .again = c->flight->again_bytes,
+        .again = c->flight->retransmitted_bytes,
         .not_sent = seq_lt(c->snd_nxt, c->snd_end) ? c->snd_end - c->snd_nxt : 0,
         .retransmits = c->retransmits,
         .segments_in = c->segments_in,

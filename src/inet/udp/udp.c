@@ -5,11 +5,11 @@
  */
 #include "inet/udp/udp.h"
 
+#include "inet/fifo.h"
 #include "inet/ip/icmp.h"
 #include "inet/ip/ip4_output.h"
 #include "inet/ip/protocol.h"
 #include "inet/ip/route.h"
-#include "inet/queue.h"
 #include "inet/socket_event.h"
 #include "inet/udp/input.h"
 #include "inet/wire/udp.h"
@@ -29,7 +29,7 @@ struct udp_socket {
     int error;              /* to be told once; a negative errno */
     uint32_t receive_limit; /* bytes of heap memory */
     uint32_t received;      /* of those, in use */
-    struct queue queue;     /* struct waiting */
+    struct fifo queue;      /* struct waiting */
 };
 
 /* A datagram that waits to be received. */
@@ -57,7 +57,7 @@ static void udp_free(struct udp_socket *u) {
     while (udp_receive(u, &d) == 0)
         if (d.payload.base) heap_free(d.payload.base);
     socket_forget(&u->socket);
-    queue_free(&u->queue);
+    fifo_free(&u->queue);
     sys_free(u);
 }
 
@@ -171,7 +171,7 @@ static int take_error(struct udp_socket *u) {
 int udp_send(struct udp_socket *u, const struct inet_segment *segments, uint32_t count, const struct inet_endpoint *to,
              uint64_t now) {
     struct inet *s = u->stack;
-    struct out o;
+    struct tx_packet o;
     s->now = now;
     int error = take_error(u);
     if (error) return error;
@@ -179,15 +179,15 @@ int udp_send(struct udp_socket *u, const struct inet_segment *segments, uint32_t
     if (!to) to = &u->remote;
     if (!inet_addr_is_ip4(&to->addr) || to->port == 0) return -EINVAL;
     if ((error = bind_anywhere(u))) return error;
-    out_init(&o);
+    tx_init(&o);
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < count; i++) {
         bytes += segments[i].len;
         if (bytes > UDP_PAYLOAD_MAX) return -EMSGSIZE;
-        if (segments[i].len > 0 && !out_add(&o, segments[i].base, segments[i].len)) return -EINVAL;
+        if (segments[i].len > 0 && !tx_add(&o, segments[i].base, segments[i].len)) return -EINVAL;
     }
     struct udp_header h = {u->local.port, to->port, (uint16_t)(UDP_HEADER_BYTES + bytes), true};
-    udp_emit(out_push(&o, UDP_HEADER_BYTES), &h);
+    udp_emit(tx_push(&o, UDP_HEADER_BYTES), &h);
     struct ip4_send send = {
         .from = inet_addr_to_ip4(&u->local.addr),
         .to = inet_addr_to_ip4(&to->addr),
@@ -204,10 +204,10 @@ int udp_receive(struct udp_socket *u, struct udp_datagram *out) {
     int error = take_error(u);
     if (error) return error;
     if (u->queue.count == 0) return -EAGAIN;
-    const struct waiting *first = queue_at(&u->queue, sizeof *first, u->queue.first);
+    const struct waiting *first = fifo_at(&u->queue, sizeof *first, u->queue.first);
     *out = first->datagram;
     u->received -= first->charge;
-    queue_drop_first(&u->queue);
+    fifo_drop_first(&u->queue);
     return 0;
 }
 
@@ -220,7 +220,7 @@ static bool deliver(struct udp_socket *u, const struct inet_flow *flow, void *pa
     uint32_t charge =
         (uint32_t)sizeof(struct waiting) + (payload ? (uint32_t)heap_usable_size(heap_block(payload)) : 0);
     struct waiting *to = NULL;
-    if (charge <= u->receive_limit - u->received) to = queue_add(&u->queue, sizeof *to, QUEUE_MAX);
+    if (charge <= u->receive_limit - u->received) to = fifo_add(&u->queue, sizeof *to, QUEUE_MAX);
     if (!to) {
         inet_count(u->stack, udp_receive_limit);
         return false;
@@ -256,27 +256,27 @@ static bool checksum_ok(const struct inet_flow *flow, const uint8_t *t, uint32_t
     return csum_fold(csum_add(sum, t, bytes)) == 0xffff;
 }
 
-static void udp_input(struct inet *s, struct packet *p) {
+static void udp_input(struct inet *s, struct rx_packet *p) {
     struct udp_header h;
-    if (!udp_parse(&h, p->at, p->len) || h.from_port == 0) {
+    if (!udp_parse(&h, p->data, p->len) || h.from_port == 0) {
         inet_count(s, udp_bad_header);
         return;
     }
     p->len = h.bytes;
     struct inet_flow flow = {p->to, p->from, h.to_port, h.from_port};
-    if (h.has_checksum && !(p->flags & INET_INPUT_CSUM_OK) && !checksum_ok(&flow, p->at, h.bytes)) {
+    if (h.has_checksum && !(p->flags & INET_INPUT_CSUM_OK) && !checksum_ok(&flow, p->data, h.bytes)) {
         inet_count(s, udp_bad_checksum);
         return;
     }
     struct udp_socket *u = receiver(s, &p->to, h.to_port);
     if (!u || !receives_from(u, &p->from, h.from_port)) {
-        if (packet_stray(s, p)) return;
+        if (rx_stray(s, p)) return;
         inet_count(s, udp_no_port);
         icmp_error(s, p, ICMP_UNREACHABLE, ICMP_PORT_UNREACHABLE);
         return;
     }
     bool empty = p->len == UDP_HEADER_BYTES;
-    if (deliver(u, &flow, empty ? NULL : p->at + UDP_HEADER_BYTES, p->len - UDP_HEADER_BYTES) && !empty) packet_keep(p);
+    if (deliver(u, &flow, empty ? NULL : p->data + UDP_HEADER_BYTES, p->len - UDP_HEADER_BYTES) && !empty) rx_keep(p);
 }
 
 bool udp_input_expected(struct inet *s, uint8_t *t, uint32_t bytes, const struct inet_flow *flow, bool checked) {

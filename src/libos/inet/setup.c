@@ -44,7 +44,7 @@ int net_setup(struct net *net) {
     const struct config *config = &net->rt->config;
     const struct link_options link = {
         .log = &net->rt->log,
-        .group = "inet",
+        .prefix = "inet",
         .device = config->inet_device,
         .device_options = config->inet_device_options,
         .wrappers = config->inet_wrappers,

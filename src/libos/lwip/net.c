@@ -115,7 +115,7 @@ static int open_host(struct lw_net *net) {
     const struct config *config = &net->rt->config;
     const struct link_options link = {
         .log = &net->rt->log,
-        .group = "lwip",
+        .prefix = "lwip",
         .device = config->lwip_device,
         .device_options = config->lwip_device_options,
         .wrappers = config->lwip_wrappers,

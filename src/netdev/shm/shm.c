@@ -21,7 +21,7 @@ struct shm_device {
     bool sleeping; /* the ring says so */
 };
 
-struct options {
+struct shm_options {
     char path[SHM_PATH_MAX];
     bool listen, csum;
     uint64_t mtu, slots;
@@ -29,17 +29,17 @@ struct options {
 };
 
 static const struct netdev_option options_table[] = {
-    {"path", NETDEV_OPTION_TEXT, offsetof(struct options, path), 0, SHM_PATH_MAX, "PATH", NULL, NULL,
+    {"path", NETDEV_OPTION_TEXT, offsetof(struct shm_options, path), 0, SHM_PATH_MAX, "PATH", NULL, NULL,
      "Socket file through which the two processes meet"},
-    {"listen", NETDEV_OPTION_FLAG, offsetof(struct options, listen), 0, 0, "", "no", NULL,
+    {"listen", NETDEV_OPTION_FLAG, offsetof(struct shm_options, listen), 0, 0, "", "no", NULL,
      "Make the socket file and wait for the peer; exactly one of the two processes says yes"},
-    {"csum", NETDEV_OPTION_FLAG, offsetof(struct options, csum), 0, 0, "", "yes", NULL,
+    {"csum", NETDEV_OPTION_FLAG, offsetof(struct shm_options, csum), 0, 0, "", "yes", NULL,
      "Leave transport checksums out, because the path is memory"},
-    {"mtu", NETDEV_OPTION_NUMBER, offsetof(struct options, mtu), NETDEV_MTU_MIN, NETDEV_MTU_MAX, "bytes", "1500", NULL,
-     "MTU of the wire; the value of the listening process counts"},
-    {"slots", NETDEV_OPTION_NUMBER, offsetof(struct options, slots), SHM_SLOTS_MIN, SHM_SLOTS_MAX, "frames", "512",
+    {"mtu", NETDEV_OPTION_NUMBER, offsetof(struct shm_options, mtu), NETDEV_MTU_MIN, NETDEV_MTU_MAX, "bytes", "1500",
+     NULL, "MTU of the wire; the value of the listening process counts"},
+    {"slots", NETDEV_OPTION_NUMBER, offsetof(struct shm_options, slots), SHM_SLOTS_MIN, SHM_SLOTS_MAX, "frames", "512",
      NULL, "Frames that fit each way, a power of two; the value of the listening process counts"},
-    {"mac", NETDEV_OPTION_MAC, offsetof(struct options, mac), 0, 0, "", NULL, "random", "Own MAC address"},
+    {"mac", NETDEV_OPTION_MAC, offsetof(struct shm_options, mac), 0, 0, "", NULL, "random", "Own MAC address"},
 };
 
 /* Connects, or looks whether the peer lives. What a peer sent before it went is still received. */
@@ -67,7 +67,7 @@ static const struct netdev_advice advices[] = {
 };
 
 static int device_open(const struct netdev_args *args, struct netdev **dev) {
-    struct options o = {0};
+    struct shm_options o = {0};
     struct shm_device *d;
     int r = netdev_random_mac(o.mac);
     if (r == 0) r = netdev_options(args, options_table, sizeof options_table / sizeof *options_table, &o);

@@ -18,17 +18,17 @@ struct sim_device {
     struct sim_node *host;
 };
 
-struct options {
+struct sim_options {
     char host[SIM_NAME_MAX];
     bool csum;
     uint64_t tso;
 };
 
 static const struct netdev_option options_table[] = {
-    {"host", NETDEV_OPTION_TEXT, offsetof(struct options, host), 0, SIM_NAME_MAX, "NAME", NULL, NULL,
+    {"host", NETDEV_OPTION_TEXT, offsetof(struct sim_options, host), 0, SIM_NAME_MAX, "NAME", NULL, NULL,
      "Host of the simulated network that this device is the interface of"},
-    {"csum", NETDEV_OPTION_FLAG, offsetof(struct options, csum), 0, 0, "", "no", NULL, "Offer checksum offload"},
-    {"tso", NETDEV_OPTION_NUMBER, offsetof(struct options, tso), 0, TSO_MAX, "bytes", "0", NULL,
+    {"csum", NETDEV_OPTION_FLAG, offsetof(struct sim_options, csum), 0, 0, "", "no", NULL, "Offer checksum offload"},
+    {"tso", NETDEV_OPTION_NUMBER, offsetof(struct sim_options, tso), 0, TSO_MAX, "bytes", "0", NULL,
      "Longest TCP frame that the device cuts into segments, which needs csum=yes; 0 offers no segmentation"},
 };
 
@@ -41,7 +41,7 @@ static int device_update(struct netdev *dev, uint64_t now_ns) {
 }
 
 static int device_open(const struct netdev_args *args, struct netdev **dev) {
-    struct options o = {0};
+    struct sim_options o = {0};
     struct sim_device *d;
     struct sim_node *host;
     int r = netdev_options(args, options_table, sizeof options_table / sizeof *options_table, &o);

@@ -17,28 +17,29 @@
 #define BURST    32u
 #define NS_MAX   3600000000000u
 
-struct options {
+struct fault_options {
     uint32_t loss, duplicate, corrupt, reorder, shorten;
     uint64_t reorder_ns, delay_ns, fail_every, seed;
 };
 
 static const struct netdev_option options_table[] = {
-    {"loss", NETDEV_OPTION_CHANCE, offsetof(struct options, loss), 0, 0, "", "0", NULL, "Chance that a frame is lost"},
-    {"duplicate", NETDEV_OPTION_CHANCE, offsetof(struct options, duplicate), 0, 0, "", "0", NULL,
+    {"loss", NETDEV_OPTION_CHANCE, offsetof(struct fault_options, loss), 0, 0, "", "0", NULL,
+     "Chance that a frame is lost"},
+    {"duplicate", NETDEV_OPTION_CHANCE, offsetof(struct fault_options, duplicate), 0, 0, "", "0", NULL,
      "Chance that a frame arrives twice"},
-    {"corrupt", NETDEV_OPTION_CHANCE, offsetof(struct options, corrupt), 0, 0, "", "0", NULL,
+    {"corrupt", NETDEV_OPTION_CHANCE, offsetof(struct fault_options, corrupt), 0, 0, "", "0", NULL,
      "Chance that one bit of a frame is inverted"},
-    {"reorder", NETDEV_OPTION_CHANCE, offsetof(struct options, reorder), 0, 0, "", "0", NULL,
+    {"reorder", NETDEV_OPTION_CHANCE, offsetof(struct fault_options, reorder), 0, 0, "", "0", NULL,
      "Chance that a frame arrives later than its successors, by up to reorder_ns"},
-    {"short", NETDEV_OPTION_CHANCE, offsetof(struct options, shorten), 0, 0, "", "0", NULL,
+    {"short", NETDEV_OPTION_CHANCE, offsetof(struct fault_options, shorten), 0, 0, "", "0", NULL,
      "Chance that a transmit takes fewer frames than it is given"},
-    {"reorder_ns", NETDEV_OPTION_NUMBER, offsetof(struct options, reorder_ns), 0, NS_MAX, "ns", "0", NULL,
+    {"reorder_ns", NETDEV_OPTION_NUMBER, offsetof(struct fault_options, reorder_ns), 0, NS_MAX, "ns", "0", NULL,
      "Longest time that a reordered frame is late"},
-    {"delay_ns", NETDEV_OPTION_NUMBER, offsetof(struct options, delay_ns), 0, NS_MAX, "ns", "0", NULL,
+    {"delay_ns", NETDEV_OPTION_NUMBER, offsetof(struct fault_options, delay_ns), 0, NS_MAX, "ns", "0", NULL,
      "Time that every frame is delayed"},
-    {"fail_every", NETDEV_OPTION_NUMBER, offsetof(struct options, fail_every), 0, UINT64_MAX, "calls", "0", NULL,
+    {"fail_every", NETDEV_OPTION_NUMBER, offsetof(struct fault_options, fail_every), 0, UINT64_MAX, "calls", "0", NULL,
      "Every so many calls that receive or transmit, one fails with ENETDOWN; 0 lets none fail"},
-    {"seed", NETDEV_OPTION_NUMBER, offsetof(struct options, seed), 0, UINT64_MAX, "", "0", NULL,
+    {"seed", NETDEV_OPTION_NUMBER, offsetof(struct fault_options, seed), 0, UINT64_MAX, "", "0", NULL,
      "Seed of the random numbers, so that a run can be repeated"},
 };
 
@@ -55,7 +56,7 @@ struct held_queue {
 
 struct fault_device {
     struct netdev_wrapper wrapper;
-    struct options options;
+    struct fault_options options;
     struct rng rng;
     uint64_t calls;
     struct held_queue rx, tx;
@@ -94,7 +95,7 @@ static bool hold_copy(struct held_queue *q, const struct held *h) {
 
 /* Takes over a frame; there is room for two. */
 static void hold(struct fault_device *d, struct held_queue *q, struct held h, uint64_t now_ns) {
-    const struct options *o = &d->options;
+    const struct fault_options *o = &d->options;
     h.at_ns = now_ns + o->delay_ns;
     if (chance(d, o->reorder)) h.at_ns += 1 + (o->reorder_ns ? rng_below(&d->rng, o->reorder_ns) : 0);
     if (chance(d, o->loss)) {
@@ -204,7 +205,7 @@ static void fault_close(struct netdev *dev) {
 }
 
 static int fault_open(const struct netdev_args *args, struct netdev **dev) {
-    struct options o = {0};
+    struct fault_options o = {0};
     struct fault_device *d;
     int r = netdev_options(args, options_table, sizeof options_table / sizeof *options_table, &o);
     if (r < 0) return r;

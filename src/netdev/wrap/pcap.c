@@ -37,12 +37,12 @@ struct pcap_device {
     char path[PATH_MAX_BYTES];
 };
 
-struct options {
+struct pcap_options {
     char file[PATH_MAX_BYTES];
 };
 
 static const struct netdev_option options_table[] = {
-    {"file", NETDEV_OPTION_TEXT, offsetof(struct options, file), 0, PATH_MAX_BYTES, "PATH", NULL, NULL,
+    {"file", NETDEV_OPTION_TEXT, offsetof(struct pcap_options, file), 0, PATH_MAX_BYTES, "PATH", NULL, NULL,
      "File to write, in the format pcapng; what it holds is replaced"},
 };
 
@@ -208,7 +208,7 @@ static void pcap_close(struct netdev *dev) {
 }
 
 static int pcap_open(const struct netdev_args *args, struct netdev **dev) {
-    struct options o = {0};
+    struct pcap_options o = {0};
     struct pcap_device *d;
     int r = netdev_options(args, options_table, sizeof options_table / sizeof *options_table, &o), file;
     if (r < 0) return r;

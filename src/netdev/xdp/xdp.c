@@ -29,24 +29,25 @@
 #define ARP_AT_OPER   20
 #define ARP_REPLY     2
 
-struct options {
+struct xdp_device_options {
     char name[IFNAMSIZ];
     char mode[8];
     uint64_t slots, umem, busy_poll;
 };
 
 static const struct netdev_option options_table[] = {
-    {"name", NETDEV_OPTION_TEXT, offsetof(struct options, name), 0, IFNAMSIZ, "INTERFACE", NULL, NULL,
+    {"name", NETDEV_OPTION_TEXT, offsetof(struct xdp_device_options, name), 0, IFNAMSIZ, "INTERFACE", NULL, NULL,
      "Interface of the kernel to send and receive on"},
-    {"mode", NETDEV_OPTION_TEXT, offsetof(struct options, mode), 0, sizeof((struct options *)0)->mode,
-     "auto|native|generic", "auto", NULL,
+    {"mode", NETDEV_OPTION_TEXT, offsetof(struct xdp_device_options, mode), 0,
+     sizeof((struct xdp_device_options *)0)->mode, "auto|native|generic", "auto", NULL,
      "Where the program that filters frames runs: native is in the driver, generic is behind it with any driver and "
      "slower, auto is native if the driver can"},
-    {"slots", NETDEV_OPTION_NUMBER, offsetof(struct options, slots), XDP_SLOTS_MIN, XDP_SLOTS_MAX, "frames", "1024",
-     NULL, "Frames that fit each ring, a power of two"},
-    {"umem", NETDEV_OPTION_NUMBER, offsetof(struct options, umem), UMEM_MIN, UMEM_MAX, "bytes", "67108864", NULL,
-     "Memory of the heap, from its beginning, that the kernel may read and write; it stays in memory"},
-    {"busy_poll", NETDEV_OPTION_NUMBER, offsetof(struct options, busy_poll), 0, BUSY_POLL_MAX, "us", "0", NULL,
+    {"slots", NETDEV_OPTION_NUMBER, offsetof(struct xdp_device_options, slots), XDP_SLOTS_MIN, XDP_SLOTS_MAX, "frames",
+     "1024", NULL, "Frames that fit each ring, a power of two"},
+    {"umem", NETDEV_OPTION_NUMBER, offsetof(struct xdp_device_options, umem), UMEM_MIN, UMEM_MAX, "bytes", "67108864",
+     NULL, "Memory of the heap, from its beginning, that the kernel may read and write; it stays in memory"},
+    {"busy_poll", NETDEV_OPTION_NUMBER, offsetof(struct xdp_device_options, busy_poll), 0, BUSY_POLL_MAX, "us", "0",
+     NULL,
      "Time for which the kernel works on the queue when the stack asks it to, instead of on interrupts; 0 keeps "
      "interrupts"},
 };
@@ -157,7 +158,7 @@ static int join_descriptors(struct xdp_device *d) {
     return r;
 }
 
-static int open_socket(struct xdp_device *d, const struct options *o, uint32_t mtu, enum xdp_step *step) {
+static int open_socket(struct xdp_device *d, const struct xdp_device_options *o, uint32_t mtu, enum xdp_step *step) {
     size_t bytes = o->umem;
     void *others = NULL;
     struct xdp_socket_args args = {
@@ -188,8 +189,8 @@ static int open_socket(struct xdp_device *d, const struct options *o, uint32_t m
     return r;
 }
 
-static int attach(struct xdp_device *d, const struct netdev_args *args, const struct options *o, enum xdp_mode mode,
-                  enum xdp_step *step) {
+static int attach(struct xdp_device *d, const struct netdev_args *args, const struct xdp_device_options *o,
+                  enum xdp_mode mode, enum xdp_step *step) {
     struct linux_if_state state;
     int r;
     *step = XDP_STEP_INTERFACE;
@@ -228,7 +229,7 @@ static int find_mode(const char *name) {
 }
 
 static int device_open(const struct netdev_args *args, struct netdev **dev) {
-    struct options o = {0};
+    struct xdp_device_options o = {0};
     enum xdp_step step;
     struct xdp_device *d;
     int r = netdev_options(args, options_table, sizeof options_table / sizeof *options_table, &o), mode;
