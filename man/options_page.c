@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Prints a manual page: its source, argv[1], with tables of options for the lines @OPTIONS@ and @DEVICES@. */
 #include "core/config.h"
+#include "libos/registry.h"
 #include "netdev/options.h"
 
 #include <stdio.h>
@@ -16,7 +17,7 @@ int main(int argc, char *argv[]) {
     }
     while (!r && fgets(line, sizeof line, f)) {
         if (strcmp(line, "@OPTIONS@\n") == 0)
-            r = config_print(stdout, DOC_MDOC);
+            r = config_print(stdout, libos_option_groups, DOC_MDOC);
         else if (strcmp(line, "@DEVICES@\n") == 0)
             r = netdev_print(stdout, DOC_MDOC);
         else

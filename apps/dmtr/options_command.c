@@ -2,6 +2,7 @@
 /* dmtr options: the options of the library, or of its network devices, in the formats that documentation needs. */
 #include "core/config.h"
 #include "dmtr.h"
+#include "libos/registry.h"
 #include "netdev/options.h"
 #include "options.h"
 
@@ -18,7 +19,8 @@ int command_options(int argc, char *argv[]) {
     if (o != OPTIONS_RUN) return (int)o;
     for (int i = 0; doc_formats[i]; i++) {
         if (strcmp(format, doc_formats[i]) != 0) continue;
-        (void)(devices ? netdev_print(stdout, (enum doc_format)i) : config_print(stdout, (enum doc_format)i));
+        (void)(devices ? netdev_print(stdout, (enum doc_format)i)
+                       : config_print(stdout, libos_option_groups, (enum doc_format)i));
         return options_flush("dmtr options"); /* knows of errors on the way */
     }
     fprintf(stderr, "dmtr options: --format takes plain, mdoc or markdown, not \"%s\"\n", format);

@@ -80,7 +80,7 @@ int dmtr_init(int argc, char *argv[]) {
     if (argc < 0 || (argc > 0 && !argv)) return EINVAL;
     struct config config;
     char error[CONFIG_ERROR_MAX];
-    int r = config_load(&config, argc, argv, error);
+    int r = config_load(&config, libos_option_groups, argc, argv, error);
     if (r) {
         const struct log log = {.level = LOG_LEVEL_ERROR, .sink = LOG_SINK_STDERR};
         log_error(&log, "%s", error);

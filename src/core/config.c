@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Configuration: the option table, one value at a time, and the order of the sources. */
+/* Configuration: finds options, sets their values, and reads the sources in order. */
 #include "core/config.h"
 
 #include "base/nearest.h"
 #include "base/sys.h"
-#include "core/config_table.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -14,22 +14,36 @@
 #include <unistd.h>
 
 const char *const config_wait_policies[] = {"spin", "adaptive", "block", NULL};
-const char *const config_posix_engines[] = {"auto", "io_uring", "epoll", NULL};
 const char *const config_log_levels[] = {"error", "warn", "info", "debug", NULL};
 const char *const config_log_sinks[] = {"stderr", "syslog", "none", NULL};
 
-#define OFFSET(field) offsetof(struct config, field)
-#define UINT_ROW(key, field, def, min, max, unit, text)                                                                \
-    {key, CONFIG_TYPE_UINT, OFFSET(field), def, NULL, min, max, unit, NULL, text},
-#define ENUM_ROW(key, field, def, choices, text)                                                                       \
-    {key, CONFIG_TYPE_ENUM, OFFSET(field), def, NULL, 0, 0, NULL, choices, text},
-#define BOOL_ROW(key, field, def, text)   {key, CONFIG_TYPE_BOOL, OFFSET(field), def, NULL, 0, 0, NULL, NULL, text},
-#define STRING_ROW(key, field, def, text) {key, CONFIG_TYPE_STRING, OFFSET(field), 0, def, 0, 0, NULL, NULL, text},
+#define CONFIG_VALUES struct config
+static const struct config_option core_options[] = CONFIG_ROWS(CORE_OPTIONS);
+#define CORE_OPTION_COUNT (uint32_t)(sizeof core_options / sizeof *core_options)
 
-const struct config_option config_options[CONFIG_OPTIONS] = {DMTR_OPTIONS(UINT_ROW, ENUM_ROW, BOOL_ROW, STRING_ROW)};
+const struct config_option *config_option_at(const struct config_group *const *groups, uint32_t i, size_t *offset) {
+    size_t at = 0;
+    const struct config_option *o = i < CORE_OPTION_COUNT ? &core_options[i] : NULL;
+    if (!o) {
+        i -= CORE_OPTION_COUNT;
+        at = offsetof(struct config, values);
+        for (; *groups && i >= (*groups)->count; groups++) {
+            i -= (*groups)->count;
+            at += (*groups)->bytes;
+        }
+        if (!*groups) return NULL;
+        o = &(*groups)->options[i];
+    }
+    if (offset) *offset = at + o->offset;
+    return o;
+}
 
-#define SHORT_KEY(key, ...) _Static_assert(sizeof key <= CONFIG_KEY_MAX, "too long: " key);
-DMTR_OPTIONS(SHORT_KEY, SHORT_KEY, SHORT_KEY, SHORT_KEY)
+const void *config_values(const struct config *c, const struct config_group *group) {
+    size_t at = 0;
+    for (const struct config_group *const *g = c->groups; *g != group; at += (*g++)->bytes)
+        assert(*g);
+    return c->values + at;
+}
 
 int config_fail(char error[CONFIG_ERROR_MAX], int code, const char *fmt, ...) {
     va_list ap;
@@ -41,16 +55,18 @@ int config_fail(char error[CONFIG_ERROR_MAX], int code, const char *fmt, ...) {
     return code;
 }
 
-const struct config_option *config_find(const char *key) {
-    for (size_t i = 0; i < CONFIG_OPTIONS; i++)
-        if (strcmp(config_options[i].key, key) == 0) return &config_options[i];
-    return NULL;
+int config_find(const struct config *c, const char *key) {
+    const struct config_option *o;
+    for (uint32_t i = 0; (o = config_option_at(c->groups, i, NULL)); i++)
+        if (strcmp(o->key, key) == 0) return (int)i;
+    return -1;
 }
 
-bool config_is_group(const char *key) {
+bool config_is_group(const struct config *c, const char *key) {
+    const struct config_option *o;
     size_t n = strlen(key);
-    for (size_t i = 0; i < CONFIG_OPTIONS; i++)
-        if (strncmp(config_options[i].key, key, n) == 0 && config_options[i].key[n] == '.') return true;
+    for (uint32_t i = 0; (o = config_option_at(c->groups, i, NULL)); i++)
+        if (strncmp(o->key, key, n) == 0 && o->key[n] == '.') return true;
     return false;
 }
 
@@ -74,13 +90,14 @@ static unsigned key_distance(const char *given, const char *key) {
     return edit_distance(given, key);
 }
 
-static const char *nearest_key(const char *given) {
+static const char *nearest_key(const struct config *c, const char *given) {
+    const struct config_option *o;
     const char *nearest = NULL;
     unsigned best = 0;
-    for (size_t i = 0; i < CONFIG_OPTIONS; i++) {
-        unsigned d = key_distance(given, config_options[i].key);
+    for (uint32_t i = 0; (o = config_option_at(c->groups, i, NULL)); i++) {
+        unsigned d = key_distance(given, o->key);
         if (nearest && d >= best) continue;
-        nearest = config_options[i].key;
+        nearest = o->key;
         best = d;
     }
     return nearest;
@@ -141,8 +158,7 @@ static void describe_values(const struct config_option *o, char *buf, size_t siz
     }
 }
 
-static bool store(struct config *c, const struct config_option *o, const char *value) {
-    void *field = (char *)c + o->offset;
+static bool store(void *field, const struct config_option *o, const char *value) {
     uint64_t number;
     size_t len = strlen(value);
     switch (o->type) {
@@ -167,20 +183,48 @@ static bool store(struct config *c, const struct config_option *o, const char *v
     return false;
 }
 
-void config_init(struct config *c) {
+static void set_default(void *field, const struct config_option *o) {
+    switch (o->type) {
+    case CONFIG_TYPE_UINT:
+        *(uint64_t *)field = o->def;
+        break;
+    case CONFIG_TYPE_ENUM:
+        *(int *)field = (int)o->def;
+        break;
+    case CONFIG_TYPE_BOOL:
+        *(bool *)field = o->def != 0;
+        break;
+    case CONFIG_TYPE_STRING:
+        memcpy(field, o->def_string, strlen(o->def_string) + 1);
+        break;
+    }
+}
+
+void config_init(struct config *c, const struct config_group *const *groups) {
+    const struct config_option *o;
+    size_t bytes = 0, offset;
+    uint32_t i;
+    for (const struct config_group *const *g = groups; *g; g++) {
+        assert((*g)->bytes % sizeof(uint64_t) == 0); /* for the alignment of the next one */
+        bytes += (*g)->bytes;
+    }
+    assert(bytes <= CONFIG_VALUES_BYTES);
     memset(c, 0, sizeof *c);
-#define SET(key, field, def, ...)        c->field = def;
-#define SET_STRING(key, field, def, ...) memcpy(c->field, def, sizeof def);
-    DMTR_OPTIONS(SET, SET, SET, SET_STRING)
+    c->groups = groups;
+    for (i = 0; (o = config_option_at(groups, i, &offset)); i++)
+        set_default((char *)c + offset, o);
+    assert(i <= CONFIG_OPTIONS_MAX);
 }
 
 int config_set(struct config *c, const char *key, const char *value, const char *where, char error[CONFIG_ERROR_MAX]) {
-    const struct config_option *o = config_find(key);
+    int found = config_find(c, key);
+    size_t offset;
     char values[128];
-    if (!o)
+    if (found < 0)
         return config_fail(error, -EINVAL, "%s: unknown key \"%.80s\"; did you mean \"%s\"?", where, key,
-                           nearest_key(key));
-    if (store(c, o, value)) return 0;
+                           nearest_key(c, key));
+    const struct config_option *o = config_option_at(c->groups, (uint32_t)found, &offset);
+    if (store((char *)c + offset, o, value)) return 0;
     describe_values(o, values, sizeof values);
     return config_fail(error, -EINVAL, "%s: %s cannot be \"%.80s\"; it takes %s", where, key, value, values);
 }
@@ -189,31 +233,32 @@ int config_set(struct config *c, const char *key, const char *value, const char 
  * A variable of ours that no option has. Other programs may use the prefix too (DMTR_HEAP_* is the heap's), so only
  * what looks like a misspelt name of an option is refused.
  */
-static int check_stranger(const char *name, char error[CONFIG_ERROR_MAX]) {
+static int check_stranger(const struct config *c, const char *name, char error[CONFIG_ERROR_MAX]) {
+    const struct config_option *o;
     char known[CONFIG_ENV_MAX] = "DMTR_CONFIG";
     if (strcmp(name, known) == 0 || strncmp(name, "DMTR_HEAP_", 10) == 0) return 0;
-    for (size_t i = 0; i <= CONFIG_OPTIONS; i++) {
+    for (uint32_t i = 0;; i++) {
         if (edit_distance(name, known) <= 2)
             return config_fail(error, -EINVAL, "environment: unknown variable %.80s; did you mean %s?", name, known);
-        if (i < CONFIG_OPTIONS) config_env_name(&config_options[i], known);
+        if (!(o = config_option_at(c->groups, i, NULL))) return 0;
+        config_env_name(o, known);
     }
-    return 0;
 }
 
 static int load_environment(struct config *c, char error[CONFIG_ERROR_MAX]) {
     for (char **e = environ; e && *e; e++) {
         char name[2 * CONFIG_ENV_MAX], known[CONFIG_ENV_MAX];
         const char *value = strchr(*e, '=');
-        size_t len = value ? (size_t)(value - *e) : 0, i;
+        const struct config_option *o;
+        size_t len = value ? (size_t)(value - *e) : 0;
         if (strncmp(*e, "DMTR_", 5) != 0 || len == 0 || len >= sizeof name) continue;
         memcpy(name, *e, len);
         name[len] = '\0';
-        for (i = 0; i < CONFIG_OPTIONS; i++) {
-            config_env_name(&config_options[i], known);
+        for (uint32_t i = 0; (o = config_option_at(c->groups, i, NULL)); i++) {
+            config_env_name(o, known);
             if (strcmp(name, known) == 0) break;
         }
-        int r = i == CONFIG_OPTIONS ? check_stranger(name, error)
-                                    : config_set(c, config_options[i].key, value + 1, name, error);
+        int r = o ? config_set(c, o->key, value + 1, name, error) : check_stranger(c, name, error);
         if (r < 0) return r;
     }
     return 0;
@@ -273,10 +318,11 @@ static int load_settings(struct config *c, int argc, char *const argv[], char er
     return r;
 }
 
-int config_load(struct config *c, int argc, char *const argv[], char error[CONFIG_ERROR_MAX]) {
+int config_load(struct config *c, const struct config_group *const *groups, int argc, char *const argv[],
+                char error[CONFIG_ERROR_MAX]) {
     error[0] = '\0';
     if (!argv) argc = 0;
-    config_init(c);
+    config_init(c, groups);
     int r = load_files(c, argc, argv, error);
     if (r == 0 && !getauxval(AT_SECURE)) r = load_environment(c, error); /* not from the caller of a setuid program */
     if (r == 0) r = load_settings(c, argc, argv, error);

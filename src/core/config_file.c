@@ -4,7 +4,7 @@
  * as events so that nothing is built and what is not a mapping of scalars is refused where it stands.
  */
 #include "base/sys.h"
-#include "core/config_table.h"
+#include "core/config.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -25,7 +25,7 @@ struct reader {
     unsigned depth;
     bool have_key;
     bool have_document;
-    size_t seen_line[CONFIG_OPTIONS]; /* 0: not given yet */
+    size_t seen_line[CONFIG_OPTIONS_MAX]; /* 0: not given yet */
 };
 
 #define refuse(rd, fmt, ...)                                                                                           \
@@ -47,12 +47,12 @@ static int set_value(struct reader *rd, const char *value) {
 }
 
 static int on_value(struct reader *rd, const char *value, size_t len, bool null) {
-    const struct config_option *o = config_find(rd->key);
+    int found = config_find(rd->config, rd->key);
     rd->have_key = false;
     if (strlen(value) != len) return refuse(rd, "the value of %s has a zero byte in it", rd->key);
-    if (null && config_is_group(rd->key)) return 0; /* a group with all its options commented out */
-    if (o) {
-        size_t *seen = &rd->seen_line[o - config_options];
+    if (null && config_is_group(rd->config, rd->key)) return 0; /* a group with all its options commented out */
+    if (found >= 0) {
+        size_t *seen = &rd->seen_line[found];
         if (*seen) return refuse(rd, "duplicate key \"%s\", given on line %zu already", rd->key, *seen);
         *seen = rd->line;
     }
@@ -74,8 +74,8 @@ static int on_mapping(struct reader *rd, const yaml_event_t *ev) {
         return refuse(rd, "anchors and tags are not supported");
     if (rd->depth > 0) {
         if (!rd->have_key) return refuse(rd, "a key must be a word");
-        if (config_find(rd->key)) return refuse(rd, "%s takes a value, not a mapping", rd->key);
-        if (!config_is_group(rd->key)) return set_value(rd, ""); /* names the nearest key */
+        if (config_find(rd->config, rd->key) >= 0) return refuse(rd, "%s takes a value, not a mapping", rd->key);
+        if (!config_is_group(rd->config, rd->key)) return set_value(rd, ""); /* names the nearest key */
         len = strlen(rd->key);
         if (rd->depth == DEPTH_MAX || len + 1 >= sizeof rd->key) return refuse(rd, "nested too deep");
         rd->key[len++] = '.';

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The option table as text for people. */
-#include "core/config_table.h"
+#include "core/config.h"
 
 #define VALUES_MAX 128
 
@@ -29,11 +29,11 @@ static void values(const struct config_option *o, char buf[VALUES_MAX], char def
     }
 }
 
-int config_print(FILE *f, enum doc_format format) {
+int config_print(FILE *f, const struct config_group *const *groups, enum doc_format format) {
+    const struct config_option *o;
     char valid[VALUES_MAX], def[VALUES_MAX], env[CONFIG_ENV_MAX];
     doc_list_begin(f, format);
-    for (size_t i = 0; i < CONFIG_OPTIONS; i++) {
-        const struct config_option *o = &config_options[i];
+    for (uint32_t i = 0; (o = config_option_at(groups, i, NULL)); i++) {
         values(o, valid, def);
         config_env_name(o, env);
         doc_option(

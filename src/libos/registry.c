@@ -3,8 +3,12 @@
 #include "libos/registry.h"
 
 #include "libos/inet/libos.h"
+#include "libos/inet/options.h"
 #include "libos/lwip/libos.h"
+#include "libos/lwip/options.h"
+#include "libos/memory/options.h"
 #include "libos/posix/libos.h"
+#include "libos/posix/options.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -19,6 +23,10 @@ static const struct libos *const table[] = {
     &libos_lwip,
 #endif
     NULL,
+};
+
+const struct config_group *const libos_option_groups[] = {
+    &memory_options_group, &posix_options_group, &inet_options_group, &lwip_options_group, NULL,
 };
 
 const struct libos *libos_at(size_t i) {

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "core/libos.h"
+#include "core/option.h"
 
 #include <stddef.h>
 
@@ -17,5 +18,8 @@ void libos_explain(const char *name, char *why, size_t bytes);
 
 /* The i-th, from 0; NULL: there are no more. */
 const struct libos *libos_at(size_t i);
+
+/* The options of all libOSes; ends with NULL. Those of optional parts are there even if the part is not. */
+extern const struct config_group *const libos_option_groups[];
 
 #endif

@@ -3,6 +3,7 @@
 
 import contextlib
 import fcntl
+import glob
 import json
 import os
 import re
@@ -152,9 +153,11 @@ def test_ss_says_why_it_shows_nothing_of_a_process():
 
 
 def test_options_prints_every_key_in_every_format():
-    with open(os.environ["APPS_CONFIG_H"], encoding="utf-8") as f:
-        keys = re.findall(r'^    (?:UINT|ENUM|BOOL|STRING)\("([\w.]+)"', f.read(), re.MULTILINE)
-    assert len(keys) > 15
+    keys = []
+    for path in glob.glob(os.environ["APPS_SOURCE"] + "/*/**/*.h", recursive=True):
+        with open(path, encoding="utf-8") as f:
+            keys += re.findall(r'^    (?:UINT|ENUM|BOOL|STRING)\((?:prefix )?"([\w.]+)", \w', f.read(), re.MULTILINE)
+    assert len(keys) > 35, keys
     for style in ("plain", "mdoc", "markdown"):
         out, _ = run("dmtr", "options", "--format", style)
         assert all(key in out for key in keys), style

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Configuration: every source, every type, every way of getting it wrong. */
 #include "core/config.h"
-#include "core/config_table.h"
+#include "libos/memory/options.h"
+#include "libos/registry.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -20,7 +21,7 @@ static int load_bytes(struct config *c, const char *text, size_t len) {
     assert_non_null(f);
     assert_int_equal(fwrite(text, 1, len, f), len);
     fclose(f);
-    config_init(c);
+    config_init(c, libos_option_groups);
     error[0] = '\0';
     return config_load_file(c, path, error);
 }
@@ -42,7 +43,7 @@ static void assert_error(const char *line, const char *text) {
 static void defaults_hold_without_any_source(void **state) {
     (void)state;
     struct config c;
-    assert_int_equal(config_load(&c, 0, NULL, error), 0);
+    assert_int_equal(config_load(&c, libos_option_groups, 0, NULL, error), 0);
     assert_int_equal(c.wait_policy, WAIT_ADAPTIVE);
     assert_int_equal(c.wait_spin_us, 50);
     assert_string_equal(c.libos, "posix");
@@ -51,8 +52,8 @@ static void defaults_hold_without_any_source(void **state) {
 
 static void every_default_is_within_its_own_bounds(void **state) {
     (void)state;
-    for (size_t i = 0; i < CONFIG_OPTIONS; i++) {
-        const struct config_option *o = &config_options[i];
+    const struct config_option *o;
+    for (uint32_t i = 0; (o = config_option_at(libos_option_groups, i, NULL)); i++) {
         if (o->type != CONFIG_TYPE_UINT) continue;
         assert_uint_in_range(o->def, o->min, o->max);
     }
@@ -102,7 +103,7 @@ static void numbers_take_suffixes_where_they_are_bytes(void **state) {
                  {"", 0},
                  {"1.5K", 0}};
     struct config c;
-    config_init(&c);
+    config_init(&c, libos_option_groups);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int r = config_set(&c, "queue.push_limit_bytes", cases[i].value, "here", error);
         assert_int_equal(r, cases[i].bytes ? 0 : -EINVAL);
@@ -115,7 +116,7 @@ static void booleans_and_strings_are_checked(void **state) {
     (void)state;
     struct config c;
     char longest[CONFIG_STRING_MAX + 1];
-    config_init(&c);
+    config_init(&c, libos_option_groups);
     assert_int_equal(config_set(&c, "stats.share", "off", "here", error), 0);
     assert_false(c.stats_share);
     assert_int_equal(config_set(&c, "stats.share", "yes", "here", error), 0);
@@ -201,7 +202,7 @@ static void hostile_files_are_refused_within_bounds(void **state) {
 static void unreadable_files_are_reported(void **state) {
     (void)state;
     struct config c;
-    config_init(&c);
+    config_init(&c, libos_option_groups);
     assert_int_equal(config_load_file(&c, "/nonexistent/dmtr.yaml", error), -ENOENT);
     assert_non_null(strstr(error, "/nonexistent/dmtr.yaml: No such file"));
     assert_int_equal(config_load_file(&c, "/tmp", error), -EISDIR);
@@ -214,7 +215,7 @@ static void arguments_are_taken_in_both_spellings(void **state) {
         "prog", "-x",         "--dmtr-set", "wait.spin_us=1", "--dmtr-set=wait.policy=spin", "--dmtr-settle",
         "--",   "--dmtr-set", NULL};
     struct config c;
-    assert_int_equal(config_load(&c, 8, argv, error), 0);
+    assert_int_equal(config_load(&c, libos_option_groups, 8, argv, error), 0);
     assert_int_equal(c.wait_spin_us, 1);
     assert_int_equal(c.wait_policy, WAIT_SPIN);
 }
@@ -236,7 +237,7 @@ static void wrong_arguments_are_refused(void **state) {
     };
     struct config c;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        assert_int_equal(config_load(&c, cases[i].argc, cases[i].argv, error), -EINVAL);
+        assert_int_equal(config_load(&c, libos_option_groups, cases[i].argc, cases[i].argv, error), -EINVAL);
         if (!strstr(error, cases[i].expect)) fail_msg("case %zu: %s", i, error);
     }
 }
@@ -248,7 +249,7 @@ static void keys_longer_than_any_are_unknown(void **state) {
     struct config c;
     memset(argument, 'k', sizeof argument);
     memcpy(argument + sizeof argument - 3, "=1", 3);
-    assert_int_equal(config_load(&c, 3, argv, error), -EINVAL);
+    assert_int_equal(config_load(&c, libos_option_groups, 3, argv, error), -EINVAL);
     assert_non_null(strstr(error, "unknown key"));
 }
 
@@ -259,9 +260,10 @@ static void later_sources_win(void **state) {
     load_text(&c, "wait.spin_us: 1\nmemory.max_elements: 1\ncore.linger_ms: 1\n");
     setenv("DMTR_MEMORY_MAX_ELEMENTS", "2", 1);
     setenv("DMTR_CORE_LINGER_MS", "2", 1);
-    assert_int_equal(config_load(&c, 5, argv, error), 0);
+    assert_int_equal(config_load(&c, libos_option_groups, 5, argv, error), 0);
     assert_int_equal(c.wait_spin_us, 1);
-    assert_int_equal(c.memory_max_elements, 2);
+    const struct memory_options *memory = config_values(&c, &memory_options_group);
+    assert_int_equal(memory->max_elements, 2);
     assert_int_equal(c.linger_ms, 3);
     unsetenv("DMTR_MEMORY_MAX_ELEMENTS");
     unsetenv("DMTR_CORE_LINGER_MS");
@@ -273,12 +275,12 @@ static void the_file_may_come_from_the_environment(void **state) {
     struct config c;
     load_text(&c, "wait.spin_us: 9\n");
     setenv("DMTR_CONFIG", path, 1);
-    assert_int_equal(config_load(&c, 0, NULL, error), 0);
+    assert_int_equal(config_load(&c, libos_option_groups, 0, NULL, error), 0);
     assert_int_equal(c.wait_spin_us, 9);
-    assert_int_equal(config_load(&c, 3, argv, error), 0);
+    assert_int_equal(config_load(&c, libos_option_groups, 3, argv, error), 0);
     assert_int_equal(c.wait_spin_us, 50);
     setenv("DMTR_CONFIG", "/nonexistent", 1);
-    assert_int_equal(config_load(&c, 0, NULL, error), -ENOENT);
+    assert_int_equal(config_load(&c, libos_option_groups, 0, NULL, error), -ENOENT);
     unsetenv("DMTR_CONFIG");
 }
 
@@ -299,7 +301,7 @@ static void misspelt_variables_are_refused_and_strangers_left_alone(void **state
     struct config c;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         setenv(cases[i].name, cases[i].value, 1);
-        assert_int_equal(config_load(&c, 0, NULL, error), cases[i].result);
+        assert_int_equal(config_load(&c, libos_option_groups, 0, NULL, error), cases[i].result);
         if (!strstr(error, cases[i].expect)) fail_msg("case %zu: %s", i, error);
         unsetenv(cases[i].name);
     }
@@ -312,11 +314,12 @@ static void every_format_prints_every_key(void **state) {
         size_t len = 0;
         FILE *f = open_memstream(&text, &len);
         assert_non_null(f);
-        assert_int_equal(config_print(f, (enum doc_format)format), 0);
+        assert_int_equal(config_print(f, libos_option_groups, (enum doc_format)format), 0);
         fclose(f);
-        for (size_t i = 0; i < CONFIG_OPTIONS; i++) {
-            assert_non_null(strstr(text, config_options[i].key));
-            assert_non_null(strstr(text, config_options[i].text));
+        const struct config_option *o;
+        for (uint32_t i = 0; (o = config_option_at(libos_option_groups, i, NULL)); i++) {
+            assert_non_null(strstr(text, o->key));
+            assert_non_null(strstr(text, o->text));
         }
         free(text);
     }
@@ -327,7 +330,7 @@ static void printing_to_a_full_device_is_reported(void **state) {
     FILE *f = fopen("/dev/full", "w");
     if (!f) skip();
     setvbuf(f, NULL, _IONBF, 0);
-    assert_int_equal(config_print(f, DOC_PLAIN), -EIO);
+    assert_int_equal(config_print(f, libos_option_groups, DOC_PLAIN), -EIO);
     fclose(f);
 }
 

@@ -3,8 +3,9 @@
  * Fuzz target: configuration. The input is read twice, as a file and as lines of KEY=VALUE. Whatever it holds, the
  * answer is "fine", and then every option is within its bounds, or one printable line that says what is wrong.
  */
-#include "core/config_table.h"
+#include "core/config.h"
 #include "fuzz.h"
+#include "libos/registry.h"
 
 #include <errno.h>
 #include <sys/mman.h>
@@ -21,8 +22,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
     return 0;
 }
 
-static void within_bounds(const struct config *c, const struct config_option *o) {
-    const char *field = (const char *)c + o->offset;
+static void within_bounds(const char *field, const struct config_option *o) {
     uint64_t number;
     int choice, choices = 0;
     switch (o->type) {
@@ -52,15 +52,17 @@ static void check(const struct config *c, int r, const char error[CONFIG_ERROR_M
         for (const char *p = error; *p; p++)
             must((unsigned char)*p >= ' ' && *p != '\x7f');
     }
-    for (size_t i = 0; i < CONFIG_OPTIONS; i++)
-        within_bounds(c, &config_options[i]);
+    const struct config_option *o;
+    size_t offset;
+    for (uint32_t i = 0; (o = config_option_at(c->groups, i, &offset)); i++)
+        within_bounds((const char *)c + offset, o);
 }
 
 static void as_file(const uint8_t *data, size_t size) {
     struct config c;
     char error[CONFIG_ERROR_MAX] = "";
     must(ftruncate(file, 0) == 0 && pwrite(file, data, size, 0) == (ssize_t)size);
-    config_init(&c);
+    config_init(&c, libos_option_groups);
     check(&c, config_load_file(&c, path, error), error, path);
 }
 
@@ -69,17 +71,17 @@ static bool same(const struct config *a, const struct config *b) {
                                    [CONFIG_TYPE_ENUM] = sizeof(int),
                                    [CONFIG_TYPE_BOOL] = sizeof(bool),
                                    [CONFIG_TYPE_STRING] = CONFIG_STRING_MAX};
-    for (size_t i = 0; i < CONFIG_OPTIONS; i++) {
-        const struct config_option *o = &config_options[i];
-        if (memcmp((const char *)a + o->offset, (const char *)b + o->offset, sizes[o->type]) != 0) return false;
-    }
+    const struct config_option *o;
+    size_t offset;
+    for (uint32_t i = 0; (o = config_option_at(a->groups, i, &offset)); i++)
+        if (memcmp((const char *)a + offset, (const char *)b + offset, sizes[o->type]) != 0) return false;
     return true;
 }
 
 static void as_settings(char *text) {
     struct config c, before;
     char error[CONFIG_ERROR_MAX] = "", *rest = text;
-    config_init(&c);
+    config_init(&c, libos_option_groups);
     for (char *line; (line = strsep(&rest, "\n"));) {
         char *value = strchr(line, '=');
         if (!value) continue;

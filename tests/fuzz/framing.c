@@ -263,7 +263,7 @@ static void begin(struct run *run, struct input *in) {
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
     struct config config;
     (void)argc, (void)argv;
-    config_init(&config);
+    config_init(&config, libos_option_groups);
     config.stats_share = false;
     config.log_sink = LOG_SINK_NONE;
     must(runtime_new(&rt, &config) == 0);

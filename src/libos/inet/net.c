@@ -28,7 +28,7 @@ static void linger(struct net *net) {
 void net_lost(struct net *net, int error) {
     if (net->lost) return;
     net->lost = true;
-    log_error(&net->rt->log, "inet: device %s is lost: %s", net->rt->config.inet_device, strerror(-error));
+    log_error(&net->rt->log, "inet: device %s is lost: %s", net->options->device, strerror(-error));
     runtime_poller_remove(net->rt, &net->poller); /* its descriptor would be ready for ever */
     datagram_lost(net);
     stream_lost(net, clock_now_ns());
@@ -75,14 +75,13 @@ static void lacks_memory(struct net *net) {
 
 /* The device's MTU has changed, and so does the stack's. */
 static void follow_mtu(struct net *net) {
-    uint64_t most = net->rt->config.inet_mtu;
+    uint64_t most = net->options->mtu;
     uint32_t mtu = net_device_mtu(net);
     net->mtu_followed = mtu;
     if (mtu > most) mtu = (uint32_t)most;
     if (mtu == net->mtu) return;
     if (inet_set_mtu(net->stack, (uint16_t)mtu)) {
-        log_warn(&net->rt->log, "inet: the MTU of device %s is %u now, which is too small", net->rt->config.inet_device,
-                 mtu);
+        log_warn(&net->rt->log, "inet: the MTU of device %s is %u now, which is too small", net->options->device, mtu);
         return;
     }
     net->mtu = mtu;
@@ -153,6 +152,7 @@ static int net_start(struct dmtr_runtime *rt, void **state_out) {
     struct net *net = sys_calloc(1, sizeof *net);
     if (!net) return -ENOMEM;
     net->rt = rt;
+    net->options = config_values(&rt->config, &inet_options_group);
     list_init(&net->sockets);
     list_init(&net->streams);
     list_init(&net->blocked);
@@ -166,7 +166,7 @@ static int net_start(struct dmtr_runtime *rt, void **state_out) {
         net->poller =
             (struct poller){.poll = net_poll, .prepare = net_prepare, .fd = net->group ? group_fd(net) : net->dev->fd};
         r = runtime_poller_add(rt, &net->poller);
-        if (r) log_error(&rt->log, "inet: device %s cannot be polled: %s", rt->config.inet_device, strerror(-r));
+        if (r) log_error(&rt->log, "inet: device %s cannot be polled: %s", net->options->device, strerror(-r));
     }
     if (r) {
         net_free(net);

@@ -12,6 +12,7 @@
 
 #include "core/runtime.h"
 #include "inet/udp/udp.h"
+#include "libos/inet/options.h"
 #include "libos/link.h"
 #include "netdev/netdev.h"
 
@@ -31,6 +32,7 @@ struct transmit_queue {
 
 struct net {
     struct dmtr_runtime *rt;
+    const struct inet_options *options;
     struct netdev *dev;
     struct group *group; /* NULL: the device is ours alone */
     uint32_t member;     /* our place in the group */

@@ -76,7 +76,7 @@ void publish_init(struct net *net) {
     bool up;
     read_device(net, &stats, &up);
     struct link_state state = link_state_of(net, &stats, up);
-    link_watch_begin(&net->watch, &net->rt->log, "inet", net->rt->config.inet_device, net->dev, &state);
+    link_watch_begin(&net->watch, &net->rt->log, "inet", net->options->device, net->dev, &state);
     net->watch.others_tell = net->group && net->member > 0;
     net->shown_stack = counters_extend(page, STACK_PREFIX, stack_names, INET_COUNTER_COUNT);
     net->shown_device = counters_extend(page, DEVICE_PREFIX, device_names, DEVICE_COUNT);

@@ -14,7 +14,7 @@ static void port_used(void *ctx, uint8_t protocol, uint16_t port, bool on) {
     struct net *net = ctx;
     int r = net->lost ? 0 : netdev_claim(net->dev, protocol, port, on);
     if (r < 0)
-        log_error(&net->rt->log, "inet: device %s does not give port %u to us: %s", net->rt->config.inet_device, port,
+        log_error(&net->rt->log, "inet: device %s does not give port %u to us: %s", net->options->device, port,
                   strerror(-r));
     if (net->group) group_port_used(net, protocol, port, on);
 }
@@ -41,52 +41,52 @@ static void conflict(void *ctx, const struct inet_addr *addr, const uint8_t *mac
 }
 
 int net_setup(struct net *net) {
-    const struct config *config = &net->rt->config;
+    const struct inet_options *o = net->options;
     const struct link_options link = {
         .log = &net->rt->log,
         .prefix = "inet",
-        .device = config->inet_device,
-        .device_options = config->inet_device_options,
-        .wrappers = config->inet_wrappers,
-        .mac = config->inet_mac,
-        .address = config->inet_address,
-        .gateway = config->inet_gateway,
-        .neighbours = config->inet_neighbours,
-        .mtu = config->inet_mtu,
+        .device = o->device,
+        .device_options = o->device_options,
+        .wrappers = o->wrappers,
+        .mac = o->mac,
+        .address = o->address,
+        .gateway = o->gateway,
+        .neighbours = o->neighbours,
+        .mtu = o->mtu,
         .addresses_max = INET_ADDRS_MAX,
-        .queues = (uint32_t)config->inet_queues,
-        .tso = config->inet_tso,
+        .queues = (uint32_t)o->queues,
+        .tso = o->tso,
     };
     struct inet_static_neighbour neighbours[LINK_NEIGHBOURS_MAX];
     struct inet_config c = {
-        .limits = {.neighbours = (uint32_t)config->inet_max_neighbours,
-                   .neighbour_queue = (uint32_t)config->inet_neighbour_queue,
-                   .neighbour_memory = (uint32_t)config->inet_neighbour_memory,
-                   .fragment_bytes = (uint32_t)config->inet_fragment_bytes,
-                   .icmp_per_second = (uint32_t)config->inet_icmp_per_second,
-                   .tcp_orphans = (uint32_t)config->inet_tcp_orphans,
-                   .tcp_time_wait = (uint32_t)config->inet_tcp_time_wait},
-        .tcp_memory = config->inet_tcp_memory,
+        .limits = {.neighbours = (uint32_t)o->max_neighbours,
+                   .neighbour_queue = (uint32_t)o->neighbour_queue,
+                   .neighbour_memory = (uint32_t)o->neighbour_memory,
+                   .fragment_bytes = (uint32_t)o->fragment_bytes,
+                   .icmp_per_second = (uint32_t)o->icmp_per_second,
+                   .tcp_orphans = (uint32_t)o->tcp_orphans,
+                   .tcp_time_wait = (uint32_t)o->tcp_time_wait},
+        .tcp_memory = o->tcp_memory,
         .announce = true,
         .transmit = transmit_frame,
         .port_used = port_used,
         .conflict = conflict,
         .ctx = net,
     };
-    bool alone = config->inet_queues == 1;
+    bool alone = o->queues == 1;
     int r = alone ? link_open(&link, &c, neighbours, &net->dev) : group_join(net, &link, &c, neighbours);
     if (r) return r;
     if (!alone) {
         c.stray = stray;
         c.flow_ours = flow_ours;
     }
-    c.probe = config->inet_probe && !net->dev->wire;
+    c.probe = o->probe && !net->dev->wire;
     net->mtu = c.mtu;
     net->mtu_followed = net_device_mtu(net);
     r = inet_new(&net->stack, &c, clock_now_ns());
     if (r == -EINVAL)
-        log_error(&net->rt->log, "inet: address %s, gateway %s, MTU %u do not go together", config->inet_address,
-                  config->inet_gateway, c.mtu);
+        log_error(&net->rt->log, "inet: address %s, gateway %s, MTU %u do not go together", o->address, o->gateway,
+                  c.mtu);
     else if (r)
         log_error(&net->rt->log, "inet: no stack can be made: %s", strerror(-r));
     return r;

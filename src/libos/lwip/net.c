@@ -50,7 +50,7 @@ static void linger(struct lw_net *net) {
 
 static void lost(struct lw_net *net, int error) {
     net->lost = true;
-    log_error(&net->rt->log, "lwip: device %s is lost: %s", net->rt->config.lwip_device, strerror(-error));
+    log_error(&net->rt->log, "lwip: device %s is lost: %s", net->options->device, strerror(-error));
     runtime_poller_remove(net->rt, &net->poller); /* its descriptor would be ready for ever */
     lw_stream_lost(net);
     lw_datagram_lost(net);
@@ -112,18 +112,18 @@ static void timer_fire(struct dmtr_runtime *rt, struct runtime_timer *t) {
 }
 
 static int open_host(struct lw_net *net) {
-    const struct config *config = &net->rt->config;
+    const struct lwip_options *o = net->options;
     const struct link_options link = {
         .log = &net->rt->log,
         .prefix = "lwip",
-        .device = config->lwip_device,
-        .device_options = config->lwip_device_options,
-        .wrappers = config->lwip_wrappers,
-        .mac = config->lwip_mac,
-        .address = config->lwip_address,
-        .gateway = config->lwip_gateway,
-        .neighbours = config->lwip_neighbours,
-        .mtu = config->lwip_mtu,
+        .device = o->device,
+        .device_options = o->device_options,
+        .wrappers = o->wrappers,
+        .mac = o->mac,
+        .address = o->address,
+        .gateway = o->gateway,
+        .neighbours = o->neighbours,
+        .mtu = o->mtu,
         .addresses_max = 1,
     };
     struct inet_static_neighbour neighbours[LINK_NEIGHBOURS_MAX];
@@ -132,13 +132,13 @@ static int open_host(struct lw_net *net) {
     if (r) return r;
     net->address = c.addrs[0].addr;
     struct link_state state = link_state_of(net);
-    link_watch_begin(&net->watch, &net->rt->log, "lwip", config->lwip_device, net->dev, &state);
+    link_watch_begin(&net->watch, &net->rt->log, "lwip", o->device, net->dev, &state);
     r = host_open(net->dev, &c, clock_now_ns());
     if (r == -EBUSY)
         log_error(&net->rt->log, "lwip: another runtime of this process has lwIP, which can be there once only");
     else if (r)
-        log_error(&net->rt->log, "lwip: address %s, gateway %s, neighbours %s do not go together", config->lwip_address,
-                  config->lwip_gateway, config->lwip_neighbours);
+        log_error(&net->rt->log, "lwip: address %s, gateway %s, neighbours %s do not go together", o->address,
+                  o->gateway, o->neighbours);
     return r;
 }
 
@@ -146,6 +146,7 @@ static int net_start(struct dmtr_runtime *rt, void **state_out) {
     struct lw_net *net = sys_calloc(1, sizeof *net);
     if (!net) return -ENOMEM;
     net->rt = rt;
+    net->options = config_values(&rt->config, &lwip_options_group);
     list_init(&net->streams);
     list_init(&net->news);
     list_init(&net->finishing);
@@ -157,7 +158,7 @@ static int net_start(struct dmtr_runtime *rt, void **state_out) {
         net->poller = (struct poller){.poll = net_poll, .prepare = net_prepare, .fd = net->dev->fd};
         r = runtime_poller_add(rt, &net->poller);
         if (r) {
-            log_error(&rt->log, "lwip: device %s cannot be polled: %s", rt->config.lwip_device, strerror(-r));
+            log_error(&rt->log, "lwip: device %s cannot be polled: %s", net->options->device, strerror(-r));
             host_close();
         }
     }

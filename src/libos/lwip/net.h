@@ -11,10 +11,12 @@
 #include "core/runtime.h"
 #include "inet/addr.h"
 #include "libos/link.h"
+#include "libos/lwip/options.h"
 #include "netdev/netdev.h"
 
 struct lw_net {
     struct dmtr_runtime *rt;
+    const struct lwip_options *options;
     struct netdev *dev;
     struct poller poller;
     struct runtime_timer timer;

@@ -7,6 +7,7 @@
 #include "core/fast.h"
 #include "core/sga.h"
 #include "libos/memory/memory.h"
+#include "libos/memory/options.h"
 #include "mem/heap.h"
 
 #include <errno.h>
@@ -202,7 +203,7 @@ int memory_queue_new(struct dmtr_runtime *rt, struct queue **q_out) {
     queue_init(&m->q, rt, &memory_ops);
     list_init(&m->pops);
     list_init(&m->pushes);
-    m->max = (uint32_t)rt->config.memory_max_elements;
+    m->max = memory_max_elements(rt);
     *q_out = &m->q;
     return 0;
 }

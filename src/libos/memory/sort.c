@@ -7,6 +7,7 @@
 #include "core/sga.h"
 #include "libos/memory/memory.h"
 #include "libos/memory/operator.h"
+#include "libos/memory/options.h"
 
 #include <errno.h>
 
@@ -185,7 +186,7 @@ int sort_queue_new(struct queue *q1, dmtr_less_fn less, void *arg, struct queue 
     s->source = source_of(q1);
     s->less = less;
     s->arg = arg;
-    s->max = (uint32_t)q1->rt->config.memory_max_elements;
+    s->max = memory_max_elements(q1->rt);
     *q_out = &s->o.q;
     return 0;
 }

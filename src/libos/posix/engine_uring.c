@@ -163,7 +163,7 @@ static void uring_free(struct uring *u) {
 
 static int uring_start(struct posix *px) {
     struct dmtr_runtime *rt = px->rt;
-    enum log_level level = rt->config.posix_engine == POSIX_IO_URING ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO;
+    enum log_level level = px->options->engine == POSIX_IO_URING ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO;
     struct uring *u = sys_calloc(1, sizeof *u);
     if (!u) return -ENOMEM;
     u->px = px;

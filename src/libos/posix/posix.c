@@ -22,9 +22,9 @@ static int start_engine(struct posix *px, const struct engine *engine) {
 /* io_uring where the kernel has what is needed; engine_uring has logged what it misses. */
 static int choose_engine(struct posix *px) {
     struct dmtr_runtime *rt = px->rt;
-    if (rt->config.posix_engine != POSIX_EPOLL) {
+    if (px->options->engine != POSIX_EPOLL) {
         int r = start_engine(px, &engine_uring);
-        if (!r || rt->config.posix_engine == POSIX_IO_URING) return r;
+        if (!r || px->options->engine == POSIX_IO_URING) return r;
         log_info(&rt->log, "posix.engine: using epoll, because io_uring cannot be used: %s", strerror(-r));
     }
     int r = start_engine(px, &engine_epoll);
@@ -59,6 +59,7 @@ static int posix_start(struct dmtr_runtime *rt, void **state_out) {
     struct posix *px = sys_calloc(1, sizeof *px);
     if (!px) return -ENOMEM;
     px->rt = rt;
+    px->options = config_values(&rt->config, &posix_options_group);
     px->direct_allowed = rt->config.wait_policy == WAIT_SPIN;
     list_init(&px->socks);
     list_init(&px->files);

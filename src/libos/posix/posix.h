@@ -17,6 +17,7 @@
 #include "core/runtime.h"
 #include "core/timer.h"
 #include "libos/posix/arena.h"
+#include "libos/posix/options.h"
 
 #include <netinet/in.h>
 #include <sys/uio.h>
@@ -66,6 +67,7 @@ extern const struct engine engine_epoll, engine_uring;
 
 struct posix {
     struct dmtr_runtime *rt;
+    const struct posix_options *options;
     const struct engine *engine;
     struct uring *uring;                                 /* engine_uring's */
     struct queue_ops stream_ops, datagram_ops, file_ops; /* the tables with the engine's name in them */

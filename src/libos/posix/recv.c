@@ -104,7 +104,7 @@ void sock_receive_ended(struct sock *s, int error) {
 
 /* One receive for the first pop. 1: done with that; 0: nothing there; a negative errno: nothing will come. */
 static int receive_stream(struct sock *s, struct op *op) {
-    uint32_t room = (uint32_t)pop_limit(op, s->q.rt->config.posix_recv_buffer_bytes);
+    uint32_t room = (uint32_t)pop_limit(op, s->px->options->recv_buffer_bytes);
     char *buf = arena_room(&s->px->arena, room);
     ssize_t n = buf ? POSIX_SYS(&s->q, recv, s->fd, buf, room, MSG_DONTWAIT) : -ENOMEM;
     if (n == -EAGAIN) return 0;

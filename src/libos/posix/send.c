@@ -96,7 +96,7 @@ static void push_failed(struct sock *s, struct op *op, int error) {
 }
 
 static bool zerocopy_pays(const struct sock *s, const struct op *op) {
-    uint64_t min_bytes = s->q.rt->config.posix_zerocopy_min_bytes, skip = PUSH_SENT(op);
+    uint64_t min_bytes = s->px->options->zerocopy_min_bytes, skip = PUSH_SENT(op);
     if (!s->px->engine->send_zerocopy || !s->stream || min_bytes == 0) return false;
     if (s->zerocopy_copied >= ZEROCOPY_COPIED_MAX || op->bytes - skip < min_bytes) return false;
     for (uint32_t i = 0; i < op->numsegs; i++) {

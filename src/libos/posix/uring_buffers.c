@@ -63,10 +63,10 @@ static int register_ring(struct uring *u, uint16_t flags) {
 
 int uring_buffers_init(struct uring *u) {
     struct uring_buffers *b = &u->buffers;
-    const struct config *c = &u->px->rt->config;
+    const struct posix_options *o = u->px->options;
     int r = 0;
-    b->bytes = (uint32_t)c->posix_recv_buffer_bytes;
-    for (b->count = 8; b->count < c->posix_recv_buffers;)
+    b->bytes = (uint32_t)o->recv_buffer_bytes;
+    for (b->count = 8; b->count < o->recv_buffers;)
         b->count *= 2; /* the kernel wants a power of two */
     b->ring_bytes = b->count * sizeof(struct io_uring_buf);
     b->ring = sys_map(b->ring_bytes, PROT_READ | PROT_WRITE, 0, &r);

@@ -8,7 +8,7 @@
 /* Sockets need none: their requests are few and last. A file has a request per operation. */
 int uring_files_init(struct uring *u) {
     struct dmtr_runtime *rt = u->px->rt;
-    uint64_t count = rt->config.posix_registered_files;
+    uint64_t count = u->px->options->registered_files;
     struct rlimit limit;
     if (SYS(getrlimit, RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < count) count = limit.rlim_cur;
     if (count == 0) return 0;

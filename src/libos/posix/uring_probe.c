@@ -73,7 +73,7 @@ int uring_setup(struct uring *u, enum log_level level) {
     unsigned features = 0;
     int r = -EINVAL;
     for (size_t i = 0; i < sizeof flag_ladder / sizeof *flag_ladder && r == -EINVAL; i++)
-        r = setup((unsigned)rt->config.posix_ring_entries, &u->ring, flag_ladder[i], &features);
+        r = setup((unsigned)u->px->options->ring_entries, &u->ring, flag_ladder[i], &features);
     if (r) {
         log_at(&rt->log, level, "io_uring: no ring: %s", setup_hint(r));
         return r;

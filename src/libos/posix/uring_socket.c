@@ -158,7 +158,7 @@ static void request_over(struct uring *u, struct sock *s) {
 }
 
 static void pause_recv(struct uring *u, struct sock *s) {
-    if (s->held_bytes <= u->px->rt->config.posix_recv_ahead_bytes || !(s->uring.armed & REQUEST_RECV)) return;
+    if (s->held_bytes <= u->px->options->recv_ahead_bytes || !(s->uring.armed & REQUEST_RECV)) return;
     if (s->uring.pausing) return;
     s->uring.pausing = true;
     counter_inc(&u->px->rt->counters, posix_recv_ahead_limit);
@@ -211,7 +211,7 @@ static void on_accept(struct uring *u, struct sock *s, int res, uint32_t flags) 
     if (res >= 0 || (res != -ECANCELED && !sock_connection_gone(res))) sock_accepted(s, res);
     if (ended) {
         sock_accept_ready(s);
-    } else if (s->backlog_len >= rt->config.posix_accept_ahead) {
+    } else if (s->backlog_len >= u->px->options->accept_ahead) {
         counter_inc(&rt->counters, posix_accept_backlog_limit);
         request(s, REQUEST_CANCEL_ACCEPT);
     }

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* The options that all stacks over a network device have; `prefix` is the first part of their keys, such as "inet". */
+#ifndef LIBOS_LINK_OPTIONS_H
+#define LIBOS_LINK_OPTIONS_H
+
+#include "core/option.h"
+
+#define LINK_OPTIONS(UINT, STRING, prefix, address_text)                                                               \
+    STRING(prefix ".device", device, "none", "Network device, by its kind: shm, and others of this build")             \
+    STRING(prefix ".device_options", device_options, "none",                                                           \
+           "Options of that device, as KEY=VALUE,KEY=VALUE; dmtr_device(7)")                                           \
+    STRING(prefix ".wrappers", wrappers, "none",                                                                       \
+           "Devices to wrap that one in, innermost first, as KIND:KEY=VALUE,KEY=VALUE;KIND: fault, pcap, trace")       \
+    STRING(prefix ".mac", mac, "none", "MAC address to use in place of the device's own")                              \
+    STRING(prefix ".address", address, "none", address_text)                                                           \
+    STRING(prefix ".gateway", gateway, "none", "IPv4 address of the router to all other networks")                     \
+    UINT(prefix ".mtu", mtu, 9216, 68, 9216, "bytes", "Largest IP packet, where the device's own limit is not lower")  \
+    STRING(prefix ".neighbours", neighbours, "none",                                                                   \
+           "Neighbours that are not asked for, such as 10.0.0.2=02:00:00:00:00:02, with commas between")
+
+#endif
