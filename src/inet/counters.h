@@ -80,6 +80,7 @@
     X(tcp_loss_probes, "Tail loss probes sent")                                                                        \
     X(tcp_recoveries, "Recoveries begun because of losses found")                                                      \
     X(tcp_undone, "Recoveries undone because nothing was lost")                                                        \
+    X(tcp_scoreboard_steps, "Entries of scoreboards visited for SACK blocks, losses and undone recoveries")            \
     X(tcp_timeouts, "Connections given up because the peer did not answer")                                            \
     X(tcp_keepalive_ended, "Connections ended because keepalive got no answer")
 

@@ -95,6 +95,8 @@ struct tcp_flight {
     uint32_t undo_ts, undo_cwnd, undo_ssthresh, undo_from;
     uint32_t undo_again;         /* segments sent again in the last recovery, and not reported to have come twice */
     uint8_t frto;                /* enum tcp_frto */
+    bool undo_round;             /* a recovery was undone in this round trip, */
+    uint32_t undo_round_end;     /* which ends when this is acknowledged */
     bool dsack_round;            /* RFC 8985 section 6.2: the reordering window grew in this round trip, */
     uint32_t dsack_round_end;    /* which ends when this is acknowledged */
     uint32_t most_out, used_end; /* most bytes out in the present round, which ends when used_end is acknowledged */

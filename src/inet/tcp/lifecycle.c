@@ -3,6 +3,7 @@
 #include "inet/tcp/conn.h"
 #include "inet/wire/ip4.h"
 
+#include "inet/ip/neighbour.h"
 #include "inet/ip/path.h"
 #include "inet/ip/route.h"
 #include "inet/tcp/ooo.h"
@@ -245,6 +246,7 @@ void conn_established(struct tcp_conn *c) {
     c->tune_tick = (uint32_t)(c->stack->now >> 10);
     conn_deadline(c, TCP_TIMER_SEND, UINT64_MAX);
     c->progress_ns = c->stack->now;
+    neighbour_progress(c->stack, &c->flow.remote); /* the peer acknowledges our SYN */
 }
 
 bool conn_abandon(struct tcp_conn *c) {

@@ -50,6 +50,7 @@ bool rack_detect(struct tcp_conn *c, const struct tcp_delivery *d) {
     bool any = false;
     while (c->flight->oldest != TCP_SENT_NONE) {
         const struct tcp_sent *e = sent_at(c, c->flight->oldest);
+        inet_count(c->stack, tcp_scoreboard_steps);
         if (!sent_after(c->flight->rack_ns, c->flight->rack_end, e->sent_ns, e->seq + e->len)) break;
         uint64_t lost_ns = e->sent_ns + patience;
         if (lost_ns > c->stack->now) {

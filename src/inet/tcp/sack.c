@@ -142,6 +142,7 @@ static uint32_t position_of(const struct tcp_conn *c, uint32_t seq) {
 static uint32_t skip_sacked(const struct tcp_conn *c, uint32_t at) {
     while (at != sent_end(c)) {
         struct tcp_sent *e = sent_at(c, at);
+        inet_count(c->stack, tcp_scoreboard_steps);
         if (!(e->flags & TCP_SENT_SACKED)) return at;
         at = e->newer;
         if (at == sent_end(c)) return at;
@@ -208,6 +209,7 @@ void sent_mark_all_lost(struct tcp_conn *c) {
 void sent_unmark_lost(struct tcp_conn *c) {
     for (uint32_t at = c->flight->sent.first; at != sent_end(c); at++) {
         struct tcp_sent *e = sent_at(c, at);
+        inet_count(c->stack, tcp_scoreboard_steps);
         if (!(e->flags & TCP_SENT_LOST)) continue;
         if (!on_its_way(e)) by_time_append(c, at);
         e->flags &= (uint8_t) ~(TCP_SENT_LOST | TCP_SENT_RETRANSMITTED);

@@ -16,8 +16,12 @@ void undo_remember(struct tcp_conn *c) {
     f->undo_again = 0;
 }
 
+/* Not twice in a round trip, because it visits the whole scoreboard: a peer could ask for it with each ACK. */
 static void undo(struct tcp_conn *c) {
     struct tcp_flight *f = c->flight;
+    if (f->undo_round && seq_lt(c->snd_una, f->undo_round_end)) return;
+    f->undo_round = true;
+    f->undo_round_end = c->snd_nxt;
     if (c->cc.cwnd < f->undo_cwnd) c->cc.cwnd = f->undo_cwnd;
     c->cc.ssthresh = f->undo_ssthresh;
     if (c->recovery != TCP_OPEN) {
