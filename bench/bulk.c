@@ -48,7 +48,7 @@ static int await(const char *what, int begun, const dmtr_qtoken_t *qt, dmtr_qres
 static int take_all(int qd) {
     for (;;) {
         dmtr_qtoken_t qt = 0;
-        dmtr_qresult_t qr;
+        dmtr_qresult_t qr = {0};
         if (await("pop", dmtr_pop(&qt, qd), &qt, &qr) || qr.qr_value.sga.sga_numsegs == 0) return dmtr_close(qd);
         dmtr_sgafree(&qr.qr_value.sga);
     }
@@ -64,7 +64,7 @@ static int serve(const struct address *a) {
     say_listening(&at.sa);
     while (!program_stopped()) {
         dmtr_qtoken_t qt = 0;
-        dmtr_qresult_t qr;
+        dmtr_qresult_t qr = {0};
         if (await("accept", dmtr_accept(&qt, qd), &qt, &qr)) return -1;
         take_all(qr.qr_value.ares.qd);
     }

@@ -27,8 +27,8 @@ static uint64_t now_ns(void) {
 
 static void run_pair(void) {
     for (uint64_t i = 0; i < count; i++) {
-        char *volatile p = malloc(64);
-        if (p) *p = 1;
+        char *p = malloc(64);
+        if (p) *(volatile char *)p = 1;
         free(p);
     }
 }

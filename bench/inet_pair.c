@@ -133,10 +133,11 @@ static int run(const struct component *c) {
         free(p);
         return 1;
     }
+    const uint64_t each = iterations / ROUNDS;
     for (uint32_t i = 0; i < ROUNDS; i++) {
         uint64_t began = dmtr_now_ns();
-        measure(p, iterations / ROUNDS);
-        ns[i] = (double)(dmtr_now_ns() - began) / (double)(iterations / ROUNDS);
+        measure(p, each);
+        ns[i] = (double)(dmtr_now_ns() - began) / (double)each;
     }
     p->wires[0].to = p->wires[1].to = NULL;
     for (uint32_t end = 0; end < PAIR_ENDS; end++)

@@ -22,7 +22,9 @@ struct slot {
 };
 
 /* What a buffer is to send, and the one behind it. */
-static struct { unsigned done, len, next; } sends[URING_BUFFERS];
+static struct {
+    unsigned done, len, next;
+} sends[URING_BUFFERS];
 
 /* By descriptor: one send at a time is under way, because two may overtake each other; then whether the client has
  * finished. */

@@ -9,7 +9,7 @@ struct qdmap {
     struct qdmap_entry {
         int qd;
         void *value; /* NULL: free */
-    } * entries;
+    } *entries;
     size_t mask, count;
 };
 

@@ -37,7 +37,7 @@ struct flow {
     uint64_t inflight;
     struct flow_slot {
         uint64_t id, begun_ns; /* id 0: free */
-    } * slots;
+    } *slots;
 };
 
 struct workload {

@@ -95,14 +95,15 @@ int command_ss(int argc, char *argv[]) {
     enum options_result o = options_parse(argc, argv, "Shows the counters of all running programs.", specs, NULL);
     if (o != OPTIONS_RUN) return (int)o;
     DIR *folder = opendir(PAGE_FOLDER);
-    if (!folder) {
+    int at = folder ? dirfd(folder) : -1;
+    if (at < 0) {
         fprintf(stderr, "dmtr ss: %s: %s\n", PAGE_FOLDER, strerror(errno));
         return 1;
     }
     if (json) printf("[");
     for (struct dirent *e; (e = readdir(folder));) {
         if (!page_parse_name(&page, e->d_name)) continue;
-        if (!only_pid || (uint64_t)page.pid == only_pid) show(&page, dirfd(folder));
+        if (!only_pid || (uint64_t)page.pid == only_pid) show(&page, at);
     }
     closedir(folder);
     if (json) printf("]\n");

@@ -167,8 +167,8 @@ uint64_t *counters_extend(struct counters *c, const char *prefix, const struct c
     uint32_t first = page->count;
     if (count > COUNTERS_MAX - first) return NULL;
     for (uint32_t i = 0; i < count; i++) {
-        char *name = (char *)page + page->names_offset + (first + i) * COUNTERS_NAME_LEN;
-        char *text = (char *)page + page->texts_offset + (first + i) * COUNTERS_TEXT_LEN;
+        char *name = (char *)page + page->names_offset + (size_t)(first + i) * COUNTERS_NAME_LEN;
+        char *text = (char *)page + page->texts_offset + (size_t)(first + i) * COUNTERS_TEXT_LEN;
         snprintf(name, COUNTERS_NAME_LEN, "%s%s", prefix, names[i].name);
         snprintf(text, COUNTERS_TEXT_LEN, "%s", names[i].text);
     }

@@ -13,7 +13,7 @@ const uint8_t toeplitz_key[TOEPLITZ_KEY_BYTES] = {
 #define WINDOW        (KEY_WORD << 16 | KEY_WORD)
 #define TURNED(x, n)  ((x) << (n) | (x) >> (32 - (n)))
 #define BIT(n, b, at) ((n) & (b) ? TURNED(WINDOW, at) : 0u)
-#define NIBBLE(n)     (((n)&8 ? WINDOW : 0u) ^ BIT(n, 4, 1) ^ BIT(n, 2, 2) ^ BIT(n, 1, 3))
+#define NIBBLE(n)     (((n) & 8 ? WINDOW : 0u) ^ BIT(n, 4, 1) ^ BIT(n, 2, 2) ^ BIT(n, 1, 3))
 
 /* What the first four bits of the data add. The key repeats, so its next 32 bits are these turned by one. */
 static const uint32_t nibbles[16] = {

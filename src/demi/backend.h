@@ -6,7 +6,7 @@
 #include "settings.h"
 
 #define BACKEND_OPTIONS_MAX 8
-#define BACKEND_OPTION_MAX  (2 * SETTING_TEXT_MAX)
+#define BACKEND_OPTION_MAX  (2ul * SETTING_TEXT_MAX)
 #define BACKEND_ERROR_MAX   256
 
 struct backend_options {

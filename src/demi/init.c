@@ -43,11 +43,12 @@ static int start(int argc, char *const argv[], struct backend_options *options) 
     if (before == 0) return dmtr_init(argc, (char **)argv);
     char **all = calloc((size_t)argc + (size_t)before + 1, sizeof *all);
     if (!all) return ENOMEM;
+    char **next = all;
     for (int i = 0; i < options->count; i++) {
-        all[2 * i] = "--dmtr-set";
-        all[2 * i + 1] = options->text[i];
+        *next++ = "--dmtr-set";
+        *next++ = options->text[i];
     }
-    if (argc) memcpy(&all[before], argv, (size_t)argc * sizeof *argv);
+    if (argc) memcpy(next, argv, (size_t)argc * sizeof *argv);
     int r = dmtr_init(argc + before, all);
     free(all);
     return r;

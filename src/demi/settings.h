@@ -13,8 +13,7 @@ struct settings {
     int keepalive;
 };
 
-#define SETTINGS_NONE                                                                                                  \
-    { SETTING_UNSET, SETTING_UNSET }
+#define SETTINGS_NONE {SETTING_UNSET, SETTING_UNSET}
 
 #define SETTING_TEXT_MAX 256
 

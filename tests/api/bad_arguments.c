@@ -13,8 +13,7 @@ struct row {
     int expected, got;
 };
 
-#define REFUSE(errno_, call)                                                                                           \
-    { #call, errno_, call }
+#define REFUSE(errno_, call) {#call, errno_, call}
 
 static void check(const struct row *rows, size_t n) {
     int wrong = 0;

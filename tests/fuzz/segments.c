@@ -34,7 +34,7 @@ static uint32_t near(struct input *in, const uint32_t *marks, uint32_t count) {
     case 1:
         return mark;
     case 2:
-        return mark + (uint32_t)((int32_t)(take_byte(in)) - 128) * ((how & 8) ? 97 : 1);
+        return mark + (uint32_t)((int32_t)(take_byte(in))-128) * ((how & 8) ? 97 : 1);
     default:
         return how & 8 ? take_32(in) : mark + take_16(in);
     }

@@ -510,9 +510,10 @@ static void random_step(struct script *s, struct rng *r, bool *shut) {
         .len = rng_below(r, 2) ? (uint32_t)rng_below(r, 1460) : 0,
         .window = (uint16_t)(rng_below(r, 3) ? 65535 : rng_below(r, 3000)),
     };
-    if (rng_below(r, 300)) g.flags &= (uint8_t) ~(TCP_RST | TCP_SYN);
+    if (rng_below(r, 300)) g.flags &= (uint8_t)~(TCP_RST | TCP_SYN);
     if (rng_below(r, 100)) g.flags &= (uint8_t)~TCP_FIN;
-    for (g.options.sack_count = 0; g.options.sack_count < rng_below(r, 4); g.options.sack_count++) {
+    const uint8_t blocks = (uint8_t)rng_below(r, 4);
+    for (g.options.sack_count = 0; g.options.sack_count < blocks; g.options.sack_count++) {
         uint32_t from = 1 + (uint32_t)rng_below(r, s->pushed + 2);
         g.options.sack[g.options.sack_count] =
             (struct tcp_range){s->iss + from, s->iss + from + (uint32_t)rng_below(r, 4000)};

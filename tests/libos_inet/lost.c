@@ -18,13 +18,13 @@ static int setup(void **state) {
     const char *const inet[] = {"libos=inet",
                                 "inet.device=tap",
                                 "inet.device_options=name=t0",
-                                "inet.address=" OUR_ADDRESS "/24",
+                                ("inet.address=" OUR_ADDRESS "/24"),
                                 "log.sink=none",
                                 NULL};
     const char *const lwip[] = {"libos=lwip",
                                 "lwip.device=tap",
                                 "lwip.device_options=name=t0",
-                                "lwip.address=" OUR_ADDRESS "/24",
+                                ("lwip.address=" OUR_ADDRESS "/24"),
                                 "log.sink=none",
                                 NULL};
     int r = start_with_options(over_lwip ? lwip : inet);

@@ -99,7 +99,7 @@ static int start_server(const char *policy, const char *queues) {
     snprintf(device, sizeof device, "inet.device_options=path=/tmp/dmtr-inet.%d,listen=yes", wire_owner());
     snprintf(waits, sizeof waits, "wait.policy=%s", policy);
     return start_with_options((const char *const[]){"libos=inet", "inet.device=shm", "log.sink=none", device,
-                                                    "inet.address=" OUR_ADDRESS "/24", waits, queues, NULL});
+                                                    ("inet.address=" OUR_ADDRESS "/24"), waits, queues, NULL});
 }
 
 static void *server_main(void *arg) {

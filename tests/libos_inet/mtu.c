@@ -20,7 +20,7 @@ static int start_caller(const char *mtu) {
     char device[64];
     snprintf(device, sizeof device, "inet.device_options=path=/tmp/dmtr-inet.%d", wire_owner());
     return start_with_options((const char *const[]){"libos=inet", "inet.device=shm", "log.sink=none", device,
-                                                    "inet.address=" OUR_ADDRESS "/24", mtu, NULL});
+                                                    ("inet.address=" OUR_ADDRESS "/24"), mtu, NULL});
 }
 
 static void let_pass(void) {

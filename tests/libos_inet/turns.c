@@ -11,7 +11,7 @@ static int setup(void **state) {
     char device[160];
     snprintf(device, sizeof device, "lwip.device_options=path=/tmp/dmtr-inet.%d,listen=yes", wire_owner());
     return start_with_options((const char *const[]){"libos=lwip", "lwip.device=shm", "log.sink=none", device,
-                                                    "lwip.address=" OUR_ADDRESS "/24", NULL});
+                                                    ("lwip.address=" OUR_ADDRESS "/24"), NULL});
 }
 
 /* The first question waits for the neighbour's MAC, and its answer for a poll. */

@@ -233,7 +233,9 @@ static void socket_options_are_those_of_the_platform(void **state) {
     value = 0;
     assert_ok(dmtr_getsockopt(a, SOL_SOCKET, SO_RCVBUF, &value, &len));
     assert_int_equal(value, 5000);
-    static const struct { int name, first, least, most; } bytes[] = {{IP_TOS, 0, 0, 255}, {IP_TTL, 64, 1, 255}};
+    static const struct {
+        int name, first, least, most;
+    } bytes[] = {{IP_TOS, 0, 0, 255}, {IP_TTL, 64, 1, 255}};
     for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) {
         assert_ok(dmtr_getsockopt(a, IPPROTO_IP, bytes[i].name, &value, &len));
         assert_int_equal(value, bytes[i].first);

@@ -186,7 +186,7 @@ static bool play_call(struct player *p) {
 }
 
 static bool play_statement(struct player *p) {
-    static bool (*const how[])(struct player * p) = {
+    static bool (*const how[])(struct player *p) = {
         [SAYS_IN] = play_in,      [SAYS_OUT] = play_out,     [SAYS_CALL] = play_call,
         [SAYS_BEGIN] = play_call, [SAYS_QUIET] = play_quiet,
     };

@@ -2,6 +2,7 @@
 /* Options of connections: their bounds, and how they are kept. */
 #include "inet/tcp/conn.h"
 #include "inet/wire/ip4.h"
+#include <assert.h>
 
 #define MAXSEG_LEAST (TCP_MSS_MIN + TCP_OPTIONS_MAX)
 #define MAXSEG_MOST  (INET_MTU_MAX - TCP_MSS_OVERHEAD)
@@ -150,8 +151,9 @@ int tcp_set_option(struct tcp_conn *c, enum tcp_option option, uint32_t value, u
 
 static uint32_t congestion_of(const struct tcp_conn *c) {
     uint32_t i = 0;
-    while (algorithms[i] != c->cc.ops)
+    while (i < ALGORITHMS - 1 && algorithms[i] != c->cc.ops)
         i++;
+    assert(algorithms[i] == c->cc.ops);
     return i;
 }
 

@@ -439,7 +439,7 @@ uint32_t group_take(struct net *net, uint64_t now) {
     for (uint64_t set = atomic_exchange(&m->waiting, 0); set; set &= set - 1) {
         uint32_t from = (uint32_t)__builtin_ctzll(set), n = spsc_pop(&m->from[from], values, RING_BURST);
         if (n == RING_BURST) atomic_fetch_or(&m->waiting, 1ull << from); /* there may be more */
-        for (uint32_t at = 0; at < n; at += 2) {
+        for (uint32_t at = 0; at + 1 < n; at += 2) {
             uint64_t meta = (uintptr_t)values[at + 1];
             if (meta >> 56 == KIND_STREAM)
                 parcel_arrived(net, values[at], now);
