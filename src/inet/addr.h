@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Addresses of either family in one form: sixteen bytes, IPv4 as ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2). All
- * zeros is the wildcard. And the names of flows and neighbours that are made of them.
+ * Addresses of both families in one form: sixteen bytes, with IPv4 as ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2). All
+ * zeros is the wildcard. Endpoints and flows are made of addresses and ports.
  */
 #ifndef INET_ADDR_H
 #define INET_ADDR_H
@@ -26,7 +26,7 @@ static inline bool inet_addr_is_ip4(const struct inet_addr *a) {
     return a->words[0] == 0 && a->words[1] == 0 && a->words[2] == __builtin_bswap32(0xffff);
 }
 
-/* The IPv4 address in network order; meaningful where inet_addr_is_ip4. */
+/* The IPv4 address in network order. The caller has checked inet_addr_is_ip4. */
 static inline uint32_t inet_addr_to_ip4(const struct inet_addr *a) {
     return a->words[3];
 }
@@ -35,7 +35,7 @@ static inline bool inet_addr_equal(const struct inet_addr *a, const struct inet_
     return memcmp(a, b, sizeof *a) == 0;
 }
 
-/* The wildcard, also in the form that an IPv4 socket gives it: 0.0.0.0. */
+/* Whether it is the wildcard; an IPv4 socket writes it as 0.0.0.0. */
 static inline bool inet_addr_is_any(const struct inet_addr *a) {
     return (a->words[0] | a->words[1] | a->words[3]) == 0 && (a->words[2] == 0 || inet_addr_is_ip4(a));
 }
@@ -46,14 +46,14 @@ struct inet_endpoint {
     uint16_t port;
 };
 
-/* Key of the tables of flows. Ports are in host order; no padding, because keys are hashed as bytes. */
+/* Key of the flow tables. Ports are in host order. It has no padding, because keys are hashed as bytes. */
 struct inet_flow {
     struct inet_addr local, remote;
     uint16_t local_port, remote_port;
 };
 _Static_assert(sizeof(struct inet_flow) == 36, "hashed as bytes");
 
-/* Whether two flows are the same; the ends that differ most often are compared first. */
+/* Whether two flows are equal. Compares the fields that differ most often first. */
 static inline bool inet_flow_equal(const struct inet_flow *a, const struct inet_flow *b) {
     uint64_t x[4], y[4];
     uint32_t ports_x, ports_y;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Counters of a stack: declared once here, name and one sentence. Each drop of a frame has one that says why. */
+/* The counters of a stack: a name and one sentence each. Every dropped frame is counted by its reason. */
 #ifndef INET_COUNTERS_H
 #define INET_COUNTERS_H
 

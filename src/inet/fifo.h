@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A queue of small structures in one array that doubles when full, up to a bound, and is given back when not needed. */
+/* A FIFO of small structures in one array. The array doubles when it is full, up to a limit. */
 #ifndef INET_FIFO_H
 #define INET_FIFO_H
 
@@ -14,16 +14,16 @@
 struct fifo {
     char *base;     /* NULL: no array */
     uint32_t room;  /* a power of two, or 0 */
-    uint32_t first; /* position of the oldest; positions run on and stay valid while an entry lives */
+    uint32_t first; /* position of the oldest entry; positions count up, and stay valid as long as their entry */
     uint32_t count;
 };
 
-/* The entry at a position, first ... first + count - 1. */
+/* The entry at a position from first to first + count - 1. */
 static inline void *fifo_at(const struct fifo *q, size_t size, uint32_t position) {
     return q->base + (position & (q->room - 1)) * size;
 }
 
-/* Adds an entry, not cleared; NULL: max (a power of two) reached, or no memory. */
+/* Adds an entry, which is not cleared. NULL: it has max entries (a power of two), or no memory is left. */
 static inline void *fifo_add(struct fifo *q, size_t size, uint32_t max) {
     if (q->count == q->room) {
         if (q->room == max) return NULL;
@@ -42,7 +42,7 @@ static inline void fifo_drop_first(struct fifo *q) {
     q->count--;
 }
 
-/* Gives the array back; what the entries refer to is the caller's. */
+/* Frees the array. The caller frees what the entries refer to. */
 static inline void fifo_free(struct fifo *q) {
     sys_free(q->base);
     *q = (struct fifo){.base = NULL};

@@ -23,13 +23,13 @@
 
 struct inet;
 
-/* A run of payload in heap memory. Whoever is given one owns it and frees it with heap_free(base). */
+/* Payload in heap memory. The receiver owns it and frees it with heap_free(base). */
 struct inet_slice {
     void *base;
     uint32_t len;
 };
 
-/* A run of bytes of an outgoing frame. */
+/* Contiguous bytes of an outgoing frame. */
 struct inet_segment {
     const void *base;
     uint32_t len;
@@ -37,12 +37,12 @@ struct inet_segment {
 
 enum inet_frame_flags {
     INET_FRAME_CSUM = 1, /* the device completes the checksum: csum_start and csum_offset say where */
-    INET_FRAME_TSO = 2,  /* the device cuts the payload into frames of tso_bytes; INET_FRAME_CSUM is set as well */
+    INET_FRAME_TSO = 2,  /* the device segments the payload into frames of tso_bytes; INET_FRAME_CSUM is set, too */
 };
 
 /*
  * An outgoing Ethernet frame. The first segment holds the headers, at most INET_HEADER_MAX bytes, and is valid until
- * transmit returns: a device that needs them longer copies them. The others are heap memory: a device that needs
+ * transmit returns; a device that needs it longer copies it. The other segments are heap memory; a device that needs
  * them longer takes a heap_hold on each.
  */
 struct inet_frame {
@@ -51,17 +51,20 @@ struct inet_frame {
     uint16_t count;
     uint16_t flags;        /* enum inet_frame_flags */
     uint16_t csum_start;   /* from the start of the frame; sum from here to the end */
-    uint16_t csum_offset;  /* from csum_start; holds the sum of the pseudo header, that of the whole with TSO */
+    uint16_t csum_offset;  /* from csum_start; holds the sum of the pseudo header (of the whole payload with TSO) */
     uint16_t header_bytes; /* all headers before the payload, for TSO */
-    uint16_t tso_bytes;    /* payload of each frame but the last */
+    uint16_t tso_bytes;    /* payload of each frame except the last */
 };
 
-/* 0: the device has taken the frame. -EAGAIN: it has no room; the frame was not taken. Must not call the stack. */
+/*
+ * 0: the device has accepted the frame. -EAGAIN: it has no room, and has not accepted the frame. Must not call the
+ * stack.
+ */
 typedef int inet_transmit(void *ctx, const struct inet_frame *frame);
 
 enum inet_offloads {
     INET_OFFLOAD_CSUM = 1, /* the device completes TCP and UDP checksums */
-    INET_OFFLOAD_TSO = 2,  /* the device segments TCP over IPv4; wants INET_OFFLOAD_CSUM */
+    INET_OFFLOAD_TSO = 2,  /* the device segments TCP over IPv4; requires INET_OFFLOAD_CSUM */
 };
 
 struct inet_prefix {
@@ -74,15 +77,15 @@ struct inet_static_neighbour {
     uint8_t mac[INET_MAC_BYTES];
 };
 
-/* Bounds; 0 stands for the default in brackets. */
+/* Limits; 0 means the default in brackets. */
 struct inet_limits {
-    uint32_t neighbours;       /* entries of the cache, static ones included (1024) */
-    uint32_t neighbour_queue;  /* heap memory held by packets that wait for one neighbour (256 KiB) ... */
-    uint32_t neighbour_memory; /* ... and for all of them, answers to strangers half of it (4 MiB) */
-    uint32_t fragment_bytes;   /* heap memory held by incomplete packets (4 MiB) */
-    uint32_t loopback;         /* packets to ourselves under way (1024) */
-    uint32_t icmp_per_second;  /* ICMP errors sent, a quarter of them to one destination (1000) */
-    uint32_t tcp_orphans;      /* closed connections whose data is not acknowledged yet (65,536) */
+    uint32_t neighbours;       /* entries of the neighbour cache, static ones included (1024) */
+    uint32_t neighbour_queue;  /* bytes of heap memory that packets waiting for one neighbour hold (256 KiB) ... */
+    uint32_t neighbour_memory; /* ... and for all neighbours; answers to unverified senders get half of it (4 MiB) */
+    uint32_t fragment_bytes;   /* bytes of heap memory that incomplete packets hold (4 MiB) */
+    uint32_t loopback;         /* packets queued from this host to itself (1024) */
+    uint32_t icmp_per_second;  /* ICMP errors sent, at most a quarter of them to one destination (1000) */
+    uint32_t tcp_orphans;      /* closed connections with unacknowledged data (65,536) */
     uint32_t tcp_time_wait;    /* connections in TIME_WAIT (131,072) */
 };
 
@@ -95,21 +98,21 @@ struct inet_config {
     const struct inet_static_neighbour *neighbours; /* read during inet_new only */
     uint32_t neighbour_count;
     struct inet_limits limits;
-    uint64_t tcp_memory;           /* bytes that received data of all TCP connections may pin; 0: 1 GiB */
-    uint32_t offloads;             /* enum inet_offloads */
-    uint32_t tso_frame_bytes;      /* longest frame that the device cuts; 0: the longest there is */
-    bool announce;                 /* tell the link our addresses at the start (RFC 5227 section 2.3) */
-    bool probe;                    /* ask the link at the start whether others have them (RFC 5227 section 2.1) */
-    uint8_t seed[INET_SEED_BYTES]; /* secret and new for each stack, except where a run is to be repeated */
+    uint64_t tcp_memory;      /* bytes of heap memory that received data of all TCP connections may pin; 0: 1 GiB */
+    uint32_t offloads;        /* enum inet_offloads */
+    uint32_t tso_frame_bytes; /* longest frame that the device segments; 0: no limit */
+    bool announce;            /* announce our addresses at the start (RFC 5227 section 2.3) */
+    bool probe;               /* probe at the start whether other hosts use them (RFC 5227 section 2.1) */
+    uint8_t seed[INET_SEED_BYTES]; /* random and secret, and different for each stack unless a run is to be repeated */
     inet_transmit *transmit;
     /*
-     * May be NULL. A socket or connection has taken (on) or left a local port, in host order, of protocol 6 or 17; a
-     * port is in use as long as more have taken than left it. Must not call the stack.
+     * May be NULL. A socket or connection begins (on) or ends (off) to use a local port, in host order, of IP protocol
+     * 6 or 17. A port is in use while more users have begun than ended. Must not call the stack.
      */
     void (*port_used)(void *ctx, uint8_t protocol, uint16_t port, bool on);
     /*
-     * May be NULL. Another host, at `mac`, has one of our addresses: found by a probe at the start, or later. Told for
-     * each address at the start, and then at most once in ten seconds. Must not call the stack.
+     * May be NULL. Another host, at `mac`, uses one of our addresses; a probe at the start has found it, or a later
+     * packet. Called for each address at the start, and later at most once in ten seconds. Must not call the stack.
      */
     void (*conflict)(void *ctx, const struct inet_addr *addr, const uint8_t *mac, bool probing);
     /*
@@ -127,37 +130,41 @@ struct inet_config {
     void *ctx; /* of all of these */
 };
 
-/* A stack; `now` begins its clock. -EINVAL: a bad configuration; -ENOMEM. */
+/* Makes a stack; `now` starts its clock. -EINVAL: the configuration is wrong; -ENOMEM. */
 int inet_new(struct inet **out, const struct inet_config *config, uint64_t now);
-/* Close all sockets first. What they have left behind, such as connections in TIME_WAIT, ends without a word. */
+/*
+ * The caller has closed all sockets. Connections that are left, such as those in TIME_WAIT, end without sending a
+ * segment.
+ */
 void inet_delete(struct inet *s);
 
-/* The link's MTU has changed; connections follow with what they send next. -EINVAL: not within the bounds. */
+/* Sets the link's MTU. Connections use it for the segments they send next. -EINVAL: outside the limits. */
 int inet_set_mtu(struct inet *s, uint16_t mtu);
 
 enum inet_input_flags {
     INET_INPUT_CSUM_OK = 1, /* the device has checked the TCP or UDP checksum, or the frame never left memory */
-    INET_INPUT_COPY = 2,    /* another stack with our addresses has it too, and answers: this one only learns from it */
-    INET_INPUT_LOOP = 4,    /* another stack with our addresses has sent it to one of them: it has been on no link */
+    INET_INPUT_COPY =
+        2, /* another stack with our addresses has the frame, too, and answers it: this stack only learns from it */
+    INET_INPUT_LOOP = 4, /* a stack with our addresses sent it to one of them: it was never on a link */
     /* Bits from 8 on mean nothing to the stack, and are given to `stray`. */
 };
 
 /*
- * A frame has arrived: `len` bytes at buf, which lie in a heap block. The stack takes over the caller's ownership of
- * the block, whatever becomes of the frame.
+ * Processes a received frame: `len` bytes at buf, in a heap block. The stack becomes the owner of the block in every
+ * case.
  */
 void inet_input(struct inet *s, void *buf, uint32_t len, uint32_t flags, uint64_t now);
 
-/* Does what has become due by `now`. Call it after a batch of inet_input, and when inet_next_ns has passed. */
+/* Runs the timers that are due at `now`. Call it after a burst of inet_input, and when inet_next_ns has passed. */
 void inet_timers(struct inet *s, uint64_t now);
 
-/* UDP datagrams that wait for the answer of a neighbour: sent soon, or dropped within seconds. */
+/* Number of UDP datagrams that wait for an ARP reply. They are sent soon, or dropped within seconds. */
 uint32_t inet_waiting(const struct inet *s);
 
-/* Closed connections of which one end has not finished, or has not been acknowledged. */
+/* Number of closed connections of which one FIN has not been received or not been acknowledged. */
 uint32_t inet_closing(const struct inet *s);
 
-/* When inet_timers is next worth calling; UINT64_MAX: not before something else happens. */
+/* When inet_timers must be called next; UINT64_MAX: no timer runs. */
 uint64_t inet_next_ns(struct inet *s);
 
 enum inet_counter {
@@ -167,7 +174,7 @@ enum inet_counter {
         INET_COUNTER_COUNT
 };
 
-/* The counters, [INET_COUNTER_COUNT], for as long as the stack lives. */
+/* The counters, [INET_COUNTER_COUNT]; valid as long as the stack. */
 const uint64_t *inet_counters(const struct inet *s);
 const char *inet_counter_name(enum inet_counter c);
 const char *inet_counter_text(enum inet_counter c);

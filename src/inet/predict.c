@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * All layers at once for what is expected. Nothing is decided here that the layers would decide otherwise: whatever
- * is not plainly right goes to them, to be judged and counted there.
+ * Receive fast path. It accepts only what the layers of the slow path would accept in the same way. It leaves
+ * everything else to them, and they count it.
  */
 #include "inet/predict.h"
 

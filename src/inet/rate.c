@@ -2,11 +2,11 @@
 /* Rate limits. */
 #include "inet/rate.h"
 
-#define SLICES     16u /* whiles in a second, on average */
+#define SLICES     16u /* intervals in a second, on average */
 #define NS_PER_SEC 1000000000ull
 
 static void begin(struct rate *r, uint32_t per_second, struct rng *rng, uint64_t now_ns) {
-    /* Low rates have longer whiles, of four answers on average. */
+    /* Low rates have longer intervals, with four answers on average. */
     uint32_t slices = per_second / 4 < SLICES ? (per_second / 4 ? per_second / 4 : 1) : SLICES;
     uint64_t mean_ns = NS_PER_SEC / slices;
     uint32_t mean = per_second / slices;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rate limits for answers to strangers. How many answers there are in a while is random, and the while too, so that
- * nobody learns from his own share of a common limit what others have used of it (CVE-2016-5696, CVE-2020-25705).
+ * Rate limits for answers to unverified senders. The number of answers per interval and the length of the interval are
+ * random, so that a sender cannot infer from its own answers how many others were sent (CVE-2016-5696, CVE-2020-25705).
  */
 #ifndef INET_RATE_H
 #define INET_RATE_H
@@ -12,11 +12,13 @@
 #include <stdint.h>
 
 struct rate {
-    uint64_t until_ns; /* the present while ends */
-    uint32_t left;     /* answers in it */
+    uint64_t until_ns; /* end of the present interval */
+    uint32_t left;     /* answers left in it */
 };
 
-/* Takes one of about per_second in a second; false: there is none left for now. All zero is a rate not used yet. */
+/*
+ * Takes one answer of about per_second in a second. False: none is left in this interval. An unused rate is all zero.
+ */
 bool rate_take(struct rate *r, uint32_t per_second, struct rng *rng, uint64_t now_ns);
 
 #endif

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What all kinds of sockets share: events. A socket with something to tell stands on the stack's list until
- * inet_next_event has told it, so that nothing is called back while a frame is being worked on, and a socket may be
- * closed at any time.
+ * Events of sockets. A socket with events is on the stack's list until inet_next_event returns it. The stack calls
+ * nothing back while it processes a frame, and a socket may be closed at any time.
  */
 #ifndef INET_SOCKET_H
 #define INET_SOCKET_H
@@ -10,18 +9,18 @@
 #include "base/list.h"
 #include "inet/inet.h"
 
-/* Reasons to look at a socket again; what is there to see may have been seen already. */
+/* Reasons to look at a socket again. The caller may have seen the cause already. */
 enum inet_event {
-    INET_EVENT_READABLE = 1,   /* data, an end of stream, or an error waits to be received */
-    INET_EVENT_WRITABLE = 2,   /* room for sending where there was none, or pushed data acknowledged */
-    INET_EVENT_CONNECTED = 4,  /* a connection asked for stands, or failed */
-    INET_EVENT_ACCEPTABLE = 8, /* a connection waits to be accepted */
-    INET_EVENT_CLOSED = 16,    /* the connection has ended, in order or with an error */
+    INET_EVENT_READABLE = 1,   /* data, the end of the stream, or an error can be received */
+    INET_EVENT_WRITABLE = 2,   /* there is room to send again, or pushed data was acknowledged */
+    INET_EVENT_CONNECTED = 4,  /* connect has succeeded or failed */
+    INET_EVENT_ACCEPTABLE = 8, /* a connection can be accepted */
+    INET_EVENT_CLOSED = 16,    /* the connection has ended, with or without an error */
 };
 
 enum inet_socket_kind { INET_UDP, INET_TCP, INET_TCP_LISTENER };
 
-/* The first member of every kind. */
+/* First member of every kind of socket. */
 struct inet_socket {
     struct list ready;
     void *user; /* the owner's */
@@ -29,7 +28,7 @@ struct inet_socket {
     uint8_t events; /* enum inet_event; not 0: on the list */
 };
 
-/* The socket that has waited longest, and its events, which are thereby told; NULL: none. */
+/* Takes the oldest socket off the list and returns its events. NULL: the list is empty. */
 struct inet_socket *inet_next_event(struct inet *s, uint32_t *events);
 
 #endif

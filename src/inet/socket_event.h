@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Events from the protocols' side, and the choice of ports. */
+/* How protocols report events, and how they choose ports. */
 #ifndef INET_SOCKET_EVENT_H
 #define INET_SOCKET_EVENT_H
 
@@ -21,13 +21,13 @@ static inline void socket_event(struct inet *s, struct inet_socket *k, uint8_t e
     k->events |= events;
 }
 
-/* The socket goes: nothing is to be told any more. */
+/* Takes the socket off the list, because it is freed or has nothing to report. */
 static inline void socket_forget(struct inet_socket *k) {
     if (k->events) list_remove(&k->ready);
     k->events = 0;
 }
 
-/* The ith port to try, from a random start (RFC 6056 section 3.3.1). */
+/* The i-th port to try, from a random start (RFC 6056 section 3.3.1). */
 static inline uint16_t port_candidate(uint32_t start, uint32_t i) {
     return (uint16_t)(PORT_EPHEMERAL_FIRST + (start + i) % PORT_EPHEMERAL_COUNT);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The stack as a whole: its beginning and end, time, and the loop to ourselves. */
+/* Creates and deletes stacks, runs timers, and loops packets from this host back to it. */
 #include "inet/inet.h"
 
 #include "base/sys.h"
@@ -50,7 +50,7 @@ static bool config_ok(const struct inet_config *c) {
     return inet_addr_is_any(&c->gateway) || inet_addr_is_ip4(&c->gateway);
 }
 
-/* In order of beginning; the end is in the other. */
+/* In the order of initialisation; they end in reverse order. */
 static const struct {
     int (*init)(struct inet *s);
     void (*fini)(struct inet *s);
@@ -91,7 +91,7 @@ int inet_new(struct inet **out, const struct inet_config *config, uint64_t now) 
     if (config->tso_frame_bytes == 0 || config->tso_frame_bytes > FRAME_MAX) s->config.tso_frame_bytes = FRAME_MAX;
     memcpy(s->hash_seed, config->seed, sizeof s->hash_seed);
     memcpy(s->secret, config->seed + sizeof s->hash_seed, sizeof s->secret);
-    /* What may show on the wire must not tell the keys, so the generator's seed is a hash of one under the other. */
+    /* Random numbers appear on the wire and must not reveal the keys, so the seed is a keyed hash of one of them. */
     rng_init(&s->rng, siphash24(s->secret, s->hash_seed, sizeof s->hash_seed));
     for (uint32_t i = 0; i < IP_ID_BUCKETS; i++)
         s->ip_ids[i] = (uint16_t)rng_next(&s->rng);
@@ -142,7 +142,7 @@ void inet_input(struct inet *s, void *buf, uint32_t len, uint32_t flags, uint64_
     if (!p.taken) heap_free(buf);
 }
 
-/* Only what is there now, so that two ends of one connection cannot keep us here. */
+/* Delivers only the packets queued now, so that two ends of one connection cannot keep the loop busy for ever. */
 static void loopback_deliver(struct inet *s) {
     for (uint32_t n = s->loopback_count; n > 0; n--) {
         struct held_frame *h = list_entry(list_pop_front(&s->loopback), struct held_frame, link);

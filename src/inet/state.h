@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The stack's own structure, and what all protocols share: packets on their way in, packets on their way out, timers
- * that know what they are for.
- */
+/* The state of a stack, and what all protocols share: received packets, packets to be sent, and timers. */
 #ifndef INET_STATE_H
 #define INET_STATE_H
 
@@ -33,29 +30,32 @@ static inline void inet_timer_init(struct inet_timer *t, void (*fire)(struct ine
     t->fire = fire;
 }
 
-/* A packet on its way in. Each layer moves `data` and `len` past its own header. */
+/* A received packet. Each layer moves `data` and `len` past its header. */
 struct rx_packet {
     uint8_t *data;
     uint32_t len;
     uint32_t flags;    /* enum inet_input_flags */
-    const uint8_t *ip; /* its IP header, with room for a link header before it; the whole packet lies behind it */
+    const uint8_t *ip; /* its IP header, followed by the whole packet; before it is room for a link header */
     struct inet_addr from, to;
-    bool multicast; /* sent to more than this host, by its frame or its IP address */
-    bool loop;      /* from ourselves */
-    bool taken;     /* the block's ownership has gone to somebody */
+    bool multicast; /* its MAC or IP destination is a group or broadcast address */
+    bool loop;      /* from this host */
+    bool taken;     /* somebody has become the owner of the block */
 };
 
-/* Makes the caller an owner of the block that the packet lies in. */
+/* Makes the caller an owner of the packet's block. */
 static inline void rx_keep(struct rx_packet *p) {
     if (p->taken) heap_share(p->data);
     p->taken = true;
 }
 
-/* A packet on its way out: payload in frame.segments from 1 on, headers written from the end of `room` to the front. */
+/*
+ * A packet to be sent. The payload is in frame.segments from 1 on; headers are written from the end of `room` to its
+ * front.
+ */
 struct tx_packet {
     struct inet_frame frame;
-    uint8_t *at; /* the first header byte so far */
-    bool answer; /* to a sender that may have forged its address: less is kept and asked for it */
+    uint8_t *at; /* first byte of the headers so far */
+    bool answer; /* to an unverified sender: fewer packets may wait, and fewer ARP requests are sent for it */
     uint8_t room[INET_HEADER_MAX];
 };
 
@@ -68,7 +68,7 @@ static inline void tx_init(struct tx_packet *o) {
     o->at = o->room + INET_HEADER_MAX;
 }
 
-/* Adds payload; false: the frame has no segment left. */
+/* Adds payload. False: the frame has no segment left. */
 static inline bool tx_add(struct tx_packet *o, const void *base, uint32_t len) {
     if (o->frame.count == INET_FRAME_SEGMENTS) return false;
     o->frame.segments[o->frame.count++] = (struct inet_segment){base, len};
@@ -76,22 +76,22 @@ static inline bool tx_add(struct tx_packet *o, const void *base, uint32_t len) {
     return true;
 }
 
-/* Room for a header in front of what there is. */
+/* Makes room for a header in front. */
 static inline uint8_t *tx_push(struct tx_packet *o, uint32_t bytes) {
     o->at -= bytes;
     o->frame.bytes += bytes;
     return o->at;
 }
 
-/* The header bytes written so far. */
+/* Bytes of the headers so far. */
 static inline uint32_t tx_header_bytes(const struct tx_packet *o) {
     return (uint32_t)(o->room + INET_HEADER_MAX - o->at);
 }
 
-/* A frame copied into one heap block, to wait. */
+/* A frame that waits, copied into one heap block. */
 struct held_frame {
     struct list link;
-    struct inet_frame frame; /* the segments are made anew */
+    struct inet_frame frame; /* its segments are set again before it is sent */
     uint8_t bytes[];
 };
 
@@ -108,10 +108,10 @@ struct protocols {
 struct neighbours {
     struct hash by_addr;
     struct list by_age;
-    uint32_t datagrams;    /* of UDP, that wait for one */
+    uint32_t datagrams;    /* of UDP, that wait for a neighbour */
     uint32_t probing;      /* entries in NEIGHBOUR_PROBING */
     uint64_t queued_bytes; /* heap memory that waiting packets pin */
-    struct rate answers;   /* neighbours asked for because of answers to strangers */
+    struct rate answers;   /* ARP requests caused by answers to unverified senders */
     /* Asks for the MAC address of ip (network order); `to` is the MAC address that is asked. Set by ARP. */
     void (*ask)(struct inet *s, uint32_t ip, const uint8_t *to);
     /* Reports an IP packet of `len` bytes whose neighbour did not answer. Set by ICMP. */
@@ -130,9 +130,9 @@ struct paths {
 };
 
 #define IP_ID_BUCKETS   64u
-#define DESTS           256u /* powers of two: places of the caches in front of the tables */
+#define DESTS           256u /* entries of the caches in front of the tables; powers of two */
 #define TCP_FLOWS       1024u
-#define ICMP_RATES      256u /* places that destinations and connections are hashed to, by a secret */
+#define ICMP_RATES      256u /* buckets for destinations and connections, chosen by a keyed hash */
 #define CHALLENGE_RATES 1024u
 #define UDP_PORTS       256u
 
@@ -141,7 +141,7 @@ struct arp {
     struct inet_timer announce, probe;
     uint32_t announcements, probes;
     bool probing;
-    uint32_t taken; /* a bit for each of our addresses that another host had before */
+    uint32_t taken; /* a bit for each of our addresses that another host used first */
     uint64_t defended_ns, told_ns;
 };
 
@@ -157,19 +157,19 @@ struct inet {
     struct neighbours neighbours;
     struct fragments fragments;
     struct paths paths;
-    uint16_t path_epoch;                                          /* moves when the MTU of any path changes */
+    uint16_t path_epoch;                                          /* changes when the MTU of any path changes */
     struct rate icmp_rate, icmp_rates[ICMP_RATES];                /* of all errors, and by destination */
     struct rate challenge_rate, challenge_rates[CHALLENGE_RATES]; /* of all challenge ACKs, and by connection */
     struct hash udp_bound, tcp_conns, tcp_listeners;
     struct dest *dests; /* [DESTS]; see dest.h */
     uint32_t dest_epoch;
-    struct tcp_conn *tcp_flows[TCP_FLOWS]; /* found last */
+    struct tcp_conn *tcp_flows[TCP_FLOWS]; /* cache of the connections found last */
     struct udp_socket *udp_ports[UDP_PORTS];
-    uint64_t room_retry_ns;       /* how long a connection waits for room in the device now */
-    struct list tcp_out_of_order; /* struct tcp_ooo, the oldest first */
+    uint64_t room_retry_ns;       /* how long a connection waits before it offers a refused frame again */
+    struct list tcp_out_of_order; /* struct tcp_ooo, oldest first */
     uint32_t tcp_orphans, tcp_time_waits;
-    uint64_t tcp_charged; /* bytes that received data of all connections pins */
-    struct list tcp_dead; /* connections to be freed once nobody looks at them */
+    uint64_t tcp_charged; /* bytes of heap memory that received data of all connections pins */
+    struct list tcp_dead; /* connections to be freed when the present call ends */
     struct list ready;    /* sockets with events */
     struct arp arp;
     uint16_t ip_ids[IP_ID_BUCKETS];
@@ -199,7 +199,7 @@ static inline void inet_timer_cancel(struct inet *s, struct inet_timer *t) {
     wheel_cancel(&s->wheel, &t->timer);
 }
 
-/* Copies the frame with its headers. NULL: no memory. Freed with heap_free. */
+/* Copies the frame with its headers. NULL: no memory. The caller frees it with heap_free. */
 struct held_frame *tx_hold(const struct tx_packet *o);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ARP packets in and out; what is learnt from them is the neighbour cache's. */
+/* ARP packets. What they say of neighbours is stored in the neighbour cache. */
 #include "inet/ip/arp.h"
 
 #include "inet/ip/link.h"
@@ -7,7 +7,7 @@
 #include "inet/ip/route.h"
 #include "inet/wire/arp.h"
 
-#define ANNOUNCE_COUNT     2u /* RFC 5227 section 1.1, as those below */
+#define ANNOUNCE_COUNT     2u /* this and the next five: RFC 5227 section 1.1 */
 #define ANNOUNCE_NS        (2 * NS_PER_S)
 #define DEFEND_INTERVAL_NS (10 * NS_PER_S)
 #define PROBE_COUNT        3u
@@ -30,7 +30,7 @@ static void arp_ask(struct inet *s, uint32_t from, uint32_t target, const uint8_
     arp_output(s, &a, to);
 }
 
-/* Lost if the device has no room. */
+/* The request is lost if the device has no room; the caller asks again. */
 static void arp_request(struct inet *s, uint32_t ip, const uint8_t *to) {
     arp_ask(s, route_source(s, ip), ip, to);
 }
@@ -43,7 +43,7 @@ static uint32_t own_ip(const struct inet *s, uint32_t i) {
     return inet_addr_to_ip4(&s->config.addrs[i].addr);
 }
 
-/* Whether another host had our i-th address before. */
+/* Whether another host used our i-th address first. */
 static bool is_taken(const struct inet *s, uint32_t i) {
     return s->arp.taken & 1u << i;
 }
@@ -54,7 +54,7 @@ static void announce_fire(struct inet *s, struct inet_timer *t) {
     if (++s->arp.announcements < ANNOUNCE_COUNT) inet_timer_arm(s, t, s->now + ANNOUNCE_NS);
 }
 
-/* RFC 5227 section 2.1.1, but for that the addresses are in use meanwhile. */
+/* RFC 5227 section 2.1.1, except that we use the addresses during the probe. */
 static void probe_fire(struct inet *s, struct inet_timer *t) {
     if (s->arp.probes == PROBE_COUNT) {
         s->arp.probing = false;
@@ -75,7 +75,7 @@ static void arp_reply(struct inet *s, const struct arp_packet *request) {
     arp_output(s, &a, request->sender_mac);
 }
 
-/* Once in DEFEND_INTERVAL_NS; *last_ns 0: never yet. */
+/* True once per DEFEND_INTERVAL_NS. *last_ns is 0 at first. */
 static bool is_due(const struct inet *s, uint64_t *last_ns) {
     if (*last_ns != 0 && s->now - *last_ns < DEFEND_INTERVAL_NS) return false;
     *last_ns = s->now;
@@ -83,8 +83,8 @@ static bool is_due(const struct inet *s, uint64_t *last_ns) {
 }
 
 /*
- * Another host uses our i-th address. We go on in any case. An address that was ours first is defended (RFC 5227
- * section 2.4 (c)); one that a probe found with the other is not, and is announced and probed no more.
+ * Another host uses our i-th address. We go on using it in any case, and defend an address that was ours first (RFC
+ * 5227 section 2.4 (c)). An address that a probe found in use is no longer announced, probed or defended.
  */
 static void arp_conflict(struct inet *s, uint32_t i, const uint8_t *mac) {
     bool found = s->arp.probing && !is_taken(s, i);
@@ -95,7 +95,7 @@ static void arp_conflict(struct inet *s, uint32_t i, const uint8_t *mac) {
     if (tells && s->config.conflict) s->config.conflict(s->config.ctx, &s->config.addrs[i].addr, mac, s->arp.probing);
 }
 
-/* Which of our addresses it is; addr_count: none. */
+/* Index of our address; addr_count: it is not ours. */
 static uint32_t find_own(const struct inet *s, uint32_t ip) {
     uint32_t i = 0;
     while (i < s->config.addr_count && own_ip(s, i) != ip)
@@ -110,8 +110,8 @@ static void arp_input(struct inet *s, struct rx_packet *p) {
         inet_count(s, arp_bad);
         return;
     }
-    bool copy = p->flags & INET_INPUT_COPY; /* whoever has the original answers it */
-    bool ours = copy || memcmp(a.sender_mac, s->config.mac, INET_MAC_BYTES) == 0; /* or another stack's to look at */
+    bool copy = p->flags & INET_INPUT_COPY; /* the stack with the original answers it */
+    bool ours = copy || memcmp(a.sender_mac, s->config.mac, INET_MAC_BYTES) == 0; /* or for another stack */
     uint32_t own = find_own(s, a.sender_ip), target = find_own(s, a.target_ip);
     if (own < s->config.addr_count) {
         if (!ours) arp_conflict(s, own, a.sender_mac);
@@ -123,7 +123,7 @@ static void arp_input(struct inet *s, struct rx_packet *p) {
         inet_count(s, arp_off_link);
         return;
     }
-    /* Only who asks for us is going to be answered; others are not worth an entry. */
+    /* Makes an entry only for a host that asks for us, because we are going to answer it. */
     struct inet_addr sender = inet_addr_ip4(a.sender_ip);
     if (!probe) neighbour_learn(s, &sender, a.sender_mac, for_us && a.operation == ARP_REQUEST);
     if (a.operation != ARP_REQUEST || copy) return;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* ARP: answers for our addresses, asks for those of others, notices who else uses ours (RFC 826, RFC 5227). */
+/*
+ * ARP: answers requests for our addresses, asks for those of neighbours, and detects address conflicts (RFC 826, RFC
+ * 5227).
+ */
 #ifndef INET_IP_ARP_H
 #define INET_IP_ARP_H
 

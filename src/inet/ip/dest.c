@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The cache of destinations. */
+/* Destination cache. */
 #include "inet/ip/dest.h"
 
 #include "base/sys.h"
@@ -19,8 +19,10 @@ static bool may_be_source(const struct inet *s, uint32_t addr) {
            !route_is_own(s, addr);
 }
 
-/* Counters per pair of addresses, each from a random start: no repeats while fragments live, no leak of how much is
- * sent. */
+/*
+ * A counter for each pair of addresses, from a random start: identifications do not repeat while fragments live, and do
+ * not reveal how many packets were sent.
+ */
 static uint16_t *ip_id_of(struct inet *s, uint32_t from, uint32_t to) {
     uint32_t key[2] = {from, to};
     return &s->ip_ids[siphash13(s->secret, key, sizeof key) % IP_ID_BUCKETS];

@@ -6,7 +6,7 @@
 #include "inet/ip/ip4_output.h"
 #include "inet/ip/protocol.h"
 
-#define DESTINATION_SHARE 4u   /* one destination gets a quarter of all errors at most */
+#define DESTINATION_SHARE 4u   /* one destination gets at most a quarter of all errors */
 #define ERROR_PACKET_MAX  576u /* RFC 1812 section 4.3.2.3 */
 
 static uint16_t out_checksum(const struct tx_packet *o) {
@@ -29,7 +29,7 @@ static void icmp_output(struct inet *s, struct tx_packet *o, uint8_t *header, co
     if (ip4_output(s, o, &send)) inet_count(s, transmit_dropped);
 }
 
-/* The reply is made of the request's own bytes. */
+/* The reply carries the request's payload without a copy. */
 static void echo_reply(struct inet *s, const struct rx_packet *p) {
     struct tx_packet o;
     if (p->multicast) return; /* RFC 1122 section 3.2.2.6 */
@@ -52,11 +52,11 @@ static int error_of(const struct icmp_header *icmp) {
     return icmp->type == ICMP_TIME_EXCEEDED ? -EHOSTUNREACH : -EPROTO;
 }
 
-/* The packet an error speaks of, from its IP header on: ours if all is right, and of a flow that lives. */
+/* Passes an error to the flow of the packet that it quotes, from its IP header on. */
 static void icmp_about(struct inet *s, const uint8_t *ip, uint32_t len, const struct icmp_header *icmp) {
     struct ip4_header h;
     uint16_t total = len >= IP4_HEADER_BYTES ? wire_get16(ip + 2) : 0;
-    /* It may be cut, but not within the eight bytes that name the flow. */
+    /* The quote may be truncated, but not before the end of the eight bytes that name the flow. */
     if (total == 0 || !ip4_parse(&h, ip, total) || len < h.header_bytes + ICMP_QUOTE_MIN ||
         total < h.header_bytes + ICMP_QUOTE_MIN || h.fragment_offset > 0) {
         inet_count(s, icmp_bad);
@@ -69,7 +69,7 @@ static void icmp_about(struct inet *s, const uint8_t *ip, uint32_t len, const st
         .local_port = wire_get16(ports),
         .remote_port = wire_get16(ports + 2),
     };
-    uint32_t first = wire_get32(ports + 4); /* of TCP the sequence number */
+    uint32_t first = wire_get32(ports + 4); /* the sequence number in TCP */
     const struct ip_protocol *protocol = ip_protocol_find(s, h.protocol);
     bool matched = false;
     if (protocol && protocol->too_big && icmp->type == ICMP_UNREACHABLE && icmp->code == ICMP_FRAGMENTATION_NEEDED)
@@ -79,7 +79,7 @@ static void icmp_about(struct inet *s, const uint8_t *ip, uint32_t len, const st
     if (!matched) inet_count(s, icmp_unmatched);
 }
 
-/* A packet of ours could not be delivered to its neighbour: its flow is told as a router would tell it. */
+/* The neighbour of an outgoing packet did not answer: its flow gets the error that a router would send. */
 static void local_unreachable(struct inet *s, const uint8_t *ip, uint32_t len) {
     struct icmp_header icmp = {.type = ICMP_UNREACHABLE, .code = ICMP_HOST_UNREACHABLE};
     icmp_about(s, ip, len, &icmp);
@@ -105,7 +105,7 @@ static void icmp_input(struct inet *s, struct rx_packet *p) {
     }
 }
 
-/* No error about an error: of ICMP only an echo may cause one. */
+/* Errors are not answered with errors; of ICMP messages, only an echo may cause one. */
 static bool may_cause_error(const struct rx_packet *p) {
     struct ip4_header h;
     return !p->multicast && ip4_parse(&h, p->ip, IP4_PACKET_MAX) && h.fragment_offset == 0 &&
@@ -113,7 +113,7 @@ static bool may_cause_error(const struct rx_packet *p) {
             (p->len > 0 && (p->data[0] == ICMP_ECHO_REQUEST || p->data[0] == ICMP_ECHO_REPLY)));
 }
 
-/* The limit of the destination comes first, so that answers which it holds back take nothing from the others. */
+/* Checks the limit of the destination first, so that refused answers do not use up the common limit. */
 static bool may_answer(struct inet *s, const struct rx_packet *p) {
     uint32_t all = s->config.limits.icmp_per_second, each = all / DESTINATION_SHARE ? all / DESTINATION_SHARE : 1;
     uint64_t place = siphash24(s->secret, &p->from, sizeof p->from) % ICMP_RATES;

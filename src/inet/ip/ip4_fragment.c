@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reassembly. Fragments are kept as they came, sorted; a repeated one is ignored, one that overlaps gives the whole
- * packet up (RFC 8900 section 3.7: nobody honest sends that). When memory is short the oldest packet goes.
+ * Reassembly. Fragments stay in their received blocks, sorted by offset. A repeated fragment is ignored; an overlapping
+ * one drops the whole packet (RFC 8900 section 3.7). At the memory limit the oldest packet is dropped.
  */
 #include "inet/ip/ip4_fragment.h"
 
@@ -25,10 +25,10 @@ struct reassembly {
     struct fragment_key key;
     uint32_t count;
     uint32_t have;  /* bytes */
-    uint32_t total; /* 0: the last fragment has not come */
+    uint32_t total; /* 0: the last fragment has not arrived */
     size_t charged; /* heap memory */
     bool group, loop;
-    const uint8_t *first_ip; /* header of the fragment at offset 0, in its block */
+    const uint8_t *first_ip; /* IP header of the fragment at offset 0, in its block */
     struct fragment fragments[FRAGMENTS_MAX];
 };
 
@@ -54,7 +54,7 @@ void fragments_fini(struct inet *s) {
     hash_fini(&s->fragments.by_id);
 }
 
-/* RFC 792: time exceeded is told only by who has the first fragment. */
+/* RFC 792: only a host that has the first fragment sends time exceeded. */
 static void reassembly_fire(struct inet *s, struct inet_timer *t) {
     struct reassembly *r = list_entry(t, struct reassembly, timer);
     inet_count(s, ip_fragment_timeout);
@@ -99,7 +99,7 @@ static struct reassembly *reassembly_get(struct inet *s, const struct rx_packet 
 
 enum placing { PLACED, REPEATED, OVERLAPS, FULL };
 
-/* Puts the fragment where it belongs by offset. */
+/* Inserts the fragment in the order of offsets. */
 static enum placing fragment_place(struct reassembly *r, const struct fragment *f) {
     uint32_t i = r->count;
     while (i > 0 && r->fragments[i - 1].offset >= f->offset)
@@ -116,7 +116,7 @@ static enum placing fragment_place(struct reassembly *r, const struct fragment *
     return PLACED;
 }
 
-/* All of it is there: one block, with a header as if it had never been cut. */
+/* Copies a complete packet into one block, with the header of an unfragmented packet. */
 static bool reassembly_finish(struct inet *s, struct reassembly *r, struct rx_packet *p) {
     uint8_t *frame = heap_alloc(ETH_HEADER_BYTES + IP4_HEADER_BYTES + r->total), *whole = frame + ETH_HEADER_BYTES;
     struct ip4_header h;
@@ -126,13 +126,13 @@ static bool reassembly_finish(struct inet *s, struct reassembly *r, struct rx_pa
         if (frame) heap_free(frame);
         return false;
     }
-    eth_emit(frame, s->config.mac, s->config.mac, ETH_TYPE_IP4); /* should another stack be given it */
+    eth_emit(frame, s->config.mac, s->config.mac, ETH_TYPE_IP4); /* for the case that another stack gets it */
     h.total_bytes = (uint16_t)(IP4_HEADER_BYTES + r->total);
     h.fragment_flags = 0;
     ip4_emit(whole, &h);
     for (uint32_t i = 0; i < r->count; i++)
         memcpy(whole + IP4_HEADER_BYTES + r->fragments[i].offset, r->fragments[i].at, r->fragments[i].bytes);
-    /* The device has seen no transport checksum of a fragment. */
+    /* The device could not check the transport checksum of fragments. */
     *p = (struct rx_packet){
         .data = whole + IP4_HEADER_BYTES,
         .len = r->total,

@@ -12,7 +12,7 @@
 
 enum ip4_option { IP4_OPTION_END = 0, IP4_OPTION_NOP = 1, IP4_OPTION_LSRR = 131, IP4_OPTION_SSRR = 137 };
 
-/* Options are skipped, but for source routes, which would let a stranger choose our peer (RFC 7126). */
+/* Skips options, but refuses source routes, which would let a sender choose where our answers go (RFC 7126). */
 static bool options_ok(const uint8_t *p, uint32_t bytes) {
     for (uint32_t i = 0; i < bytes && p[i] != IP4_OPTION_END;) {
         if (p[i] == IP4_OPTION_NOP) {

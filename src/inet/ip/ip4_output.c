@@ -22,8 +22,8 @@ static int loopback_output(struct inet *s, const struct tx_packet *o) {
 }
 
 /*
- * The transport checksum: by the device where it can, which then needs the sum of the pseudo header and two offsets;
- * none at all on the way to ourselves.
+ * Sets the transport checksum. A device that completes it needs the sum of the pseudo header and two offsets. Packets
+ * to this host carry none.
  */
 static void checksum_fill(struct inet *s, struct tx_packet *o, const struct ip4_send *send, uint32_t from,
                           const struct route *r) {
@@ -58,10 +58,12 @@ static int dest_output(struct inet *s, struct tx_packet *o, struct dest *d) {
     }
 }
 
-/* Adds `bytes` bytes from `at` on of the packet in o (headers and payload as one run) to an empty `piece`. */
+/*
+ * Adds `bytes` bytes of the packet in o, headers and payload as one sequence, from offset `at` on to an empty `piece`.
+ */
 static void slice(const struct tx_packet *o, uint32_t at, uint32_t bytes, struct tx_packet *piece) {
     uint32_t head = tx_header_bytes(o), from = head;
-    if (at < head) { /* headers lie in the sender's frame, not in the heap, and so are copied */
+    if (at < head) { /* headers are copied, because they are not in the heap */
         uint32_t n = head - at < bytes ? head - at : bytes;
         memcpy(tx_push(piece, n), o->at + at, n);
         at += n;
@@ -77,7 +79,10 @@ static void slice(const struct tx_packet *o, uint32_t at, uint32_t bytes, struct
     }
 }
 
-/* A packet in pieces. Once one is out the packet counts as sent: what is then refused is lost, as on the wire. */
+/*
+ * Sends a packet in fragments. Once one is sent the packet counts as sent: fragments that the device refuses then are
+ * lost.
+ */
 static int fragments_output(struct inet *s, const struct tx_packet *o, struct ip4_header *h, struct dest *d) {
     uint32_t most = (s->config.mtu - IP4_HEADER_BYTES) / 8 * 8;
     for (uint32_t at = 0; at < o->frame.bytes; at += most) {

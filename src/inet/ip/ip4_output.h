@@ -6,9 +6,9 @@
 #include "inet/state.h"
 #include "inet/wire/ip4.h"
 
-/* What the sender of a packet says of it. Addresses are in network order. */
+/* Parameters of a packet to be sent. Addresses are in network order. */
 struct ip4_send {
-    uint32_t from; /* 0: chosen by the route */
+    uint32_t from; /* 0: the address of the route */
     uint32_t to;
     uint8_t protocol, tos, ttl;
     bool dont_fragment;
@@ -17,8 +17,9 @@ struct ip4_send {
 };
 
 /*
- * 0: sent, or waits for its neighbour, or is lost on the way. -EAGAIN: the device has no room, or, for TCP, no more may
- * wait for its neighbour; nothing was sent. -ENETUNREACH: no route; -EMSGSIZE: too large; -ENOMEM, -ENOBUFS.
+ * 0: the packet is sent, waits for its neighbour, or was dropped as on the wire. -EAGAIN: the device, or for TCP the
+ * queue of the neighbour, has no room; nothing was sent. -ENETUNREACH: no route; -EMSGSIZE: too large; -ENOMEM,
+ * -ENOBUFS.
  */
 int ip4_output(struct inet *s, struct tx_packet *o, const struct ip4_send *send);
 

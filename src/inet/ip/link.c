@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Ethernet: refuses what is not for us before anything else sees it. */
+/* Ethernet. Frames for other hosts are dropped here. */
 #include "inet/ip/link.h"
 
 #include "inet/wire/eth.h"

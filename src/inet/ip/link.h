@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The link: Ethernet frames in and out. */
+/* Ethernet: receives and sends frames. */
 #ifndef INET_IP_LINK_H
 #define INET_IP_LINK_H
 
@@ -18,7 +18,7 @@ extern const uint8_t link_broadcast[INET_MAC_BYTES];
 
 void link_input(struct inet *s, struct rx_packet *p);
 
-/* Gives a frame to the device, and counts it. */
+/* Hands a frame to the device, and counts it. */
 static inline int link_transmit(struct inet *s, const struct inet_frame *frame) {
     int error = s->config.transmit(s->config.ctx, frame);
     if (error)
@@ -28,14 +28,17 @@ static inline int link_transmit(struct inet *s, const struct inet_frame *frame) 
     return error;
 }
 
-/* Writes the Ethernet header and gives the frame to the device. 0; -EAGAIN: it has no room. */
+/* Writes the Ethernet header and hands the frame to the device. 0; -EAGAIN: the device has no room. */
 static inline int link_output(struct inet *s, struct tx_packet *o, const uint8_t *to, uint16_t type) {
     eth_emit(tx_push(o, ETH_HEADER_BYTES), to, s->config.mac, type);
     o->frame.segments[0] = (struct inet_segment){o->at, tx_header_bytes(o)};
     return link_transmit(s, &o->frame);
 }
 
-/* A frame that waited, its Ethernet header excepted. 0; -EAGAIN: the device has no room. It stays the caller's. */
+/*
+ * Sends a frame that waited; writes its Ethernet header. 0; -EAGAIN: the device has no room. The caller keeps the
+ * frame.
+ */
 int link_output_held(struct inet *s, struct held_frame *h, const uint8_t *to);
 
 #endif

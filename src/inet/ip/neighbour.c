@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The neighbour cache: bounded, aged on the clock, with packets that wait for an answer. */
+/* Neighbour cache. */
 #include "inet/ip/neighbour.h"
 
 #include "base/sys.h"
@@ -9,13 +9,13 @@
 
 #include <assert.h>
 
-#define EVICTION_STEPS 16u /* entries looked at to find one that is not in use */
+#define EVICTION_STEPS 16u /* entries visited to find one that is not in use */
 
 static bool is_datagram(const struct held_frame *h) {
     return h->bytes[ETH_HEADER_BYTES + IP4_PROTOCOL_OFFSET] == IP_UDP;
 }
 
-/* heap_block_bytes of what was allocated for a frame is far below 4 GiB. */
+/* The block of a frame is far smaller than 4 GiB. */
 static uint32_t pinned(const struct held_frame *h) {
     return (uint32_t)heap_block_bytes(h);
 }
@@ -26,7 +26,7 @@ static void state_set(struct inet *s, struct neighbour *n, enum neighbour_state 
     n->state = (uint8_t)state;
 }
 
-/* The packet that has waited longest; NULL: none. */
+/* Takes the oldest waiting packet. NULL: none. */
 static struct held_frame *queue_take(struct inet *s, struct neighbour *n) {
     struct list *node = list_pop_front(&n->queue);
     if (!node) return NULL;
@@ -46,7 +46,7 @@ static void queue_fail(struct inet *s, struct neighbour *n) {
     }
 }
 
-/* Sends what waited, as far as the device takes it; the rest soon. */
+/* Sends the waiting packets. If the device has no room, the rest is offered again after NEIGHBOUR_ROOM_NS. */
 static void queue_send(struct inet *s, struct neighbour *n) {
     struct list *node;
     while ((node = list_first(&n->queue))) {
@@ -94,7 +94,10 @@ static void neighbour_fire(struct inet *s, struct inet_timer *t) {
     neighbour_ask(s, n);
 }
 
-/* Second chance: the oldest that was not used since it was last looked at. False: there are only static ones. */
+/*
+ * Second chance: removes the oldest entry that was not used since eviction last visited it. False: all entries are
+ * static.
+ */
 static bool neighbour_evict(struct inet *s) {
     struct list *node;
     for (uint32_t steps = 0; (node = list_first(&s->neighbours.by_age)); steps++) {
@@ -139,7 +142,7 @@ int neighbours_init(struct inet *s) {
             return -ENOMEM;
         }
         memcpy(n->mac, from->mac, INET_MAC_BYTES);
-        n->state = NEIGHBOUR_STATIC; /* not in by_age, so never evicted */
+        n->state = NEIGHBOUR_STATIC; /* it is not in by_age, so it is never evicted */
     }
     s->config.neighbours = NULL;
     return 0;
@@ -158,17 +161,17 @@ void neighbours_fini(struct inet *s) {
     hash_fini(&s->neighbours.by_addr);
 }
 
-/* Answers to strangers leave half of the memory to what is sent of our own accord. */
+/* Answers to unverified senders may use half of the memory. */
 static bool queue_has_room(const struct inet *s, const struct neighbour *n, uint32_t more, bool answer) {
     uint32_t all = s->config.limits.neighbour_memory;
     return (uint64_t)n->queued_bytes + more <= s->config.limits.neighbour_queue &&
            s->neighbours.queued_bytes + more <= (answer ? all / 2 : all);
 }
 
-/* Where there is no room the oldest packet goes, but TCP offers its newest one again until the neighbour answers. */
+/* Without room the oldest packet is dropped. A TCP segment is refused instead, because TCP offers it again. */
 static int queue_add(struct inet *s, struct neighbour *n, struct tx_packet *o) {
     bool waits = !o->answer && o->at[IP4_PROTOCOL_OFFSET] == IP_TCP;
-    tx_push(o, ETH_HEADER_BYTES); /* written when the address is known */
+    tx_push(o, ETH_HEADER_BYTES); /* written when the MAC address is known */
     struct held_frame *h = tx_hold(o), *oldest = NULL;
     if (!h) {
         inet_count(s, no_memory);
@@ -191,7 +194,7 @@ static int queue_add(struct inet *s, struct neighbour *n, struct tx_packet *o) {
     return 0;
 }
 
-/* Takes over what it finds or makes, asking for a new one. 0; -ENOBUFS: no room; -EBUSY: too many were asked for. */
+/* Finds the entry, or makes one and sends an ARP request. 0; -ENOBUFS: the cache is full; -EBUSY: too many requests. */
 static int neighbour_at(struct inet *s, uint32_t ip, bool answer, struct neighbour **out) {
     struct inet_addr addr = inet_addr_ip4(ip);
     struct neighbour *n = hash_find(&s->neighbours.by_addr, &addr);
@@ -212,7 +215,7 @@ static int neighbour_at(struct inet *s, uint32_t ip, bool answer, struct neighbo
 int neighbour_output_unknown(struct inet *s, struct tx_packet *o, struct dest *d) {
     if (!d->neighbour) {
         struct neighbour *found;
-        int error = neighbour_at(s, d->route.next_hop, o->answer, &found); /* which may forget another one */
+        int error = neighbour_at(s, d->route.next_hop, o->answer, &found); /* this may evict another entry */
         if (error == -EBUSY) {
             inet_count(s, arp_rate_limit);
             return 0;
@@ -227,7 +230,7 @@ int neighbour_output_unknown(struct inet *s, struct tx_packet *o, struct dest *d
     return link_output(s, o, n->mac, ETH_TYPE_IP4);
 }
 
-/* There is a sign of life. */
+/* Confirms the entry. */
 static void neighbour_lives(struct inet *s, struct neighbour *n) {
     state_set(s, n, NEIGHBOUR_REACHABLE);
     n->tries = 0;
@@ -248,7 +251,7 @@ void neighbour_learn(struct inet *s, const struct inet_addr *addr, const uint8_t
     queue_send(s, n);
 }
 
-/* The entry of the next hop to an address, in that state; NULL: none. */
+/* The entry of the next hop to an address. NULL: there is none in this state. */
 static struct neighbour *next_hop_in(struct inet *s, const struct inet_addr *to, enum neighbour_state state) {
     struct dest *d = dest_find(s, inet_addr_to_ip4(to));
     if (d->route.kind != ROUTE_NEIGHBOUR) return NULL;
@@ -262,7 +265,7 @@ void neighbour_doubt(struct inet *s, const struct inet_addr *to, uint64_t sent_n
     if (!n || n->alive_ns > sent_ns || s->now - n->alive_ns < NEIGHBOUR_RETRY_NS) return;
     n->used = true;
     state_set(s, n, NEIGHBOUR_PROBING);
-    n->tries = NEIGHBOUR_TRIES - 1; /* one question to the address that is doubted, then to all */
+    n->tries = NEIGHBOUR_TRIES - 1; /* one unicast request, then broadcast */
     neighbour_ask(s, n);
 }
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Neighbours on the link: which MAC address an IP address has. An entry is INCOMPLETE while it is asked for, with
- * packets waiting; REACHABLE for a while after each sign of life; then, if it was used, PROBING: still used, and asked
- * one to one (RFC 1122 section 2.3.2.1); what does not answer is asked as INCOMPLETE again and at last forgotten.
- * A transport protocol that repeats itself in vain makes a REACHABLE neighbour PROBING earlier; one that makes progress
- * makes a PROBING neighbour REACHABLE.
+ * Neighbour cache: the MAC addresses of IP addresses on the link. An entry is INCOMPLETE from the first ARP request to
+ * the reply; packets wait in its queue. It is REACHABLE for a time after each confirmation. Then, if it is in use, it
+ * is PROBING: packets still use it, and it is asked by unicast (RFC 1122 section 2.3.2.1). An entry that does not
+ * answer becomes INCOMPLETE, is asked by broadcast, and is at last removed. Repeated retransmissions make a REACHABLE
+ * entry PROBING early; an acknowledgement of new data makes a PROBING entry REACHABLE.
  */
 #ifndef INET_IP_NEIGHBOUR_H
 #define INET_IP_NEIGHBOUR_H
@@ -14,36 +14,36 @@
 
 #define NEIGHBOUR_TRIES        3u
 #define NEIGHBOUR_RETRY_NS     NS_PER_S
-#define NEIGHBOUR_REACHABLE_NS (30 * NS_PER_S) /* times a random number between one half and three halves */
-#define NEIGHBOUR_ANSWERS      256u            /* neighbours that answers to strangers may ask for in a second */
-#define NEIGHBOUR_ROOM_NS      NS_PER_MS       /* a device that refuses waiting packets is tried again after this */
+#define NEIGHBOUR_REACHABLE_NS (30 * NS_PER_S) /* times a random factor from 0.5 to 1.5 */
+#define NEIGHBOUR_ANSWERS      256u      /* ARP requests per second that answers to unverified senders may cause */
+#define NEIGHBOUR_ROOM_NS      NS_PER_MS /* time until packets that the device refused are offered again */
 
 enum neighbour_state { NEIGHBOUR_INCOMPLETE, NEIGHBOUR_REACHABLE, NEIGHBOUR_PROBING, NEIGHBOUR_STATIC };
 
 struct neighbour {
     struct list link; /* in by_age */
     struct inet_timer timer;
-    struct inet_timer room_timer; /* waiting packets are offered to the device again */
+    struct inet_timer room_timer; /* when waiting packets are offered to the device again */
     struct inet_addr addr;
     uint8_t mac[INET_MAC_BYTES];
     uint8_t state;         /* enum neighbour_state */
-    uint8_t tries;         /* requests without an answer, in this state */
-    bool used;             /* since its last sign of life, or since it was spared when the cache was full */
-    uint64_t alive_ns;     /* last sign of life */
+    uint8_t tries;         /* unanswered requests in this state */
+    bool used;             /* since the last confirmation, or since eviction last passed over it */
+    uint64_t alive_ns;     /* last confirmation */
     uint32_t queued_bytes; /* heap memory that the queue pins */
     struct list queue;     /* struct held_frame */
 };
 
-/* 0, -ENOMEM. The static ones come from the configuration. */
+/* Adds the static neighbours of the configuration. 0, -ENOMEM. */
 int neighbours_init(struct inet *s);
 void neighbours_fini(struct inet *s);
 
-/* As neighbour_output, where the neighbour has to be looked for, or has not answered yet. */
+/* Slow path of neighbour_output: the neighbour is not looked up yet, or INCOMPLETE. */
 int neighbour_output_unknown(struct inet *s, struct tx_packet *o, struct dest *d);
 
 /*
- * Sends to d's neighbour, or keeps the packet until it has answered. 0; -EAGAIN: no room in the device, or, for TCP,
- * among the packets that wait; -ENOMEM; -ENOBUFS.
+ * Sends to d's neighbour, or queues the packet until the neighbour answers. 0; -EAGAIN: no room in the device, or, for
+ * TCP, in the queue; -ENOMEM; -ENOBUFS.
  */
 static inline int neighbour_output(struct inet *s, struct tx_packet *o, struct dest *d) {
     struct neighbour *n = d->neighbour;
@@ -52,19 +52,19 @@ static inline int neighbour_output(struct inet *s, struct tx_packet *o, struct d
     return link_output(s, o, n->mac, ETH_TYPE_IP4);
 }
 
-/* A sign of life; makes an entry where there is none if `create`. */
+/* Confirms the entry and its MAC address. If there is none, `create` says whether to make one. */
 void neighbour_learn(struct inet *s, const struct inet_addr *addr, const uint8_t *mac, bool create);
 
 /*
- * What is sent to this address again and again is not acknowledged, the last time since sent_ns: its neighbour may have
- * another MAC address now. Heeded once in NEIGHBOUR_RETRY_NS, and not if there was a sign of life after sent_ns.
+ * Segments sent to this address since sent_ns were retransmitted without an acknowledgement: the neighbour may have a
+ * new MAC address. Makes a REACHABLE entry PROBING, unless it was confirmed after sent_ns or within NEIGHBOUR_RETRY_NS.
  */
 void neighbour_doubt(struct inet *s, const struct inet_addr *to, uint64_t sent_ns);
 
 /* See neighbour_progress. */
 void neighbour_confirm(struct inet *s, const struct inet_addr *to);
 
-/* Something new that was sent to this address is acknowledged, so that its neighbour must have forwarded it. */
+/* The host at this address acknowledged new data, so its neighbour must have forwarded it. */
 static inline void neighbour_progress(struct inet *s, const struct inet_addr *to) {
     if (__builtin_expect(s->neighbours.probing > 0, 0)) neighbour_confirm(s, to);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Path MTUs: learnt, bounded, forgotten. */
+/* Path MTU table. */
 #include "inet/ip/path.h"
 
 #include "base/sys.h"
@@ -57,7 +57,7 @@ static struct path *path_new(struct inet *s, const struct inet_addr *to) {
     return p;
 }
 
-/* The next smaller of the MTUs that links have (RFC 1191 section 7.1). */
+/* The next smaller common MTU (RFC 1191 section 7.1). */
 static uint16_t plateau_below(uint16_t bytes) {
     static const uint16_t plateaus[] = {8166, 4352, 2002, 1492, 1006, PATH_MTU_LEAST};
     size_t i = 0;
@@ -72,7 +72,7 @@ bool path_learn(struct inet *s, const struct inet_addr *to, uint16_t mtu, uint16
     if (mtu == 0) mtu = plateau_below(packet_bytes);
     bool too_small = mtu < PATH_MTU_LEAST;
     uint16_t limit = too_small ? PATH_MTU_LEAST : mtu;
-    if (limit >= known && (fragment || !too_small)) return false; /* nothing new, or a claim that cannot be */
+    if (limit >= known && (fragment || !too_small)) return false; /* nothing new, or an impossible report */
     struct path *p = hash_find(&s->paths.by_addr, to);
     if (!p && !(p = path_new(s, to))) {
         inet_count(s, no_memory);

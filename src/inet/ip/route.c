@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Routes: the prefixes of our addresses, and a gateway for all else. */
+/* Routes: the prefixes of our addresses, and a gateway for all other addresses. */
 #include "inet/ip/route.h"
 
-#define POINT_TO_POINT_BITS 31 /* from here on a prefix has no broadcast address (RFC 3021) */
+#define POINT_TO_POINT_BITS 31 /* a prefix of this length or longer has no broadcast address (RFC 3021) */
 
 static uint32_t mask_of(uint8_t bits) {
     return bits == 0 ? 0 : htobe32(UINT32_MAX << (32 - bits));
@@ -12,7 +12,7 @@ static uint32_t own_ip(const struct inet *s, uint32_t i) {
     return inet_addr_to_ip4(&s->config.addrs[i].addr);
 }
 
-/* The longest prefix that covers ip; NULL: none. */
+/* The longest prefix that contains ip. NULL: none. */
 static const struct inet_prefix *prefix_find(const struct inet *s, uint32_t ip) {
     const struct inet_prefix *best = NULL;
     for (uint32_t i = 0; i < s->config.addr_count; i++) {

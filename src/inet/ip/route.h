@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Where a packet goes: to ourselves, to everybody or somebody on the link, or to the gateway. Network order. */
+/* Routes: to this host, to all hosts or one host on the link, or to the gateway. Addresses are in network order. */
 #ifndef INET_IP_ROUTE_H
 #define INET_IP_ROUTE_H
 
@@ -11,18 +11,18 @@ enum route_kind { ROUTE_NONE, ROUTE_LOOPBACK, ROUTE_BROADCAST, ROUTE_NEIGHBOUR }
 
 struct route {
     enum route_kind kind;
-    uint32_t source;   /* the address to send from where the sender has not chosen one */
+    uint32_t source;   /* source address, unless the sender has chosen one */
     uint32_t next_hop; /* with ROUTE_NEIGHBOUR */
 };
 
 struct route route_find(const struct inet *s, uint32_t to);
 
-/* Our address for talking to `to`: of the longest prefix that covers it, else the first; 0: we have none. */
+/* Our source address for packets to `to`: that of the longest matching prefix, or the first one. 0: we have none. */
 uint32_t route_source(const struct inet *s, uint32_t to);
 
 bool route_is_own(const struct inet *s, uint32_t ip);
 bool route_is_on_link(const struct inet *s, uint32_t ip);
-/* 255.255.255.255 or the last address of a prefix of ours. */
+/* 255.255.255.255 or the broadcast address of one of our prefixes. */
 bool route_is_broadcast(const struct inet *s, uint32_t ip);
 
 static inline bool ip4_is_multicast(uint32_t ip) {

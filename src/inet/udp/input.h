@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* UDP from the side of IP. */
+/* The interface of UDP to the stack. */
 #ifndef INET_UDP_INPUT_H
 #define INET_UDP_INPUT_H
 
@@ -10,7 +10,10 @@ int udp_init(struct inet *s);
 /* Closes the sockets that are still bound. */
 void udp_fini(struct inet *s);
 
-/* A datagram for an open socket that is found at once, with nothing wrong; its block is then taken over. Else false. */
+/*
+ * Receive fast path of UDP: queues a correct datagram for an open socket, and becomes the owner of its block. False:
+ * nothing was done.
+ */
 bool udp_input_expected(struct inet *s, uint8_t *t, uint32_t bytes, const struct inet_flow *flow, bool checked);
 
 #endif

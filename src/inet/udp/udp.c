@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * UDP. A socket stands in one table, under its own address (or the wildcard) and port; a connected one refuses what
- * comes from others.
+ * UDP. One table finds sockets by local address (or the wildcard) and port. A connected socket drops datagrams of other
+ * senders.
  */
 #include "inet/udp/udp.h"
 
@@ -22,20 +22,20 @@ struct udp_socket {
     struct inet_socket socket;
     struct inet *stack;
     struct inet_endpoint local, remote;
-    struct inet_addr bound_addr; /* that udp_bind was given, and the table has it under */
+    struct inet_addr bound_addr; /* argument of udp_bind, and key in the table */
     bool bound, connected;
-    bool port_given; /* to udp_bind, which did not choose it */
+    bool port_given; /* the caller of udp_bind chose the port */
     uint8_t tos, ttl;
-    int error;              /* to be told once; a negative errno */
+    int error;              /* a negative errno that is reported once */
     uint32_t receive_limit; /* bytes of heap memory */
-    uint32_t received;      /* of those, in use */
+    uint32_t received;      /* of those, in use now */
     struct fifo queue;      /* struct waiting */
 };
 
-/* A datagram that waits to be received. */
+/* A received datagram in the queue. */
 struct waiting {
     struct udp_datagram datagram;
-    uint32_t charge; /* memory it holds */
+    uint32_t charge; /* bytes of heap memory it holds */
 };
 
 static struct inet_flow key_of(const struct inet_endpoint *local) {
@@ -96,7 +96,7 @@ void udp_close(struct udp_socket *u) {
     udp_free(u);
 }
 
-/* The wildcard takes a port on all addresses, so it goes with no other. */
+/* A wildcard socket uses the port on all addresses, so it excludes all others. */
 static bool port_is_free(const struct inet *s, const struct inet_endpoint *local) {
     if (bound_to(s, NULL, local->port)) return false;
     if (!inet_addr_is_any(&local->addr)) return !bound_to(s, &local->addr, local->port);
@@ -215,7 +215,7 @@ bool udp_readable(const struct udp_socket *u) {
     return u->error || u->queue.count > 0;
 }
 
-/* Queues a payload, NULL where there is none, for the receiver. False: no room; the block was not taken over. */
+/* Queues a payload, which may be NULL. False: the queue is full, and the caller still owns the block. */
 static bool deliver(struct udp_socket *u, const struct inet_flow *flow, void *payload, uint32_t len) {
     uint32_t charge =
         (uint32_t)sizeof(struct waiting) + (payload ? (uint32_t)heap_usable_size(heap_block(payload)) : 0);
@@ -240,7 +240,7 @@ static bool is_at(const struct udp_socket *u, const struct inet_addr *to, uint16
     return u->local.port == port && (inet_addr_is_any(&u->local.addr) || inet_addr_equal(&u->local.addr, to));
 }
 
-/* A port has either one wildcard or sockets of single addresses: whoever matches is the only one. */
+/* A port has either one wildcard socket or sockets bound to addresses, so at most one matches. */
 static struct udp_socket *receiver(struct inet *s, const struct inet_addr *to, uint16_t port) {
     struct udp_socket **place = &s->udp_ports[port % UDP_PORTS], *u = *place;
     if (u && is_at(u, to, port)) return u;

@@ -16,7 +16,7 @@ struct arp_packet {
     uint32_t sender_ip, target_ip;
 };
 
-/* False: too short, or of other kinds of addresses. */
+/* False: it is too short, or not for IPv4 over Ethernet. */
 static inline bool arp_parse(struct arp_packet *a, const uint8_t *p, uint32_t len) {
     if (len < ARP_BYTES || wire_get16(p) != 1 || wire_get16(p + 2) != ETH_TYPE_IP4 || p[4] != INET_MAC_BYTES ||
         p[5] != 4)

@@ -17,12 +17,12 @@ struct eth_header {
     uint16_t type;
 };
 
-/* A group address: multicast or broadcast. */
+/* Whether the address is multicast or broadcast. */
 static inline bool eth_is_group(const uint8_t *mac) {
     return mac[0] & 1;
 }
 
-/* False: too short. */
+/* False: the frame is too short. */
 static inline bool eth_parse(struct eth_header *h, const uint8_t *p, uint32_t len) {
     if (len < ETH_HEADER_BYTES) return false;
     *h = (struct eth_header){.to = p, .from = p + 6, .type = wire_get16(p + 12)};

@@ -25,7 +25,7 @@ struct ip4_header {
     uint8_t tos, ttl, protocol;
 };
 
-/* False: too short for what it says, or not IPv4. What lies behind total_bytes is padding. */
+/* False: not IPv4, or shorter than its header says. Bytes behind total_bytes are padding. */
 static inline bool ip4_parse(struct ip4_header *h, const uint8_t *p, uint32_t len) {
     if (len < IP4_HEADER_BYTES || p[0] >> 4 != 4) return false;
     uint16_t fragment = wire_get16(p + 6);
@@ -58,7 +58,7 @@ static inline bool ip4_checksum_ok(const uint8_t *p, uint32_t header_bytes) {
     return csum_fold(sum) == 0xffff;
 }
 
-/* Writes a header without options: header_bytes is not looked at. */
+/* Writes a header without options; ignores header_bytes. */
 static inline void ip4_emit(uint8_t *p, const struct ip4_header *h) {
     uint32_t first = htobe32(0x45000000u | (uint32_t)h->tos << 16 | h->total_bytes);
     uint32_t second = htobe32((uint32_t)h->id << 16 | h->fragment_flags | h->fragment_offset / 8);

@@ -13,7 +13,7 @@
 #define TCP_SACK_BLOCKS_MAX  4u
 #define TCP_WINDOW_SHIFT_MAX 14u
 #define TCP_TIMESTAMP_BYTES  12u         /* with padding */
-#define TCP_TIMESTAMP_ALONE  0x0101080au /* it begins so as the only option: RFC 7323 appendix A */
+#define TCP_TIMESTAMP_ALONE  0x0101080au /* its first four bytes if it is the only option: RFC 7323 appendix A */
 
 enum tcp_flags { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_PSH = 8, TCP_ACK = 16 };
 
@@ -48,20 +48,22 @@ struct tcp_header {
     struct tcp_options options;
 };
 
-/* False: too short. Options that are unknown, cut or malformed are passed over, as those behind a malformed one. */
+/*
+ * False: the segment is too short. Skips unknown options, and ignores malformed or truncated ones and all behind them.
+ */
 bool tcp_parse(struct tcp_header *h, const uint8_t *p, uint32_t len);
 
-/* Bytes the options take, a multiple of four. SACK blocks that find no room are left out: sack_count is lowered. */
+/* Bytes of the options, a multiple of four. Lowers sack_count if not all SACK blocks fit. */
 uint32_t tcp_options_bytes(struct tcp_options *o);
 
-/* The header of most segments: ACK, perhaps PSH, and no option but the timestamp. */
+/* The header of most segments: flags ACK or ACK and PSH, and no option except the timestamp. */
 struct tcp_plain {
     uint32_t seq, ack, len; /* len: of the payload */
     uint32_t ts_value;
     uint16_t window; /* as on the wire */
 };
 
-/* A segment of `bytes` bytes that has such a header, with the timestamp or without. False: it has another one. */
+/* Parses a segment of `bytes` bytes with such a header, with or without the timestamp. False: it has another header. */
 static inline bool tcp_parse_plain(struct tcp_plain *h, const uint8_t *p, uint32_t bytes, bool timestamps) {
     uint32_t header = TCP_HEADER_BYTES + (timestamps ? TCP_TIMESTAMP_BYTES : 0);
     if (bytes < header || p[12] != header / 4 << 4 || (p[13] & ~TCP_PSH) != TCP_ACK) return false;
@@ -72,7 +74,7 @@ static inline bool tcp_parse_plain(struct tcp_plain *h, const uint8_t *p, uint32
     return true;
 }
 
-/* Writes the header without its options; the checksum is filled in later, and there is no urgent pointer. */
+/* Writes the header without options, with checksum and urgent pointer zero. */
 static inline void tcp_emit_fixed(uint8_t *p, uint16_t from_port, uint16_t to_port, uint32_t seq, uint32_t ack,
                                   uint32_t header_bytes, uint8_t flags, uint16_t window) {
     wire_put16(p, from_port);
@@ -84,7 +86,7 @@ static inline void tcp_emit_fixed(uint8_t *p, uint16_t from_port, uint16_t to_po
     wire_put32(p + TCP_CHECKSUM_OFFSET, 0);
 }
 
-/* Writes the header at p, options from tcp_options_bytes; the checksum is filled in later. */
+/* Writes the header with its options, whose length is that of tcp_options_bytes, and a zero checksum. */
 void tcp_emit(uint8_t *p, const struct tcp_header *h);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* TCP headers and options, parsed and emitted in one place; the order of emission is Linux's. */
+/* Parses and writes TCP headers and options. The order of options is that of Linux. */
 #include "inet/wire/tcp.h"
 
 enum option_kind {
@@ -17,7 +17,7 @@ static void sack_parse(struct tcp_options *o, const uint8_t *p, uint32_t len) {
         o->sack[o->sack_count++] = (struct tcp_range){wire_get32(p + i), wire_get32(p + i + 4)};
 }
 
-/* One option of len bytes, 2 at least. What has another length than it should is as good as absent. */
+/* Parses one option of len bytes, at least 2. An option with a wrong length is ignored. */
 static void option_parse(struct tcp_options *o, const uint8_t *p, uint32_t len) {
     switch (p[0]) {
     case OPTION_MSS:
@@ -57,7 +57,7 @@ static void options_parse(struct tcp_options *o, const uint8_t *p, uint32_t byte
     }
 }
 
-/* Blocks beyond sack_count mean nothing. */
+/* Blocks beyond sack_count have no meaning. */
 static void options_clear(struct tcp_options *o) {
     o->mss = 0;
     o->has_window_shift = o->sack_permitted = o->has_timestamp = false;
@@ -89,7 +89,7 @@ bool tcp_parse(struct tcp_header *h, const uint8_t *p, uint32_t len) {
 
 uint32_t tcp_options_bytes(struct tcp_options *o) {
     uint32_t bytes = (o->mss ? 4u : 0) + (o->has_timestamp ? 12u : 0) + (o->has_window_shift ? 4u : 0);
-    if (o->sack_permitted && !o->has_timestamp) bytes += 4; /* else it takes the place of the timestamp's padding */
+    if (o->sack_permitted && !o->has_timestamp) bytes += 4; /* with a timestamp it replaces that option's padding */
     uint32_t room = (TCP_OPTIONS_MAX - bytes - 4) / 8;
     if (o->sack_count > room) o->sack_count = (uint8_t)room;
     return bytes + (o->sack_count ? 4 + 8u * o->sack_count : 0);

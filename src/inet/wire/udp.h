@@ -12,11 +12,11 @@
 
 struct udp_header {
     uint16_t from_port, to_port;
-    uint16_t bytes; /* with the header */
+    uint16_t bytes; /* header included */
     bool has_checksum;
 };
 
-/* False: shorter than it says, or saying less than a header. */
+/* False: it is shorter than its length field says, or that is less than a header. */
 static inline bool udp_parse(struct udp_header *h, const uint8_t *p, uint32_t len) {
     if (len < UDP_HEADER_BYTES) return false;
     *h = (struct udp_header){
@@ -28,7 +28,7 @@ static inline bool udp_parse(struct udp_header *h, const uint8_t *p, uint32_t le
     return h->bytes >= UDP_HEADER_BYTES && h->bytes <= len;
 }
 
-/* The checksum is filled in later. */
+/* The checksum is zero. */
 static inline void udp_emit(uint8_t *p, const struct udp_header *h) {
     wire_put16(p, h->from_port);
     wire_put16(p + 2, h->to_port);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading and writing of numbers in network order at any alignment, for the wire formats. */
+/* Reads and writes numbers in network order at any alignment. */
 #ifndef INET_WIRE_WIRE_H
 #define INET_WIRE_WIRE_H
 
@@ -29,7 +29,7 @@ static inline void wire_put32(uint8_t *p, uint32_t x) {
     memcpy(p, &x, sizeof x);
 }
 
-/* Numbers that are kept in network order: addresses and checksums. */
+/* The same for numbers that stay in network order: addresses and checksums. */
 static inline uint32_t wire_load32(const uint8_t *p) {
     uint32_t x;
     memcpy(&x, p, sizeof x);
