@@ -99,8 +99,10 @@ class Server:
         self.errors.close()
         if kind is None and self.ends_with is not None:
             assert status == self.ends_with, f"{self.command}: status {status}, {errors}"
+        elif kind is not None:  # the test has failed: this may say why
+            print(f"# {' '.join(self.command)}: status {status}", *errors.splitlines(), sep="\n# ")
 
-    def connect(self, timeout=30):
+    def connect(self, timeout=TIMEOUT_S):
         return socket.create_connection((self.address, self.port), timeout=timeout)
 
 

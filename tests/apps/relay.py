@@ -11,7 +11,7 @@ import apps
 from apps import Server, run
 
 
-def client(port, timeout=30):
+def client(port, timeout=apps.TIMEOUT_S):
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.settimeout(timeout)
     sock.connect(("127.0.0.1", port))

@@ -68,13 +68,14 @@ def test_we_connect_to_the_kernels_sockets():
             out, _ = run_ours("echo-client", *protocol, "--address", KERNEL, "--port", server.port, "--count", 500,
                               "--warmup", 0, "--size", min(3000, ROW.largest), "--connections", 4, "--json", "-",
                               "--quiet")
-            assert json.loads(out)["messages"] == 500, out
+            result = json.loads(out)  # the kernel may hold the first replies back until it sees the link
+            assert result["messages"] + result["late"] == 500, out
 
 
 def test_a_refused_connection_is_told_both_ways():
     run_ours("echo-client", "--address", KERNEL, "--port", 9, "--count", 1, status=1)
     with our_server("echo-server", "--udp", "--address", OURS), contextlib.suppress(ConnectionRefusedError):
-        socket.create_connection((OURS, 9), timeout=30).close()
+        socket.create_connection((OURS, 9), timeout=apps.TIMEOUT_S).close()
         raise AssertionError("connected to nobody")
 
 
