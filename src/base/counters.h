@@ -37,9 +37,10 @@
     X(posix_send_zerocopy, "Sends made without a copy by the kernel")                                                  \
     X(posix_send_zerocopy_copied, "Zero-copy sends that the kernel copied all the same")                               \
     X(posix_datagrams_truncated, "Datagrams cut because they exceeded the buffer or the pop's count")                  \
-    X(inet_group_forwards, "Frames given to the runtime whose flow they belong to")                                    \
-    X(inet_group_strays, "Frames without a socket here, given to the next runtime of the device")                      \
-    X(inet_group_drops, "Frames for another runtime lost because it does not take them in")                            \
+    X(inet_group_forwards, "Frames put into the mailbox of the runtime that they belong to")                           \
+    X(inet_group_unmatched, "Segments without a connection or listener here, forwarded to a runtime that listens")     \
+    X(inet_group_drops, "Frames between runtimes lost because a mailbox was full or a socket had moved meanwhile")     \
+    X(inet_group_flow_limit, "Connections refused because the flow table of the device was full")                      \
     X(inet_transfers_lost, "Connections handed over that could not be taken")                                          \
     X(inet_push_waits, "Pushes that waited because the network device had no room")                                    \
     X(inet_link_down_drops, "Frames lost because the link was down and many waited for it already")                    \

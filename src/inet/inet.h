@@ -10,6 +10,7 @@
 #include "inet/addr.h"
 #include "inet/counters.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -89,6 +90,12 @@ struct inet_limits {
     uint32_t tcp_time_wait;    /* connections in TIME_WAIT (131,072) */
 };
 
+enum inet_flow_event {
+    INET_FLOW_OPENS,
+    INET_FLOW_ATTACHED, /* another stack had it before (tcp_attach) */
+    INET_FLOW_ENDS,
+};
+
 struct inet_config {
     uint8_t mac[INET_MAC_BYTES];
     uint16_t mtu; /* of the IP packet: INET_MTU_MIN ... INET_MTU_MAX */
@@ -103,7 +110,14 @@ struct inet_config {
     uint32_t tso_frame_bytes; /* longest frame that the device segments; 0: no limit */
     bool announce;            /* announce our addresses at the start (RFC 5227 section 2.3) */
     bool probe;               /* probe at the start whether other hosts use them (RFC 5227 section 2.1) */
-    uint8_t seed[INET_SEED_BYTES]; /* random and secret, and different for each stack unless a run is to be repeated */
+    /*
+     * Random and secret, and different for each stack unless a run is to be repeated. Stacks that share addresses have
+     * the second half in common: from it they make initial sequence numbers, timestamps and SYN cookies, which any of them may be
+     * sent back.
+     */
+    uint8_t seed[INET_SEED_BYTES];
+    /* May be NULL. Stacks that share addresses have it in common: until then SYN cookies may come back. */
+    _Atomic uint64_t *cookies_until_ns;
     inet_transmit *transmit;
     /*
      * May be NULL. A socket or connection begins (on) or ends (off) to use a local port, in host order, of IP protocol
@@ -116,17 +130,31 @@ struct inet_config {
      */
     void (*conflict)(void *ctx, const struct inet_addr *addr, const uint8_t *mac, bool probing);
     /*
-     * The next two are for several stacks that share addresses, each with some of the flows; else NULL. Both must not
-     * call the stack.
+     * The next five are for several stacks that share addresses, each with some of the flows; else NULL. None may call
+     * the stack.
      *
-     * stray: a frame whose segment or datagram belongs to no socket of this stack. True: another stack is given it, and
-     * the block is taken over; false: there is nobody else, so that it is refused. `flags` are to be given to
-     * inet_input there: those it came with, or INET_INPUT_LOOP.
+     * flow_used: a TCP connection, in any state, or a connected UDP socket has come to have this flow, or has it no
+     * more. 0, or a negative errno, with which the opening fails; -EADDRINUSE: another stack has the flow.
      *
-     * flow_ours: whether frames of a flow that is about to be opened would arrive here.
+     * endpoint_used: a TCP listener or a UDP socket that is not connected receives at this address, which may be the
+     * wildcard, and port (on), or does so no more. On: 0, or a negative errno, with which the opening fails.
+     *
+     * flow_ours: whether a flow with a port of the stack's choice may be opened here: frames of it arrive here, and no
+     * other stack has it.
+     *
+     * steer: a packet that was not given to inet_input as it is: to ourselves, or put together of fragments. True: it
+     * is another stack's, which is given it; the block is taken over.
+     *
+     * unmatched: a TCP segment that belongs to no connection, asks for one or may complete a handshake, and finds no
+     * listener in this stack. True as for steer; false: it is refused.
+     *
+     * Of the last two, `flags` are to be given to inet_input there: those the frame came with, or INET_INPUT_LOOP.
      */
-    bool (*stray)(void *ctx, void *frame, uint32_t len, uint32_t flags);
+    int (*flow_used)(void *ctx, uint8_t protocol, const struct inet_flow *flow, enum inet_flow_event event);
+    int (*endpoint_used)(void *ctx, uint8_t protocol, const struct inet_endpoint *local, bool on);
     bool (*flow_ours)(void *ctx, const struct inet_flow *flow);
+    bool (*steer)(void *ctx, void *frame, uint32_t len, uint32_t flags);
+    bool (*unmatched)(void *ctx, void *frame, uint32_t len, uint32_t flags);
     void *ctx; /* of all of these */
 };
 
@@ -146,7 +174,7 @@ enum inet_input_flags {
     INET_INPUT_COPY =
         2, /* another stack with our addresses has the frame, too, and answers it: this stack only learns from it */
     INET_INPUT_LOOP = 4, /* a stack with our addresses sent it to one of them: it was never on a link */
-    /* Bits from 8 on mean nothing to the stack, and are given to `stray`. */
+    /* Bits from 8 on mean nothing to the stack, and are given to `steer` and `unmatched`. */
 };
 
 /*

@@ -87,6 +87,7 @@ int inet_new(struct inet **out, const struct inet_config *config, uint64_t now) 
     s->config = *config;
     s->now = now;
     limits_default(&s->config.limits);
+    if (!s->config.cookies_until_ns) s->config.cookies_until_ns = &s->cookies_until_ns;
     if (s->config.tcp_memory == 0) s->config.tcp_memory = TCP_MEMORY_DEFAULT;
     if (config->tso_frame_bytes == 0 || config->tso_frame_bytes > FRAME_MAX) s->config.tso_frame_bytes = FRAME_MAX;
     memcpy(s->hash_seed, config->seed, sizeof s->hash_seed);
@@ -148,7 +149,8 @@ static void loopback_deliver(struct inet *s) {
         struct held_frame *h = list_entry(list_pop_front(&s->loopback), struct held_frame, link);
         s->loopback_count--;
         struct rx_packet p = {.data = h->bytes, .len = h->frame.bytes, .flags = INET_INPUT_CSUM_OK, .loop = true};
-        ip4_input(s, &p);
+        p.ip = p.data;
+        if (!rx_offer(s, s->config.steer, &p)) ip4_input(s, &p);
         if (!p.taken) heap_free(h);
     }
 }

@@ -167,6 +167,7 @@ struct inet {
     struct udp_socket *udp_ports[UDP_PORTS];
     uint64_t room_retry_ns;       /* how long a connection waits before it offers a refused frame again */
     struct list tcp_out_of_order; /* struct tcp_ooo, oldest first */
+    _Atomic uint64_t cookies_until_ns; /* where the configuration has none */
     uint32_t tcp_orphans, tcp_time_waits;
     uint64_t tcp_charged; /* bytes of heap memory that received data of all connections pins */
     struct list tcp_dead; /* connections to be freed when the present call ends */
@@ -182,12 +183,23 @@ static inline void inet_port_used(const struct inet *s, uint8_t protocol, uint16
     if (s->config.port_used) s->config.port_used(s->config.ctx, protocol, port, on);
 }
 
-/* Another stack is given the packet, if there is one that may want it. */
-static inline bool rx_stray(struct inet *s, struct rx_packet *p) {
-    if (!s->config.stray || p->taken) return false;
+static inline int inet_flow_used(const struct inet *s, uint8_t protocol, const struct inet_flow *flow,
+                                 enum inet_flow_event event) {
+    return s->config.flow_used ? s->config.flow_used(s->config.ctx, protocol, flow, event) : 0;
+}
+
+static inline int inet_endpoint_used(const struct inet *s, uint8_t protocol, const struct inet_endpoint *local,
+                                     bool on) {
+    return s->config.endpoint_used ? s->config.endpoint_used(s->config.ctx, protocol, local, on) : 0;
+}
+
+/* Asks `steer` or `unmatched` of the configuration. True: another stack is given the packet. */
+static inline bool rx_offer(struct inet *s, bool (*to)(void *ctx, void *frame, uint32_t len, uint32_t flags),
+                                struct rx_packet *p) {
+    if (!to || p->taken) return false;
     uint8_t *frame = (uint8_t *)(uintptr_t)p->ip - ETH_HEADER_BYTES;
     uint32_t flags = p->flags | (p->loop ? INET_INPUT_LOOP : 0);
-    p->taken = s->config.stray(s->config.ctx, frame, (uint32_t)(p->data + p->len - frame), flags);
+    p->taken = to(s->config.ctx, frame, (uint32_t)(p->data + p->len - frame), flags);
     return p->taken;
 }
 

@@ -234,6 +234,7 @@ static void end_transfer(struct streams *t, struct end *e) {
     struct inet *first = e->node->stack, *to = e->conn->stack == first ? e->node->second : first;
     if (!to || t->w->failing || !world_chance(t->w, 5) || tcp_detach(e->conn)) return;
     world_say(t->w, "stream %u end %d is transferred", e->stream->number, e == &e->stream->ends[1]);
+    tcp_detached(to == first ? e->node->second : first, tcp_local(e->conn).port);
     world_must(t->w, tcp_attach(to, e->conn, e, t->w->now) == 0);
 }
 

@@ -17,7 +17,7 @@
 #define FRAMES_MAX 8192u
 #define HOST_QUEUE 1024u
 #define EVENTS_MAX 20000000u /* of one run */
-#define STRAYED    256u      /* flag of a frame that the other stack has had */
+#define UNMATCHED  256u      /* flag of a frame that the other stack has had */
 
 /* The timestamp option, which lies at an even place. */
 #define STAMP_BYTES  10u
@@ -102,20 +102,48 @@ static int node_transmit(void *ctx, const struct inet_frame *f) {
     return taken == 0 ? -EAGAIN : 0; /* with the link down it is lost */
 }
 
-static bool to_other(struct node *n, struct inet *other, void *frame, uint32_t len, uint32_t flags) {
-    if (flags & STRAYED) return false;
-    inet_input(other, frame, len, flags | STRAYED, n->world->now);
+/* Segments go where their connection is; those without one go to the first stack. */
+static struct inet *stack_of(const struct node *n, const uint8_t *ip, uint32_t len) {
+    struct ip4_header h;
+    if (!n->second || len < IP4_HEADER_BYTES + 4 || !ip4_parse(&h, ip, len) || h.protocol != IP_TCP ||
+        h.total_bytes < h.header_bytes + 4 || h.fragment_offset > 0 || (h.fragment_flags & IP4_MF))
+        return n->stack;
+    const uint8_t *t = ip + h.header_bytes;
+    struct inet_flow flow = {inet_addr_ip4(h.to), inet_addr_ip4(h.from), wire_get16(t + 2), wire_get16(t)};
+    return conn_find(n->second, &flow) ? n->second : n->stack;
+}
+
+static bool steer_from(struct node *n, const struct inet *here, void *frame, uint32_t len, uint32_t flags) {
+    struct inet *to = stack_of(n, (uint8_t *)frame + ETH_HEADER_BYTES, len - ETH_HEADER_BYTES);
+    if (to == here) return false;
+    inet_input(to, frame, len, flags, n->world->now);
     return true;
 }
 
-static bool stray_of_first(void *ctx, void *frame, uint32_t len, uint32_t flags) {
-    struct node *n = ctx;
-    return to_other(n, n->second, frame, len, flags);
+static bool unmatched_at(struct node *n, const struct inet *here, void *frame, uint32_t len, uint32_t flags) {
+    if (flags & UNMATCHED) return false;
+    inet_input(here == n->stack ? n->second : n->stack, frame, len, flags | UNMATCHED, n->world->now);
+    return true;
 }
 
-static bool stray_of_second(void *ctx, void *frame, uint32_t len, uint32_t flags) {
+static bool first_steers(void *ctx, void *frame, uint32_t len, uint32_t flags) {
     struct node *n = ctx;
-    return to_other(n, n->stack, frame, len, flags);
+    return steer_from(n, n->stack, frame, len, flags);
+}
+
+static bool second_steers(void *ctx, void *frame, uint32_t len, uint32_t flags) {
+    struct node *n = ctx;
+    return steer_from(n, n->second, frame, len, flags);
+}
+
+static bool unmatched_at_first(void *ctx, void *frame, uint32_t len, uint32_t flags) {
+    struct node *n = ctx;
+    return unmatched_at(n, n->stack, frame, len, flags);
+}
+
+static bool unmatched_at_second(void *ctx, void *frame, uint32_t len, uint32_t flags) {
+    struct node *n = ctx;
+    return unmatched_at(n, n->second, frame, len, flags);
 }
 
 /* All connections begin in the first stack. */
@@ -126,7 +154,8 @@ static bool flow_is_free(void *ctx, const struct inet_flow *flow) {
 
 static void second_on(struct node *n) {
     struct inet_config config = n->config;
-    config.stray = stray_of_second;
+    config.steer = second_steers;
+    config.unmatched = unmatched_at_second;
     config.seed[0] ^= 1;
     world_must(n->world, world_try(n->world, inet_new(&n->second, &config, n->world->now)) == 0);
 }
@@ -169,7 +198,8 @@ static void node_init(struct world *w, uint32_t i, int hub, const struct world_s
         .ctx = n,
     };
     if (shape->transfers) {
-        n->config.stray = stray_of_first;
+        n->config.steer = first_steers;
+        n->config.unmatched = unmatched_at_first;
         n->config.flow_ours = flow_is_free;
     }
     memcpy(n->config.mac, mac, sizeof mac);
@@ -253,22 +283,12 @@ static void to_both(struct node *n, const uint8_t *p, uint32_t len) {
     inet_input(n->second, copy, len, INET_INPUT_COPY, n->world->now);
 }
 
-/* A flow table sends frames where their connection is; those of which it knows nothing go to the first stack. */
-static struct inet *stack_of(const struct node *n, const uint8_t *p, uint32_t len) {
-    struct ip4_header h;
-    if (!n->second || len < ETH_HEADER_BYTES + IP4_HEADER_BYTES + 4 || wire_get16(p + 12) != ETH_TYPE_IP4 ||
-        !ip4_parse(&h, p + ETH_HEADER_BYTES, len - ETH_HEADER_BYTES) || h.protocol != IP_TCP ||
-        h.total_bytes < h.header_bytes + 4 || h.fragment_offset > 0 || (h.fragment_flags & IP4_MF))
-        return n->stack;
-    const uint8_t *t = p + ETH_HEADER_BYTES + h.header_bytes;
-    struct inet_flow flow = {inet_addr_ip4(h.to), inet_addr_ip4(h.from), wire_get16(t + 2), wire_get16(t)};
-    return conn_find(n->second, &flow) ? n->second : n->stack;
-}
-
 static void stack_receive(struct node *n, struct netdev_buffer *frame) {
     const uint8_t *p = frame->data;
     if (frame->bytes >= ETH_HEADER_BYTES && wire_get16(p + 12) == ETH_TYPE_ARP) to_both(n, p, frame->bytes);
-    inet_input(stack_of(n, p, frame->bytes), frame->data, frame->bytes, 0, n->world->now);
+    bool packet = frame->bytes >= ETH_HEADER_BYTES && wire_get16(p + 12) == ETH_TYPE_IP4;
+    struct inet *to = packet ? stack_of(n, p + ETH_HEADER_BYTES, frame->bytes - ETH_HEADER_BYTES) : n->stack;
+    inet_input(to, frame->data, frame->bytes, 0, n->world->now);
 }
 
 static void node_receive(struct node *n) {

@@ -39,7 +39,7 @@ static void deliver(struct inet *s, struct rx_packet *p, uint8_t number) {
 static void fragment_input(struct inet *s, struct rx_packet *p, const struct ip4_header *h) {
     struct rx_packet whole;
     if (!ip4_reassemble(s, p, h, &whole)) return;
-    deliver(s, &whole, h->protocol);
+    if (!rx_offer(s, s->config.steer, &whole)) deliver(s, &whole, h->protocol);
     if (!whole.taken) heap_free(heap_block(whole.data));
 }
 

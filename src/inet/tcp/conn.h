@@ -193,7 +193,6 @@ struct tcp_listener {
     struct tcp_settings settings;
     uint32_t backlog, half_open_count, waiting_count;
     struct list half_open, waiting;
-    uint64_t cookies_until_ns; /* until then cookies may come back */
 };
 
 /* A segment received, options and all. */
@@ -215,8 +214,9 @@ _Static_assert(TCP_FLOWS == 1u << 10, "ten bits of the product");
 /* tcp_conn.c */
 /* The connection of that flow; NULL: none. */
 struct tcp_conn *conn_find(struct inet *s, const struct inet_flow *flow);
-struct tcp_conn *conn_new(struct inet *s, const struct inet_flow *flow, const struct tcp_settings *settings,
-                          void *user);
+/* 0; -ENOMEM; -EADDRINUSE and -ENOBUFS: as `flow_used` of the configuration says. */
+int conn_new(struct inet *s, struct tcp_conn **out, const struct inet_flow *flow, const struct tcp_settings *settings,
+             void *user);
 /* Leaves the tables and gives all memory but the structure back; error 0: in order. Orphans are freed by conn_reap. */
 void conn_end(struct tcp_conn *c, int error);
 void conn_reap(struct inet *s);

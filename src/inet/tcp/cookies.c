@@ -15,6 +15,13 @@
 
 static const uint16_t mss_table[1u << MSS_BITS] = {TCP_MSS_MIN, 256, 536, 1024, 1220, 1440, 1460, 8960};
 
+/* Written once a second, because other threads read it. */
+void cookies_sent(const struct inet *s) {
+    uint64_t until = s->now + 2 * COOKIE_PERIOD_NS + NS_PER_S;
+    if (until - atomic_load_explicit(s->config.cookies_until_ns, memory_order_relaxed) >= NS_PER_S)
+        atomic_store_explicit(s->config.cookies_until_ns, until, memory_order_relaxed);
+}
+
 static uint32_t cookie_of(const struct inet *s, const struct inet_flow *flow, uint32_t irs, uint64_t period,
                           uint32_t mss_index) {
     struct {

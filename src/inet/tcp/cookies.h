@@ -11,6 +11,14 @@
 
 #define COOKIE_PERIOD_NS (64 * NS_PER_S) /* a cookie is good for one to two of these */
 
+/* A cookie is about to be sent: until all that were sent have expired, they may come back, to any stack of the group.
+ */
+void cookies_sent(const struct inet *s);
+/* Whether any may come back; at other times none is accepted, so that none can be guessed. */
+static inline bool cookies_may_come(const struct inet *s) {
+    return s->now < atomic_load_explicit(s->config.cookies_until_ns, memory_order_relaxed);
+}
+
 /* The initial sequence number for the SYN of a flow. */
 uint32_t cookie_make(const struct inet *s, const struct inet_flow *flow, uint32_t irs, uint16_t mss);
 

@@ -68,15 +68,27 @@ static void transmit_state_free(struct tcp_conn *c) {
     c->flight = NO_FLIGHT;
 }
 
-struct tcp_conn *conn_new(struct inet *s, const struct inet_flow *flow, const struct tcp_settings *settings,
-                          void *user) {
-    struct tcp_conn *c = sys_calloc(1, sizeof *c);
-    if (!c) return NULL;
-    if (hash_insert(&s->tcp_conns, flow, c)) {
-        sys_free(c);
-        return NULL;
-    }
+/* The stack finds it from now on. */
+static int conn_join(struct inet *s, struct tcp_conn *c, const struct inet_flow *flow, enum inet_flow_event event) {
+    int error = hash_insert(&s->tcp_conns, flow, c);
+    if (error) return error;
     inet_port_used(s, IP_TCP, flow->local_port, true);
+    error = inet_flow_used(s, IP_TCP, flow, event);
+    if (!error) return 0;
+    inet_port_used(s, IP_TCP, flow->local_port, false);
+    hash_remove(&s->tcp_conns, flow);
+    return error;
+}
+
+int conn_new(struct inet *s, struct tcp_conn **out, const struct inet_flow *flow, const struct tcp_settings *settings,
+             void *user) {
+    struct tcp_conn *c = sys_calloc(1, sizeof *c);
+    if (!c) return -ENOMEM;
+    int error = conn_join(s, c, flow, INET_FLOW_OPENS);
+    if (error) {
+        sys_free(c);
+        return error;
+    }
     socket_init(&c->socket, INET_TCP, user);
     c->stack = s;
     c->flow = *flow;
@@ -99,7 +111,8 @@ struct tcp_conn *conn_new(struct inet *s, const struct inet_flow *flow, const st
     conn_configure(c, settings);
     c->receive_shift = conn_shift_for(c->receive_max);
     c->received_ns = c->sent_ns = c->progress_ns = s->now;
-    return c;
+    *out = c;
+    return 0;
 }
 
 static void chunks_clear(struct tcp_conn *c) {
@@ -131,7 +144,6 @@ struct tcp_conn *conn_find(struct inet *s, const struct inet_flow *flow) {
 static void conn_leave(struct tcp_conn *c) {
     struct inet *s = c->stack;
     hash_remove(&s->tcp_conns, &c->flow);
-    inet_port_used(s, IP_TCP, c->flow.local_port, false);
     struct tcp_conn **place = &s->tcp_flows[conn_place(&c->flow)];
     if (*place == c) *place = NULL;
     inet_timer_cancel(s, &c->timer);
@@ -147,6 +159,8 @@ void conn_end(struct tcp_conn *c, int error) {
     if (c->state == TCP_STATE_CLOSED) return;
     half_open_leave(c);
     conn_leave(c);
+    inet_flow_used(s, IP_TCP, &c->flow, INET_FLOW_ENDS);
+    inet_port_used(s, IP_TCP, c->flow.local_port, false);
     for (uint32_t i = 0; i < TCP_TIMER_COUNT; i++) /* a call that comes later must not move them */
         c->deadlines[i] = UINT64_MAX;
     c->undelivered = c->flight->chunks.count > 0;
@@ -170,6 +184,10 @@ int tcp_detach(struct tcp_conn *c) {
     return 0;
 }
 
+void tcp_detached(struct inet *s, uint16_t local_port) {
+    inet_port_used(s, IP_TCP, local_port, false);
+}
+
 static void conn_free(struct tcp_conn *c) {
     reassembly_clear(c);
     socket_forget(&c->socket);
@@ -182,17 +200,16 @@ void tcp_discard(struct tcp_conn *c) {
 }
 
 int tcp_attach(struct inet *s, struct tcp_conn *c, void *user, uint64_t now) {
-    int error = hash_insert(&s->tcp_conns, &c->flow, c);
+    int error = conn_join(s, c, &c->flow, INET_FLOW_ATTACHED);
     s->now = now;
     if (error) {
         tcp_discard(c);
-        return error == -EEXIST ? -EADDRINUSE : -ENOMEM;
+        return error == -EEXIST ? -EADDRINUSE : error;
     }
     c->stack = s;
     if (c->state == TCP_STATE_TIME_WAIT) s->tcp_time_waits++;
     s->tcp_charged += c->charged;
     ooo_join(c);
-    inet_port_used(s, IP_TCP, c->flow.local_port, true);
     c->socket.user = user;
     c->path_epoch = (uint16_t)(s->path_epoch - 1); /* another stack may know another path */
     for (uint32_t i = 0; i < TCP_TIMER_COUNT; i++)

@@ -42,6 +42,12 @@ int tcp_listen(struct inet *s, struct tcp_listener **out, const struct inet_endp
         return error;
     }
     inet_port_used(s, IP_TCP, local->port, true);
+    if ((error = inet_endpoint_used(s, IP_TCP, local, true))) {
+        inet_port_used(s, IP_TCP, local->port, false);
+        hash_remove(&s->tcp_listeners, &key);
+        sys_free(l);
+        return error;
+    }
     socket_init(&l->socket, INET_TCP_LISTENER, user);
     l->stack = s;
     l->local = *local;
@@ -64,6 +70,7 @@ void tcp_listener_configure(struct tcp_listener *l, const struct tcp_settings *s
 void listener_free(struct tcp_listener *l) {
     struct inet_flow key = key_of(&l->local.addr, l->local.port);
     hash_remove(&l->stack->tcp_listeners, &key);
+    inet_endpoint_used(l->stack, IP_TCP, &l->local, false);
     inet_port_used(l->stack, IP_TCP, l->local.port, false);
     socket_forget(&l->socket);
     list_splice_back(&l->stack->tcp_dead, &l->waiting);
@@ -123,13 +130,17 @@ bool listener_establish(struct tcp_conn *c) {
     return true;
 }
 
-/* A connection of the listener's, half open; NULL: no memory. */
-static struct tcp_conn *half_open(struct tcp_listener *l, const struct inet_flow *flow, const struct tcp_header *syn) {
-    struct tcp_conn *c = conn_new(l->stack, flow, &l->settings, NULL);
-    if (!c) {
-        inet_count(l->stack, no_memory);
-        return NULL;
-    }
+/*
+ * A connection of the listener's, half open; NULL: it cannot be made. Where a table is full the sender is refused. All
+ * else passes, so the sender tries again: no memory, or a flow that another stack has just opened.
+ */
+static struct tcp_conn *half_open(struct tcp_listener *l, const struct rx_packet *p, const struct tcp_segment *g,
+                                  const struct inet_flow *flow, const struct tcp_header *syn) {
+    struct tcp_conn *c;
+    int error = conn_new(l->stack, &c, flow, &l->settings, NULL);
+    if (error == -ENOBUFS) tcp_reset_segment(l->stack, p, g);
+    if (error && error != -EADDRINUSE) inet_count(l->stack, no_memory);
+    if (error) return NULL;
     c->state = TCP_STATE_SYN_RECEIVED;
     c->orphan = true; /* until it is accepted */
     c->listener = l;
@@ -154,11 +165,12 @@ static void answer_with_cookie(struct tcp_listener *l, const struct tcp_segment 
         options.window_shift = conn_shift_for(l->settings.values[TCP_OPTION_RECEIVE_LIMIT]);
     }
     inet_count(s, tcp_cookies_out);
-    l->cookies_until_ns = s->now + 2 * COOKIE_PERIOD_NS;
+    cookies_sent(s);
     tcp_answer_syn(s, flow, g, cookie_make(s, flow, g->seq, offered->mss ? offered->mss : TCP_MSS_DEFAULT), &options);
 }
 
-static void syn_received(struct tcp_listener *l, const struct tcp_segment *g, const struct inet_flow *flow) {
+static void syn_received(struct tcp_listener *l, const struct rx_packet *p, const struct tcp_segment *g,
+                         const struct inet_flow *flow) {
     struct inet *s = l->stack;
     if (l->waiting_count >= l->backlog) {
         inet_count(s, tcp_syn_limit);
@@ -168,19 +180,19 @@ static void syn_received(struct tcp_listener *l, const struct tcp_segment *g, co
         answer_with_cookie(l, g, flow);
         return;
     }
-    struct tcp_conn *c = half_open(l, flow, &g->h);
+    struct tcp_conn *c = half_open(l, p, g, flow, &g->h);
     if (!c) return;
     tcp_send_syn(c);
     tcp_arm_send(c);
 }
 
 /* An ACK that may bring a cookie back: only while there are some about, so that at other times nobody can guess one. */
-static struct tcp_conn *ack_received(struct tcp_listener *l, struct rx_packet *p, const struct tcp_segment *g,
+static struct tcp_conn *ack_received(struct tcp_listener *l, const struct rx_packet *p, const struct tcp_segment *g,
                                      const struct inet_flow *flow) {
     uint32_t irs = g->seq - 1, iss = g->h.ack - 1;
-    uint16_t mss = l->stack->now < l->cookies_until_ns ? cookie_check(l->stack, flow, irs, iss) : 0;
+    uint16_t mss = cookies_may_come(l->stack) ? cookie_check(l->stack, flow, irs, iss) : 0;
     if (mss == 0) {
-        if (!rx_stray(l->stack, p)) tcp_reset_segment(l->stack, p, g);
+        tcp_reset_segment(l->stack, p, g);
         return NULL;
     }
     if (l->waiting_count >= l->backlog) { /* whoever has data to send will try again */
@@ -193,7 +205,7 @@ static struct tcp_conn *ack_received(struct tcp_listener *l, struct rx_packet *p
         syn.options.ts_value = g->h.options.ts_value;
         cookie_options(g->h.options.ts_echo, &syn.options);
     }
-    struct tcp_conn *c = half_open(l, flow, &syn);
+    struct tcp_conn *c = half_open(l, p, g, flow, &syn);
     if (!c) return NULL;
     inet_count(l->stack, tcp_cookies_in);
     c->tries = 1; /* nobody knows when the SYN was answered: no round trip to be measured */
@@ -202,19 +214,19 @@ static struct tcp_conn *ack_received(struct tcp_listener *l, struct rx_packet *p
     return c;
 }
 
-struct tcp_conn *listener_input(struct tcp_listener *l, struct rx_packet *p, const struct tcp_segment *g) {
+struct tcp_conn *listener_input(struct tcp_listener *l, const struct rx_packet *p, const struct tcp_segment *g) {
     struct inet_flow flow = {p->to, p->from, g->h.to_port, g->h.from_port};
     switch (g->h.flags & (TCP_RST | TCP_SYN | TCP_ACK)) {
     case TCP_ACK:
         return ack_received(l, p, g, &flow);
     case TCP_SYN | TCP_ACK:
-        if (!rx_stray(l->stack, p)) tcp_reset_segment(l->stack, p, g);
+        tcp_reset_segment(l->stack, p, g);
         return NULL;
     case TCP_SYN:
-        syn_received(l, g, &flow);
+        syn_received(l, p, g, &flow);
         return NULL;
     default:
-        if (!rx_stray(l->stack, p)) inet_count(l->stack, tcp_unacceptable);
+        inet_count(l->stack, tcp_unacceptable);
         return NULL;
     }
 }

@@ -204,7 +204,8 @@ void tcp_reset_segment(struct inet *s, const struct rx_packet *p, const struct t
 }
 
 void tcp_unknown(struct inet *s, struct rx_packet *p, const struct tcp_segment *g) {
-    if (rx_stray(s, p)) return;
+    uint32_t kind = g->h.flags & (TCP_RST | TCP_SYN | TCP_ACK);
+    if ((kind == TCP_SYN || kind == TCP_ACK) && rx_offer(s, s->config.unmatched, p)) return;
     inet_count(s, tcp_no_port);
     tcp_reset_segment(s, p, g);
 }

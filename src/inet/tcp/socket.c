@@ -9,16 +9,25 @@
 #include "inet/tcp/reassembly.h"
 #include "inet/tcp/recovery.h"
 
-static int flow_choose(struct inet *s, struct inet_flow *flow) {
-    bool fixed = flow->local_port != 0;
+static int flow_try(struct inet *s, struct tcp_conn **out, const struct inet_flow *flow,
+                    const struct tcp_settings *settings, void *user) {
+    if (hash_find(&s->tcp_conns, flow) || listener_find(s, &flow->local, flow->local_port)) return -EADDRINUSE;
+    return conn_new(s, out, flow, settings, user);
+}
+
+/* Opens the flow with a port of our choice: first among those whose frames arrive here, if there is a difference. */
+static int flow_choose(struct inet *s, struct tcp_conn **out, struct inet_flow *flow,
+                       const struct tcp_settings *settings, void *user) {
     /* RFC 6056 section 3.3.3: an offset that depends on the flow, so that ports seen elsewhere tell nothing. */
     uint32_t start = (uint32_t)(siphash24(s->secret, flow, sizeof *flow) + rng_below(&s->rng, PORT_EPHEMERAL_COUNT));
-    for (uint32_t i = 0; i < (fixed ? 1 : PORT_EPHEMERAL_COUNT); i++) {
-        if (!fixed) flow->local_port = port_candidate(start % PORT_EPHEMERAL_COUNT, i);
-        if (!fixed && s->config.flow_ours && !s->config.flow_ours(s->config.ctx, flow)) continue;
-        if (!hash_find(&s->tcp_conns, flow) && !listener_find(s, &flow->local, flow->local_port)) return 0;
+    bool (*ours)(void *ctx, const struct inet_flow *flow) = s->config.flow_ours;
+    for (uint32_t i = 0; i < (ours ? 2 : 1) * PORT_EPHEMERAL_COUNT; i++) {
+        flow->local_port = port_candidate(start % PORT_EPHEMERAL_COUNT, i % PORT_EPHEMERAL_COUNT);
+        if (ours && i < PORT_EPHEMERAL_COUNT && !ours(s->config.ctx, flow)) continue;
+        int error = flow_try(s, out, flow, settings, user);
+        if (error != -EADDRINUSE) return error;
     }
-    return fixed ? -EADDRINUSE : -EADDRNOTAVAIL;
+    return -EADDRNOTAVAIL;
 }
 
 int tcp_connect(struct inet *s, struct tcp_conn **out, const struct inet_endpoint *remote,
@@ -34,10 +43,10 @@ int tcp_connect(struct inet *s, struct tcp_conn **out, const struct inet_endpoin
         if (!route_is_own(s, inet_addr_to_ip4(&flow.local)) && r.kind != ROUTE_LOOPBACK) return -EADDRNOTAVAIL;
         flow.local_port = local->port;
     }
-    int error = flow_choose(s, &flow);
-    if (error) return error;
-    struct tcp_conn *c = conn_new(s, &flow, settings ? settings : &tcp_settings_default, user);
-    if (!c) return -ENOMEM;
+    if (!settings) settings = &tcp_settings_default;
+    struct tcp_conn *c;
+    int error = flow.local_port ? flow_try(s, &c, &flow, settings, user) : flow_choose(s, &c, &flow, settings, user);
+    if (error) return error == -ENOBUFS ? -ENOMEM : error;
     c->state = TCP_STATE_SYN_SENT;
     tcp_send_syn(c);
     tcp_arm_send(c);

@@ -90,9 +90,15 @@ void tcp_abort(struct tcp_conn *c, uint64_t now);
 /*
  * Takes a connection off its stack, so that another one, which may be another thread's, can attach it; nothing is told
  * of it or sent until then. -EINVAL: it is not established, or not accepted yet.
+ *
+ * The flow stays this stack's for flow_used of the configuration, and the port in use: whoever gives the connection to
+ * the other stack gives it the flow, and then calls tcp_detached.
  */
 int tcp_detach(struct tcp_conn *c);
-/* Whatever the error, -ENOMEM or -EADDRINUSE, the connection is gone then, and its peer is refused when it next sends.
+void tcp_detached(struct inet *s, uint16_t local_port);
+/*
+ * Whatever the error (-ENOMEM, -EADDRINUSE, or of flow_used) the connection is gone then, and its peer is refused when
+ * it next sends.
  */
 int tcp_attach(struct inet *s, struct tcp_conn *c, void *user, uint64_t now);
 

@@ -80,10 +80,30 @@ int udp_open(struct inet *s, struct udp_socket **out, void *user) {
     return 0;
 }
 
+static struct inet_endpoint bound_endpoint(const struct udp_socket *u) {
+    return (struct inet_endpoint){u->bound_addr, u->local.port};
+}
+
+static struct inet_flow flow_of(const struct udp_socket *u) {
+    return (struct inet_flow){u->local.addr, u->remote.addr, u->local.port, u->remote.port};
+}
+
+/* What it receives, as the stacks that share our addresses know it: one flow, or all that comes to its endpoint. */
+static void receives_nothing(const struct udp_socket *u) {
+    struct inet_endpoint local = bound_endpoint(u);
+    struct inet_flow flow = flow_of(u);
+    if (u->connected)
+        inet_flow_used(u->stack, IP_UDP, &flow, INET_FLOW_ENDS);
+    else
+        inet_endpoint_used(u->stack, IP_UDP, &local, false);
+}
+
 static void unbind(struct udp_socket *u) {
-    struct inet_flow key = key_of(&(struct inet_endpoint){u->bound_addr, u->local.port});
+    struct inet_endpoint local = bound_endpoint(u);
+    struct inet_flow key = key_of(&local);
     struct udp_socket **place = &u->stack->udp_ports[u->local.port % UDP_PORTS];
     if (!u->bound) return;
+    receives_nothing(u);
     hash_remove(&u->stack->udp_bound, &key);
     inet_port_used(u->stack, IP_UDP, u->local.port, false);
     if (*place == u) *place = NULL;
@@ -129,6 +149,10 @@ int udp_bind(struct udp_socket *u, const struct inet_endpoint *local) {
     struct inet_flow key = key_of(&at);
     int error = hash_insert(&s->udp_bound, &key, u);
     if (error) return error == -ENOMEM ? error : -EADDRNOTAVAIL;
+    if ((error = inet_endpoint_used(s, IP_UDP, &at, true))) {
+        hash_remove(&s->udp_bound, &key);
+        return error;
+    }
     inet_port_used(s, IP_UDP, at.port, true);
     u->local = at;
     u->bound_addr = at.addr;
@@ -148,7 +172,12 @@ int udp_connect(struct udp_socket *u, const struct inet_endpoint *remote) {
     if (r.kind == ROUTE_NONE) return -ENETUNREACH;
     int error = bind_anywhere(u);
     if (error) return error;
-    if (inet_addr_is_any(&u->bound_addr)) u->local.addr = inet_addr_ip4(r.source);
+    struct inet_addr local = inet_addr_is_any(&u->bound_addr) ? inet_addr_ip4(r.source) : u->local.addr;
+    struct inet_flow flow = {local, remote->addr, u->local.port, remote->port}, before = flow_of(u);
+    if (u->connected && inet_flow_equal(&flow, &before)) return 0;
+    if ((error = inet_flow_used(u->stack, IP_UDP, &flow, INET_FLOW_OPENS))) return error;
+    receives_nothing(u);
+    u->local.addr = local;
     u->remote = *remote;
     u->connected = true;
     return 0;
@@ -156,10 +185,16 @@ int udp_connect(struct udp_socket *u, const struct inet_endpoint *remote) {
 
 void udp_disconnect(struct udp_socket *u) {
     if (!u->connected) return;
+    if (!u->port_given) {
+        unbind(u);
+    } else {
+        struct inet_endpoint local = bound_endpoint(u);
+        receives_nothing(u);
+        inet_endpoint_used(u->stack, IP_UDP, &local, true); /* known before, so that this does not fail */
+    }
     u->connected = false;
     u->remote = (struct inet_endpoint){.port = 0};
     u->local.addr = u->bound_addr;
-    if (!u->port_given) unbind(u);
 }
 
 static int take_error(struct udp_socket *u) {
@@ -270,7 +305,6 @@ static void udp_input(struct inet *s, struct rx_packet *p) {
     }
     struct udp_socket *u = receiver(s, &p->to, h.to_port);
     if (!u || !receives_from(u, &p->from, h.from_port)) {
-        if (rx_stray(s, p)) return;
         inet_count(s, udp_no_port);
         icmp_error(s, p, ICMP_UNREACHABLE, ICMP_PORT_UNREACHABLE);
         return;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The inet libos: started, polled, stopped. */
 #include "libos/inet/net.h"
-#include "libos/inet/group.h"
+#include "libos/inet/device_group.h"
 #include "libos/inet/libos.h"
 #include "libos/inet/stream.h"
 
@@ -89,28 +89,28 @@ static void follow_mtu(struct net *net) {
 
 static uint32_t take_in(struct net *net, uint64_t now) {
     struct netdev_buffer frames[NET_RX_BURST];
-    struct group *group = net->group;
+    struct device_group *group = net->group;
     if (net->asleep) group_awake(net);
     int n = net->lost     ? 0
             : net->shares ? group_rx(net, frames, NET_RX_BURST, now)
                           : netdev_rx(net->dev, frames, NET_RX_BURST, now);
     for (int i = 0; i < n; i++) {
-        if (group && group_forward(net, &frames[i])) continue;
+        if (group && group_forward(net, &frames[i], now)) continue;
         uint32_t flags = frames[i].flags & NETDEV_RX_CSUM_GOOD ? INET_INPUT_CSUM_OK : 0;
         inet_input(net->stack, frames[i].data, frames[i].bytes, flags, now);
     }
     if (n < 0 && n != -ENETDOWN) net_lost(net, n);
     if (net_device_mtu(net) != net->mtu_followed) follow_mtu(net);
     if (!group && net->dev->stats.rx_no_memory != net->no_memory) lacks_memory(net);
-    uint32_t given = group && atomic_load_explicit(net->waiting, memory_order_relaxed) ? group_take(net, now) : 0,
-             all = given + (n > 0 ? (uint32_t)n : 0);
+    uint32_t mail = group && mailbox_has_mail(net->mailbox) ? group_take(net, now) : 0,
+             all = mail + (n > 0 ? (uint32_t)n : 0);
     if (all > 0 || now >= net->next_ns) {
         inet_timers(net->stack, now);
         net_settle(net, now);
     } else if (transmit_pending(net)) {
         net_settle(net, now);
     }
-    if (net->given) group_flush(net);
+    if (net->noted) group_flush(net);
     if (now >= net->publish_ns) publish(net, now);
     return all;
 }
@@ -182,6 +182,7 @@ static void net_stop(struct dmtr_runtime *rt, void *state) {
     struct net *net = state;
     datagram_fini(net);
     stream_fini(net);
+    if (net->group) migrations_end(net, clock_now_ns());
     transmit_flush(net, clock_now_ns());
     runtime_timer_cancel(rt, &net->timer);
     if (!net->lost) runtime_poller_remove(rt, &net->poller);

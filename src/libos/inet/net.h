@@ -34,15 +34,16 @@ struct net {
     struct dmtr_runtime *rt;
     const struct inet_options *options;
     struct netdev *dev;
-    struct group *group; /* NULL: the device is ours alone */
-    uint32_t member;     /* our place in the group */
-    bool shares;         /* the device, with others of the group */
-    bool link_up;        /* of a shared device, as last seen, like the next */
+    struct device_group *group; /* NULL: the device is ours alone */
+    uint32_t member;            /* our place in the group */
+    struct mailbox *mailbox;    /* what the others of the group have for us */
+    bool shares;                /* the device, with others of the group */
+    bool link_up;               /* of a shared device, as last seen, like the next */
     uint32_t device_mtu;
-    uint64_t device_next_ns;   /* as netdev_next_ns */
-    _Atomic uint64_t *waiting; /* in a group: who has put something into our rings */
-    uint64_t given;            /* to whom something was given since the last group_flush */
+    uint64_t device_next_ns; /* as netdev_next_ns */
+    uint64_t noted;          /* whose mailboxes something was put into since the last group_flush */
     bool asleep;
+    bool asked; /* the stack's input is a segment that the home of its flow had no use for: see steering.h */
     struct handover *handover;
     struct list arrived; /* struct stream: transferred to us, not yet accepted */
     uint32_t arrived_count;
@@ -98,6 +99,11 @@ static inline uint32_t net_device_mtu(const struct net *net) {
 
 static inline bool net_link_up(const struct net *net) {
     return net->shares ? net->link_up : net->dev->link_up;
+}
+
+/* As netdev_claim. */
+static inline int net_claim(const struct net *net, uint8_t protocol, uint16_t port, bool on) {
+    return net->lost ? 0 : netdev_claim(net->dev, protocol, port, on);
 }
 
 /* Whether there is something to give to a device that might take it. */

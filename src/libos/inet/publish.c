@@ -3,7 +3,7 @@
  * What stack and device count, for other processes to see: copied into the runtime's page now and then, so that
  * counting costs what it did. What a user must know of it is logged, too.
  */
-#include "libos/inet/group.h"
+#include "libos/inet/device_group.h"
 #include "libos/inet/net.h"
 
 #include "base/counters.h"

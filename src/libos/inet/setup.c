@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* From the configuration to a device and a stack. */
-#include "libos/inet/group.h"
+#include "libos/inet/device_group.h"
 #include "libos/inet/net.h"
 
 #include "base/clock.h"
@@ -12,19 +12,31 @@
 
 static void port_used(void *ctx, uint8_t protocol, uint16_t port, bool on) {
     struct net *net = ctx;
-    int r = net->lost ? 0 : netdev_claim(net->dev, protocol, port, on);
+    int r = net_claim(net, protocol, port, on);
     if (r < 0)
         log_error(&net->rt->log, "inet: device %s does not give port %u to us: %s", net->options->device, port,
                   strerror(-r));
     if (net->group) group_port_used(net, protocol, port, on);
 }
 
-static bool stray(void *ctx, void *frame, uint32_t len, uint32_t flags) {
-    return group_stray(ctx, frame, len, flags);
+static int endpoint_used(void *ctx, uint8_t protocol, const struct inet_endpoint *local, bool on) {
+    return group_endpoint_used(ctx, protocol, local, on);
+}
+
+static int flow_used(void *ctx, uint8_t protocol, const struct inet_flow *flow, enum inet_flow_event event) {
+    return group_flow_used(ctx, protocol, flow, event);
 }
 
 static bool flow_ours(void *ctx, const struct inet_flow *flow) {
     return group_flow_ours(ctx, flow);
+}
+
+static bool steer(void *ctx, void *frame, uint32_t len, uint32_t flags) {
+    return group_steer(ctx, frame, len, flags);
+}
+
+static bool unmatched(void *ctx, void *frame, uint32_t len, uint32_t flags) {
+    return group_unmatched(ctx, frame, len, flags);
 }
 
 static void conflict(void *ctx, const struct inet_addr *addr, const uint8_t *mac, bool probing) {
@@ -77,8 +89,11 @@ int net_setup(struct net *net) {
     int r = alone ? link_open(&link, &c, neighbours, &net->dev) : group_join(net, &link, &c, neighbours);
     if (r) return r;
     if (!alone) {
-        c.stray = stray;
+        c.endpoint_used = endpoint_used;
+        c.flow_used = flow_used;
         c.flow_ours = flow_ours;
+        c.steer = steer;
+        c.unmatched = unmatched;
     }
     c.probe = o->probe && !net->dev->wire;
     net->mtu = c.mtu;

@@ -60,13 +60,13 @@ void stream_connected(struct stream *s, uint64_t now);
 void stream_connect_failed(struct stream *s, int error, uint64_t now);
 
 /* stream_transfer.c */
-struct parcel;
 int stream_transfer(struct queue *q, uint32_t runtime);
 int handover_new(struct net *net, struct queue **q_out);
 void handover_lost(struct net *net);
-void parcel_arrived(struct net *net, struct parcel *p, uint64_t now);
-/* Nobody is going to take it any more. */
-void parcel_lose(struct parcel *p);
+/* Takes the connections that others have handed over to us. How many. */
+uint32_t migrations_take(struct net *net, uint64_t now);
+/* The runtime ends: it takes no more, and those that nobody has accepted are reset. */
+void migrations_end(struct net *net, uint64_t now);
 
 void stream_close(struct queue *q, struct op *op);
 /* A closed stream: ends it if the peer has all and our FIN, or is to be reset. True: it is gone. */

@@ -4,7 +4,7 @@
  * chosen for it; each side has a stream of its own around it. Those that have arrived wait for an accept of the queue
  * that dmtr_handover makes.
  */
-#include "libos/inet/group.h"
+#include "libos/inet/device_group.h"
 #include "libos/inet/stream.h"
 
 #include "base/sys.h"
@@ -12,9 +12,11 @@
 #define ARRIVED_MAX 4096u
 
 /* A connection on its way. */
-struct parcel {
+struct migration {
+    struct list link; /* of the mailbox */
     struct tcp_conn *conn;
     struct tcp_settings settings;
+    struct flow_key key;
     int linger_s;
     bool shut_read, shut_write, fin_sent;
 };
@@ -25,58 +27,104 @@ struct handover {
     struct list waiters; /* accepts */
 };
 
-void parcel_lose(struct parcel *p) {
-    tcp_discard(p->conn);
-    sys_free(p);
+static struct flow_key key_of(const struct tcp_conn *conn) {
+    struct inet_endpoint local = tcp_local(conn), remote = tcp_remote(conn);
+    struct inet_flow flow = {local.addr, remote.addr, local.port, remote.port};
+    return group_key(IPPROTO_TCP, &flow);
+}
+
+/*
+ * No segment is lost or refused while a connection goes from member A to member B.
+ *
+ * The flow always leads to a member that knows what to do with it. Before A detaches the connection it makes sure that
+ * the flow table names A. It then puts the migration into B's mailbox, and only then makes B the owner. Whoever reads
+ * the table has one of two answers:
+ *
+ * - A, the old one. The segment is put into A's mailbox, or A has it. A steers all that it takes from its mailbox
+ * again. It does so after it has changed the owner, since it does nothing else in between, and so forwards the segment
+ * to B.
+ * - B, the new one. The read acquires what A released: the migration is in B's mailbox before. B looks into the mailbox
+ *   after it has read that it is the owner, and before it gives the segment to its stack: it attaches the connection
+ *   first, or has done so before.
+ *
+ * A cannot lose its claim in between, because it is the owner, and B cannot take the migration before it is the owner,
+ * because A holds the mutex of B's migrations. All that may fail (room at B, memory for the entry) is done before the
+ * connection is detached, so that a transfer that fails leaves the connection as it was.
+ */
+static int migrate(struct stream *s, struct migration *m, struct mailbox *to, uint32_t member) {
+    struct net *net = s->net;
+    struct steering *steering = &net->group->steering;
+    int r = steering_hold(steering, net->member, &m->key);
+    if (r) return -ENOMEM;
+    if (tcp_detach(s->conn)) {
+        steering_release(steering, net->member, &m->key);
+        return -ENOTCONN;
+    }
+    mailbox_migrate(to, &m->link);
+    steering_pass(steering, net->member, &m->key, member);
+    net_claim(net, IPPROTO_TCP, m->key.local_port, true); /* until it is attached */
+    tcp_detached(net->stack, m->key.local_port);
+    return 0;
 }
 
 int stream_transfer(struct queue *q, uint32_t runtime) {
     struct stream *s = to_stream(q);
     struct net *net = s->net;
+    uint32_t member;
     if (s->state != STREAM_CONNECTED) return -ENOTCONN;
     if (!list_empty(&s->waiters) || !list_empty(&s->pushes) || !list_empty(&s->sent)) return -EBUSY;
     if (q->framing) return -EOPNOTSUPP; /* part of a message may wait in it */
-    if (!net->group) return -EXDEV;
-    struct parcel *p = sys_calloc(1, sizeof *p);
-    if (!p) return -ENOMEM;
-    *p = (struct parcel){s->conn, s->settings, s->linger_s, s->shut_read, s->shut_write, s->fin_sent};
-    int r = tcp_detach(s->conn);
-    if (r) {
-        sys_free(p);
-        return -ENOTCONN;
+    struct mailbox *to = net->group ? group_mailbox(net, runtime, &member) : NULL;
+    if (!to) return -EXDEV;
+    struct migration *m = sys_calloc(1, sizeof *m);
+    if (!m) return -ENOMEM;
+    *m = (struct migration){
+        .conn = s->conn,
+        .settings = s->settings,
+        .key = key_of(s->conn),
+        .linger_s = s->linger_s,
+        .shut_read = s->shut_read,
+        .shut_write = s->shut_write,
+        .fin_sent = s->fin_sent,
+    };
+    int r = mailbox_begin(to, runtime);
+    if (!r) {
+        r = migrate(s, m, to, member);
+        mailbox_end(to);
     }
-    r = group_give_stream(net, p, runtime);
     if (r) {
-        sys_free(p);
-        int back = tcp_attach(net->stack, s->conn, s, clock_now_ns());
-        if (!back) return r;
-        r = back;
+        sys_free(m);
+        return r;
     }
     s->conn = NULL; /* what is left is a socket that was never connected */
     s->state = STREAM_NEW;
+    group_note(net, member);
     group_flush(net);
-    return r;
+    return 0;
 }
 
-static int unpack(struct net *net, struct parcel *p, struct stream **out, uint64_t now) {
-    struct stream *s;
+/* The connection is ours from now on, whatever the result. */
+static int attach(struct net *net, const struct migration *m, struct stream **out, uint64_t now) {
+    struct stream *s = NULL;
     int r = net->arrived_count == ARRIVED_MAX || !net->handover ? -ENOBUFS : stream_make(net, &s);
-    if (r) {
-        tcp_discard(p->conn);
+    int attached = tcp_attach(net->stack, m->conn, s, now);
+    net_claim(net, IPPROTO_TCP, m->key.local_port, false);
+    if (attached) {
+        steering_lost(&net->group->steering, net->member, &m->key);
+        if (s) stream_free(s);
+        return attached;
+    }
+    if (r) { /* the peer is told */
+        tcp_abort(m->conn, now);
         return r;
     }
-    r = tcp_attach(net->stack, p->conn, s, now);
-    if (r) {
-        stream_free(s);
-        return r;
-    }
-    s->conn = p->conn;
+    s->conn = m->conn;
     s->state = STREAM_CONNECTED;
-    s->settings = p->settings;
-    s->linger_s = p->linger_s;
-    s->shut_read = p->shut_read;
-    s->shut_write = p->shut_write;
-    s->fin_sent = p->fin_sent;
+    s->settings = m->settings;
+    s->linger_s = m->linger_s;
+    s->shut_read = m->shut_read;
+    s->shut_write = m->shut_write;
+    s->fin_sent = m->fin_sent;
     *out = s;
     return 0;
 }
@@ -93,10 +141,10 @@ static void serve(struct net *net) {
     }
 }
 
-void parcel_arrived(struct net *net, struct parcel *p, uint64_t now) {
+static void migration_arrived(struct net *net, struct migration *m, uint64_t now) {
     struct stream *s;
-    int r = unpack(net, p, &s, now);
-    sys_free(p);
+    int r = attach(net, m, &s, now);
+    sys_free(m);
     if (r) {
         counter_inc(&net->rt->counters, inet_transfers_lost);
         return;
@@ -104,6 +152,21 @@ void parcel_arrived(struct net *net, struct parcel *p, uint64_t now) {
     list_push_back(&net->arrived, &s->arrived);
     net->arrived_count++;
     serve(net);
+}
+
+uint32_t migrations_take(struct net *net, uint64_t now) {
+    struct list taken;
+    uint32_t n = 0;
+    list_init(&taken);
+    mailbox_take_migrations(net->mailbox, &taken);
+    for (struct list *l; (l = list_pop_front(&taken)); n++)
+        migration_arrived(net, list_entry(l, struct migration, link), now);
+    return n;
+}
+
+void migrations_end(struct net *net, uint64_t now) {
+    mailbox_close(net->mailbox);
+    migrations_take(net, now); /* no handover queue is left to accept them */
 }
 
 static struct handover *to_handover(struct queue *q) {

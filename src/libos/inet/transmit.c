@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The queue before the device: frames of one pass leave in one burst, and wait here while the device has no room. */
-#include "libos/inet/group.h"
+#include "libos/inet/device_group.h"
 #include "libos/inet/net.h"
 #include "libos/link.h"
 

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/* Shards of open addressing with linear probing; a removal shifts entries back. */
+#include "libos/inet/flow_table.h"
+
+#include "base/sys.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stddef.h>
+
+#define FIRST_SLOTS 16u
+#define TRIES       100u /* of a reader, before it gives the processor to the writer */
+
+/* Of `rest`: both ports, protocol, whether the slot is used, owner. */
+#define OWNER_BITS 63ull
+#define USED       (1ull << 8)
+
+/* `rest` is written last. 0: the slot is free, and ends the search. */
+struct slot {
+    _Atomic uint64_t rest, addrs;
+};
+
+struct slots {
+    struct slots *older; /* too small; readers may be in it */
+    uint32_t mask;
+    struct slot slot[];
+};
+
+struct shard {
+    /* what readers read */
+    _Alignas(64) _Atomic uint64_t changes; /* odd: entries are being moved */
+    struct slots *_Atomic slots;           /* NULL: no entry yet */
+    /* what only writers use */
+    _Alignas(64) pthread_mutex_t mutex;
+    uint32_t count;
+};
+
+struct flow_table {
+    struct shard shards[FLOW_SHARDS];
+    uint64_t secret[FLOW_KEY_WORDS];
+    uint32_t shard_limit;
+};
+
+static uint64_t addrs_of(const struct flow_key *k) {
+    return (uint64_t)k->local << 32 | k->remote;
+}
+
+static uint64_t rest_of(const struct flow_key *k) {
+    return (uint64_t)k->local_port << 48 | (uint64_t)k->remote_port << 32 | (uint64_t)k->protocol << 16 | USED;
+}
+
+/* The low bits choose the shard, the high bits the slot. */
+static uint32_t hash(const struct flow_table *t, uint64_t addrs, uint64_t rest) {
+    const uint64_t *s = t->secret;
+    uint64_t sum = s[0] + s[1] * (uint32_t)(addrs >> 32) + s[2] * (uint32_t)addrs + s[3] * (uint32_t)(rest >> 32) +
+                   s[4] * (uint8_t)(rest >> 16);
+    return (uint32_t)(sum >> 32);
+}
+
+static uint32_t place(uint32_t hash, uint32_t mask) {
+    return hash / FLOW_SHARDS & mask;
+}
+
+int flow_table_new(struct flow_table **out, uint32_t limit, const uint64_t secret[FLOW_KEY_WORDS]) {
+    struct flow_table *t = sys_calloc(1, sizeof *t);
+    if (!t) return -ENOMEM;
+    for (uint32_t i = 0; i < FLOW_KEY_WORDS; i++)
+        t->secret[i] = secret[i];
+    t->shard_limit = (limit + FLOW_SHARDS - 1) / FLOW_SHARDS;
+    for (uint32_t i = 0; i < FLOW_SHARDS; i++)
+        pthread_mutex_init(&t->shards[i].mutex, NULL);
+    *out = t;
+    return 0;
+}
+
+void flow_table_free(struct flow_table *t) {
+    for (uint32_t i = 0; i < FLOW_SHARDS; i++) {
+        struct slots *older, *s = atomic_load_explicit(&t->shards[i].slots, memory_order_relaxed);
+        for (; s; s = older) {
+            older = s->older;
+            sys_free(s);
+        }
+        pthread_mutex_destroy(&t->shards[i].mutex);
+    }
+    sys_free(t);
+}
+
+/*
+ * The slot of the flow; NULL: there is none. The loads of `rest` are sequentially consistent for flow_insert's sake; as
+ * all loads here acquire, a reader that sees what a removal has stored sees the counter that was stored before.
+ */
+static struct slot *find(struct slots *s, uint64_t addrs, uint64_t rest, uint32_t hash, uint64_t *found) {
+    if (!s) return NULL;
+    for (uint32_t i = place(hash, s->mask), n = 0; n <= s->mask; i = (i + 1) & s->mask, n++) {
+        *found = atomic_load(&s->slot[i].rest);
+        if (*found == 0) return NULL;
+        if ((*found & ~OWNER_BITS) == rest && atomic_load_explicit(&s->slot[i].addrs, memory_order_acquire) == addrs)
+            return &s->slot[i];
+    }
+    return NULL; /* a reader whose slots are being moved */
+}
+
+uint32_t flow_find(const struct flow_table *t, const struct flow_key *key) {
+    uint64_t addrs = addrs_of(key), rest = rest_of(key), found = 0;
+    uint32_t h = hash(t, addrs, rest);
+    const struct shard *shard = &t->shards[h % FLOW_SHARDS];
+    for (uint32_t tries = 1;; tries++) {
+        uint64_t before = atomic_load_explicit(&shard->changes, memory_order_acquire);
+        bool there = find(atomic_load_explicit(&shard->slots, memory_order_acquire), addrs, rest, h, &found);
+        if (before % 2 == 0 && atomic_load_explicit(&shard->changes, memory_order_relaxed) == before)
+            return there ? (uint32_t)(found & OWNER_BITS) : FLOW_NOBODY;
+        if (tries % TRIES == 0) sched_yield();
+    }
+}
+
+/* What is stored between the two is stored with release, so that it is not seen before the odd counter. */
+static void change_begin(struct shard *shard) {
+    atomic_store_explicit(&shard->changes, shard->changes + 1, memory_order_relaxed);
+}
+
+static void change_end(struct shard *shard) {
+    atomic_store_explicit(&shard->changes, shard->changes + 1, memory_order_release);
+}
+
+static void slot_put(struct slot *to, uint64_t addrs, uint64_t rest) {
+    atomic_store_explicit(&to->addrs, addrs, memory_order_release);
+    atomic_store(&to->rest, rest);
+}
+
+static void put(struct slots *s, uint32_t hash, uint64_t addrs, uint64_t rest) {
+    uint32_t i = place(hash, s->mask);
+    while (atomic_load_explicit(&s->slot[i].rest, memory_order_relaxed))
+        i = (i + 1) & s->mask;
+    slot_put(&s->slot[i], addrs, rest);
+}
+
+/* A larger array, with all entries. NULL: no memory. */
+static struct slots *grow(const struct flow_table *t, struct shard *shard, struct slots *old) {
+    uint32_t n = old ? 2 * (old->mask + 1) : FIRST_SLOTS;
+    struct slots *s = sys_calloc(1, sizeof *s + n * sizeof *s->slot);
+    if (!s) return NULL;
+    s->mask = n - 1;
+    s->older = old;
+    for (uint32_t i = 0; old && i <= old->mask; i++) {
+        uint64_t rest = old->slot[i].rest, addrs = old->slot[i].addrs;
+        if (rest) put(s, hash(t, addrs, rest), addrs, rest);
+    }
+    change_begin(shard);
+    atomic_store_explicit(&shard->slots, s, memory_order_release);
+    change_end(shard);
+    return s;
+}
+
+/* With the lock of the shard: half of the slots stay free, so that searches are short. */
+static int insert(const struct flow_table *t, struct shard *shard, uint32_t hash, uint64_t addrs, uint64_t rest) {
+    struct slots *s = shard->slots;
+    uint64_t found;
+    if (find(s, addrs, rest & ~OWNER_BITS, hash, &found)) return -EEXIST;
+    if (shard->count >= t->shard_limit) return -ENOBUFS;
+    if ((!s || 2 * (shard->count + 1) > s->mask + 1) && !(s = grow(t, shard, s))) return -ENOMEM;
+    put(s, hash, addrs, rest);
+    shard->count++;
+    return 0;
+}
+
+static struct shard *lock(struct flow_table *t, uint32_t hash) {
+    struct shard *shard = &t->shards[hash % FLOW_SHARDS];
+    pthread_mutex_lock(&shard->mutex);
+    return shard;
+}
+
+int flow_insert(struct flow_table *t, const struct flow_key *key, uint32_t owner) {
+    uint64_t addrs = addrs_of(key), rest = rest_of(key);
+    uint32_t h = hash(t, addrs, rest);
+    struct shard *shard = lock(t, h);
+    int r = insert(t, shard, h, addrs, rest | owner);
+    pthread_mutex_unlock(&shard->mutex);
+    return r;
+}
+
+bool flow_move(struct flow_table *t, const struct flow_key *key, uint32_t from, uint32_t to) {
+    uint64_t addrs = addrs_of(key), rest = rest_of(key), found;
+    uint32_t h = hash(t, addrs, rest);
+    struct shard *shard = lock(t, h);
+    struct slot *slot = find(shard->slots, addrs, rest, h, &found);
+    bool moved = slot && (found & OWNER_BITS) == from;
+    if (moved) atomic_store(&slot->rest, rest | to);
+    pthread_mutex_unlock(&shard->mutex);
+    return moved;
+}
+
+/* Closes the gap at i: entries behind it whose place is not behind the gap move into it. */
+static void close_gap(const struct flow_table *t, struct slots *s, uint32_t i) {
+    for (uint32_t k = (i + 1) & s->mask;; k = (k + 1) & s->mask) {
+        uint64_t rest = s->slot[k].rest, addrs = s->slot[k].addrs;
+        if (rest == 0) break;
+        uint32_t from_place = (k - place(hash(t, addrs, rest), s->mask)) & s->mask;
+        if (from_place < ((k - i) & s->mask)) continue;
+        slot_put(&s->slot[i], addrs, rest);
+        i = k;
+    }
+    atomic_store(&s->slot[i].rest, 0);
+}
+
+bool flow_remove(struct flow_table *t, const struct flow_key *key, uint32_t owner) {
+    uint64_t addrs = addrs_of(key), rest = rest_of(key), found;
+    uint32_t h = hash(t, addrs, rest);
+    struct shard *shard = lock(t, h);
+    struct slots *s = shard->slots;
+    struct slot *slot = find(s, addrs, rest, h, &found);
+    bool removed = slot && (found & OWNER_BITS) == owner;
+    if (removed) {
+        change_begin(shard);
+        close_gap(t, s, (uint32_t)(slot - s->slot));
+        change_end(shard);
+        shard->count--;
+    }
+    pthread_mutex_unlock(&shard->mutex);
+    return removed;
+}
+
+uint32_t flow_count(struct flow_table *t) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < FLOW_SHARDS; i++) {
+        struct shard *shard = lock(t, i);
+        count += shard->count;
+        pthread_mutex_unlock(&shard->mutex);
+    }
+    return count;
+}
