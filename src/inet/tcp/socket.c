@@ -46,7 +46,7 @@ int tcp_connect(struct inet *s, struct tcp_conn **out, const struct inet_endpoin
     if (!settings) settings = &tcp_settings_default;
     struct tcp_conn *c;
     int error = flow.local_port ? flow_try(s, &c, &flow, settings, user) : flow_choose(s, &c, &flow, settings, user);
-    if (error) return error == -ENOBUFS ? -ENOMEM : error;
+    if (error) return error;
     c->state = TCP_STATE_SYN_SENT;
     tcp_send_syn(c);
     tcp_arm_send(c);

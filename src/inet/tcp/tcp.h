@@ -41,7 +41,7 @@ bool tcp_acceptable(const struct tcp_listener *l);
 /*
  * Begins to connect, from `local` or, where its parts are zero, from the route's address and a random port, with
  * `settings` (NULL: the defaults). INET_EVENT_CONNECTED tells the end of it: tcp_error is 0, or says why it failed.
- * -ENETUNREACH, -EADDRNOTAVAIL (no port left), -EADDRINUSE, -EINVAL, -ENOMEM.
+ * -ENETUNREACH, -EADDRNOTAVAIL (no port left), -EADDRINUSE, -EINVAL, -ENOMEM, -ENOBUFS (a table of flows is full).
  */
 int tcp_connect(struct inet *s, struct tcp_conn **out, const struct inet_endpoint *remote,
                 const struct inet_endpoint *local, const struct tcp_settings *settings, void *user, uint64_t now);

@@ -117,7 +117,11 @@ static int device_open(struct net *net, const struct link_options *o, struct ine
     own.queue = shares ? 0 : net->member;
     own.queues = shares ? 1 : o->queues;
     net->dev = shares ? g->shared : NULL;
+    bool used = net->dev; /* by others, meanwhile */
+    if (used) device_take(g);
     int r = link_open(&own, c, neighbours, &net->dev);
+    if (!r) see_device(net);
+    if (used) device_leave(g);
     if (r) {
         if (net->dev != g->shared) netdev_close(net->dev);
         net->dev = NULL;
@@ -125,17 +129,12 @@ static int device_open(struct net *net, const struct link_options *o, struct ine
     }
     if (shares && !g->shared) g->shared = net->dev;
     net->shares = shares;
-    if (shares) {
-        device_take(g);
-        see_device(net);
-        device_leave(g);
-        net->link_up = false; /* until it is polled */
-    }
-    if (!g->has_mac) {
+    if (shares) net->link_up = false; /* until it is polled */
+    if (!g->opened) {
         memcpy(g->mac, c->mac, sizeof g->mac);
         memcpy(g->seed, c->seed, sizeof g->seed);
     }
-    g->has_mac = true;
+    g->opened = true;
     memcpy(c->mac, g->mac, sizeof c->mac); /* one station, whatever each queue was given */
     memcpy(c->seed + INET_SEED_BYTES / 2, g->seed + INET_SEED_BYTES / 2, INET_SEED_BYTES / 2);
     c->cookies_until_ns = &g->cookies_until_ns;

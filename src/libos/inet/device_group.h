@@ -33,9 +33,9 @@ struct device_group {
     size_t bytes; /* of all this */
     char device[CONFIG_STRING_MAX], options[CONFIG_STRING_MAX], wrappers[CONFIG_STRING_MAX];
     uint32_t queues, joined;
-    bool has_mac;
+    bool opened; /* once: then there are the next two, of the first member */
     uint8_t mac[INET_MAC_BYTES];
-    uint8_t seed[INET_SEED_BYTES]; /* of the first stack; the others have a half of it */
+    uint8_t seed[INET_SEED_BYTES]; /* the others have its second half */
     struct netdev *shared;
     _Atomic bool busy;         /* somebody is at the shared device */
     _Atomic uint32_t sleepers; /* on the shared device */

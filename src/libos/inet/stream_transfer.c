@@ -55,7 +55,7 @@ static int migrate(struct stream *s, struct migration *m, struct mailbox *to, ui
     struct net *net = s->net;
     struct steering *steering = &net->group->steering;
     int r = steering_hold(steering, net->member, &m->key);
-    if (r) return -ENOMEM;
+    if (r) return r;
     if (tcp_detach(s->conn)) {
         steering_release(steering, net->member, &m->key);
         return -ENOTCONN;
