@@ -87,16 +87,17 @@ DMTR_EXPORT int dmtr_handover(int *qd_out);
 
 /*
  * Gives a connection to another runtime of this process that is on the same device. On success the descriptor is closed
- * and the connection, with all it has received and not yet sent, is accepted there (dmtr_handover). Where that runtime
- * has no such queue the connection is lost. The connection then costs one more step on the way of each frame, unless it
- * is that runtime's by its ports.
+ * and the connection, with all it has received and not yet sent, is accepted there (dmtr_handover). Segments that arrive
+ * meanwhile are neither lost nor refused. Where that runtime has no such queue it resets the connection. A transfer that
+ * fails leaves the connection as it was.
  *
  * runtime     as dmtr_runtime_current tells it on that thread
  * EOPNOTSUPP  not a stream of a network that can; or messages are framed on it
  * ENOTCONN    not connected, or closing
  * EBUSY       pops or pushes are outstanding
  * EXDEV       no runtime of that number is on this device; EINVAL: it is this one
- * EAGAIN      that runtime is behind with what was given to it
+ * EAGAIN      4,096 connections are on their way to that runtime already
+ * ENOBUFS     the flow table of the device is full
  */
 DMTR_EXPORT int dmtr_transfer(int qd, dmtr_runtime_t runtime);
 

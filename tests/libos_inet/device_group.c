@@ -290,6 +290,33 @@ static void a_listener_elsewhere_gets_what_the_home_has_no_use_for(void **state)
     teardown();
 }
 
+/* It has closed before it looks: the sender is not refused, because another one listens by then. */
+static void a_segment_whose_listener_has_closed_may_be_sent_again(void **state) {
+    (void)state;
+    uint32_t iss;
+    setup(MEMBERS);
+    uint16_t port = port_at(1, PORT, 1);
+    int first = listen_at(1, PORT, 5), old = connected(1, first, port_at(1, PORT, 0), &iss);
+    api_runtime = members[1];
+    assert_ok(dmtr_close(first));
+    first = listen_at(2, PORT, 5);
+    uint64_t before = inputs();
+    segment(port, PORT, TCP_SYN, 100, 0, "");
+    look(1);
+    api_runtime = members[2];
+    assert_ok(dmtr_close(first));
+    int second = listen_at(0, PORT, 5);
+    look_all();
+    receive();
+    assert_int_equal(answers, 0);
+    assert_int_equal(inputs() - before, 2);
+    assert_int_equal(counter(COUNTER_inet_group_drops), 1);
+    int fresh = connected(0, second, port, &iss);
+    close_at(0, fresh);
+    close_at(1, old);
+    teardown();
+}
+
 static void a_cookie_is_good_for_another_listener(void **state) {
     (void)state;
     setup(MEMBERS);
@@ -545,6 +572,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_unmatched_segment_visits_at_most_two_stacks),
         cmocka_unit_test(a_listener_elsewhere_gets_what_the_home_has_no_use_for),
+        cmocka_unit_test(a_segment_whose_listener_has_closed_may_be_sent_again),
         cmocka_unit_test(a_cookie_is_good_for_another_listener),
         cmocka_unit_test(segments_find_a_connection_on_its_way),
         cmocka_unit_test(a_timer_that_runs_goes_with_the_connection),

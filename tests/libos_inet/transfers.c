@@ -59,7 +59,7 @@ static uint32_t below(uint64_t *random, uint32_t n) {
 static int start(bool server) {
     char device[160], waits[64], queues[32], address[64];
     if (server_interface)
-        snprintf(device, sizeof device, "inet.device_options=iface=%s", server ? server_interface : peer_interface);
+        snprintf(device, sizeof device, "inet.device_options=name=%s", server ? server_interface : peer_interface);
     else
         snprintf(device, sizeof device, "inet.device_options=path=/tmp/dmtr-inet.%d,listen=%s", wire_owner(),
                  server ? "yes" : "no");

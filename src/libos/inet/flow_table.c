@@ -4,13 +4,12 @@
 
 #include "base/sys.h"
 
-#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stddef.h>
 
 #define FIRST_SLOTS 16u
-#define TRIES       100u /* of a reader, before it gives the processor to the writer */
+#define TRIES       100u /* of a reader, or of a writer for the lock, before it gives up the processor */
 
 /* Of `rest`: both ports, protocol, whether the slot is used, owner. */
 #define OWNER_BITS 63ull
@@ -32,7 +31,7 @@ struct shard {
     _Alignas(64) _Atomic uint64_t changes; /* odd: entries are being moved */
     struct slots *_Atomic slots;           /* NULL: no entry yet */
     /* what only writers use */
-    _Alignas(64) pthread_mutex_t mutex;
+    _Alignas(64) _Atomic bool locked; /* for less than a microsecond, unless the array grows */
     uint32_t count;
 };
 
@@ -68,8 +67,6 @@ int flow_table_new(struct flow_table **out, uint32_t limit, const uint64_t secre
     for (uint32_t i = 0; i < FLOW_KEY_WORDS; i++)
         t->secret[i] = secret[i];
     t->shard_limit = (limit + FLOW_SHARDS - 1) / FLOW_SHARDS;
-    for (uint32_t i = 0; i < FLOW_SHARDS; i++)
-        pthread_mutex_init(&t->shards[i].mutex, NULL);
     *out = t;
     return 0;
 }
@@ -81,7 +78,6 @@ void flow_table_free(struct flow_table *t) {
             older = s->older;
             sys_free(s);
         }
-        pthread_mutex_destroy(&t->shards[i].mutex);
     }
     sys_free(t);
 }
@@ -116,23 +112,21 @@ uint32_t flow_find(const struct flow_table *t, const struct flow_key *key) {
 
 /* What is stored between the two is stored with release, so that it is not seen before the odd counter. */
 static void change_begin(struct shard *shard) {
-    atomic_store_explicit(&shard->changes, shard->changes + 1, memory_order_relaxed);
+    uint64_t before = atomic_load_explicit(&shard->changes, memory_order_relaxed);
+    atomic_store_explicit(&shard->changes, before + 1, memory_order_relaxed);
 }
 
 static void change_end(struct shard *shard) {
-    atomic_store_explicit(&shard->changes, shard->changes + 1, memory_order_release);
-}
-
-static void slot_put(struct slot *to, uint64_t addrs, uint64_t rest) {
-    atomic_store_explicit(&to->addrs, addrs, memory_order_release);
-    atomic_store(&to->rest, rest);
+    uint64_t before = atomic_load_explicit(&shard->changes, memory_order_relaxed);
+    atomic_store_explicit(&shard->changes, before + 1, memory_order_release);
 }
 
 static void put(struct slots *s, uint32_t hash, uint64_t addrs, uint64_t rest) {
     uint32_t i = place(hash, s->mask);
     while (atomic_load_explicit(&s->slot[i].rest, memory_order_relaxed))
         i = (i + 1) & s->mask;
-    slot_put(&s->slot[i], addrs, rest);
+    atomic_store_explicit(&s->slot[i].addrs, addrs, memory_order_release);
+    atomic_store(&s->slot[i].rest, rest);
 }
 
 /* A larger array, with all entries. NULL: no memory. */
@@ -166,8 +160,13 @@ static int insert(const struct flow_table *t, struct shard *shard, uint32_t hash
 
 static struct shard *lock(struct flow_table *t, uint32_t hash) {
     struct shard *shard = &t->shards[hash % FLOW_SHARDS];
-    pthread_mutex_lock(&shard->mutex);
+    for (uint32_t tries = 1; atomic_exchange_explicit(&shard->locked, true, memory_order_acquire); tries++)
+        if (tries % TRIES == 0) sched_yield();
     return shard;
+}
+
+static void unlock(struct shard *shard) {
+    atomic_store_explicit(&shard->locked, false, memory_order_release);
 }
 
 int flow_insert(struct flow_table *t, const struct flow_key *key, uint32_t owner) {
@@ -175,7 +174,7 @@ int flow_insert(struct flow_table *t, const struct flow_key *key, uint32_t owner
     uint32_t h = hash(t, addrs, rest);
     struct shard *shard = lock(t, h);
     int r = insert(t, shard, h, addrs, rest | owner);
-    pthread_mutex_unlock(&shard->mutex);
+    unlock(shard);
     return r;
 }
 
@@ -186,21 +185,23 @@ bool flow_move(struct flow_table *t, const struct flow_key *key, uint32_t from, 
     struct slot *slot = find(shard->slots, addrs, rest, h, &found);
     bool moved = slot && (found & OWNER_BITS) == from;
     if (moved) atomic_store(&slot->rest, rest | to);
-    pthread_mutex_unlock(&shard->mutex);
+    unlock(shard);
     return moved;
 }
 
 /* Closes the gap at i: entries behind it whose place is not behind the gap move into it. */
 static void close_gap(const struct flow_table *t, struct slots *s, uint32_t i) {
     for (uint32_t k = (i + 1) & s->mask;; k = (k + 1) & s->mask) {
-        uint64_t rest = s->slot[k].rest, addrs = s->slot[k].addrs;
+        uint64_t rest = atomic_load_explicit(&s->slot[k].rest, memory_order_relaxed);
+        uint64_t addrs = atomic_load_explicit(&s->slot[k].addrs, memory_order_relaxed);
         if (rest == 0) break;
         uint32_t from_place = (k - place(hash(t, addrs, rest), s->mask)) & s->mask;
         if (from_place < ((k - i) & s->mask)) continue;
-        slot_put(&s->slot[i], addrs, rest);
+        atomic_store_explicit(&s->slot[i].addrs, addrs, memory_order_release);
+        atomic_store_explicit(&s->slot[i].rest, rest, memory_order_release);
         i = k;
     }
-    atomic_store(&s->slot[i].rest, 0);
+    atomic_store_explicit(&s->slot[i].rest, 0, memory_order_release);
 }
 
 bool flow_remove(struct flow_table *t, const struct flow_key *key, uint32_t owner) {
@@ -216,7 +217,7 @@ bool flow_remove(struct flow_table *t, const struct flow_key *key, uint32_t owne
         change_end(shard);
         shard->count--;
     }
-    pthread_mutex_unlock(&shard->mutex);
+    unlock(shard);
     return removed;
 }
 
@@ -225,7 +226,7 @@ uint32_t flow_count(struct flow_table *t) {
     for (uint32_t i = 0; i < FLOW_SHARDS; i++) {
         struct shard *shard = lock(t, i);
         count += shard->count;
-        pthread_mutex_unlock(&shard->mutex);
+        unlock(shard);
     }
     return count;
 }
