@@ -112,8 +112,8 @@ struct inet_config {
     bool probe;               /* probe at the start whether other hosts use them (RFC 5227 section 2.1) */
     /*
      * Random and secret, and different for each stack unless a run is to be repeated. Stacks that share addresses have
-     * the second half in common: from it they make initial sequence numbers, timestamps and SYN cookies, which any of them may be
-     * sent back.
+     * the second half in common: from it they make initial sequence numbers, timestamps and SYN cookies, which any of
+     * them may be sent back.
      */
     uint8_t seed[INET_SEED_BYTES];
     /* May be NULL. Stacks that share addresses have it in common: until then SYN cookies may come back. */

@@ -165,8 +165,8 @@ struct inet {
     uint32_t dest_epoch;
     struct tcp_conn *tcp_flows[TCP_FLOWS]; /* cache of the connections found last */
     struct udp_socket *udp_ports[UDP_PORTS];
-    uint64_t room_retry_ns;       /* how long a connection waits before it offers a refused frame again */
-    struct list tcp_out_of_order; /* struct tcp_ooo, oldest first */
+    uint64_t room_retry_ns;            /* how long a connection waits before it offers a refused frame again */
+    struct list tcp_out_of_order;      /* struct tcp_ooo, oldest first */
     _Atomic uint64_t cookies_until_ns; /* where the configuration has none */
     uint32_t tcp_orphans, tcp_time_waits;
     uint64_t tcp_charged; /* bytes of heap memory that received data of all connections pins */
@@ -195,7 +195,7 @@ static inline int inet_endpoint_used(const struct inet *s, uint8_t protocol, con
 
 /* Asks `steer` or `unmatched` of the configuration. True: another stack is given the packet. */
 static inline bool rx_offer(struct inet *s, bool (*to)(void *ctx, void *frame, uint32_t len, uint32_t flags),
-                                struct rx_packet *p) {
+                            struct rx_packet *p) {
     if (!to || p->taken) return false;
     uint8_t *frame = (uint8_t *)(uintptr_t)p->ip - ETH_HEADER_BYTES;
     uint32_t flags = p->flags | (p->loop ? INET_INPUT_LOOP : 0);

@@ -3,7 +3,7 @@
 #include "libos/inet/steering.h"
 
 #include "../base/test.h"
-#include "inet/wire_ip4.h"
+#include "inet/wire/ip4.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -15,11 +15,11 @@
 #define EARLY         2u
 #define CONNECTIONS   12u
 #define OUTSTANDING   16384u /* bytes of one connection that were sent and have not come back */
-#define LENGTH_MAX    60000u /* of a connection's stream */
+#define LENGTH_MAX    60000u /* of a connection's stream; with more transfers more, or the peer's ports run out */
 #define MESSAGE_MAX   2500u
 #define PORT          80
 #define TRANSFERS     10000u
-#define TRANSFERS_MAX 100000000u
+#define TRANSFERS_MAX 1000000000u
 
 struct server {
     pthread_t thread;
@@ -195,7 +195,7 @@ static void conn_open(struct conn *c, uint64_t *random) {
     struct sockaddr_in to = address_of(OUR_ADDRESS, PORT), own;
     socklen_t len = sizeof own;
     dmtr_qtoken_t qt;
-    *c = (struct conn){.length = 1 + below(random, LENGTH_MAX)};
+    *c = (struct conn){.length = 1 + below(random, LENGTH_MAX * (1 + transfers / 100000))};
     assert_ok(dmtr_socket(&c->qd, AF_INET, SOCK_STREAM, 0));
     assert_ok(dmtr_connect(&qt, c->qd, (struct sockaddr *)&to, sizeof to));
     assert_ok(dmtr_getsockname(c->qd, (struct sockaddr *)&own, &len));
