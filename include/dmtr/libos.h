@@ -86,10 +86,10 @@ DMTR_EXPORT int dmtr_socket_on(int *qd_out, const char *network, int domain, int
 DMTR_EXPORT int dmtr_handover(int *qd_out);
 
 /*
- * Gives a connection to another runtime of this process that is on the same device. On success the descriptor is closed
- * and the connection, with all it has received and not yet sent, is accepted there (dmtr_handover). Segments that arrive
- * meanwhile are neither lost nor refused. Where that runtime has no such queue it resets the connection. A transfer that
- * fails leaves the connection as it was.
+ * Moves a connection to another runtime of this process that uses the same device. On success the descriptor is
+ * closed, and the other runtime can accept the connection (dmtr_handover) with all data that was received or is not
+ * sent yet. No segment that arrives meanwhile is lost or refused. If that runtime has no such queue, it resets the
+ * connection. A failed transfer leaves the connection as it was.
  *
  * runtime     as dmtr_runtime_current tells it on that thread
  * EOPNOTSUPP  not a stream of a network that can; or messages are framed on it
