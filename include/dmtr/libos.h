@@ -198,6 +198,18 @@ DMTR_EXPORT int dmtr_close(int qd);
  */
 DMTR_EXPORT int dmtr_async_close(dmtr_qtoken_t *qt_out, int qd);
 
+/*
+ * Sets the pointer that the results of this queue's operations have in qr_user, so that a program need not look its own
+ * state up by descriptor. The library never follows it.
+ *
+ * A result has the pointer that its queue had when its operation was begun: a change holds for operations begun from
+ * now on, and each of those outstanding keeps its own (dmtr_set_token_user changes it). The result of an accept has the
+ * listener's pointer; a new queue, also an accepted or handed-over one, has NULL. dmtr_close changes nothing in results
+ * that are still to come, so the state that the pointer names can be freed when every operation begun with it was
+ * returned or dropped. The result that tells of failed quiet pushes never comes after dmtr_close.
+ */
+DMTR_EXPORT int dmtr_set_user(int qd, void *user);
+
 /* Stores 1 if qd is open on this thread, else 0. */
 DMTR_EXPORT int dmtr_is_qd_valid(int *flag_out, int qd);
 
@@ -224,6 +236,41 @@ DMTR_EXPORT int dmtr_connect(dmtr_qtoken_t *qt_out, int qd, const struct sockadd
 DMTR_EXPORT int dmtr_push(dmtr_qtoken_t *qt_out, int qd, const dmtr_sgarray_t *sga);
 DMTR_EXPORT int dmtr_pushto(dmtr_qtoken_t *qt_out, int qd, const dmtr_sgarray_t *sga, const struct sockaddr *saddr,
                             socklen_t size);
+
+/*
+ * Sends len bytes at buf and takes over the memory. buf points into a block of the library's heap (dmtr_malloc and its
+ * kin, dmtr_sgaalloc, a segment of a pop), not necessarily to its beginning, and the caller is an owner of the block.
+ * After success the block is the library's: it is freed once the bytes are sent or the push has failed. After an error
+ * returned by the call nothing was begun and the block is still the caller's, to try again or to free. With len 0 an
+ * empty message is sent (nothing, on a stream) and the block is freed at once.
+ * dmtr_push_buf gives a token, as dmtr_push. dmtr_push_buf_quiet gives none, and has a result only if the push fails
+ * after the call: dmtr_wait_next_n returns it, with opcode DMTR_OPC_PUSH_FAILED, qr_qd and qr_user of the queue, a
+ * qr_qt that no call has given out, and the error. No other wait returns it. A queue has at most one such result at a
+ * time: failures before it is fetched are counted in its qr_value.failures. dmtr_close takes it back, and failures
+ * after it are not told. A quiet push uses an operation until it is complete, none after.
+ * EINVAL    buf is not in a block of the heap, or len reaches past the block's end (dmtr_usable_size) or is more than a
+ *           segment's UINT32_MAX
+ * Other errors as dmtr_push.
+ */
+DMTR_EXPORT int dmtr_push_buf(dmtr_qtoken_t *qt_out, int qd, void *buf, size_t len);
+DMTR_EXPORT int dmtr_push_buf_quiet(int qd, void *buf, size_t len);
+
+/*
+ * As dmtr_push and dmtr_pushto without a token, reporting failures like dmtr_push_buf_quiet. The memory stays the
+ * caller's and may be freed as soon as the call has returned; it has to be the library's heap's, because there is
+ * no result to tell when other memory is free again.
+ * EINVAL    also: a segment with bytes is not in a block of the heap
+ */
+DMTR_EXPORT int dmtr_push_quiet(int qd, const dmtr_sgarray_t *sga);
+DMTR_EXPORT int dmtr_pushto_quiet(int qd, const dmtr_sgarray_t *sga, const struct sockaddr *saddr, socklen_t size);
+
+/*
+ * Hands what was pushed to sockets of this runtime before to their devices (to the kernel, for its sockets), as far as
+ * they take it now; what they do not take goes as they have room, in later waits. Never blocks and completes nothing by
+ * itself. A program that will not wait for a while calls it after its last push, so that what it pushed does not depend
+ * on when the library would send it.
+ */
+DMTR_EXPORT int dmtr_flush(void);
 
 /*
  * Receives. The result is memory of the library's, released with dmtr_sgafree. A stream gives

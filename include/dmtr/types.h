@@ -22,8 +22,8 @@ extern "C" {
 #define DMTR_HEADER_MAGIC 0x10102010
 
 /*
- * Names an operation until a wait returns its result or dmtr_drop gives it up. 0 is never a
- * token. A token is used on the thread that got it.
+ * Names an operation until a wait returns its result or dmtr_drop gives it up; a timer with a period, until dmtr_drop.
+ * 0 is never a token. A token is used on the thread that got it.
  */
 typedef uint64_t dmtr_qtoken_t;
 
@@ -67,6 +67,7 @@ typedef enum dmtr_opcode {
     DMTR_OPC_CLOSE,
     DMTR_OPC_WATCH,
     DMTR_OPC_TIMER,
+    DMTR_OPC_PUSH_FAILED, /* of quiet pushes; see dmtr_push_buf_quiet */
 } dmtr_opcode_t;
 
 /* An accepted connection: its descriptor and the peer's address (addr6 for AF_INET6). */
@@ -82,20 +83,27 @@ typedef struct dmtr_accept_result {
 /*
  * The result of an operation. qr_opcode, qr_qd and qr_qt are valid whether it succeeded or not;
  * qr_qd is -1 for operations without a queue. qr_error is 0 or a positive errno, equal to the
- * return value of a wait for one token. qr_value is valid after success:
- *   sga      pop: the data, released with dmtr_sgafree. Zero segments: end of stream.
- *   ares     accept
- *   events   watch: the poll(2) events that are ready
+ * return value of a wait for one token. qr_user is the program's pointer (dmtr_set_user, dmtr_set_token_user), also
+ * where the operation failed or its queue was closed meanwhile; NULL if none was set. qr_value is valid after success,
+ * and `failures` always:
+ *   sga          pop: the data, released with dmtr_sgafree. Zero segments: end of stream.
+ *   ares         accept
+ *   events       watch: the poll(2) events that are ready
+ *   expirations  timer: how often it has expired since its last result; 1 for a timer without period
+ *   failures     DMTR_OPC_PUSH_FAILED: how many quiet pushes of the queue failed; qr_error is the first one's
  */
 typedef struct dmtr_qresult {
     dmtr_opcode_t qr_opcode;
     int qr_qd;
     dmtr_qtoken_t qr_qt;
     int qr_error;
+    void *qr_user;
     union {
         dmtr_sgarray_t sga;
         dmtr_accept_result_t ares;
         uint32_t events;
+        uint64_t expirations;
+        uint64_t failures;
     } qr_value;
 } dmtr_qresult_t;
 

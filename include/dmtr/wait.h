@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Results: waiting for operations to complete. A wait drives the devices; nothing moves behind the
- * application's back. Returning a result uses its token up.
+ * application's back. Returning a result uses its token up, except that of a timer with a period.
  *
  * What the calls for one result return is the operation's own error (0, or a positive errno such as
  * ECONNRESET), equal to qr_error; the wait's own errors are
@@ -78,6 +78,22 @@ DMTR_EXPORT int dmtr_watch(dmtr_qtoken_t *qt_out, int fd, uint32_t events);
 
 /* Completes ns nanoseconds from now. */
 DMTR_EXPORT int dmtr_timer(dmtr_qtoken_t *qt_out, uint64_t ns);
+
+/*
+ * Expires ns nanoseconds from now and then every period_ns, counted from the time at which it was to expire, so that
+ * delays do not add up. Unlike others, its token stays outstanding when a result is returned, until dmtr_drop ends it.
+ * There is at most one result at a time: where several periods end before it is returned, its qr_value.expirations says
+ * how many, and the next expiry is the first one that is still to come.
+ * EINVAL: period_ns is 0.
+ */
+DMTR_EXPORT int dmtr_timer_periodic(dmtr_qtoken_t *qt_out, uint64_t ns, uint64_t period_ns);
+
+/*
+ * Sets the qr_user of an outstanding operation's result, in place of its queue's (dmtr_set_user); for timers and
+ * watches, which have no queue, the only way. It holds for all results of a timer with a period.
+ * EINVAL: the token is not outstanding.
+ */
+DMTR_EXPORT int dmtr_set_token_user(dmtr_qtoken_t qt, void *user);
 
 /*
  * A descriptor for somebody else's event loop: readable when a wait may have something to return. It belongs

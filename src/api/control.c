@@ -218,6 +218,12 @@ int dmtr_close(int qd) {
     return 0;
 }
 
+int dmtr_set_user(int qd, void *user) {
+    API_QUEUE(rt, q, qd);
+    q->user = user;
+    return 0;
+}
+
 int dmtr_is_qd_valid(int *flag_out, int qd) {
     API_RUNTIME(rt);
     if (!flag_out) return EINVAL;

@@ -21,6 +21,14 @@ int dmtr_drop(dmtr_qtoken_t qt) {
     return -wait_drop(rt, qt);
 }
 
+int dmtr_set_token_user(dmtr_qtoken_t qt, void *user) {
+    API_RUNTIME(rt);
+    struct op *op = op_find(rt, qt);
+    if (!op) return EINVAL;
+    op->user = user;
+    return 0;
+}
+
 static __attribute__((noinline)) int wait_longer(struct dmtr_runtime *rt, dmtr_qtoken_t qt, uint64_t timeout_ns,
                                                  dmtr_qresult_t *qr_out) {
     return outcome(wait_one(rt, qt, timeout_ns, qr_out), qr_out);

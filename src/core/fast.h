@@ -48,11 +48,11 @@ static inline int op_begin(struct dmtr_runtime *rt, struct queue *q, enum dmtr_o
     rt->ops_outstanding++;
     op->opcode = opcode;
     op->qd = q ? q->qd : -1;
+    op->user = q ? q->user : NULL;
     op->q = q;
     op->state = OP_PENDING;
     op->named = true;
     op->flags = 0;
-    op->done = NULL;
     *op_out = op;
     return 0;
 }
@@ -70,7 +70,7 @@ static inline void op_give_back(struct dmtr_runtime *rt, struct op *op) {
 static inline void op_finish(struct dmtr_runtime *rt, struct op *op, int error) {
     op->state = OP_READY;
     op->error = error;
-    if (unlikely(op->done)) {
+    if (unlikely(op->flags & OP_INTERNAL)) {
         list_push_back(&rt->internal, &op->link);
         return;
     }
@@ -78,15 +78,15 @@ static inline void op_finish(struct dmtr_runtime *rt, struct op *op, int error) 
     list_push_back(&rt->ready, &op->link);
 }
 
-/* The rest of a result: of an accept, a watch, or a pop of more than one segment. */
-int result_rest(const struct op *op, dmtr_qresult_t *qr);
+/* The rest of a result: of all but a push, and a pop of one segment. The slot was given back last of all. */
+int result_rest(struct dmtr_runtime *rt, struct op *op, dmtr_qresult_t *qr);
 
 /*
  * Hands the result of a READY operation out; the token is used up. The operation's error. runtime_event_sync is to
  * follow. The order is such that nothing is left to do after the rare call at its end.
  */
 static inline int result_take(struct dmtr_runtime *rt, struct op *op, dmtr_qresult_t *qr) {
-    memcpy(qr, &op->opcode, offsetof(dmtr_qresult_t, qr_error) + sizeof qr->qr_error);
+    memcpy(qr, &op->opcode, offsetof(dmtr_qresult_t, qr_user) + sizeof qr->qr_user);
     /* Not list_remove: the link is not looked at again. */
     op->link.prev->next = op->link.next;
     op->link.next->prev = op->link.prev;
@@ -97,7 +97,7 @@ static inline int result_take(struct dmtr_runtime *rt, struct op *op, dmtr_qresu
     memcpy(&qr->qr_value.sga, &op->sga, offsetof(dmtr_sgarray_t, sga_segs) + sizeof op->sga.sga_segs[0]);
     if (likely(qr->qr_opcode == DMTR_OPC_POP && op->sga.sga_numsegs == 1 && op->sga.sga_addrlen == 0))
         return qr->qr_error;
-    return result_rest(op, qr);
+    return result_rest(rt, op, qr);
 }
 
 static inline struct queue *queue_lookup(const struct dmtr_runtime *rt, int qd) {
@@ -118,7 +118,7 @@ static inline int queue_admit(struct queue *q, const struct op *op) {
     uint64_t limit = q->push_limit_bytes;
     if (unlikely(op->bytes > q->message_limit_bytes || op->bytes > limit)) return -EMSGSIZE;
     /* Internal pushes are bounded by their layer, and their data was admitted there. */
-    if (likely(op->bytes <= limit - q->push_outstanding_bytes) || op->done) return 0;
+    if (likely(op->bytes <= limit - q->push_outstanding_bytes) || op->flags & OP_INTERNAL) return 0;
     counter_inc(&q->rt->counters, push_bytes_limit);
     return -ENOBUFS;
 }

@@ -43,6 +43,7 @@ int op_new_internal(struct dmtr_runtime *rt, struct queue *q, enum dmtr_opcode o
     if (r) return r;
     rt->ops_outstanding--;
     (*op_out)->named = false;
+    (*op_out)->flags = OP_INTERNAL;
     (*op_out)->done = done;
     (*op_out)->ctx = ctx;
     return 0;
@@ -68,19 +69,43 @@ void op_release_result(struct dmtr_runtime *rt, struct op *op) {
     if (q) queue_close(q, NULL);
 }
 
-/* The queue's books, and the memory that was held for the device. */
+/* A push ends: the queue's books, and the memory that was kept for the device. */
 static void op_settle(struct op *op) {
     if (op->flags & OP_COUNTED) op->q->push_outstanding_bytes -= op->bytes;
     if (op->flags & OP_HELD) sga_release_held(&op->sga);
+    if (op->flags & OP_OWNED) heap_free(op->sga.sga_segs[0].sgaseg_buf);
+}
+
+/*
+ * A quiet push has failed: it becomes a result, or is added to the one that the program has not fetched yet. False:
+ * nothing is left to do with op, also where its queue is closed, so that nobody asks.
+ */
+static bool op_report(struct dmtr_runtime *rt, struct op *op, int error) {
+    struct queue *q = op->q;
+    if (!q || q->qd < 0) return false;
+    struct op *earlier = op_find(rt, q->failure);
+    if (earlier) {
+        earlier->bytes++;
+        return false;
+    }
+    q->failure = op->token;
+    op->opcode = DMTR_OPC_PUSH_FAILED;
+    op->bytes = 1;
+    op_finish(rt, op, -error);
+    return true;
 }
 
 void op_complete(struct dmtr_runtime *rt, struct op *op, int error) {
     assert(op->state == OP_PENDING && error <= 0);
-    op_settle(op);
-    if (error && !op->done) counter_inc(&rt->counters, ops_failed);
-    if (likely(!(op->flags & OP_DROPPED))) {
+    if (op->flags & (OP_COUNTED | OP_HELD | OP_OWNED)) op_settle(op);
+    if (error && !(op->flags & OP_INTERNAL)) counter_inc(&rt->counters, ops_failed);
+    if (likely(!(op->flags & (OP_DROPPED | OP_QUIET)))) {
         op_finish(rt, op, -error);
         return;
+    }
+    if (op->flags & OP_QUIET) {
+        if (error && op_report(rt, op, error)) return;
+        counter_inc(&rt->counters, ops_completed);
     }
     op->state = OP_READY;
     op->error = -error;

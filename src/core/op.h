@@ -26,11 +26,14 @@ typedef void (*op_done_fn)(struct dmtr_runtime *rt, struct op *op);
 enum op_state { OP_FREE, OP_PENDING, OP_READY };
 
 enum op_flag {
-    OP_DROPPED = 1,  /* nobody wants the result; freed as soon as complete */
-    OP_HELD = 2,     /* heap_hold was taken on the segments that are the heap's */
-    OP_TO = 4,       /* push: sga.sga_addr is the destination */
-    OP_LIMITED = 8,  /* pop: `bytes` is the most it may take */
-    OP_COUNTED = 16, /* push: `bytes` counts against its queue's limit */
+    OP_DROPPED = 1,   /* nobody wants the result; freed as soon as complete */
+    OP_HELD = 2,      /* heap_hold was taken on the segments that are the heap's */
+    OP_TO = 4,        /* push: sga.sga_addr is the destination */
+    OP_LIMITED = 8,   /* pop: `bytes` is the most it may take */
+    OP_COUNTED = 16,  /* push: `bytes` counts against its queue's limit */
+    OP_INTERNAL = 32, /* belongs to a layer: it has `done` in place of `user` */
+    OP_OWNED = 64,    /* push: its one segment is freed with it */
+    OP_QUIET = 128,   /* push: has a result only if it fails */
 };
 
 struct op {
@@ -39,25 +42,28 @@ struct op {
         struct op *next_free;
     };
 
-    /* As in dmtr_qresult_t, so that a result is handed out in two moves. */
+    /* As in dmtr_qresult_t, so that a result is handed out in two moves. `hint` is where a result has padding. */
     uint32_t opcode;
     int qd;
     dmtr_qtoken_t token; /* FREE: the next one's */
     int error;           /* READY: 0 or a positive errno */
+    uint32_t hint;       /* where wait_any last saw the token */
+    union {
+        void *user;      /* for the result: the queue's when the operation was begun (dmtr_set_user) */
+        op_done_fn done; /* with OP_INTERNAL */
+    };
 
-    uint32_t hint; /* where wait_any last saw the token */
     uint8_t state;
     bool named; /* somebody holds the token: not FREE, not internal, not dropped */
     uint16_t flags;
     uint32_t numsegs; /* push: see segs */
     struct queue *q;  /* NULL: none (timer, watch). Valid while PENDING. */
-    op_done_fn done;  /* internal operations; else NULL */
 
     void *ctx; /* for done */
     /* Push: what to send; points to sga.sga_segs unless a layer put its own list there. */
     dmtr_sgaseg_t *segs;
-    uint64_t bytes;      /* push: total; pop with OP_LIMITED: most to take */
-    uint64_t backend[3]; /* the backend's while PENDING */
+    uint64_t bytes;      /* push: total; failed push: how many; pop with OP_LIMITED: most to take; timer: period */
+    uint64_t backend[3]; /* the backend's while PENDING; timer with a period: when it is due */
 
     union {
         dmtr_sgarray_t sga; /* push: the request; pop: the result */
@@ -69,7 +75,8 @@ struct op {
 
 _Static_assert(sizeof(struct op) == 320, "an operation is five cache lines");
 _Static_assert(offsetof(struct op, ctx) == 64, "what every operation touches is the first line");
-_Static_assert(offsetof(struct op, error) - offsetof(struct op, opcode) == offsetof(dmtr_qresult_t, qr_error),
+_Static_assert(offsetof(struct op, error) - offsetof(struct op, opcode) == offsetof(dmtr_qresult_t, qr_error) &&
+                   offsetof(struct op, user) - offsetof(struct op, opcode) == offsetof(dmtr_qresult_t, qr_user),
                "the head of a result");
 
 /*

@@ -83,7 +83,7 @@ int queue_push(struct queue *q, struct op *op) {
     if (r) return r;
     op->segs = op->sga.sga_segs;
     op->numsegs = op->sga.sga_numsegs;
-    if (sga_hold(&op->sga)) op->flags |= OP_HELD;
+    if (!(op->flags & OP_OWNED) && sga_hold(&op->sga)) op->flags |= OP_HELD;
     r = q->framing ? framing_push(q->framing, op) : q->ops->push(q, op);
     if (r) {
         if (op->flags & OP_HELD) sga_release_held(&op->sga);
@@ -93,6 +93,12 @@ int queue_push(struct queue *q, struct op *op) {
     q->pushes++;
     if (op->state == OP_PENDING) queue_count_push(q, op);
     return 0;
+}
+
+int queue_push_owned(struct queue *q, struct op *op) {
+    if (q->ops->owns_pushed) return q->ops->push_owned(q, op);
+    op->flags |= OP_OWNED;
+    return queue_push(q, op);
 }
 
 int queue_pop(struct queue *q, struct op *op) {
@@ -111,8 +117,17 @@ void queue_cancel(struct queue *q, struct op *op) {
         op_drop(q->rt, op);
 }
 
+/* The result that tells of failed quiet pushes, if it was not fetched: nobody asks any more. */
+static void drop_failure(struct queue *q) {
+    struct op *op = op_find(q->rt, q->failure);
+    if (!op) return;
+    list_remove(&op->link);
+    op_free(q->rt, op);
+}
+
 void queue_close(struct queue *q, struct op *op) {
     struct dmtr_runtime *rt = q->rt;
+    if (q->failure) drop_failure(q);
     if (q->qd >= 0) {
         uint32_t index = (uint32_t)q->qd & (RUNTIME_MAX_QDS - 1);
         struct queue_slot *slot = array_at(&rt->queues, index);

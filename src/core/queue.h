@@ -26,6 +26,8 @@ struct queue_ops {
     bool socket;
     bool stream;      /* bytes without borders: framing may be put on top */
     bool owns_pushed; /* push reads op->sga, takes references to its memory, and sees to limits itself; no streams */
+    /* As push, of one segment with bytes that becomes the queue's own. For kinds with owns_pushed. */
+    int (*push_owned)(struct queue *q, struct op *op);
 
     /*
      * Begin an operation that core has made PENDING. Either keep it (link op->link into a list of the kind's) and
@@ -75,11 +77,13 @@ struct queue {
     bool frame_accepted;     /* a listener whose connections are to be framed */
     bool push_acked;         /* DMTR_SO_PUSH_ACKED */
     bool unread;             /* at its close: framing has taken data off the stream that no pop was given */
-    uint64_t serial;         /* unique in the runtime: tells a queue from a later one with its descriptor */
+    void *user;              /* of dmtr_set_user, for the results of operations begun from now on */
     struct framing *framing; /* NULL: none */
     uint64_t push_outstanding_bytes, push_limit_bytes;
     uint64_t message_limit_bytes;            /* a larger push is EMSGSIZE; 0: none */
     uint64_t pushes, pops, copies, syscalls; /* for DMTR_SO_INFO */
+    uint64_t serial;       /* unique in the runtime: tells a queue from a later one with its descriptor */
+    dmtr_qtoken_t failure; /* of the result that tells of failed quiet pushes; stale: none is there */
 };
 
 /* Fills in what core needs; push_limit_bytes from the configuration. */
@@ -101,6 +105,8 @@ struct queue *queue_next(const struct dmtr_runtime *rt, uint32_t *cursor);
  * error returned is still PENDING and the caller's to free. queue_push sends op->sga.
  */
 int queue_push(struct queue *q, struct op *op);
+/* The same for one segment in a block of the heap's, which becomes the operation's if this succeeds. */
+int queue_push_owned(struct queue *q, struct op *op);
 int queue_pop(struct queue *q, struct op *op);
 /* Counts a push that stays outstanding against the queue's limit. */
 void queue_count_push(struct queue *q, struct op *op);

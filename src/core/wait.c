@@ -28,12 +28,15 @@ static void result_none(dmtr_qresult_t *qr) {
     qr->qr_qd = -1;
     qr->qr_qt = 0;
     qr->qr_error = 0;
+    qr->qr_user = NULL;
 }
 
-int result_rest(const struct op *op, dmtr_qresult_t *qr) {
+int result_rest(struct dmtr_runtime *rt, struct op *op, dmtr_qresult_t *qr) {
     if (op->opcode == DMTR_OPC_POP && !op->error) sga_copy(&qr->qr_value.sga, &op->sga);
     if (op->opcode == DMTR_OPC_ACCEPT) qr->qr_value.ares = op->ares;
     if (op->opcode == DMTR_OPC_WATCH) qr->qr_value.events = op->events;
+    if (op->opcode == DMTR_OPC_TIMER) qr->qr_value.expirations = timer_returned(rt, op);
+    if (op->opcode == DMTR_OPC_PUSH_FAILED) qr->qr_value.failures = op->bytes;
     return qr->qr_error;
 }
 

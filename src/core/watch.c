@@ -23,6 +23,9 @@ struct watch {
     struct list ops;
 };
 
+/* Of a timer with a period: when it is due. */
+#define TIMER_DUE(op) ((op)->backend[0])
+
 static uint32_t op_events(const struct op *op) {
     return (uint32_t)op->bytes;
 }
@@ -111,30 +114,56 @@ static void timer_fire(struct dmtr_runtime *rt, struct runtime_timer *t) {
     op_complete(rt, list_entry(t, struct op, timer), 0);
 }
 
-static void timer_start(struct dmtr_runtime *rt, struct op *op, uint64_t ns) {
-    uint64_t now_ns = clock_now_ns();
-    timer_init(&op->timer.timer);
-    op->timer.fire = timer_fire;
-    runtime_timer_arm(rt, &op->timer, ns < UINT64_MAX - now_ns ? now_ns + ns : UINT64_MAX - 1);
+#define NEVER (UINT64_MAX - 1)
+
+static uint64_t later(uint64_t at_ns, uint64_t ns) {
+    return ns < NEVER - at_ns ? at_ns + ns : NEVER;
 }
 
-int timer_begin(struct dmtr_runtime *rt, uint64_t ns, struct op **op_out) {
-    int r = op_new(rt, NULL, DMTR_OPC_TIMER, op_out);
-    if (!r) timer_start(rt, *op_out, ns);
+static void timer_start(struct dmtr_runtime *rt, struct op *op, uint64_t ns, uint64_t period_ns) {
+    timer_init(&op->timer.timer);
+    op->timer.fire = timer_fire;
+    uint64_t due_ns = later(clock_now_ns(), ns);
+    op->bytes = period_ns;
+    if (period_ns) TIMER_DUE(op) = due_ns;
+    runtime_timer_arm(rt, &op->timer, due_ns);
+}
+
+int timer_begin(struct dmtr_runtime *rt, uint64_t ns, uint64_t period_ns, struct op **op_out) {
+    int r = op_begin(rt, NULL, DMTR_OPC_TIMER, op_out);
+    if (!r) timer_start(rt, *op_out, ns, period_ns);
     return r;
+}
+
+uint64_t timer_expiries(uint64_t *due_ns, uint64_t period_ns, uint64_t now_ns) {
+    uint64_t n = now_ns < *due_ns ? 1 : (now_ns - *due_ns) / period_ns + 1;
+    *due_ns = later(*due_ns + (n - 1) * period_ns, period_ns);
+    return n;
+}
+
+uint64_t timer_returned(struct dmtr_runtime *rt, struct op *op) {
+    if (!op->bytes) return 1;
+    rt->ops_free = op->next_free;
+    rt->ops_outstanding++;
+    op->token -= TOKEN_GENERATION;
+    op->named = true;
+    op->state = OP_PENDING;
+    uint64_t n = timer_expiries(&TIMER_DUE(op), op->bytes, clock_now_ns());
+    runtime_timer_arm(rt, &op->timer, TIMER_DUE(op));
+    return n;
 }
 
 int timer_begin_internal(struct dmtr_runtime *rt, uint64_t ns, op_done_fn done, void *ctx) {
     struct op *op;
     int r = op_new_internal(rt, NULL, DMTR_OPC_TIMER, done, ctx, &op);
-    if (!r) timer_start(rt, op, ns);
+    if (!r) timer_start(rt, op, ns, 0);
     return r;
 }
 
 void timer_cancel_internal(struct dmtr_runtime *rt) {
     for (uint32_t i = 1; i < rt->ops.len; i++) {
         struct op *op = op_at(rt, i);
-        if (op->state != OP_PENDING || op->opcode != DMTR_OPC_TIMER || !op->done) continue;
+        if (op->state != OP_PENDING || op->opcode != DMTR_OPC_TIMER || !(op->flags & OP_INTERNAL)) continue;
         runtime_timer_cancel(rt, &op->timer);
         op_complete(rt, op, -ECANCELED);
     }

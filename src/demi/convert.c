@@ -13,9 +13,15 @@ _Static_assert(sizeof(demi_qresult_t) == 64, "binary interface");
 _Static_assert(sizeof(struct demi_args) == 20, "binary interface");
 
 static const demi_opcode_t opcodes[] = {
-    [DMTR_OPC_INVALID] = DEMI_OPC_INVALID, [DMTR_OPC_PUSH] = DEMI_OPC_PUSH,       [DMTR_OPC_POP] = DEMI_OPC_POP,
-    [DMTR_OPC_ACCEPT] = DEMI_OPC_ACCEPT,   [DMTR_OPC_CONNECT] = DEMI_OPC_CONNECT, [DMTR_OPC_CLOSE] = DEMI_OPC_CLOSE,
-    [DMTR_OPC_WATCH] = DEMI_OPC_INVALID,   [DMTR_OPC_TIMER] = DEMI_OPC_INVALID,
+    [DMTR_OPC_INVALID] = DEMI_OPC_INVALID,
+    [DMTR_OPC_PUSH] = DEMI_OPC_PUSH,
+    [DMTR_OPC_POP] = DEMI_OPC_POP,
+    [DMTR_OPC_ACCEPT] = DEMI_OPC_ACCEPT,
+    [DMTR_OPC_CONNECT] = DEMI_OPC_CONNECT,
+    [DMTR_OPC_CLOSE] = DEMI_OPC_CLOSE,
+    [DMTR_OPC_WATCH] = DEMI_OPC_INVALID,
+    [DMTR_OPC_TIMER] = DEMI_OPC_INVALID,
+    [DMTR_OPC_PUSH_FAILED] = DEMI_OPC_INVALID,
 };
 
 /* The same memory described the other way. */

@@ -123,6 +123,25 @@ class Manual:
         return sorted(f"{file}: {name}({section})" for file, (name, section) in found
                       if re.match(r"dmtr|demi|echo-", name) and (name, section) not in own)
 
+    def examples_compile(self):
+        """Those of section 3 are functions; what they need beyond the library is the C library's."""
+        headers = ["stdbool.h", "stdint.h", "stdlib.h", "string.h", "dmtr/dmtr.h"]
+        include = os.path.dirname(os.path.dirname(self.args.header[0]))
+        found = []
+        for file, page in sorted(self.pages.items()):
+            if not file.endswith(".3") or ".Sh EXAMPLES" not in page:
+                continue
+            section = page.split(".Sh EXAMPLES", 1)[1].split("\n.Sh ", 1)[0]
+            examples = re.findall(r"^\.Bd -literal.*\n(.*?)^\.Ed", section, re.M | re.S)
+            if not examples:
+                found.append(f"{file}: no example")
+            source = "".join(f"#include <{h}>\n" for h in headers) + "\n".join(examples).replace("\\e", "\\")
+            command = self.args.compiler.split() + ["-std=gnu17", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-I", include,
+                                                    "-x", "c", "-"]
+            run = subprocess.run(command, input=source, capture_output=True, text=True)
+            found += [f"{file}: {line}" for line in run.stderr.splitlines()]
+        return found
+
     def mandoc_finds_nothing(self):
         command = ["mandoc", "-T", "lint", "-W", "warning"] + self.args.page
         lint = subprocess.run(command, capture_output=True, text=True)
@@ -133,13 +152,14 @@ def main():
     parser = argparse.ArgumentParser()
     for name in ("library", "header", "page", "link", "program"):
         parser.add_argument(f"--{name}", action="append", default=[])
+    parser.add_argument("--compiler", required=True)
     manual = Manual(parser.parse_args())
     checks = [manual.every_symbol_has_a_page, manual.every_symbol_is_found_by_its_name,
               manual.every_symbol_is_declared_in_a_header,
               manual.every_page_is_of_something, manual.every_program_has_a_page,
               manual.every_errno_of_a_contract_is_in_its_page, manual.every_call_is_declared_as_in_its_header,
               manual.every_option_of_a_program_is_in_its_page, manual.references_lead_somewhere,
-              manual.mandoc_finds_nothing]
+              manual.examples_compile, manual.mandoc_finds_nothing]
     print(f"1..{len(checks)}")
     for i, check in enumerate(checks, 1):
         name = check.__name__.replace("_", " ")

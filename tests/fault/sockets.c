@@ -46,6 +46,17 @@ static void tcp_framed(void **state) {
     sweep_engines("tcp framed", run_tcp);
 }
 
+static void tcp_given_away(void **state) {
+    (void)state;
+    given_away = true;
+    for (framed = 0; framed < 2; framed++) {
+        size_t before = blocks_bytes();
+        sweep_engines(framed ? "tcp framed, given away" : "tcp, given away", run_tcp);
+        assert_int_equal(blocks_bytes(), before);
+    }
+    given_away = false;
+}
+
 static void udp(void **state) {
     (void)state;
     sweep_engines("udp", run_udp);
@@ -55,6 +66,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tcp),
         cmocka_unit_test(tcp_framed),
+        cmocka_unit_test(tcp_given_away),
         cmocka_unit_test(udp),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -87,8 +87,20 @@ static void tcp_framed(void **state) {
     sweep("tcp framed", run_tcp);
 }
 
+static void tcp_given_away(void **state) {
+    (void)state;
+    given_away = true;
+    for (framed = 0; framed < 2; framed++) {
+        size_t before = blocks_bytes();
+        sweep(framed ? "tcp framed, given away" : "tcp, given away", run_tcp);
+        assert_int_equal(blocks_bytes(), before);
+    }
+    given_away = false;
+}
+
 int main(int argc, char **argv) {
     if (argc > 1) libos = argv[1];
-    const struct CMUnitTest tests[] = {cmocka_unit_test(udp), cmocka_unit_test(tcp), cmocka_unit_test(tcp_framed)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(udp), cmocka_unit_test(tcp), cmocka_unit_test(tcp_framed),
+                                       cmocka_unit_test(tcp_given_away)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -97,23 +97,24 @@ static struct op *waiting_pop(struct memory_queue *m, const dmtr_sgarray_t *sga)
 static int push_wait(struct memory_queue *m, struct op *op) {
     op->bytes = sga_bytes(&op->sga);
     int r = queue_admit(&m->q, op);
-    if (r) {
-        sga_release(&op->sga);
-        return r;
-    }
+    if (r) return r;
     m->q.pushes++;
     queue_count_push(&m->q, op);
     list_push_back(&m->pushes, &op->link);
     return 0;
 }
 
-/* Whatever is not the usual case of one segment of the heap's, room, and nobody waiting. */
-static __attribute__((noinline)) int push_any(struct memory_queue *m, struct op *op) {
+/* Any push. The memory is the queue's already (`owned`), or it becomes so here. In either case it is not on failure. */
+static inline __attribute__((always_inline)) int push_as(struct memory_queue *m, struct op *op, bool owned) {
     int r = m->count == m->room && m->count < m->max ? elements_grow(m) : 0;
-    if (!r) r = own_segments(&m->q, &op->sga);
+    if (!r && !owned) r = own_segments(&m->q, &op->sga);
     if (r) return r;
     struct op *pop = waiting_pop(m, &op->sga);
-    if (!pop && m->count == m->max) return push_wait(m, op);
+    if (!pop && m->count == m->max) {
+        r = push_wait(m, op);
+        if (r && !owned) sga_release(&op->sga);
+        return r;
+    }
     if (pop) {
         sga_copy_segments(&pop->sga, &op->sga);
         op_complete(m->q.rt, pop, 0);
@@ -123,6 +124,15 @@ static __attribute__((noinline)) int push_any(struct memory_queue *m, struct op 
     m->q.pushes++;
     op_finish(m->q.rt, op, 0);
     return 0;
+}
+
+/* Whatever is not the usual case of one segment of the heap's, room, and nobody waiting. */
+static __attribute__((noinline)) int push_any(struct memory_queue *m, struct op *op) {
+    return push_as(m, op, false);
+}
+
+static int memory_push_owned(struct queue *q, struct op *op) {
+    return push_as(self(q), op, true);
 }
 
 static int memory_push(struct queue *q, struct op *op) {
@@ -192,6 +202,7 @@ static const struct queue_ops memory_ops = {
     .backend = "memory",
     .owns_pushed = true,
     .push = memory_push,
+    .push_owned = memory_push_owned,
     .pop = memory_pop,
     .cancel = memory_cancel,
     .close = memory_close,
