@@ -3,7 +3,6 @@
 #include "net.h"
 #include "options.h"
 #include "program.h"
-#include "qdmap.h"
 #include "workload.h"
 
 #include <dmtr/dmtr.h>
@@ -39,10 +38,9 @@ struct client {
     struct workload w;
     struct address server;
     struct connection *connections;
-    struct qdmap by_qd;
 };
 
-/* A connected queue with its first pop outstanding. */
+/* A connected queue with its first pop outstanding; its results name the connection. */
 static int connect_one(struct client *c, struct connection *conn) {
     int type = options.udp ? SOCK_DGRAM : SOCK_STREAM, family = c->server.sa.sa_family, one = 1, r;
     dmtr_qtoken_t qt;
@@ -54,20 +52,20 @@ static int connect_one(struct client *c, struct connection *conn) {
         return program_fail("framed", r);
     r = dmtr_connect(&qt, conn->qd, &c->server.sa, c->server.len);
     if (r == 0) r = dmtr_wait_timed(&qr, qt, (uint64_t)(c->w.o.timeout * 1e9));
+    if (r == 0) r = dmtr_set_user(conn->qd, conn);
     if (r == 0) r = dmtr_pop(&qt, conn->qd);
-    if (r != 0) return program_fail_address(&c->server, r);
-    qdmap_put(&c->by_qd, conn->qd, conn);
-    return 0;
+    return r == 0 ? 0 : program_fail_address(&c->server, r);
 }
 
 static int send_request(struct client *c, struct connection *conn, uint64_t now) {
-    dmtr_sgarray_t sga = dmtr_sgaalloc(c->w.o.size);
-    dmtr_qtoken_t qt;
-    if (sga.sga_numsegs == 0) return program_fail("sgaalloc", ENOMEM);
-    workload_begin(&c->w, conn->flow, now, sga.sga_segs[0].sgaseg_buf);
-    int r = dmtr_push(&qt, conn->qd, &sga);
-    dmtr_sgafree(&sga);
-    return r == 0 ? 0 : program_fail("push", r);
+    void *request;
+    int r = dmtr_malloc(&request, c->w.o.size);
+    if (r != 0) return program_fail("malloc", r);
+    workload_begin(&c->w, conn->flow, now, request);
+    r = dmtr_push_buf_quiet(conn->qd, request, c->w.o.size);
+    if (r == 0) return 0;
+    dmtr_free(request);
+    return program_fail("push", r);
 }
 
 /* Closed loop: as many requests as the connection may have. */
@@ -114,9 +112,8 @@ static int received(struct client *c, struct connection *conn, dmtr_qresult_t *q
 }
 
 static int handle(struct client *c, dmtr_qresult_t *qr, uint64_t now) {
-    struct connection *conn = qdmap_get(&c->by_qd, qr->qr_qd);
-    if (qr->qr_opcode == DMTR_OPC_PUSH && qr->qr_error) return program_fail_address(&c->server, qr->qr_error);
-    return conn && qr->qr_opcode == DMTR_OPC_POP ? received(c, conn, qr, now) : 0;
+    if (qr->qr_opcode == DMTR_OPC_PUSH_FAILED) return program_fail_address(&c->server, qr->qr_error);
+    return qr->qr_opcode == DMTR_OPC_POP ? received(c, qr->qr_user, qr, now) : 0;
 }
 
 static int work(struct client *c) {
@@ -144,8 +141,7 @@ static int run(struct client *c) {
     if (address_parse(&c->server, options.address, options.port, type) != 0) return -1;
     if (workload_init(&c->w, &workload_options, options.udp) != 0) return -1;
     c->connections = calloc(workload_options.connections, sizeof *c->connections);
-    if (!c->connections || qdmap_init(&c->by_qd, workload_options.connections) != 0)
-        return program_fail("connections", ENOMEM);
+    if (!c->connections) return program_fail("connections", ENOMEM);
     for (uint64_t i = 0; i < workload_options.connections; i++) {
         c->connections[i].flow = &c->w.flows[i];
         if (connect_one(c, &c->connections[i]) != 0) return -1;
@@ -173,7 +169,6 @@ int main(int argc, char *argv[]) {
     if (!program_start(argc, argv, options.cpu)) return 1;
     r = run(&c);
     dmtr_fini();
-    qdmap_fini(&c.by_qd);
     workload_fini(&c.w);
     free(c.connections);
     return r == 0 ? 0 : 1;

@@ -96,7 +96,7 @@ static void accept_failed(struct listener *l, int error) {
 
 /* Keeps one accept going while there is room. What cannot be had now is asked for again a little later. */
 static void accept_more(struct listener *l) {
-    if (options.udp || l->accept_qt || l->retry_qt || l->server.sessions.count >= options.max_connections) return;
+    if (options.udp || l->accept_qt || l->retry_qt || l->server.open >= options.max_connections) return;
     int r = dmtr_accept(&l->accept_qt, l->qd);
     if (r == 0) return;
     l->accept_qt = 0;
@@ -114,7 +114,6 @@ static void accepted(struct listener *l, const dmtr_qresult_t *qr) {
 }
 
 static void dispatch(struct listener *l, dmtr_qresult_t *qr) {
-    struct session *s = qdmap_get(&l->server.sessions, qr->qr_qd);
     switch (qr->qr_opcode) {
     case DMTR_OPC_ACCEPT:
         accepted(l, qr);
@@ -123,16 +122,13 @@ static void dispatch(struct listener *l, dmtr_qresult_t *qr) {
         l->retry_qt = 0;
         break;
     case DMTR_OPC_POP:
-        if (s)
-            session_popped(&l->server, s, qr);
-        else if (qr->qr_error == 0) /* of a session that ended earlier in this batch */
-            dmtr_sgafree(&qr->qr_value.sga);
+        session_popped(&l->server, qr);
         break;
     case DMTR_OPC_PUSH:
         if (qr->qr_qd == l->server.file_qd)
             session_written(&l->server, qr);
-        else if (s)
-            session_pushed(&l->server, s, qr);
+        else
+            session_pushed(&l->server, qr);
         break;
     default:
         break;
@@ -178,7 +174,6 @@ static int open_all(struct listener *l) {
     int r;
     const char *host = options.address ? options.address : PROGRAM_ADDRESS;
     if (address_parse(&a, host, options.port, options.udp ? SOCK_DGRAM : SOCK_STREAM) != 0) return -1;
-    if (qdmap_init(&l->server.sessions, options.max_connections + 1) != 0) return program_fail("sessions", ENOMEM);
     if (options.file && open_file(&l->server) != 0) return -1;
     if (open_socket(l, &a) != 0) return -1;
     if (options.udp && (r = session_new(&l->server, l->qd)) != 0) return program_fail("udp", r);
@@ -188,7 +183,6 @@ static int open_all(struct listener *l) {
 /* Everything anew, on the address and port as before. */
 static int reopen(struct listener *l) {
     session_end_all(&l->server);
-    qdmap_fini(&l->server.sessions);
     if (!program_restart(l->argc, l->argv, options.retry)) return program_stopped() ? 0 : -1;
     l->server.lost = false;
     l->accept_qt = l->retry_qt = 0;
@@ -215,9 +209,8 @@ static void listener_init(struct listener *l, uint64_t number, int argc, char *a
 }
 
 static void listener_end(struct listener *l) {
-    if (l->server.sessions.entries) session_end_all(&l->server);
+    session_end_all(&l->server);
     dmtr_fini();
-    qdmap_fini(&l->server.sessions);
 }
 
 /* Threads start one after the other: each next one when the one before listens, or has failed. */

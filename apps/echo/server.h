@@ -3,8 +3,6 @@
 #ifndef ECHO_SERVER_H
 #define ECHO_SERVER_H
 
-#include "qdmap.h"
-
 #include <dmtr/dmtr.h>
 #include <stdbool.h>
 
@@ -20,36 +18,40 @@ struct server {
     bool udp;
     bool lost; /* the network device: nothing can be begun any more */
     size_t push_limit;
-    int file_qd; /* -1: none */
-    struct qdmap sessions;
+    int file_qd;                        /* -1: none */
+    struct session *sessions;           /* also those that have ended but have results to come */
+    uint64_t open;                      /* the others */
     struct write *writes, **writes_end; /* messages on their way to the file, in order */
     struct server_stats {
         uint64_t accepted, accept_errors, messages, bytes, held, resets, bad, dropped, file_errors;
     } stats;
 };
 
-/* A connection, or the datagram socket with all its clients. What every message touches is in the first cache line. */
+/*
+ * A connection, or the datagram socket with all its clients. The results of its queue name it, so it lives until the
+ * last of them has come, also after its end.
+ */
 struct session {
     int qd;
-    bool ended;   /* closed; freed when nothing is on its way to the file */
-    bool holding; /* there is something in `held` */
-    unsigned short pops, pushes, writes;
-    dmtr_qtoken_t pop_qts[SESSION_MAX_POPS], push_qts[SESSION_MAX_PUSHES];
-    dmtr_sgarray_t held; /* popped, to be pushed when earlier pushes are done */
+    bool ended;                          /* closed */
+    bool holding;                        /* there is something in `held` */
+    unsigned short pops, pushes, writes; /* outstanding */
+    struct session *next, **link;        /* in the server's list */
+    dmtr_sgarray_t held;                 /* popped, to be pushed when earlier pushes are done */
 };
 
 /* Takes over a connected or bound queue and begins to serve it. On failure the queue is closed. */
 int session_new(struct server *sv, int qd);
 
-/* Gives up all tokens and the queue; data that was pushed is still delivered. */
+/* Closes the queue; data that was pushed is still delivered. s may be gone then. */
 void session_end(struct server *sv, struct session *s);
 
-/* Gives up all sessions, also those with messages on their way to the file. */
+/* Gives up all sessions, also those with results to come: none may be fetched any more. */
 void session_end_all(struct server *sv);
 
-/* A pop or push of the session is complete. */
-void session_popped(struct server *sv, struct session *s, dmtr_qresult_t *qr);
-void session_pushed(struct server *sv, struct session *s, const dmtr_qresult_t *qr);
+/* A pop or push of a session is complete. */
+void session_popped(struct server *sv, dmtr_qresult_t *qr);
+void session_pushed(struct server *sv, const dmtr_qresult_t *qr);
 
 /* The file has (or could not take) the oldest message. */
 void session_written(struct server *sv, const dmtr_qresult_t *qr);

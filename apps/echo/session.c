@@ -15,45 +15,37 @@ struct write {
     dmtr_sgarray_t sga;
 };
 
-/* Takes a token out of a list of outstanding ones. Completions mostly come in order, so it is near the front. */
-static bool take_token(dmtr_qtoken_t *qts, unsigned short *count, dmtr_qtoken_t qt) {
-    for (unsigned i = 0; i < *count; i++) {
-        if (qts[i] != qt) continue;
-        memmove(&qts[i], &qts[i + 1], (--*count - i) * sizeof *qts);
-        return true;
-    }
-    return false;
-}
-
+/* Frees a session that has ended and has no results to come. */
 static void release(struct session *s) {
-    if (s->ended && s->writes == 0) free(s);
+    if (!s->ended || s->pops + s->pushes + s->writes > 0) return;
+    *s->link = s->next;
+    if (s->next) s->next->link = s->link;
+    free(s);
 }
 
 void session_end(struct server *sv, struct session *s) {
-    if (s->ended) return;
     s->ended = true;
-    while (s->pops > 0)
-        dmtr_drop(s->pop_qts[--s->pops]);
-    while (s->pushes > 0)
-        dmtr_drop(s->push_qts[--s->pushes]);
+    sv->open--;
     if (s->holding) dmtr_sgafree(&s->held);
-    qdmap_remove(&sv->sessions, s->qd);
     dmtr_close(s->qd);
     release(s);
 }
 
 void session_end_all(struct server *sv) {
-    for (size_t i = 0; i <= sv->sessions.mask; i++)
-        while (sv->sessions.entries[i].value) /* removing one may move another here */
-            session_end(sv, sv->sessions.entries[i].value);
     for (struct write *w; (w = sv->writes);) {
         sv->writes = w->next;
-        w->session->writes--;
-        release(w->session);
         dmtr_sgafree(&w->sga);
         free(w);
     }
     sv->writes_end = &sv->writes;
+    for (struct session *s = sv->sessions, *next; s; s = next) {
+        next = s->next;
+        s->pops = s->pushes = s->writes = 0;
+        if (s->ended)
+            release(s);
+        else
+            session_end(sv, s);
+    }
 }
 
 /* Begins as many pops as the session may have. False: it could not and the session has ended. */
@@ -61,7 +53,8 @@ static bool pop_more(struct server *sv, struct session *s) {
     unsigned most = sv->udp ? SESSION_MAX_POPS : 1;
     if (!sv->udp && (s->holding || s->writes > 0 || s->pushes == SESSION_MAX_PUSHES)) return true;
     while (s->pops + s->writes < most) {
-        int r = dmtr_pop(&s->pop_qts[s->pops], s->qd);
+        dmtr_qtoken_t qt;
+        int r = dmtr_pop(&qt, s->qd);
         if (r != 0) {
             sv->lost |= r == ENETDOWN;
             session_end(sv, s);
@@ -74,12 +67,11 @@ static bool pop_more(struct server *sv, struct session *s) {
 
 /* Sends a message back, and takes it over whatever comes of it. False: the session has ended. */
 static bool echo(struct server *sv, struct session *s, dmtr_sgarray_t *sga) {
+    dmtr_qtoken_t qt;
     int r = ENOBUFS;
-    if (s->pushes < SESSION_MAX_PUSHES) {
-        dmtr_qtoken_t *qt = &s->push_qts[s->pushes];
-        r = sv->udp ? dmtr_pushto(qt, s->qd, sga, (const struct sockaddr *)&sga->sga_addr, sga->sga_addrlen)
-                    : dmtr_push(qt, s->qd, sga);
-    }
+    if (s->pushes < SESSION_MAX_PUSHES)
+        r = sv->udp ? dmtr_pushto(&qt, s->qd, sga, (const struct sockaddr *)&sga->sga_addr, sga->sga_addrlen)
+                    : dmtr_push(&qt, s->qd, sga);
     if (r == ENOBUFS && !sv->udp && s->pushes > 0) {
         s->held = *sga;
         s->holding = true;
@@ -144,10 +136,16 @@ void session_written(struct server *sv, const dmtr_qresult_t *qr) {
     }
 }
 
-void session_popped(struct server *sv, struct session *s, dmtr_qresult_t *qr) {
+void session_popped(struct server *sv, dmtr_qresult_t *qr) {
+    struct session *s = qr->qr_user;
     dmtr_sgarray_t *sga = &qr->qr_value.sga;
     size_t len = 0;
-    if (!take_token(s->pop_qts, &s->pops, qr->qr_qt)) return;
+    s->pops--;
+    if (s->ended) {
+        if (!qr->qr_error) dmtr_sgafree(sga);
+        release(s);
+        return;
+    }
     if (qr->qr_error) {
         sv->stats.bad += qr->qr_error == EILSEQ;
         sv->stats.resets += qr->qr_error != EILSEQ;
@@ -172,8 +170,13 @@ void session_popped(struct server *sv, struct session *s, dmtr_qresult_t *qr) {
     }
 }
 
-void session_pushed(struct server *sv, struct session *s, const dmtr_qresult_t *qr) {
-    if (!take_token(s->push_qts, &s->pushes, qr->qr_qt)) return;
+void session_pushed(struct server *sv, const dmtr_qresult_t *qr) {
+    struct session *s = qr->qr_user;
+    s->pushes--;
+    if (s->ended) {
+        release(s);
+        return;
+    }
     if (qr->qr_error && !sv->udp) {
         sv->stats.resets++;
         session_end(sv, s);
@@ -198,6 +201,11 @@ int session_new(struct server *sv, int qd) {
     s->qd = qd;
     if (!sv->udp) dmtr_setsockopt(qd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     dmtr_setsockopt(qd, DMTR_SOL_QUEUE, DMTR_SO_PUSH_LIMIT, &sv->push_limit, sizeof sv->push_limit);
-    qdmap_put(&sv->sessions, qd, s);
+    dmtr_set_user(qd, s);
+    s->next = sv->sessions;
+    s->link = &sv->sessions;
+    if (s->next) s->next->link = &s->next;
+    sv->sessions = s;
+    sv->open++;
     return pop_more(sv, s) ? 0 : ENOBUFS;
 }
