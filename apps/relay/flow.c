@@ -16,7 +16,7 @@ int flow_table_init(struct flow_table *t, uint32_t max) {
     t->mask = chains - 1;
     t->flows = calloc(max, sizeof *t->flows);
     t->chains = calloc(chains, sizeof(struct relay_flow *));
-    if (!t->flows || !t->chains || qdmap_init(&t->by_qd, max) != 0) {
+    if (!t->flows || !t->chains) {
         flow_table_fini(t);
         return ENOMEM;
     }
@@ -29,7 +29,6 @@ int flow_table_init(struct flow_table *t, uint32_t max) {
 }
 
 void flow_table_fini(struct flow_table *t) {
-    qdmap_fini(&t->by_qd);
     free(t->chains);
     free(t->flows);
     t->flows = NULL;
@@ -87,7 +86,6 @@ struct relay_flow *flow_add(struct flow_table *t, const struct address *client, 
     *f = (struct relay_flow){.client = *client, .qd = qd, .used_ns = now, .next = *at};
     *at = f;
     link_newest(t, f);
-    qdmap_put(&t->by_qd, qd, f);
     t->count++;
     return f;
 }
@@ -98,7 +96,6 @@ void flow_remove(struct flow_table *t, struct relay_flow *f) {
         at = &(*at)->next;
     *at = f->next;
     unlink_use(t, f);
-    qdmap_remove(&t->by_qd, f->qd);
     f->next = t->free;
     t->free = f;
     t->count--;

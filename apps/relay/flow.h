@@ -7,7 +7,6 @@
 #define RELAY_FLOW_H
 
 #include "net.h"
-#include "qdmap.h"
 
 #include <dmtr/dmtr.h>
 #include <stdbool.h>
@@ -17,7 +16,7 @@ struct relay_flow {
     struct relay_flow *older, *newer; /* by last use */
     struct relay_flow *next;          /* in its hash chain; free ones: in the free list */
     struct address client;
-    int qd;               /* connected to the target */
+    int qd;               /* connected to the target; its results name the flow */
     dmtr_qtoken_t pop_qt; /* a reply from it */
     uint64_t used_ns;
     uint64_t datagrams;
@@ -28,7 +27,6 @@ struct flow_table {
     struct relay_flow **chains;
     uint64_t seed;
     uint32_t max, count, mask;
-    struct qdmap by_qd;
 };
 
 /* 0 or ENOMEM. */

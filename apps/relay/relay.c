@@ -71,19 +71,22 @@ static struct relay_flow *begin_flow(struct relay *r, const struct address *clie
     }
     error = dmtr_connect(&qt, qd, &r->target.sa, r->target.len); /* no packet is sent: at once */
     if (error == 0) error = dmtr_wait(&qr, qt);
-    if (error == 0) error = dmtr_pop(&qt, qd);
-    if (error != 0) {
-        r->errors++;
-        dmtr_close(qd);
-        return NULL;
+    if (error == 0) {
+        struct relay_flow *f = flow_add(&r->table, client, qd, now);
+        dmtr_set_user(qd, f);
+        error = dmtr_pop(&f->pop_qt, qd);
+        if (error == 0) {
+            r->flows++;
+            return f;
+        }
+        flow_remove(&r->table, f);
     }
-    struct relay_flow *f = flow_add(&r->table, client, qd, now);
-    f->pop_qt = qt;
-    r->flows++;
-    return f;
+    r->errors++;
+    dmtr_close(qd);
+    return NULL;
 }
 
-/* Counts what was sent on; its token's result brings only an error, if at all. */
+/* Counts what was sent on quietly: a result tells only of what fails later. */
 static void forwarded(struct relay *r, uint64_t *count, const dmtr_sgarray_t *sga, int error) {
     size_t len = 0;
     if (error != 0) {
@@ -97,24 +100,22 @@ static void forwarded(struct relay *r, uint64_t *count, const dmtr_sgarray_t *sg
 
 static void from_client(struct relay *r, dmtr_sgarray_t *sga, uint64_t now) {
     struct address client = {.len = sga->sga_addrlen};
-    dmtr_qtoken_t qt;
     if (client.len < sizeof client.in || client.len > sizeof client.in6) return;
     memcpy(&client.in6, &sga->sga_addr6, client.len);
     struct relay_flow *f = flow_find(&r->table, &client);
     if (!f) f = begin_flow(r, &client, now);
     if (!f) return;
     flow_touch(&r->table, f, now);
-    forwarded(r, &r->to_target, sga, dmtr_push(&qt, f->qd, sga));
+    forwarded(r, &r->to_target, sga, dmtr_push_quiet(f->qd, sga));
 }
 
 static void from_target(struct relay *r, struct relay_flow *f, const dmtr_qresult_t *qr, uint64_t now) {
-    dmtr_qtoken_t qt;
     if (qr->qr_error) { /* such as refused: the target's port is closed for the moment */
         r->errors++;
     } else if (qr->qr_value.sga.sga_numsegs > 0) {
         flow_touch(&r->table, f, now);
         forwarded(r, &r->to_client, &qr->qr_value.sga,
-                  dmtr_pushto(&qt, r->qd, &qr->qr_value.sga, &f->client.sa, f->client.len));
+                  dmtr_pushto_quiet(r->qd, &qr->qr_value.sga, &f->client.sa, f->client.len));
     }
     if (dmtr_pop(&f->pop_qt, f->qd) == 0) return;
     f->pop_qt = 0;
@@ -122,14 +123,14 @@ static void from_target(struct relay *r, struct relay_flow *f, const dmtr_qresul
 }
 
 static void popped(struct relay *r, dmtr_qresult_t *qr, uint64_t now) {
-    struct relay_flow *f = qr->qr_qd == r->qd ? NULL : qdmap_get(&r->table.by_qd, qr->qr_qd);
-    if (qr->qr_qd == r->qd) {
+    struct relay_flow *f = qr->qr_user; /* NULL: the clients' side */
+    if (!f) {
         r->pops--;
         if (qr->qr_error)
             r->errors++;
         else if (qr->qr_value.sga.sga_numsegs > 0)
             from_client(r, &qr->qr_value.sga, now);
-    } else if (f && f->pop_qt == qr->qr_qt) {
+    } else if (f->pop_qt == qr->qr_qt) { /* else its flow ended earlier in this batch */
         from_target(r, f, qr, now);
     }
     if (!qr->qr_error) dmtr_sgafree(&qr->qr_value.sga);
@@ -158,8 +159,8 @@ static int relay(struct relay *r) {
         for (int i = 0; error == 0 && i < got; i++) {
             if (results[i].qr_opcode == DMTR_OPC_POP)
                 popped(r, &results[i], now);
-            else if (results[i].qr_error)
-                r->dropped++;
+            else if (results[i].qr_opcode == DMTR_OPC_PUSH_FAILED)
+                r->dropped += results[i].qr_value.failures;
         }
         if (now < sweep) continue;
         expire(r, now);

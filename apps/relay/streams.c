@@ -3,7 +3,6 @@
 #include "streams.h"
 
 #include "program.h"
-#include "qdmap.h"
 
 #include <dmtr/dmtr.h>
 #include <errno.h>
@@ -18,12 +17,15 @@
 /* One direction of a pair. Before the target has accepted, `up` waits for the connection. */
 struct way {
     int from, to;
-    dmtr_qtoken_t qt; /* 0: none */
-    bool ended;       /* the stream from there; the other side has been told */
+    bool waits; /* for a result */
+    bool ended; /* the stream from there; the other side has been told */
 };
 
+/* The results of both queues name it, so it lives until the last of them has come, also after its end. */
 struct pair {
     struct way up, down; /* to the target, and back */
+    bool closed;
+    struct pair *next, **link; /* in the relay's list */
 };
 
 struct streams {
@@ -32,37 +34,45 @@ struct streams {
     int qd;
     dmtr_qtoken_t accept_qt;
     uint64_t accept_ns; /* not before */
-    uint32_t count;
-    struct qdmap by_qd; /* each pair twice */
+    uint32_t count;     /* of pairs that are not closed */
+    struct pair *pairs; /* also those that are */
 };
+
+/* Frees a pair that is closed and has no results to come. */
+static void release(struct pair *p) {
+    if (!p->closed || p->up.waits || p->down.waits) return;
+    *p->link = p->next;
+    if (p->next) p->next->link = p->link;
+    free(p);
+}
 
 /* Where one side was reset so is the other. */
 static void end_pair(struct streams *s, struct pair *p, bool reset) {
     static const struct linger hard = {.l_onoff = 1, .l_linger = 0};
-    struct way *ways[] = {&p->up, &p->down};
+    const int qds[] = {p->up.from, p->down.from};
     for (int i = 0; i < 2; i++) {
-        if (ways[i]->qt) dmtr_drop(ways[i]->qt);
-        if (reset) dmtr_setsockopt(ways[i]->from, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
-        qdmap_remove(&s->by_qd, ways[i]->from);
-        dmtr_close(ways[i]->from);
+        if (reset) dmtr_setsockopt(qds[i], SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+        dmtr_close(qds[i]);
     }
     s->stats->resets += reset;
     s->count--;
-    free(p);
+    p->closed = true;
 }
 
 static void pop(struct streams *s, struct pair *p, struct way *w) {
-    if (dmtr_pop(&w->qt, w->from) == 0) return;
-    w->qt = 0;
-    end_pair(s, p, true);
+    dmtr_qtoken_t qt;
+    w->waits = dmtr_pop(&qt, w->from) == 0;
+    if (!w->waits) end_pair(s, p, true);
 }
 
 static void popped(struct streams *s, struct pair *p, struct way *w, dmtr_sgarray_t *sga) {
     size_t bytes = 0;
+    dmtr_qtoken_t qt;
     dmtr_sgalen(&bytes, sga);
-    int error = bytes > 0 ? dmtr_push(&w->qt, w->to, sga) : dmtr_shutdown(w->to, SHUT_WR);
+    int error = bytes > 0 ? dmtr_push(&qt, w->to, sga) : dmtr_shutdown(w->to, SHUT_WR);
     dmtr_sgafree(sga); /* a push holds what it still needs */
     w->ended = bytes == 0;
+    w->waits = bytes > 0 && error == 0;
     s->stats->bytes += bytes;
     if (error)
         end_pair(s, p, true);
@@ -74,6 +84,7 @@ static void popped(struct streams *s, struct pair *p, struct way *w, dmtr_sgarra
 static int begin_pair(struct streams *s, int client) {
     const struct address *target = &s->options->target;
     struct pair *p = calloc(1, sizeof *p);
+    dmtr_qtoken_t qt;
     int one = 1, qd, error = ENOMEM;
     if (p) error = program_socket(&qd, s->options->target_network, target->sa.sa_family, SOCK_STREAM);
     if (error) {
@@ -84,14 +95,19 @@ static int begin_pair(struct streams *s, int client) {
     p->down = (struct way){.from = qd, .to = client};
     dmtr_setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     dmtr_setsockopt(qd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    error = dmtr_connect(&p->up.qt, qd, &target->sa, target->len);
+    dmtr_set_user(client, p);
+    dmtr_set_user(qd, p);
+    error = dmtr_connect(&qt, qd, &target->sa, target->len);
     if (error) {
         dmtr_close(qd);
         free(p);
         return error;
     }
-    qdmap_put(&s->by_qd, client, p);
-    qdmap_put(&s->by_qd, qd, p);
+    p->up.waits = true;
+    p->next = s->pairs;
+    p->link = &s->pairs;
+    if (p->next) p->next->link = &p->next;
+    s->pairs = p;
     s->count++;
     return 0;
 }
@@ -114,30 +130,33 @@ static void connected(struct streams *s, struct pair *p, int error) {
         end_pair(s, p, true);
         return;
     }
-    int qd = p->up.from; /* whether the pair is still there is known by this */
     pop(s, p, &p->down);
-    if (qdmap_get(&s->by_qd, qd) == p) pop(s, p, &p->up);
+    if (!p->closed) pop(s, p, &p->up);
 }
 
-/* Results of pairs that ended earlier in the batch are not ours any more, but their memory is. */
-static void dispatch(struct streams *s, dmtr_qresult_t *qr) {
-    struct pair *p = qdmap_get(&s->by_qd, qr->qr_qd);
-    struct way *w = !p ? NULL : p->up.qt == qr->qr_qt ? &p->up : p->down.qt == qr->qr_qt ? &p->down : NULL;
-    if (qr->qr_qt == s->accept_qt) {
-        accepted(s, qr);
-    } else if (!w) {
-        if (qr->qr_opcode == DMTR_OPC_POP && !qr->qr_error) dmtr_sgafree(&qr->qr_value.sga);
+static void completed(struct streams *s, struct pair *p, dmtr_qresult_t *qr) {
+    bool pops = qr->qr_opcode == DMTR_OPC_POP;
+    struct way *w = (qr->qr_qd == p->up.from) == pops ? &p->up : &p->down; /* a push has the other queue's number */
+    w->waits = false;
+    if (p->closed) {
+        if (pops && !qr->qr_error) dmtr_sgafree(&qr->qr_value.sga);
+    } else if (qr->qr_opcode == DMTR_OPC_CONNECT) {
+        connected(s, p, qr->qr_error);
+    } else if (qr->qr_error) {
+        end_pair(s, p, true);
+    } else if (pops) {
+        popped(s, p, w, &qr->qr_value.sga);
     } else {
-        w->qt = 0;
-        if (qr->qr_opcode == DMTR_OPC_CONNECT)
-            connected(s, p, qr->qr_error);
-        else if (qr->qr_error)
-            end_pair(s, p, true);
-        else if (qr->qr_opcode == DMTR_OPC_POP)
-            popped(s, p, w, &qr->qr_value.sga);
-        else
-            pop(s, p, w);
+        pop(s, p, w);
     }
+    release(p);
+}
+
+static void dispatch(struct streams *s, dmtr_qresult_t *qr) {
+    if (qr->qr_opcode == DMTR_OPC_ACCEPT)
+        accepted(s, qr);
+    else
+        completed(s, qr->qr_user, qr);
 }
 
 /* Keeps one accept going while there is room; how long a wait may take, for what could not be had to be asked again. */
@@ -180,12 +199,13 @@ static int open_listener(struct streams *s) {
 
 int streams_relay(const struct streams_options *o, struct streams_stats *stats) {
     struct streams s = {.options = o, .stats = stats, .qd = -1};
-    if (qdmap_init(&s.by_qd, 2 * (size_t)o->max) != 0) return program_fail("connections", ENOMEM);
     int r = open_listener(&s);
     if (r == 0) r = serve(&s);
-    for (size_t i = 0; i <= s.by_qd.mask; i++)
-        while (s.by_qd.entries[i].value) /* removing one may move another here */
-            end_pair(&s, s.by_qd.entries[i].value, false);
-    qdmap_fini(&s.by_qd);
+    for (struct pair *p = s.pairs, *next; p; p = next) { /* no more results are fetched */
+        next = p->next;
+        if (!p->closed) end_pair(&s, p, false);
+        p->up.waits = p->down.waits = false;
+        release(p);
+    }
     return r;
 }
