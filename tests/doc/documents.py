@@ -42,6 +42,13 @@ def first_program_prints_what_is_said(args):
     return []
 
 
+def first_program_is_an_example(args):
+    """The README's program is examples/hello.c, without its first two lines."""
+    shown = next(text for language, text in blocks(read(args.root, "README.md")) if language == "c")
+    example = read(args.root, "examples/hello.c").split("\n", 2)[2]
+    return [] if shown == example else ["README.md differs from examples/hello.c"]
+
+
 def links_lead_somewhere(args):
     found = []
     for document in DOCUMENTS:
@@ -173,7 +180,7 @@ def main():
     parser.add_argument("--options", help="the program dmtr, where it is built")
     parser.add_argument("compiler", nargs="+")
     args = parser.parse_args()
-    checks = [first_program_prints_what_is_said, every_document_is_checked, links_lead_somewhere, paths_exist,
+    checks = [first_program_prints_what_is_said, first_program_is_an_example, every_document_is_checked, links_lead_somewhere, paths_exist,
               pages_exist, named_tests_exist]
     of_programs = [options_exist, device_options_exist, names_exist]
     print(f"1..{len(checks + of_programs)}")

@@ -71,7 +71,7 @@ class Manual:
         return [name for name in self.symbols() if name not in self.installed]
 
     def every_page_is_of_something(self):
-        known = set(self.symbols()) | {"dmtr", "dmtr_config", "dmtr_device"} | {os.path.basename(p) for p in self.args.program}
+        known = set(self.symbols()) | {"dmtr", "dmtr_config", "dmtr_device", "dmtr_examples"} | {os.path.basename(p) for p in self.args.program}
         return sorted(set(self.named) - known)
 
     def every_program_has_a_page(self):
