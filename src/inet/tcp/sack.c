@@ -212,7 +212,7 @@ void sent_unmark_lost(struct tcp_conn *c) {
         inet_count(c->stack, tcp_scoreboard_steps);
         if (!(e->flags & TCP_SENT_LOST)) continue;
         if (!on_its_way(e)) by_time_append(c, at);
-        e->flags &= (uint8_t) ~(TCP_SENT_LOST | TCP_SENT_RETRANSMITTED);
+        e->flags &= (uint8_t)~(TCP_SENT_LOST | TCP_SENT_RETRANSMITTED);
     }
     c->flight->lost_bytes = c->flight->retransmitted_bytes = 0;
 }

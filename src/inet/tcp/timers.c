@@ -161,7 +161,7 @@ static void room_fire(struct tcp_conn *c) {
 }
 
 static void send_fire(struct tcp_conn *c) {
-    static void (*const fire[])(struct tcp_conn * c) = {
+    static void (*const fire[])(struct tcp_conn *c) = {
         [TCP_SEND_RTO] = retransmission_fire,
         [TCP_SEND_PROBE] = probe_fire,
         [TCP_SEND_REORDER] = reorder_fire,
@@ -224,11 +224,11 @@ static void life_fire(struct tcp_conn *c) {
 }
 
 void tcp_timer_fire(struct inet *s, struct inet_timer *t) {
-    static void (*const fire[TCP_TIMER_COUNT])(struct tcp_conn * c) = {[TCP_TIMER_SEND] = send_fire,
-                                                                       [TCP_TIMER_DELACK] = delack_fire,
-                                                                       [TCP_TIMER_LIFE] = life_fire,
-                                                                       [TCP_TIMER_TRIM] = conn_trim,
-                                                                       [TCP_TIMER_ROOM] = room_fire};
+    static void (*const fire[TCP_TIMER_COUNT])(struct tcp_conn *c) = {[TCP_TIMER_SEND] = send_fire,
+                                                                      [TCP_TIMER_DELACK] = delack_fire,
+                                                                      [TCP_TIMER_LIFE] = life_fire,
+                                                                      [TCP_TIMER_TRIM] = conn_trim,
+                                                                      [TCP_TIMER_ROOM] = room_fire};
     struct tcp_conn *c = list_entry(t, struct tcp_conn, timer);
     uint64_t next = UINT64_MAX;
     for (uint32_t i = 0; i < TCP_TIMER_COUNT && c->state != TCP_STATE_CLOSED; i++) {
