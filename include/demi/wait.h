@@ -10,6 +10,7 @@
 #define DEMI_WAIT_H
 
 #include <demi/types.h>
+#include <sched.h> /* struct timespec, which strict C99 hides in <time.h> */
 #include <time.h>
 
 #ifdef __cplusplus
