@@ -8,7 +8,7 @@ dir=$(mktemp -d)
 log=$build/meson-logs/install-log.txt # what `make uninstall` goes by: it stays that of the user's own installation
 [ ! -f "$log" ] || cp "$log" "$dir/log.before"
 trap 'rm -f "$log"; [ ! -f "$dir/log.before" ] || mv "$dir/log.before" "$log"; rm -rf "$dir"' EXIT
-echo 1..14
+echo 1..16
 
 check() {
     number=$((number + 1))
@@ -122,6 +122,22 @@ only_public() {
     nm "$@" | grep -q " T ${public}_" && ! others "$@"
 }
 
+# soname LIBRARY
+soname() {
+    readelf -d "$lib/$1.so" | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p'
+}
+
+named_for_version_0() {
+    [ "$(soname libdmtr)" = libdmtr.so.0 ] && [ "$(soname libdemikernel)" = libdemikernel.so.0 ]
+}
+
+versioned() {
+    for library in libdmtr:DMTR_0.1 libdemikernel:DEMIKERNEL_1.5; do
+        nm -D --with-symbol-versions --defined-only "$lib/${library%:*}.so" >"$dir/symbols" || return 1
+        grep -q "@@${library#*:}\$" "$dir/symbols" && ! grep -v "@@${library#*:}\$" "$dir/symbols" | grep ' T ' || return 1
+    done
+}
+
 has_documents() {
     for file in LICENSE doc/INET.md doc/PORTING.md doc/devices/PACKET.md; do
         cmp "$source/$file" "$(find "$dir/root" -path "*/doc/dmtr/${file#doc/}")" || return 1
@@ -174,6 +190,8 @@ check 'a Demikernel program links by pkg-config' link_demi
 check 'libdmtr.so shows its public names alone' only_public dmtr -D "$lib/libdmtr.so"
 check 'libdmtr.a shows its public names alone' only_public dmtr "$lib/libdmtr.a"
 check 'libdemikernel.so shows its public names alone' only_public demi -D "$lib/libdemikernel.so"
+check 'the libraries have the names of version 0.x' named_for_version_0
+check 'each symbol has a version' versioned
 check 'documents and licence are installed' has_documents
 check 'make uninstall leaves nothing' nothing_is_left
 if unshare -m mount -t tmpfs tmpfs /mnt 2>/dev/null; then

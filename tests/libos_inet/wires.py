@@ -279,7 +279,7 @@ def prepare_user():
         target = apps.program(name).replace(apps.BUILD, COPIES.name, 1)
         os.makedirs(os.path.dirname(target), exist_ok=True)
         shutil.copy(apps.program(name), target)
-    shutil.copy(os.path.join(apps.BUILD, "libdmtr.so.1"), COPIES.name)
+    shutil.copy(os.path.join(apps.BUILD, "libdmtr.so.0"), COPIES.name)
     apps.BUILD = COPIES.name
 
 

@@ -153,10 +153,28 @@ def licensed(root):
             yield f"{path}: no {LICENCE}"
 
 
-CHECKS = [walls, headers_stand_alone, guards_once, shape, allocations_in_one_place, no_private_parts_of_libraries, licensed]
+# The public headers whose symbols a version script names.
+MAPS = {"src/api/libdmtr.map": "include/dmtr", "src/demi/demikernel.map": "include/demi"}
+
+
+def maps_name_each_symbol(root):
+    """By name and not by pattern, so that a symbol is exported, and given a version, on purpose."""
+    for path in (path for path in MAPS if os.path.exists(os.path.join(root, path))):
+        named = set(re.findall(r"^ +([\w*]+);$", read(root, path).split("local:")[0], re.M))
+        declared = set()
+        for header in sources(root, [MAPS[path]], (".h",)):
+            code = re.sub(r"/\*.*?\*/|^#[^\n]*", "", read(root, header), flags=re.M | re.S)
+            declared |= set(re.findall(r"EXPORT [^;(]*?\b(\w+)\(", code))
+        yield from (f"{path}: no {name}, which a header declares" for name in sorted(declared - named))
+        yield from (f"{path}: {name} is in no header" for name in sorted(named - declared))
+
+
+CHECKS = [walls, headers_stand_alone, guards_once, shape, allocations_in_one_place, no_private_parts_of_libraries, licensed,
+          maps_name_each_symbol]
 
 # For each check a file that must be found wrong, so that a check which finds nothing is known to look.
 VIOLATIONS = {
+    maps_name_each_symbol: ("src/api/libdmtr.map", "DMTR_0.1 {\n    global:\n        dmtr_*;\n    local:\n        *;\n};\n"),
     licensed: ("src/base/bad.c", "int x;\n"),
     walls: ("src/base/bad.h", '#include "core/op.h"\n'),
     headers_stand_alone: ("src/base/bad.h", "struct no_such_type x;\n"),
