@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The scripts that set a machine up and run the tests: what they say, and what they do where something is missing."""
 import glob
+import json
 import os
 import re
 import shutil
@@ -145,6 +146,20 @@ def test_a_suite_without_a_test_is_named():
     assert run(sys.executable, script, BUILD, "base", "scripts") == ("", 0)
     out, code = run(sys.executable, script, BUILD, "base", "nonesuch")
     assert code == 1 and "no test is in: nonesuch; there are: " in out, out
+
+
+def test_a_room_that_is_covered_too_little_is_named():
+    rooms = ["base", "mem", "core", "inet", "netdev", "libos", "libos/inet", "libos/memory", "libos/posix", "api", "demi"]
+    for covered, code_expected in ((90, 0), (89, 1)):
+        with tempfile.TemporaryDirectory() as folder:
+            files = [{"filename": f"src/{room}/file.c", "line_covered": covered if room == "inet" else 100,
+                      "line_total": 100} for room in rooms]
+            summary = write(folder, "coverage.json", json.dumps({"files": files}))
+            report = os.path.join(folder, "coverage.junit.xml")
+            out, code = run(sys.executable, os.path.join(ROOT, "scripts/run/coverage.py"), summary, report)
+            assert code == code_expected and ("coverage: inet: 89.0%" in out) == (code == 1), out
+            out, code = run(sys.executable, os.path.join(ROOT, "scripts/run/summary.py"), report)
+            assert f"{12 - code_expected} passed, {code_expected} failed" in out, out
 
 
 def test_the_summary_has_the_reason_of_every_skip():
