@@ -2,7 +2,7 @@
 # A small front for meson and ninja; everything is built into build/.
 
 BUILD = build
-SOURCES = $(shell find include src apps bench tests -name '*.[ch]')
+SOURCES = $(shell find include src apps bench tests -name '*.[ch]' -o -name '*.cc')
 # The dynamic linker learns of libraries that come and go; a package (DESTDIR) or a user's own prefix does without.
 LDCONFIG = [ -n "$(DESTDIR)" ] || [ "$$(id -u)" != 0 ] || ldconfig
 
@@ -30,11 +30,10 @@ uninstall:
 	$(LDCONFIG)
 
 format:
-	clang-format -i $(SOURCES)
+	clang-format-19 -i $(SOURCES)
 
-lint: $(BUILD)/build.ninja
-	clang-format --dry-run -Werror $(SOURCES)
-	ninja -C $(BUILD) clang-tidy
+lint:
+	scripts/run/lint
 
 asan:
 	[ -d build-asan ] || meson setup build-asan -Db_sanitize=address,undefined -Dbuildtype=debugoptimized -Dchecks=true -Dfault=true

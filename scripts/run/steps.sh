@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# shellcheck shell=sh
 # steps.sh, to be sourced: steps of a script, each of which is named when it fails.
 
 # step WHAT COMMAND...: runs the command; on failure says which step it was, and ends the script.

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Programs that know nothing of the library give the same output with libdmtr-malloc.so as without. Speaks TAP.
 # usage: programs.sh LIBRARY
+# shellcheck disable=SC2016 # programs in other languages have dollar signs of their own
 
 library=$1
 number=0
