@@ -1,51 +1,54 @@
 # SPDX-License-Identifier: MIT
-# A small front for meson and ninja; everything is built into build/.
+# A small front for meson and ninja; everything is built into build/. `make help` lists the targets.
 
 BUILD = build
-SOURCES = $(shell find include src apps bench tests -name '*.[ch]' -o -name '*.cc')
+SOURCES = $(shell find include src apps bench man tests -name '*.[ch]' -o -name '*.cc')
 # The dynamic linker learns of libraries that come and go; a package (DESTDIR) or a user's own prefix does without.
 LDCONFIG = [ -n "$(DESTDIR)" ] || [ "$$(id -u)" != 0 ] || ldconfig
 
-all: $(BUILD)/build.ninja
+all: $(BUILD)/build.ninja ## build the library and the programs (the default)
 	ninja -C $(BUILD)
 
 $(BUILD)/build.ninja:
 	meson setup $(BUILD)
 
-test:
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+
+test: ## run all checks and tests in every kind of build
 	scripts/run/tests
 
-mutants:
-	scripts/run/mutants
-
-bench:
-	scripts/run/bench
-
-install: all
-	meson install -C $(BUILD)
-	$(LDCONFIG)
-
-uninstall:
-	ninja -C $(BUILD) uninstall
-	$(LDCONFIG)
-
-format:
-	clang-format-19 -i $(SOURCES)
-
-lint:
+lint: ## check the source without running it
 	scripts/run/lint
 
-asan:
+format: ## format the source with clang-format 19
+	clang-format-19 -i $(SOURCES)
+
+asan: ## run the tests with address and undefined-behaviour sanitizers
 	[ -d build-asan ] || meson setup build-asan -Db_sanitize=address,undefined -Dbuildtype=debugoptimized -Dchecks=true -Dfault=true
 	meson test -C build-asan
 
-coverage:
+coverage: ## count the lines that the tests reach
 	scripts/run/coverage
 
-fuzz:
+fuzz: ## run the fuzz targets for a minute
 	scripts/run/fuzz
 
-clean:
+mutants: ## check that the tests notice small faults in the source
+	scripts/run/mutants
+
+bench: ## compare the library with programs on bare system calls
+	scripts/run/bench
+
+install: all ## install into the prefix; DESTDIR is honoured
+	meson install -C $(BUILD)
+	$(LDCONFIG)
+
+uninstall: ## remove what the last installation has put there
+	ninja -C $(BUILD) uninstall
+	$(LDCONFIG)
+
+clean: ## remove build/ and every build-*/
 	rm -rf $(BUILD) build-*
 
-.PHONY: all test mutants bench install uninstall format lint asan coverage fuzz clean
+.PHONY: all help test lint format asan coverage fuzz mutants bench install uninstall clean

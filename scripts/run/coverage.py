@@ -18,10 +18,8 @@ def room_of(path):
     src/core/op.c is of core, src/libos/posix/file.c and what lies below it of libos/posix, src/libos/registry.c of libos.
     AF_XDP needs privileges and a kernel that has it, so it is counted on its own.
     """
-    folders, name = path.split("/")[1:-1], path.split("/")[-1]
-    if folders == ["netdev"] and name.startswith("xdp"):
-        return "netdev (xdp)"
-    return "/".join(folders[:2] if folders[0] == "libos" else folders[:1])
+    folders = path.split("/")[1:-1]
+    return "/".join(folders[:2] if folders[0] == "libos" or folders[:2] == ["netdev", "xdp"] else folders[:1])
 
 
 def add_up(files):

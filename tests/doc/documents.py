@@ -6,7 +6,8 @@ import re
 import subprocess
 import tempfile
 
-DOCUMENTS = ["README.md", "doc/COMPLIANCE.md", "doc/DESIGN.md", "doc/INET.md", "doc/LWIP.md", "doc/PORTING.md",
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "doc/README.md", "doc/GLOSSARY.md",
+             "doc/COMPLIANCE.md", "doc/DESIGN.md", "doc/INET.md", "doc/LWIP.md", "doc/PORTING.md",
              "doc/TUNING.md",
              "doc/devices/README.md", "doc/devices/DPDK.md", "doc/devices/PACKET.md", "doc/devices/SHM.md",
              "doc/devices/TAP.md", "doc/devices/TUNING.md", "doc/devices/XDP.md"]
@@ -57,6 +58,27 @@ def links_lead_somewhere(args):
             if "://" not in target and not os.path.exists(os.path.join(folder, target)):
                 found.append(f"{document}: {target}")
     return found
+
+
+def make_targets_exist(args):
+    """`make TARGET` in documents, and `make help`: what the Makefile has, and nothing else."""
+    makefile = read(args.root, "Makefile")
+    targets = set(re.search(r"^\.PHONY: (.*)$", makefile, re.M)[1].split())
+    helped = set(re.findall(r"^([a-z]+):.* ## ", makefile, re.M))
+    found = [f"Makefile: make help and .PHONY differ in {target}" for target in sorted(targets ^ helped)]
+    for document in DOCUMENTS:
+        for target in re.findall(r"(?:`|^ {4})make (\w+)", read(args.root, document), re.M):
+            if target not in targets:
+                found.append(f"{document}: make {target}")
+    return found
+
+
+def lint_checks_are_listed(args):
+    """CONTRIBUTING.md has a row for each check and each build of the scripts."""
+    text = read(args.root, "CONTRIBUTING.md")
+    checks = re.search(r"^all='(.*)'$", read(args.root, "scripts/run/lint"), re.M)[1].split()
+    builds = re.search(r"^wanted=\$\{\*:-(.*)\}$", read(args.root, "scripts/run/tests"), re.M)[1].split()
+    return [f"CONTRIBUTING.md: {name}" for name in checks + builds if f"`{name}`" not in text]
 
 
 # Where the user is told of something: documents, manual pages, public headers.
@@ -180,8 +202,9 @@ def main():
     parser.add_argument("--options", help="the program dmtr, where it is built")
     parser.add_argument("compiler", nargs="+")
     args = parser.parse_args()
-    checks = [first_program_prints_what_is_said, first_program_is_an_example, every_document_is_checked, links_lead_somewhere, paths_exist,
-              pages_exist, named_tests_exist]
+    checks = [first_program_prints_what_is_said, first_program_is_an_example, every_document_is_checked,
+              links_lead_somewhere, paths_exist, pages_exist, named_tests_exist, make_targets_exist,
+              lint_checks_are_listed]
     of_programs = [options_exist, device_options_exist, names_exist]
     print(f"1..{len(checks + of_programs)}")
     for i, check in enumerate(checks + of_programs, 1):
