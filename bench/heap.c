@@ -33,17 +33,19 @@ static void run_pair(void) {
     }
 }
 
+static void *blocks[LIVE];
+
 /* Replaces a random one of `live` blocks each time. */
 static void replace(unsigned live, size_t smallest, unsigned doublings) {
-    static void *blocks[LIVE];
     uint64_t random = 88172645463325252u;
     for (uint64_t i = 0; i < count; i++) {
         random ^= random << 13, random ^= random >> 7, random ^= random << 17; /* xorshift64 */
-        void **slot = &blocks[random % live];
+        uint64_t at = random % live;
         size_t size = smallest << (random >> 32) % (doublings + 1);
-        free(*slot);
-        *slot = malloc(size + (doublings ? (random >> 40) % size : 0));
-        if (*slot) *(char *)*slot = 1;
+        free(blocks[at]);
+        char *block = malloc(size + (doublings ? (random >> 40) % size : 0));
+        if (block) *block = 1;
+        blocks[at] = block;
     }
     for (unsigned i = 0; i < live; i++)
         free(blocks[i]);

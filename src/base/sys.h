@@ -24,7 +24,7 @@ int fault_point(const char *name);
     __extension__({                                                                                                    \
         int sys_error_ = FAULT_POINT(#call);                                                                           \
         __typeof__(call(__VA_ARGS__)) sys_r_ = -1;                                                                     \
-        if (sys_error_)                                                                                                \
+        if (sys_error_ > 0)                                                                                            \
             sys_r_ = (__typeof__(sys_r_))-sys_error_;                                                                  \
         else if ((sys_r_ = call(__VA_ARGS__)) == -1)                                                                   \
             sys_r_ = (__typeof__(sys_r_))-errno;                                                                       \

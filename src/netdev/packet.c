@@ -91,7 +91,7 @@ static int set_option(const struct packet_device *d, int option, const void *val
 
 /* Slots are a power of two, so that they fill blocks without gaps and the rings are two plain arrays. */
 static int map_rings(struct packet_device *d, uint32_t mtu) {
-    uint32_t need = (uint32_t)TPACKET_ALIGN(TPACKET2_HDRLEN + 2 * TPACKET_ALIGNMENT) + netdev_frame_max(mtu), block;
+    uint32_t need = (uint32_t)TPACKET_ALIGN(TPACKET2_HDRLEN + 2ul * TPACKET_ALIGNMENT) + netdev_frame_max(mtu), block;
     struct tpacket_req ring;
     int error, r;
     for (d->slot_bytes = TPACKET_ALIGNMENT; d->slot_bytes < need;)
@@ -116,7 +116,7 @@ static int attach(struct packet_device *d, const char *name) {
     struct linux_if_state state;
     int r = linux_if_open(&d->interface, name);
     if (r == 0) r = linux_if_read(&d->interface, &state);
-    if (r < 0) return r;
+    if (r != 0) return r;
     d->dev.fd = SYS(socket, AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (d->dev.fd < 0) return d->dev.fd;
     address.sll_ifindex = d->interface.index;
@@ -171,7 +171,7 @@ static int device_open(const struct netdev_args *args, struct netdev **dev) {
 static void put_tag_back(const struct tpacket2_hdr *slot, char *data) {
     const uint16_t tag[2] = {htons(slot->tp_status & TP_STATUS_VLAN_TPID_VALID ? slot->tp_vlan_tpid : ETH_P_8021Q),
                              htons(slot->tp_vlan_tci)};
-    memcpy(data + 2 * NETDEV_MAC_BYTES, tag, sizeof tag);
+    memcpy(data + 2ul * NETDEV_MAC_BYTES, tag, sizeof tag);
 }
 
 /* Copies the frame of a slot out; false: there is none worth having in it. */

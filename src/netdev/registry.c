@@ -74,7 +74,8 @@ static int find(const char *name, const struct netdev_args *args, const struct n
     if (row < ROWS) return take_row(args, row, ops);
     for (size_t i = 0, at = 0; i < ROWS && at < sizeof names; i++)
         at += (size_t)snprintf(names + at, sizeof names - at, " %s", name_of(i));
-    return netdev_refuse(args, -ENODEV, "no network device is called \"%.32s\"; there are:%s", name, names);
+    netdev_refuse(args, -ENODEV, "no network device is called \"%.32s\"; there are:%s", name, names);
+    return -ENODEV;
 }
 
 static const struct netdev_args silent = {.why = NULL};

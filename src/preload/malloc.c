@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The C library's allocation calls over the library's heap, for programs that are not to be changed
- * (LD_PRELOAD=libdmtr-malloc.so): all their memory is device-visible. The heap needs no initialisation and calls
- * nothing that allocates before it can serve it, so these work from a process's first instruction.
+ * (LD_PRELOAD=.../dmtr/libdmtr-malloc.so): all their memory is device-visible. The heap needs no initialisation and
+ * calls nothing that allocates before it can serve it, so these work from a process's first instruction.
  */
 #include <dmtr/mem.h>
 
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): the C library has reserved names for them */
+/* NOLINTBEGIN(readability-*-declaration*): the C library has reserved names for them, and may declare pvalloc */
 
 /* Ends a call as POSIX wants it: with the pointer, or with NULL and errno. */
 static inline void *result(int error, void *p) {
@@ -97,4 +97,4 @@ DMTR_EXPORT size_t malloc_usable_size(void *p) {
     return dmtr_usable_size(p);
 }
 
-/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */
+/* NOLINTEND(readability-*-declaration*) */
