@@ -8,7 +8,7 @@ dir=$(mktemp -d)
 log=$build/meson-logs/install-log.txt # what `make uninstall` goes by: it stays that of the user's own installation
 [ ! -f "$log" ] || cp "$log" "$dir/log.before"
 trap 'rm -f "$log"; [ ! -f "$dir/log.before" ] || mv "$dir/log.before" "$log"; rm -rf "$dir"' EXIT
-echo 1..16
+echo 1..17
 
 check() {
     number=$((number + 1))
@@ -138,6 +138,14 @@ versioned() {
     done
 }
 
+preloaded() {
+    [ ! -e "$lib/libdmtr-malloc.so" ] || return 1
+    # shellcheck disable=SC2016 # awk's
+    LD_LIBRARY_PATH=$lib LD_PRELOAD=$plugins/libdmtr-malloc.so LD_DEBUG=bindings LD_DEBUG_OUTPUT=$dir/bindings \
+        awk 'BEGIN { for (i = 0; i < 1000; i++) t[i] = i; print length(t) }' | grep -qx 1000 || return 1
+    grep -q "awk.*libdmtr-malloc.so.*\`malloc'" "$dir"/bindings.*
+}
+
 has_documents() {
     for file in LICENSE doc/INET.md doc/PORTING.md doc/devices/PACKET.md; do
         cmp "$source/$file" "$(find "$dir/root" -path "*/doc/dmtr/${file#doc/}")" || return 1
@@ -192,6 +200,7 @@ check 'libdmtr.a shows its public names alone' only_public dmtr "$lib/libdmtr.a"
 check 'libdemikernel.so shows its public names alone' only_public demi -D "$lib/libdemikernel.so"
 check 'the libraries have the names of version 0.x' named_for_version_0
 check 'each symbol has a version' versioned
+check 'a program runs with libdmtr-malloc.so, which the linker does not find' preloaded
 check 'documents and licence are installed' has_documents
 check 'make uninstall leaves nothing' nothing_is_left
 if unshare -m mount -t tmpfs tmpfs /mnt 2>/dev/null; then

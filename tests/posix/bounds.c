@@ -224,7 +224,7 @@ static struct rlimit forbid_descriptors(int more) {
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
     low = limit;
     close(lowest);
-    low.rlim_cur = (rlim_t)(lowest + more);
+    low.rlim_cur = (rlim_t)lowest + (rlim_t)more;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
     return limit;
 }
