@@ -59,11 +59,9 @@ struct config_group {
     {key, CONFIG_TYPE_BOOL, CONFIG_OFFSET(key, field), def, NULL, 0, 0, NULL, NULL, text},
 #define CONFIG_STRING_ROW(key, field, def, text)                                                                       \
     {key, CONFIG_TYPE_STRING, CONFIG_OFFSET(key, field), 0, def, 0, 0, NULL, NULL, text},
-#define CONFIG_ROWS(TABLE)                                                                                             \
-    { TABLE(CONFIG_UINT_ROW, CONFIG_ENUM_ROW, CONFIG_BOOL_ROW, CONFIG_STRING_ROW) }
+#define CONFIG_ROWS(TABLE) {TABLE(CONFIG_UINT_ROW, CONFIG_ENUM_ROW, CONFIG_BOOL_ROW, CONFIG_STRING_ROW)}
 
 /* A group of the options in an array. */
-#define CONFIG_GROUP(array)                                                                                            \
-    { (array), sizeof(array) / sizeof *(array), sizeof(CONFIG_VALUES) }
+#define CONFIG_GROUP(array) {(array), sizeof(array) / sizeof *(array), sizeof(CONFIG_VALUES)}
 
 #endif

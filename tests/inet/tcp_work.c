@@ -5,7 +5,7 @@
 
 #define SEGMENTS 4000u
 #define SEG      1000u
-#define OF(i)    (1 + (i)*SEG) /* sequence number of the i-th segment */
+#define OF(i)    (1 + (i) * SEG) /* sequence number of the i-th segment */
 
 /* SEGMENTS segments are out. The peer's window is large, and so is the congestion window. */
 static struct script *many_out(bool timestamps) {
