@@ -213,6 +213,12 @@ def test_words_that_distributions_does_not_know_are_refused():
     assert code == 0 and "--folder DIR" in out and "set -eu" not in out, out
 
 
+def test_words_that_packages_does_not_know_are_refused():
+    for word in ("debian-11", "--nonesuch"):
+        out, code = run(os.path.join(ROOT, "scripts/run/packages"), word)
+        assert code == 2 and "--build" in out and "set -eu" not in out, out
+
+
 def test_nothing_of_a_chroot_stays_when_it_is_killed():
     busybox = shutil.which("busybox")
     if os.geteuid() != 0:
