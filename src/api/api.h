@@ -6,7 +6,8 @@
 #ifndef API_API_H
 #define API_API_H
 
-#include "core/fast.h"
+#include "core/completion.h"
+#include "core/event_fd.h"
 
 #include <errno.h>
 

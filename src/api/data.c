@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Data path: operations begun, each with its token. */
 #include "api/api.h"
-#include "core/fast.h"
+#include "core/queue.h"
 #include "core/sga.h"
 #include "core/watch.h"
 #include "dmtr/libos.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Results. Waits and dmtr_poll are counted as calls where they poll or sleep (core/runtime.c). */
+/* Results. Waits and dmtr_poll are counted as calls where they poll or sleep (core/poll.c). */
 #include "core/wait.h"
 #include "api/api.h"
+#include "core/result.h"
 #include "core/turn.h"
 #include "dmtr/wait.h"
 

@@ -6,19 +6,7 @@
 #ifndef CORE_EVENT_FD_H
 #define CORE_EVENT_FD_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
-struct dmtr_runtime;
-struct poller;
-
-struct event_fd {
-    int epoll_fd; /* -1: never asked for */
-    int ready_fd;
-    int timer_fd;
-    bool signalled;    /* ready_fd is readable */
-    uint64_t armed_ns; /* deadline timer_fd is set to; UINT64_MAX: none */
-};
+#include "core/runtime.h"
 
 /* The descriptor, made on first use. 0 or a negative errno; EOPNOTSUPP: a device that cannot signal is in use. */
 int event_fd_get(struct dmtr_runtime *rt, int *fd_out);
@@ -30,5 +18,10 @@ void event_fd_sync(struct dmtr_runtime *rt);
 /* Pollers that come and go; nothing to do where the descriptor was never asked for. */
 int event_fd_add_poller(struct event_fd *e, struct poller *p);
 void event_fd_remove_poller(struct event_fd *e, struct poller *p);
+
+/* Makes the descriptor of dmtr_event_fd tell the truth; called after whatever may change it. */
+static inline void runtime_event_sync(struct dmtr_runtime *rt) {
+    if (rt->event.epoll_fd >= 0) event_fd_sync(rt);
+}
 
 #endif

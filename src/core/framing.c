@@ -3,8 +3,7 @@
 #include "core/framing.h"
 
 #include "base/sys.h"
-#include "core/runtime.h"
-#include "core/sga.h"
+#include "core/completion.h"
 #include "mem/heap.h"
 
 #include <arpa/inet.h>
@@ -16,6 +15,7 @@
 enum frame_state { FRAME_HEADER, FRAME_LENGTH, FRAME_DATA, FRAME_COMPLETE };
 
 struct framing {
+    struct queue_layer layer;
     struct queue *q;
     struct dmtr_runtime *rt;
     bool closed, eof;
@@ -39,6 +39,10 @@ struct framing {
     dmtr_sgarray_t msg;
 };
 
+static struct framing *to_framing(struct queue_layer *l) {
+    return list_entry(l, struct framing, layer);
+}
+
 /* A push under way: the header, the lengths and the list of pieces, in one allocation. */
 struct frame {
     struct framing *f;
@@ -47,18 +51,6 @@ struct frame {
     uint32_t lengths[DMTR_SGARRAY_MAXSIZE];
     dmtr_sgaseg_t segs[2 * DMTR_SGARRAY_MAXSIZE + 1];
 };
-
-int framing_new(struct queue *q, struct framing **out) {
-    if (!q->ops->stream) return -EOPNOTSUPP;
-    struct framing *f = sys_calloc(1, sizeof *f);
-    if (!f) return -ENOMEM;
-    f->q = q;
-    f->rt = q->rt;
-    list_init(&f->pops);
-    list_init(&f->pushes);
-    *out = f;
-    return 0;
-}
 
 static void free_if_unused(struct framing *f) {
     if (!f->closed || f->inner_pop || !list_empty(&f->pushes)) return;
@@ -115,7 +107,8 @@ static uint32_t frame_fill(struct frame *frame, const dmtr_sgarray_t *sga) {
     return bytes;
 }
 
-int framing_push(struct framing *f, struct op *op) {
+static int push(struct queue_layer *l, struct op *op) {
+    struct framing *f = to_framing(l);
     if (op->flags & OP_TO) return -EISCONN;
     if (op->bytes > f->rt->config.frame_max_bytes) return -EMSGSIZE;
     struct frame *frame = sys_calloc(1, sizeof *frame);
@@ -348,20 +341,22 @@ static int read_more(struct framing *f) {
     return r;
 }
 
-int framing_pop(struct framing *f, struct op *op) {
+static int pop(struct queue_layer *l, struct op *op) {
+    struct framing *f = to_framing(l);
     bool first = list_empty(&f->pops);
     list_push_back(&f->pops, &op->link);
     if (first) serve(f);
     return 0;
 }
 
-bool framing_cancel(struct framing *f, struct op *op) {
-    (void)f;
+static bool cancel(struct queue_layer *l, struct op *op) {
+    (void)l;
     list_remove(&op->link);
     return true;
 }
 
-bool framing_close(struct framing *f) {
+static bool close_layer(struct queue_layer *layer) {
+    struct framing *f = to_framing(layer);
     struct list *l, *tmp;
     bool unread = f->discarded || holds_data(f);
     while (!list_empty(&f->pops))
@@ -375,4 +370,17 @@ bool framing_close(struct framing *f) {
     f->closed = true;
     free_if_unused(f);
     return unread;
+}
+
+int framing_new(struct queue *q, struct queue_layer **out) {
+    if (!q->ops->stream) return -EOPNOTSUPP;
+    struct framing *f = sys_calloc(1, sizeof *f);
+    if (!f) return -ENOMEM;
+    f->layer = (struct queue_layer){.push = push, .pop = pop, .cancel = cancel, .close = close_layer};
+    f->q = q;
+    f->rt = q->rt;
+    list_init(&f->pops);
+    list_init(&f->pushes);
+    *out = &f->layer;
+    return 0;
 }

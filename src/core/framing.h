@@ -17,18 +17,7 @@
 
 #include "core/queue.h"
 
-/* Puts framing on q, whose first push or pop is to come. 0, -ENOMEM, -EOPNOTSUPP: not a stream. */
-int framing_new(struct queue *q, struct framing **out);
-
-/* What queue_push and queue_pop do for a framed queue; same contracts as the entries of queue_ops. */
-int framing_push(struct framing *f, struct op *op);
-int framing_pop(struct framing *f, struct op *op);
-bool framing_cancel(struct framing *f, struct op *op);
-
-/*
- * The queue is about to be closed: ends pops with -ECANCELED. Pushes are still delivered. f frees itself when the
- * queue has let go of it. True: f has received data that no pop was given.
- */
-bool framing_close(struct framing *f);
+/* Makes the layer for q, before its first push or pop. 0, -ENOMEM, -EOPNOTSUPP: not a stream. */
+int framing_new(struct queue *q, struct queue_layer **out);
 
 #endif

@@ -12,14 +12,12 @@
 #define CORE_OP_H
 
 #include "base/list.h"
+#include "core/runtime.h"
 #include "core/timer.h"
 #include "dmtr/types.h"
 
+#include <errno.h>
 #include <stdbool.h>
-
-struct dmtr_runtime;
-struct queue;
-struct op;
 
 typedef void (*op_done_fn)(struct dmtr_runtime *rt, struct op *op);
 
@@ -79,25 +77,11 @@ _Static_assert(offsetof(struct op, error) - offsetof(struct op, opcode) == offse
                    offsetof(struct op, user) - offsetof(struct op, opcode) == offsetof(dmtr_qresult_t, qr_user),
                "the head of a result");
 
-/*
- * A fresh PENDING operation with its token, or an internal one. 0, -ENOBUFS (core.max_operations), -ENOMEM. Its sga is
- * not initialised; a pop is completed without error only after the kind has filled it in.
- */
-int op_new(struct dmtr_runtime *rt, struct queue *q, enum dmtr_opcode opcode, struct op **op_out);
-int op_new_internal(struct dmtr_runtime *rt, struct queue *q, enum dmtr_opcode opcode, op_done_fn done, void *ctx,
-                    struct op **op_out);
-
-/* Ends a PENDING operation, which the caller has unlinked. error: 0 or a negative errno. */
-void op_complete(struct dmtr_runtime *rt, struct op *op, int error);
-
 /* The oldest of a list that links operations by `link`; NULL: it is empty. */
 static inline struct op *op_first(const struct list *ops) {
     struct list *l = list_first(ops);
     return l ? list_entry(l, struct op, link) : NULL;
 }
-
-/* Unlinks and completes all operations of such a list. */
-void ops_complete(struct dmtr_runtime *rt, struct list *ops, int error);
 
 /* Gives the slot back; its token is stale from here. The result is the caller's to have taken or released. */
 void op_free(struct dmtr_runtime *rt, struct op *op);
@@ -105,7 +89,50 @@ void op_free(struct dmtr_runtime *rt, struct op *op);
 /* Nobody wants the result of a PENDING operation any more: it is freed when it completes. */
 void op_drop(struct dmtr_runtime *rt, struct op *op);
 
-/* Releases what a READY operation's result holds: popped memory, an accepted queue. */
-void op_release_result(struct dmtr_runtime *rt, struct op *op);
+/* ---- the inner steps of the datapath, inline because a call costs more than their bodies ---- */
+
+/* A token: generation (32 bits), runtime (10), slot (22). Slot 0 is never used, so no token is 0. */
+#define TOKEN_RUNTIME_SHIFT 22
+#define TOKEN_GENERATION    ((dmtr_qtoken_t)1 << 32)
+
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+static inline struct op *op_at(const struct dmtr_runtime *rt, uint32_t index) {
+    return (struct op *)(void *)(rt->ops.base + (size_t)index * sizeof(struct op));
+}
+
+/* The operation a token names; NULL if it is not outstanding in this runtime. */
+static inline struct op *op_find(const struct dmtr_runtime *rt, dmtr_qtoken_t qt) {
+    uint32_t index = (uint32_t)qt & (RUNTIME_MAX_OPS - 1);
+    if (unlikely(index >= rt->ops.len)) return NULL;
+    struct op *op = op_at(rt, index);
+    /* The whole token is compared, so that runtime and generation need no look of their own. */
+    return likely(op->token == qt && op->named) ? op : NULL;
+}
+
+/* More free slots. 0, -ENOBUFS, -ENOMEM. */
+int op_grow(struct dmtr_runtime *rt);
+
+/* The slot goes back, and its token becomes the next one's. The caller has taken it out of its list. */
+static inline void op_give_back(struct dmtr_runtime *rt, struct op *op) {
+    op->state = OP_FREE;
+    op->named = false;
+    op->token += TOKEN_GENERATION;
+    op->next_free = rt->ops_free;
+    rt->ops_free = op;
+}
+
+/* A PENDING operation that was begun just now, in this call, ends: nobody has dropped it. */
+static inline void op_finish(struct dmtr_runtime *rt, struct op *op, int error) {
+    op->state = OP_READY;
+    op->error = error;
+    if (unlikely(op->flags & OP_INTERNAL)) {
+        list_push_back(&rt->internal, &op->link);
+        return;
+    }
+    counter_inc(&rt->counters, ops_completed);
+    list_push_back(&rt->ready, &op->link);
+}
 
 #endif

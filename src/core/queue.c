@@ -3,9 +3,6 @@
 #include "core/queue.h"
 
 #include "base/sys.h"
-#include "core/fast.h"
-#include "core/framing.h"
-#include "core/sga.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -13,6 +10,26 @@
 
 #define QD_RUNTIME_SHIFT 21
 #define QUEUES_GROW      64u
+
+int op_new(struct dmtr_runtime *rt, struct queue *q, enum dmtr_opcode opcode, struct op **op_out) {
+    int r = op_begin(rt, q, opcode, op_out);
+    if (r) return r;
+    list_init(&(*op_out)->link);
+    sga_clear(&(*op_out)->sga);
+    return 0;
+}
+
+int op_new_internal(struct dmtr_runtime *rt, struct queue *q, enum dmtr_opcode opcode, op_done_fn done, void *ctx,
+                    struct op **op_out) {
+    int r = op_new(rt, q, opcode, op_out);
+    if (r) return r;
+    rt->ops_outstanding--;
+    (*op_out)->named = false;
+    (*op_out)->flags = OP_INTERNAL;
+    (*op_out)->done = done;
+    (*op_out)->ctx = ctx;
+    return 0;
+}
 
 int queue_table_init(struct dmtr_runtime *rt) {
     return array_init(&rt->queues, sizeof(struct queue_slot), (uint32_t)rt->config.max_queues + 1);
@@ -84,7 +101,7 @@ int queue_push(struct queue *q, struct op *op) {
     op->segs = op->sga.sga_segs;
     op->numsegs = op->sga.sga_numsegs;
     if (!(op->flags & OP_OWNED) && sga_hold(&op->sga)) op->flags |= OP_HELD;
-    r = q->framing ? framing_push(q->framing, op) : q->ops->push(q, op);
+    r = q->framing ? q->framing->push(q->framing, op) : q->ops->push(q, op);
     if (r) {
         if (op->flags & OP_HELD) sga_release_held(&op->sga);
         op->flags &= (uint16_t)~OP_HELD;
@@ -110,7 +127,7 @@ void queue_cancel(struct queue *q, struct op *op) {
     /* What was pushed is delivered, wanted or not. */
     bool revocable = op->opcode != DMTR_OPC_PUSH && op->opcode != DMTR_OPC_CLOSE;
     bool framed = q->framing && op->opcode == DMTR_OPC_POP;
-    bool gone = framed ? framing_cancel(q->framing, op) : revocable && q->ops->cancel && q->ops->cancel(q, op);
+    bool gone = framed ? q->framing->cancel(q->framing, op) : revocable && q->ops->cancel && q->ops->cancel(q, op);
     if (gone)
         op_free(q->rt, op);
     else
@@ -137,23 +154,6 @@ void queue_close(struct queue *q, struct op *op) {
         q->qd = -1;
         counter_inc(&rt->counters, queues_closed);
     }
-    if (q->framing) q->unread = framing_close(q->framing);
+    if (q->framing) q->unread = q->framing->close(q->framing);
     q->ops->close(q, op);
-}
-
-void queue_accepted(struct op *op, struct queue *fresh, const struct sockaddr *addr, socklen_t len) {
-    struct queue *listener = op->q;
-    int r = queue_open(fresh);
-    if (!r && listener->frame_accepted) r = framing_new(fresh, &fresh->framing);
-    if (r) {
-        queue_close(fresh, NULL);
-        op_complete(listener->rt, op, r);
-        return;
-    }
-    fresh->push_acked = listener->push_acked;
-    fresh->push_limit_bytes = listener->push_limit_bytes;
-    op->ares.qd = fresh->qd;
-    op->ares.len = len < sizeof op->ares.addr6 ? len : sizeof op->ares.addr6;
-    memcpy(&op->ares.addr6, addr, op->ares.len);
-    op_complete(listener->rt, op, 0);
 }

@@ -12,10 +12,21 @@
 
 #include "base/list.h"
 #include "core/op.h"
+#include "core/sga.h"
 
 #include <sys/types.h>
 
-struct framing;
+/*
+ * A layer over a stream queue: it does pushes and pops in place of the kind. `cancel` is as in struct queue_ops.
+ * `close` ends pops with -ECANCELED, still delivers pushes, and frees the layer when the queue no longer needs it; it
+ * returns whether the layer has received data that no pop was given.
+ */
+struct queue_layer {
+    int (*push)(struct queue_layer *l, struct op *op);
+    int (*pop)(struct queue_layer *l, struct op *op);
+    bool (*cancel)(struct queue_layer *l, struct op *op);
+    bool (*close)(struct queue_layer *l);
+};
 
 /*
  * An entry may be NULL where it does not apply: core answers EOPNOTSUPP, or ENOTSOCK when `socket` is false, or ESPIPE
@@ -73,12 +84,12 @@ struct queue_ops {
 struct queue {
     const struct queue_ops *ops;
     struct dmtr_runtime *rt;
-    int qd;                  /* -1 once closed or before it is opened */
-    bool frame_accepted;     /* a listener whose connections are to be framed */
-    bool push_acked;         /* DMTR_SO_PUSH_ACKED */
-    bool unread;             /* at its close: framing has taken data off the stream that no pop was given */
-    void *user;              /* of dmtr_set_user, for the results of operations begun from now on */
-    struct framing *framing; /* NULL: none */
+    int qd;                      /* -1 once closed or before it is opened */
+    bool frame_accepted;         /* a listener whose connections are to be framed */
+    bool push_acked;             /* DMTR_SO_PUSH_ACKED */
+    bool unread;                 /* at its close: framing has taken data off the stream that no pop was given */
+    void *user;                  /* of dmtr_set_user, for the results of operations begun from now on */
+    struct queue_layer *framing; /* NULL: none */
     uint64_t push_outstanding_bytes, push_limit_bytes;
     uint64_t message_limit_bytes;            /* a larger push is EMSGSIZE; 0: none */
     uint64_t pushes, pops, copies, syscalls; /* for DMTR_SO_INFO */
@@ -116,9 +127,65 @@ int queue_setsockopt(struct queue *q, int level, int name, const void *value, so
 int queue_getsockopt(struct queue *q, int level, int name, void *value, socklen_t *len);
 
 /*
- * Completes an accept with the new connection `fresh` (initialised, not opened), its peer's address in addr. If no
- * descriptor can be had, fresh is closed and the accept fails with the reason.
+ * A fresh PENDING operation with its token, or an internal one. 0, -ENOBUFS (core.max_operations), -ENOMEM. Its sga is
+ * not initialised; a pop is completed without error only after the kind has filled it in.
  */
-void queue_accepted(struct op *op, struct queue *fresh, const struct sockaddr *addr, socklen_t len);
+int op_new(struct dmtr_runtime *rt, struct queue *q, enum dmtr_opcode opcode, struct op **op_out);
+int op_new_internal(struct dmtr_runtime *rt, struct queue *q, enum dmtr_opcode opcode, op_done_fn done, void *ctx,
+                    struct op **op_out);
+
+/* ---- the inner steps of the datapath ---- */
+
+/* A fresh PENDING operation with a token; its link and sga are not initialised. 0, -ENOBUFS, -ENOMEM. */
+static inline int op_begin(struct dmtr_runtime *rt, struct queue *q, enum dmtr_opcode opcode, struct op **op_out) {
+    if (unlikely(!rt->ops_free)) {
+        int r = op_grow(rt);
+        if (r) return r;
+    }
+    struct op *op = rt->ops_free;
+    rt->ops_free = op->next_free;
+    rt->ops_outstanding++;
+    op->opcode = opcode;
+    op->qd = q ? q->qd : -1;
+    op->user = q ? q->user : NULL;
+    op->q = q;
+    op->state = OP_PENDING;
+    op->named = true;
+    op->flags = 0;
+    *op_out = op;
+    return 0;
+}
+
+static inline struct queue *queue_lookup(const struct dmtr_runtime *rt, int qd) {
+    uint32_t index = (uint32_t)qd & (RUNTIME_MAX_QDS - 1);
+    if (unlikely(index >= rt->queues.len)) return NULL;
+    struct queue *q = ((struct queue_slot *)(void *)rt->queues.base)[index].q;
+    /* The descriptor it has now tells apart runtimes and negative numbers. */
+    return likely(q && q->qd == qd) ? q : NULL;
+}
+
+/* 0, or why this push is refused. */
+static inline int queue_admit(struct queue *q, const struct op *op) {
+    uint64_t limit = q->push_limit_bytes;
+    if (unlikely(op->bytes > q->message_limit_bytes || op->bytes > limit)) return -EMSGSIZE;
+    /* Internal pushes are bounded by their layer, and their data was admitted there. */
+    if (likely(op->bytes <= limit - q->push_outstanding_bytes) || op->flags & OP_INTERNAL) return 0;
+    counter_inc(&q->rt->counters, push_bytes_limit);
+    return -ENOBUFS;
+}
+
+/* queue_push; a kind that owns what is pushed does all of it itself. */
+static inline int queue_begin_push(struct queue *q, struct op *op) {
+    return likely(q->ops->owns_pushed) ? q->ops->push(q, op) : queue_push(q, op);
+}
+
+/* queue_pop */
+static inline int queue_begin_pop(struct queue *q, struct op *op) {
+    if (unlikely(!q->ops->pop)) return -EOPNOTSUPP;
+    q->pops++;
+    int r = unlikely(q->framing != NULL) ? q->framing->pop(q->framing, op) : q->ops->pop(q, op);
+    if (unlikely(r)) q->pops--;
+    return r;
+}
 
 #endif

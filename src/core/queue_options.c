@@ -2,7 +2,6 @@
 /* The library's own socket options (DMTR_SOL_QUEUE), the same for every kind of queue. */
 #include "core/framing.h"
 #include "core/queue.h"
-#include "core/runtime.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,7 +13,7 @@ static int set_framed(struct queue *q, int on) {
     if (!on == !q->framing) return 0;
     if (q->pushes || q->pops) return -EBUSY;
     if (on) return framing_new(q, &q->framing);
-    framing_close(q->framing);
+    q->framing->close(q->framing);
     q->framing = NULL;
     return 0;
 }

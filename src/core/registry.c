@@ -3,7 +3,6 @@
 #include "core/registry.h"
 
 #include "base/sys.h"
-#include "core/runtime.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

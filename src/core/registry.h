@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define RUNTIME_MAX 1024 /* runtimes in a process: 10 bits of a token and of a descriptor */
+
 /* A number for a new runtime: 0 ... RUNTIME_MAX - 1, or -EMFILE, or why no eventfd could be made. */
 int registry_take(void);
 void registry_give_back(uint32_t id);

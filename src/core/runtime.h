@@ -12,13 +12,11 @@
 #include "base/rng.h"
 #include "base/wheel.h"
 #include "core/config.h"
-#include "core/event_fd.h"
 #include "core/evloop.h"
 #include "core/libos.h"
-#include "core/op.h"
-#include "core/queue.h"
+#include "core/registry.h"
+#include "core/timer.h"
 
-#define RUNTIME_MAX     1024    /* runtimes in a process: 10 bits of a token and of a descriptor */
 #define RUNTIME_MAX_OPS 4194304 /* 22 bits of a token */
 #define RUNTIME_MAX_QDS 2097152 /* 21 bits of a descriptor */
 
@@ -43,6 +41,15 @@ struct poller {
     struct evloop_item item;
 };
 
+/* What dmtr_event_fd needs; see event_fd.h. */
+struct event_fd {
+    int epoll_fd; /* -1: never asked for */
+    int ready_fd;
+    int timer_fd;
+    bool signalled;    /* ready_fd is readable */
+    uint64_t armed_ns; /* deadline timer_fd is set to; UINT64_MAX: none */
+};
+
 struct libos_slot {
     const struct libos *libos;
     void *state;
@@ -55,6 +62,9 @@ struct turn {
     int32_t granted;  /* what `left` began with */
     int32_t left;     /* results until they are counted; goes below 0 */
 };
+
+struct op;
+struct queue;
 
 #define RUNTIME_LIBOS_MAX 8
 
@@ -132,11 +142,6 @@ static inline bool runtime_has_work(const struct dmtr_runtime *rt) {
 /* Sleeps until something happens or deadline_ns (of clock_now_ns) passes, having handled what happened, internal
  * operations included. 0 or a negative errno. */
 int runtime_sleep(struct dmtr_runtime *rt, uint64_t deadline_ns);
-
-/* Makes the descriptor of dmtr_event_fd tell the truth; called after whatever may change it. */
-static inline void runtime_event_sync(struct dmtr_runtime *rt) {
-    if (rt->event.epoll_fd >= 0) event_fd_sync(rt);
-}
 
 /* The started instance of a libos, started now if needed. 0, or what its start returned. */
 int runtime_libos(struct dmtr_runtime *rt, const struct libos *libos, void **state_out);

@@ -47,4 +47,9 @@ void sga_release_held(const dmtr_sgarray_t *sga);
 /* Frees the array's memory and empties it. -EINVAL, with nothing freed, if it is malformed or not the heap's. */
 int sga_release(dmtr_sgarray_t *sga);
 
+/* An empty array: no segments, no address. */
+static inline void sga_clear(dmtr_sgarray_t *sga) {
+    memset(sga, 0, offsetof(dmtr_sgarray_t, sga_segs));
+}
+
 #endif

@@ -9,9 +9,10 @@
  */
 #include "core/wait.h"
 
-#include "core/fast.h"
+#include "core/completion.h"
+#include "core/event_fd.h"
 #include "core/idle.h"
-#include "core/sga.h"
+#include "core/result.h"
 #include "core/turn.h"
 #include "core/watch.h"
 
@@ -29,15 +30,6 @@ static void result_none(dmtr_qresult_t *qr) {
     qr->qr_qt = 0;
     qr->qr_error = 0;
     qr->qr_user = NULL;
-}
-
-int result_rest(struct dmtr_runtime *rt, struct op *op, dmtr_qresult_t *qr) {
-    if (op->opcode == DMTR_OPC_POP && !op->error) sga_copy(&qr->qr_value.sga, &op->sga);
-    if (op->opcode == DMTR_OPC_ACCEPT) qr->qr_value.ares = op->ares;
-    if (op->opcode == DMTR_OPC_WATCH) qr->qr_value.events = op->events;
-    if (op->opcode == DMTR_OPC_TIMER) qr->qr_value.expirations = timer_returned(rt, op);
-    if (op->opcode == DMTR_OPC_PUSH_FAILED) qr->qr_value.failures = op->bytes;
-    return qr->qr_error;
 }
 
 static void result_fetch(struct dmtr_runtime *rt, struct op *op, dmtr_qresult_t *qr) {

@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "base/sys.h"
-#include "core/fast.h"
+#include "core/completion.h"
 
 #include <fcntl.h>
 #include <poll.h>

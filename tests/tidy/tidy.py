@@ -60,6 +60,29 @@ def walls(root):
                 yield f"{path}: includes {included}"
 
 
+def component(path):
+    """A source and its header are one."""
+    return os.path.splitext(path)[0]
+
+
+def circles(root):
+    """Files of a room that include each other, directly or by way of others."""
+    graph = {}
+    for path in sources(root, ["src"], (".c", ".h")):
+        here = component(os.path.relpath(path, "src"))
+        room = here.split(os.sep)[0]
+        there = {component(name) for name in INCLUDE.findall(read(root, path)) if name.startswith(room + "/")}
+        graph.setdefault(here, set()).update(there - {here})
+    while graph:  # whoever includes nobody that is left is in no circle
+        free = {name for name, there in graph.items() if not there & graph.keys()}
+        if not free:
+            break
+        for name in free:
+            del graph[name]
+    for name, there in sorted(graph.items()):
+        yield f"src/{name}: in a circle, or before one, with {', '.join(sorted(there & graph.keys()))}"
+
+
 def package_flags(path):
     """What the compiler needs for a header of an optional part; None: its package is not here."""
     package = PACKAGES.get(path)
@@ -169,13 +192,14 @@ def maps_name_each_symbol(root):
         yield from (f"{path}: {name} is in no header" for name in sorted(named - declared))
 
 
-CHECKS = [walls, headers_stand_alone, guards_once, shape, allocations_in_one_place, no_private_parts_of_libraries, licensed,
+CHECKS = [walls, circles, headers_stand_alone, guards_once, shape, allocations_in_one_place, no_private_parts_of_libraries, licensed,
           maps_name_each_symbol]
 
 # For each check a file that must be found wrong, so that a check which finds nothing is known to look.
 VIOLATIONS = {
     maps_name_each_symbol: ("src/api/libdmtr.map", "DMTR_0.1 {\n    global:\n        dmtr_*;\n    local:\n        *;\n};\n"),
     licensed: ("src/base/bad.c", "int x;\n"),
+    circles: ("src/base/bad.h", '#include "base/bad_too.h"\n', "src/base/bad_too.h", '#include "base/bad.h"\n'),
     walls: ("src/base/bad.h", '#include "core/op.h"\n'),
     headers_stand_alone: ("src/base/bad.h", "struct no_such_type x;\n"),
     guards_once: ("src/base/bad.h", "int x;\n"),
@@ -186,11 +210,12 @@ VIOLATIONS = {
 
 
 def finds_violation(check):
-    path, text = VIOLATIONS[check]
+    files = VIOLATIONS[check]
     with tempfile.TemporaryDirectory() as root:
-        os.makedirs(os.path.join(root, os.path.dirname(path)))
-        with open(os.path.join(root, path), "w", encoding="utf-8") as f:
-            f.write(text)
+        for path, text in zip(files[::2], files[1::2]):
+            os.makedirs(os.path.join(root, os.path.dirname(path)), exist_ok=True)
+            with open(os.path.join(root, path), "w", encoding="utf-8") as f:
+                f.write(text)
         return any(True for _ in check(root))
 
 

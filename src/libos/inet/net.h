@@ -10,7 +10,7 @@
 #ifndef LIBOS_INET_NET_H
 #define LIBOS_INET_NET_H
 
-#include "core/runtime.h"
+#include "core/completion.h"
 #include "inet/udp/udp.h"
 #include "libos/inet/options.h"
 #include "libos/link.h"

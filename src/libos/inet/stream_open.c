@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* TCP sockets become connections: connecting, listening, accepting. */
+#include "core/accept.h"
 #include "libos/inet/stream.h"
 
 #include "inet/socket_event.h"

@@ -4,6 +4,7 @@
  * chosen for it; each side has a stream of its own around it. Those that have arrived wait for an accept of the queue
  * that dmtr_handover makes.
  */
+#include "core/accept.h"
 #include "libos/inet/device_group.h"
 #include "libos/inet/stream.h"
 

@@ -8,7 +8,7 @@
 #ifndef LIBOS_LWIP_NET_H
 #define LIBOS_LWIP_NET_H
 
-#include "core/runtime.h"
+#include "core/completion.h"
 #include "inet/addr.h"
 #include "libos/link.h"
 #include "libos/lwip/options.h"

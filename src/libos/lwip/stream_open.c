@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* TCP sockets over lwIP become connections: bound, listening, accepting, connecting; and what lwIP tells of them. */
+#include "core/accept.h"
 #include "libos/lwip/stream.h"
 
 #include "base/clock.h"

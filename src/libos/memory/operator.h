@@ -6,7 +6,7 @@
 #ifndef LIBOS_MEMORY_OPERATOR_H
 #define LIBOS_MEMORY_OPERATOR_H
 
-#include "core/runtime.h"
+#include "core/completion.h"
 
 #include <stdbool.h>
 

@@ -4,7 +4,7 @@
  * push meets a waiting pop without being stored.
  */
 #include "base/sys.h"
-#include "core/fast.h"
+#include "core/completion.h"
 #include "core/sga.h"
 #include "libos/memory/memory.h"
 #include "libos/memory/options.h"

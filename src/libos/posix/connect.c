@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Connecting and accepting. */
+#include "core/accept.h"
 #include "libos/posix/posix.h"
 
 #include <unistd.h>

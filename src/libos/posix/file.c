@@ -117,7 +117,7 @@ static void push_finish(struct file *f, struct op *op, int64_t n) {
 }
 
 /* The first operation's system call returned n. */
-static void op_finish(struct file *f, struct op *op, int64_t n) {
+static void file_op_finish(struct file *f, struct op *op, int64_t n) {
     if (op->opcode == DMTR_OPC_POP)
         pop_finish(f, op, n);
     else
@@ -129,14 +129,14 @@ static void file_next(struct file *f) {
         int64_t r = file_prepare(f, op);
         if (!r) r = f->px->engine->file_run(f, op);
         f->busy = r == -EINPROGRESS;
-        if (!f->busy) op_finish(f, op, r);
+        if (!f->busy) file_op_finish(f, op, r);
     }
     if (f->closed && list_empty(&f->ops)) file_free(f);
 }
 
 void file_done(struct file *f, int64_t result) {
     f->busy = false;
-    if (result != -EINTR) op_finish(f, op_first(&f->ops), result);
+    if (result != -EINTR) file_op_finish(f, op_first(&f->ops), result);
     file_next(f);
 }
 

@@ -14,7 +14,7 @@
 
 #include "base/clock.h"
 #include "base/sys.h"
-#include "core/runtime.h"
+#include "core/completion.h"
 #include "core/timer.h"
 #include "libos/posix/arena.h"
 #include "libos/posix/options.h"
