@@ -4,8 +4,8 @@
  * through a queue of this file's own, in pieces, with delays and passing errors as the decisions say. What the pops
  * give is compared with a plain parser of the whole stream; at the end nothing may be outstanding or held.
  */
-#include "core/completion.h"
 #include "core/framing.h"
+#include "core/completion.h"
 #include "core/wait.h"
 #include "fuzz.h"
 #include "leaks.h"

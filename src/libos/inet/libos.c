@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The inet libos: started, polled, stopped. */
-#include "libos/inet/net.h"
-#include "libos/inet/device_group.h"
 #include "libos/inet/libos.h"
+#include "libos/inet/device_group.h"
+#include "libos/inet/net.h"
 #include "libos/inet/stream.h"
 
 #include "base/clock.h"
