@@ -75,13 +75,16 @@ struct mailbox *group_mailbox(const struct net *net, uint32_t runtime, uint32_t 
 
 /* ---- forward.c ---- */
 
-/* Whether the frame is another's, and was given to it (or lost, where its mailbox is full). */
-bool group_forward(struct net *net, const struct netdev_buffer *frame, uint64_t now);
+/*
+ * Whether the frame is another's, and was put into its mailbox (or lost, where that is full). *now becomes later where
+ * a connection is attached: its times are of another thread, and may be later than when this one began to poll.
+ */
+bool group_forward(struct net *net, const struct netdev_buffer *frame, uint64_t *now);
 /* Something was put into that member's mailbox, or is in ours: it is told by group_flush. */
 void group_note(struct net *net, uint32_t member);
 void group_flush(struct net *net);
 /* Takes in what others have for us: migrations, and frames. How much it was. */
-uint32_t group_take(struct net *net, uint64_t now);
+uint32_t group_take(struct net *net, uint64_t *now);
 
 /* The stack's own hooks: see struct inet_config. */
 void group_port_used(struct net *net, uint8_t protocol, uint16_t port, bool on);

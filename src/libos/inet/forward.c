@@ -120,11 +120,11 @@ static __attribute__((noinline)) bool pass_on(struct net *net, const struct mail
 }
 
 /* A flow of ours may be one that was just handed over to us. */
-static inline void attach_first(struct net *net, struct steered to, uint64_t now) {
+static inline void attach_first(struct net *net, struct steered to, uint64_t *now) {
     if (to.entered && mailbox_has_migrations(net->mailbox)) migrations_take(net, now);
 }
 
-bool group_forward(struct net *net, const struct netdev_buffer *frame, uint64_t now) {
+bool group_forward(struct net *net, const struct netdev_buffer *frame, uint64_t *now) {
     struct steered to = steer_frame(net, frame->data, frame->bytes);
     if (to.member == net->member) {
         attach_first(net, to, now);
@@ -159,16 +159,16 @@ static struct steered steer_again(const struct net *net, const struct mail *mail
                                          : steering_steer(&net->group->steering, net->member, &key);
 }
 
-static void mail_arrived(struct net *net, const struct mail *mail, uint64_t now) {
+static void mail_arrived(struct net *net, const struct mail *mail, uint64_t *now) {
     struct steered to = steer_again(net, mail);
     if (to.member != net->member && pass_on(net, mail, to.member)) return;
     attach_first(net, to, now);
     net->asked = mail->flags & FRAME_ASKED;
-    inet_input(net->stack, mail->frame, mail->bytes, mail->flags, now);
+    inet_input(net->stack, mail->frame, mail->bytes, mail->flags, *now);
     net->asked = false;
 }
 
-uint32_t group_take(struct net *net, uint64_t now) {
+uint32_t group_take(struct net *net, uint64_t *now) {
     struct mail mails[MAILBOX_BURST];
     uint64_t senders = mailbox_senders(net->mailbox);
     uint32_t all = mailbox_has_migrations(net->mailbox) ? migrations_take(net, now) : 0;

@@ -95,14 +95,14 @@ static uint32_t take_in(struct net *net, uint64_t now) {
             : net->shares ? group_rx(net, frames, NET_RX_BURST, now)
                           : netdev_rx(net->dev, frames, NET_RX_BURST, now);
     for (int i = 0; i < n; i++) {
-        if (group && group_forward(net, &frames[i], now)) continue;
+        if (group && group_forward(net, &frames[i], &now)) continue;
         uint32_t flags = frames[i].flags & NETDEV_RX_CSUM_GOOD ? INET_INPUT_CSUM_OK : 0;
         inet_input(net->stack, frames[i].data, frames[i].bytes, flags, now);
     }
     if (n < 0 && n != -ENETDOWN) net_lost(net, n);
     if (net_device_mtu(net) != net->mtu_followed) follow_mtu(net);
     if (!group && net->dev->stats.rx_no_memory != net->no_memory) lacks_memory(net);
-    uint32_t mail = group && mailbox_has_mail(net->mailbox) ? group_take(net, now) : 0,
+    uint32_t mail = group && mailbox_has_mail(net->mailbox) ? group_take(net, &now) : 0,
              all = mail + (n > 0 ? (uint32_t)n : 0);
     if (all > 0 || now >= net->next_ns) {
         inet_timers(net->stack, now);
@@ -182,7 +182,7 @@ static void net_stop(struct dmtr_runtime *rt, void *state) {
     struct net *net = state;
     datagram_fini(net);
     stream_fini(net);
-    if (net->group) migrations_end(net, clock_now_ns());
+    if (net->group) migrations_end(net);
     transmit_flush(net, clock_now_ns());
     runtime_timer_cancel(rt, &net->timer);
     if (!net->lost) runtime_poller_remove(rt, &net->poller);

@@ -63,10 +63,10 @@ void stream_connect_failed(struct stream *s, int error, uint64_t now);
 int stream_transfer(struct queue *q, uint32_t runtime);
 int handover_new(struct net *net, struct queue **q_out);
 void handover_lost(struct net *net);
-/* Takes the connections that others have handed over to us. How many. */
-uint32_t migrations_take(struct net *net, uint64_t now);
+/* Takes the connections that others have handed over to us, and sets *now to the time of that. How many. */
+uint32_t migrations_take(struct net *net, uint64_t *now);
 /* The runtime ends: it takes no more, and those that nobody has accepted are reset. */
-void migrations_end(struct net *net, uint64_t now);
+void migrations_end(struct net *net);
 
 void stream_close(struct queue *q, struct op *op);
 /* A closed stream: ends it if the peer has all and our FIN, or is to be reset. True: it is gone. */

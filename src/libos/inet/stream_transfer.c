@@ -155,19 +155,21 @@ static void migration_arrived(struct net *net, struct migration *m, uint64_t now
     serve(net);
 }
 
-uint32_t migrations_take(struct net *net, uint64_t now) {
+uint32_t migrations_take(struct net *net, uint64_t *now) {
     struct list taken;
     uint32_t n = 0;
     list_init(&taken);
     mailbox_take_migrations(net->mailbox, &taken);
+    *now = clock_now_ns(); /* later than all that the other threads have noted in the connections */
     for (struct list *l; (l = list_pop_front(&taken)); n++)
-        migration_arrived(net, list_entry(l, struct migration, link), now);
+        migration_arrived(net, list_entry(l, struct migration, link), *now);
     return n;
 }
 
-void migrations_end(struct net *net, uint64_t now) {
+void migrations_end(struct net *net) {
+    uint64_t now;
     mailbox_close(net->mailbox);
-    migrations_take(net, now); /* no handover queue is left to accept them */
+    migrations_take(net, &now); /* no handover queue is left to accept them */
 }
 
 static struct handover *to_handover(struct queue *q) {
