@@ -10,8 +10,9 @@ const uint8_t link_broadcast[INET_MAC_BYTES] = {0xff, 0xff, 0xff, 0xff, 0xff, 0x
 
 void link_register(struct inet *s, const struct link_protocol *protocol) {
     uint32_t i = 0;
-    while (s->protocols.link[i])
-        assert(++i < LINK_PROTOCOLS_MAX);
+    while (i < LINK_PROTOCOLS_MAX && s->protocols.link[i])
+        i++;
+    assert(i < LINK_PROTOCOLS_MAX);
     s->protocols.link[i] = protocol;
 }
 
