@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Bounded array over reserved address space: growing commits pages in place, in steps that double. */
+/*
+ * A bounded array in reserved address space. It grows by committing pages in place, in steps that double up to a limit.
+ */
 #include "base/array.h"
 
 #include "base/sys.h"
@@ -36,7 +38,7 @@ void array_fini(struct array *a) {
     memset(a, 0, sizeof *a);
 }
 
-/* Makes the first `need` elements accessible, and some more, so that the cost of system calls is spread. */
+/* Makes the first `need` elements accessible, and some more, so that few growths need a system call. */
 static int array_commit(struct array *a, uint32_t need) {
     size_t have = round_up((size_t)a->committed * a->elem_size, (size_t)sysconf(_SC_PAGESIZE));
     size_t step = have < ARRAY_STEP_MIN_BYTES ? ARRAY_STEP_MIN_BYTES : have;
@@ -59,6 +61,6 @@ int64_t array_grow(struct array *a, uint32_t count) {
         int r = array_commit(a, a->len + count);
         if (r < 0) return r;
     }
-    a->len += count; /* fresh anonymous pages are zero and an array never shrinks */
+    a->len += count; /* fresh anonymous pages are zero, and an array never shrinks */
     return first;
 }

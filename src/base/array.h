@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bounded array that grows without moving: address space for `max` elements is reserved at the
- * start, pages are committed as it grows, so a pointer to an element stays valid.
+ * A bounded array that grows without moving. array_init reserves address space for `max` elements, and array_grow
+ * commits the pages, so pointers to elements stay valid.
  */
 #ifndef BASE_ARRAY_H
 #define BASE_ARRAY_H
@@ -14,15 +14,15 @@ struct array {
     size_t elem_size;
     size_t reserved_bytes;
     uint32_t len;       /* elements in use: [0, len) */
-    uint32_t committed; /* elements that may be touched */
+    uint32_t committed; /* accessible elements */
     uint32_t max;
 };
 
-/* Reserves room for max elements of elem_size bytes. 0, -EINVAL (overflow, zero), -ENOMEM. */
+/* Reserves room for max elements of elem_size bytes. Returns 0, -EINVAL (overflow, zero) or -ENOMEM. */
 int array_init(struct array *a, size_t elem_size, uint32_t max);
 void array_fini(struct array *a);
 
-/* Adds count zeroed elements at the end. The index of the first, or -ENOBUFS (max reached), -ENOMEM. */
+/* Appends count zeroed elements. Returns the index of the first, -ENOBUFS (max reached) or -ENOMEM. */
 int64_t array_grow(struct array *a, uint32_t count);
 
 static inline void *array_at(const struct array *a, uint32_t i) {

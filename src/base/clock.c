@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Monotonic time. The processor's time-stamp counter is used where it is invariant and the kernel keeps its own
- * time with it (it has then checked that the cores agree); its rate is measured once against CLOCK_MONOTONIC.
+ * Monotonic time. The clock reads the processor's time-stamp counter if the counter is invariant and is the kernel's
+ * own clock source (the kernel has then checked that the cores agree). It measures the counter's rate once against
+ * CLOCK_MONOTONIC.
  */
 #include "base/clock.h"
 
@@ -15,13 +16,13 @@
 
 #define NS_PER_S         1000000000ull
 #define CLOCK_FRAC_BITS  32
-#define CALIBRATE_NS     4000000u /* with samples good to some 15 ns: a rate good to some parts per million */
+#define CALIBRATE_NS     4000000u /* samples are good to about 15 ns, so the rate is good to a few parts per million */
 #define CALIBRATE_SAMPLE 16
 
 /* Written once, before `ready`. */
 static struct {
     uint64_t base_ticks, base_ns;
-    uint64_t mult; /* ns per tick, times 2^CLOCK_FRAC_BITS; 0: not to be used */
+    uint64_t mult; /* ns per tick, times 2^CLOCK_FRAC_BITS; 0: the counter is not used */
     bool ready;
 } process_clock;
 static pthread_once_t process_clock_once = PTHREAD_ONCE_INIT;
@@ -41,7 +42,7 @@ static uint64_t monotonic_ns(void) {
 #define CPUID_POWER        0x80000007u
 #define CPUID_INVARIANT    (1u << 8)
 
-/* rdtscp waits for earlier loads: who has seen another thread's time reads no earlier one. */
+/* rdtscp waits for earlier loads, so a thread that has read another thread's time never reads an earlier time. */
 static inline uint64_t read_ticks(void) {
     unsigned aux;
     return __rdtscp(&aux);
@@ -73,7 +74,7 @@ static bool kernel_trusts_ticks(void) {
 }
 #endif
 
-/* The two clocks at one moment: of several tries the one with the least time in between. */
+/* Reads both clocks at one moment: takes the sample with the least time between the two reads of the counter. */
 static void sample(uint64_t *ticks, uint64_t *ns) {
     uint64_t best = UINT64_MAX;
     for (int i = 0; i < CALIBRATE_SAMPLE; i++) {
@@ -109,7 +110,8 @@ static inline bool clock_ready(void) {
 uint64_t clock_now_ns(void) {
     if (!clock_ready()) return monotonic_ns();
     uint64_t ticks = read_ticks();
-    if (ticks < process_clock.base_ticks) return process_clock.base_ns; /* a core some ticks behind, at the start */
+    if (ticks < process_clock.base_ticks)
+        return process_clock.base_ns; /* this core's counter is a few ticks behind the calibrating core's */
     return process_clock.base_ns +
            (uint64_t)((unsigned __int128)(ticks - process_clock.base_ticks) * process_clock.mult >> CLOCK_FRAC_BITS);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The counters' page: laid out here, shared through /dev/shm where that can be. */
+/* The counters' page: its layout, and sharing it through /dev/shm if possible. */
 #include "base/counters.h"
 
 #include "base/sys.h"
@@ -15,11 +15,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CACHE_LINE  64
-#define FOLDER      "/dev/shm"
-#define PREFIX      "dmtr."
-#define NAMES       16    /* tried for a page */
-#define STALE_LOOKS 65536 /* files of the folder */
+#define CACHE_LINE     64
+#define FOLDER         "/dev/shm"
+#define PREFIX         "dmtr."
+#define PAGE_NAMES_MAX 16    /* names tried for a page */
+#define STALE_SCAN_MAX 65536 /* directory entries looked at */
 
 static const struct {
     char name[COUNTERS_NAME_LEN];
@@ -30,7 +30,7 @@ static const struct {
 #undef X
 };
 
-/* A string that fills its field would lose its end. */
+/* Without this check, a string that fills its array exactly would silently lose its NUL. */
 #define X(name, text)                                                                                                  \
     _Static_assert(sizeof #name <= COUNTERS_NAME_LEN && sizeof text <= COUNTERS_TEXT_LEN, "too long: " #name);
 DMTR_COUNTERS(X)
@@ -46,7 +46,7 @@ static size_t page_bytes(void) {
     return (bytes + page - 1) / page * page;
 }
 
-/* Fills the zeroed page. Its magic comes last, so that a reader who sees it sees the rest. */
+/* Fills the zeroed page. The magic is stored last, so that a reader that sees it also sees the rest. */
 static void describe(struct counters *c, uint32_t runtime) {
     struct counters_page *page = c->page;
     struct timespec now;
@@ -70,8 +70,8 @@ static void describe(struct counters *c, uint32_t runtime) {
 }
 
 /*
- * Whether the page belongs to nobody. The owner's lock lasts as long as its mapping, whatever its pid namespace; a page
- * without magic may be one that is not locked yet.
+ * Whether the process that owned the page has ended. The owner's lock lasts as long as its mapping, whatever its pid
+ * namespace. A page without magic may be new and not locked yet.
  */
 static bool is_stale(int fd) {
     uint64_t magic = 0;
@@ -81,7 +81,10 @@ static bool is_stale(int fd) {
            magic == COUNTERS_MAGIC;
 }
 
-/* Removes a stale page: nobody else does while we have its lock. 0; -EEXIST: it is not stale; another errno. */
+/*
+ * Removes a stale page. No other process removes it while we hold its lock. Returns 0, -EEXIST (not stale) or another
+ * negative errno.
+ */
 static int remove_stale(int folder, const char *name) {
     int fd = SYS(openat, folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0) return fd;
@@ -90,7 +93,7 @@ static int remove_stale(int folder, const char *name) {
     if (r == 0) r = SYS(fstat, fd, &ours);
     if (r == 0) r = SYS(fstatat, folder, name, &named, AT_SYMLINK_NOFOLLOW);
     if (r == 0 && (ours.st_ino != named.st_ino || ours.st_dev != named.st_dev))
-        r = -EEXIST; /* removed, and made anew */
+        r = -EEXIST; /* another process removed and recreated it */
     if (r == 0) r = SYS(unlinkat, folder, name, 0);
     close(fd);
     return r;
@@ -100,12 +103,12 @@ void counters_remove_stale(void) {
     DIR *dir = opendir(FOLDER);
     if (!dir) return;
     struct dirent *entry;
-    for (int i = 0; i < STALE_LOOKS && (entry = readdir(dir)); i++)
+    for (int i = 0; i < STALE_SCAN_MAX && (entry = readdir(dir)); i++)
         if (strncmp(entry->d_name, PREFIX, strlen(PREFIX)) == 0) remove_stale(dirfd(dir), entry->d_name);
     closedir(dir);
 }
 
-/* A new, empty, locked file of c->page_bytes. The descriptor or a negative errno. */
+/* Creates an empty, locked file of c->page_bytes. Returns the descriptor or a negative errno. */
 static int create_page_file(const struct counters *c) {
     const int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC;
     int fd = SYS(open, c->path, flags, 0600), r;
@@ -117,17 +120,18 @@ static int create_page_file(const struct counters *c) {
     if (fd < 0) return fd;
     r = SYS(flock, fd, LOCK_EX | LOCK_NB);
     if (r == 0) r = SYS(fchmod, fd, 0644);
-    if (r == 0) r = SYS(fallocate, fd, 0, 0, (off_t)c->page_bytes); /* a full /dev/shm shows here, not as SIGBUS */
+    if (r == 0)
+        r = SYS(fallocate, fd, 0, 0, (off_t)c->page_bytes); /* a full /dev/shm fails here, not later with SIGBUS */
     if (r == 0) return fd;
     close(fd);
     unlink(c->path);
     return r;
 }
 
-/* Containers may share the folder, and have the same pids. */
+/* Tries several names: containers that share /dev/shm may have processes with the same pid. */
 static int create_named(struct counters *c, uint32_t runtime) {
     int fd = -EEXIST;
-    for (int i = 0; i < NAMES && fd == -EEXIST; i++) {
+    for (int i = 0; i < PAGE_NAMES_MAX && fd == -EEXIST; i++) {
         int n = snprintf(c->path, sizeof c->path, FOLDER "/" PREFIX "%ld.%u", (long)getpid(), runtime);
         if (i > 0) snprintf(c->path + n, sizeof c->path - (size_t)n, ".%d", i);
         fd = create_page_file(c);
@@ -172,12 +176,13 @@ uint64_t *counters_extend(struct counters *c, const char *prefix, const struct c
         snprintf(name, COUNTERS_NAME_LEN, "%s%s", prefix, names[i].name);
         snprintf(text, COUNTERS_TEXT_LEN, "%s", names[i].text);
     }
-    __atomic_store_n(&page->count, first + count, __ATOMIC_RELEASE); /* a reader who sees it sees the rest */
+    __atomic_store_n(&page->count, first + count,
+                     __ATOMIC_RELEASE); /* a reader that sees the new count also sees the names */
     return c->values + first;
 }
 
 void counters_fini(struct counters *c) {
-    if (c->path[0] && c->page->pid == (uint32_t)getpid()) unlink(c->path); /* a forked child leaves it alone */
+    if (c->path[0] && c->page->pid == (uint32_t)getpid()) unlink(c->path); /* a forked child keeps its parent's file */
     if (c->page) munmap(c->page, c->page_bytes);
     memset(c, 0, sizeof *c);
 }

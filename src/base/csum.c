@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Summing: 64-bit words with end-around carry, and 32 bytes at a time where the processor has AVX2. */
+/* Adds up 64-bit words with end-around carry; with AVX2, 32 bytes at a time. */
 #include "base/csum.h"
 
 #include <string.h>
@@ -10,7 +10,7 @@ static inline uint64_t load64(const unsigned char *p) {
     return x;
 }
 
-/* The last 0 ... 7 bytes, as if zeros followed. */
+/* Loads the last 0 ... 7 bytes, padded with zeros. */
 static inline uint64_t load_tail(const unsigned char *p, size_t bytes) {
     uint64_t x = 0;
     if (bytes & 4) memcpy(&x, p, 4);
@@ -21,7 +21,7 @@ static inline uint64_t load_tail(const unsigned char *p, size_t bytes) {
     }
     if (bytes & 1) {
         uint16_t half = 0;
-        memcpy(&half, p + (bytes & 6), 1); /* the first byte in memory of a word whose second is zero */
+        memcpy(&half, p + (bytes & 6), 1); /* the first byte in memory of a word whose second byte is zero */
         x = csum_join(x, half);
     }
     return x;
@@ -40,11 +40,11 @@ static inline uint64_t add_words(uint64_t sum, const unsigned char *p, size_t by
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#define VECTOR_MIN_BYTES 128 /* below, starting and ending the vectors costs more than it saves */
+#define VECTOR_MIN_BYTES 128 /* below this, setting up and summing the vectors costs more than they save */
 
 __attribute__((target("avx2"))) static uint64_t add_avx2(uint64_t sum, const unsigned char *p, size_t bytes) {
     const __m256i low = _mm256_set1_epi64x(0xffffffff);
-    __m256i even = _mm256_setzero_si256(), odd = even, even2 = even, odd2 = even; /* 64-bit lanes: no carry is lost */
+    __m256i even = _mm256_setzero_si256(), odd = even, even2 = even, odd2 = even; /* 64-bit lanes lose no carry */
     uint64_t lanes[4];
     for (; bytes >= 64; bytes -= 64, p += 64) {
         __m256i a = _mm256_loadu_si256((const __m256i *)(const void *)p);

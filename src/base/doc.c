@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Tables of options as text for people. */
+/* Prints tables of options for readers. */
 #include "base/doc.h"
 
 #include <errno.h>
 
 const char *const doc_formats[] = {[DOC_PLAIN] = "plain", [DOC_MDOC] = "mdoc", [DOC_MARKDOWN] = "markdown", NULL};
 
-/* The heading of a plain text is no option: options begin in the first column and name their values in brackets. */
+/*
+ * A plain-text heading must not look like an option, which starts in the first column and has its values in
+ * parentheses.
+ */
 void doc_section(FILE *f, enum doc_format format, const char *name, const char *text) {
     static const char *const forms[] = {
         [DOC_PLAIN] = "%s: %s.\n", [DOC_MDOC] = ".Ss %s\n%s.\n", [DOC_MARKDOWN] = "## %s\n\n%s.\n\n"};
@@ -25,10 +28,10 @@ void doc_list_end(FILE *f, enum doc_format format) {
 
 static void print_plain(FILE *f, const struct doc_option *o) {
     fprintf(f, "%s  (%s; ", o->key, o->values);
-    if (o->def || o->otherwise)
-        fprintf(f, "default %s", o->def ? o->def : o->otherwise);
+    if (o->def || o->def_text)
+        fprintf(f, "default %s", o->def ? o->def : o->def_text);
     else
-        fputs("must be given", f);
+        fputs("required", f);
     if (o->environment) fprintf(f, "; %s", o->environment);
     fprintf(f, ")\n    %s.\n", o->text);
 }
@@ -37,18 +40,18 @@ static void print_mdoc(FILE *f, const struct doc_option *o) {
     fprintf(f, ".It Cm %s\n%s.\n%s; ", o->key, o->text, o->values);
     if (o->def)
         fprintf(f, "the default is\n.Cm %s .\n", o->def);
-    else if (o->otherwise)
-        fprintf(f, "the default is %s.\n", o->otherwise);
+    else if (o->def_text)
+        fprintf(f, "the default is %s.\n", o->def_text);
     else
-        fputs("it must be given.\n", f);
+        fputs("required.\n", f);
     if (o->environment) fprintf(f, "Environment:\n.Ev %s .\n", o->environment);
 }
 
 static void print_markdown(FILE *f, const struct doc_option *o) {
-    const char *mark = o->def ? "`" : "", *otherwise = o->otherwise ? o->otherwise : "must be given";
-    fprintf(f, "| `%s` | %s%s%s | ", o->key, mark, o->def ? o->def : otherwise, mark);
+    const char *mark = o->def ? "`" : "", *def_text = o->def_text ? o->def_text : "required";
+    fprintf(f, "| `%s` | %s%s%s | ", o->key, mark, o->def ? o->def : def_text, mark);
     for (const char *p = o->values; *p; p++)
-        fprintf(f, "%s%c", *p == '|' ? "\\" : "", *p); /* a bar would end the table's cell */
+        fprintf(f, "%s%c", *p == '|' ? "\\" : "", *p); /* an unescaped bar would end the table cell */
     fprintf(f, " | %s |\n", o->text);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* epoll, whose wait counts nanoseconds also where the C library has no function for that system call. */
+/* epoll with nanosecond timeouts, also where the C library has no wrapper for epoll_pwait2. */
 #ifndef BASE_EPOLL_H
 #define BASE_EPOLL_H
 

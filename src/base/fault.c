@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The state behind fault points: a counter per thread. Built only with the option `fault`. */
+/* Fault points: a counter per thread. Built only with the option `fault`. */
 #include "base/fault.h"
 
 #include "base/sys.h"

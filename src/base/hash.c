@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Open addressing over one array of slots, or two while entries move from the smaller to the larger. */
+/* Open addressing in one array of slots, or in two while entries move from the smaller to the larger array. */
 #include "base/hash.h"
 
 #include "base/sys.h"
@@ -11,15 +11,15 @@
 #define KEY_BYTES_MAX 64u
 #define COUNT_MAX     (1u << 30)
 /*
- * Slots looked at or entries moved with each change while an array of N slots is being left. It began with 3/4 N
- * entries, so 7/4 N steps end it, and the larger array has room for 3/4 N changes until then.
+ * Slots examined or entries moved with each change while a smaller array of N slots is emptied. It starts with 3/4 N
+ * entries, so 7/4 N steps empty it, and the larger array has room for 3/4 N changes until then.
  */
 #define STEPS_PER_CHANGE 8
 
 /* A slot, followed by its key. */
 struct slot {
     void *value;   /* NULL: empty */
-    uint32_t hash; /* tells most keys apart without comparing, and where the entry's probing began */
+    uint32_t hash; /* filters most mismatches without comparing keys; also gives the slot at which probing started */
     unsigned char key[];
 };
 
@@ -56,13 +56,13 @@ static void slots_insert(const struct hash *h, struct hash_slots *a, uint32_t ha
     a->count++;
 }
 
-/* Empties slot s, and moves back what had probed past it. */
+/* Empties slot s and moves back later entries that probed past it. */
 static void slots_remove(const struct hash *h, struct hash_slots *a, struct slot *s) {
     uint32_t hole = (uint32_t)((size_t)((unsigned char *)s - a->base) / h->slot_bytes);
     for (uint32_t i = (hole + 1) & a->mask;; i = (i + 1) & a->mask) {
         struct slot *next = slot_at(h, a, i);
         if (!next->value) break;
-        uint32_t probed = (i - next->hash) & a->mask; /* slots it stands away from where it would like to be */
+        uint32_t probed = (i - next->hash) & a->mask; /* probe distance */
         if (probed < ((i - hole) & a->mask)) continue;
         memcpy(slot_at(h, a, hole), next, h->slot_bytes);
         hole = i;
@@ -71,13 +71,13 @@ static void slots_remove(const struct hash *h, struct hash_slots *a, struct slot
     a->count--;
 }
 
-static void move_some(struct hash *h) {
+static void move_entries(struct hash *h) {
     if (!h->old.base) return;
     for (int step = 0; step < STEPS_PER_CHANGE && h->old.count > 0; step++) {
         struct slot *s = slot_at(h, &h->old, h->moved);
         if (s->value) {
             slots_insert(h, &h->now, s->hash, s->key, s->value);
-            slots_remove(h, &h->old, s); /* which may move another one here */
+            slots_remove(h, &h->old, s); /* which may move another entry into this slot */
         } else {
             h->moved++;
         }
@@ -87,7 +87,7 @@ static void move_some(struct hash *h) {
     h->old = (struct hash_slots){0};
 }
 
-/* Begins to move to an array of twice the size. */
+/* Starts moving to an array of twice the size. */
 static int grow(struct hash *h) {
     struct hash_slots larger;
     assert(!h->old.base);
@@ -140,7 +140,7 @@ int hash_insert(struct hash *h, const void *key, void *value) {
         if (r < 0) return r;
     }
     slots_insert(h, &h->now, hash, key, value);
-    move_some(h);
+    move_entries(h);
     return 0;
 }
 
@@ -152,7 +152,7 @@ void *hash_remove(struct hash *h, const void *key) {
     if (!s) return NULL;
     void *value = s->value;
     slots_remove(h, a, s);
-    move_some(h);
+    move_entries(h);
     return value;
 }
 

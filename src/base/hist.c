@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The parts of the histogram that are not on the datapath. */
+/* Histogram functions that are not on the datapath. */
 #include "base/hist.h"
 
 #include <assert.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Log-linear histogram: two significant digits, 1 ns ... 1 h. */
+/* Log-linear histogram: two significant digits, 1 ns to 1 h. */
 #ifndef BASE_HIST_H
 #define BASE_HIST_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#define HIST_SUB_BITS 7 /* 128 sub-buckets an octave: error below 1% */
+#define HIST_SUB_BITS 7 /* 128 sub-buckets per octave: error below 1% */
 #define HIST_MAX_NS   3600000000000ull
 #define HIST_BUCKETS  ((43 - HIST_SUB_BITS) << HIST_SUB_BITS) /* checked in hist.c against HIST_MAX_NS */
 
@@ -15,19 +15,19 @@ struct hist {
     uint64_t buckets[HIST_BUCKETS];
 };
 
-/* Makes it empty: count, sum and max 0, min UINT64_MAX. */
+/* Empties the histogram: count, sum and max are 0, min is UINT64_MAX. */
 void hist_init(struct hist *h);
 
 /*
- * The bucket of a value up to HIST_MAX_NS: the value itself while it has at most HIST_SUB_BITS + 1 bits, beyond that
- * its leading HIST_SUB_BITS + 1 bits, octave after octave.
+ * The bucket of a value up to HIST_MAX_NS. Values of at most HIST_SUB_BITS + 1 bits have a bucket each; the bucket of a
+ * larger value is given by its leading HIST_SUB_BITS + 1 bits.
  */
 static inline size_t hist_bucket(uint64_t ns) {
     size_t top_bit = 63u - (size_t)__builtin_clzll(ns | (1u << HIST_SUB_BITS));
     return (top_bit << HIST_SUB_BITS) + (ns >> (top_bit - HIST_SUB_BITS)) - (HIST_SUB_BITS << HIST_SUB_BITS);
 }
 
-/* Adds a sample; above HIST_MAX_NS counts as HIST_MAX_NS. At most 15 instructions where inlined. */
+/* Adds a sample. Samples above HIST_MAX_NS count as HIST_MAX_NS. At most 15 instructions when inlined. */
 static inline void hist_record(struct hist *h, uint64_t ns) {
     if (__builtin_expect(ns > h->max, 0)) { /* max is never above HIST_MAX_NS, so this is the only place to check */
         if (ns > HIST_MAX_NS) ns = HIST_MAX_NS;
@@ -43,12 +43,12 @@ static inline void hist_record(struct hist *h, uint64_t ns) {
 void hist_merge(struct hist *into, const struct hist *from);
 
 /*
- * The value at or below which `percentile` percent (0 ... 100) of the samples lie, rounded up to the edge of its
- * bucket but not beyond the largest sample; 0 when empty.
+ * The value that `percentile` percent (0 ... 100) of the samples do not exceed, rounded up to the end of its bucket but
+ * not above the largest sample. 0 if there are no samples.
  */
 uint64_t hist_percentile(const struct hist *h, double percentile);
 
-/* Smallest and largest value that bucket i < HIST_BUCKETS counts, for plots. */
+/* The smallest and largest value of bucket i < HIST_BUCKETS, for plots. */
 void hist_bucket_bounds(uint32_t i, uint64_t *low, uint64_t *high);
 
 #endif

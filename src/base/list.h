@@ -10,9 +10,9 @@ struct list {
     struct list *prev, *next;
 };
 
-#define list_entry(node, type, member) ((type *)(void *)((char *)(node) - offsetof(type, member)))
+#define list_entry(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
-/* Safe against removal of `node` in the body. */
+/* The body may remove `node`. */
 #define list_for_each(head, node, tmp)                                                                                 \
     for ((node) = (head)->next, (tmp) = (node)->next; (node) != (head); (node) = (tmp), (tmp) = (node)->next)
 
@@ -39,7 +39,7 @@ static inline void list_push_front(struct list *head, struct list *node) {
     list_insert_before(head->next, node);
 }
 
-/* Takes the node out and leaves its own links as they were: for owners that know whether it is linked. */
+/* Unlinks the node but leaves its own pointers unchanged, for owners that track whether it is linked. */
 static inline void list_unlink(struct list *node) {
     node->prev->next = node->next;
     node->next->prev = node->prev;
@@ -60,7 +60,7 @@ static inline struct list *list_pop_front(struct list *head) {
     return node;
 }
 
-/* Moves all of `from` behind the last node of `to`. */
+/* Moves all nodes of `from` to the end of `to`. */
 static inline void list_splice_back(struct list *to, struct list *from) {
     if (list_empty(from)) return;
     from->next->prev = to->prev;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Log lines: formatted into a buffer on the stack, handed over in one write each. */
+/* Log lines: formatted into a buffer on the stack, then written with one call each. */
 #include "base/log.h"
 
 #include "base/clock.h"
@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOG_LINE_BYTES 512 /* longer lines are cut */
+#define LOG_LINE_BYTES 512 /* longer lines are truncated */
 #define LOG_WINDOW_NS  1000000000ull
 
 static const struct {
@@ -25,7 +25,7 @@ static const struct {
     [LOG_LEVEL_DEBUG] = {"debug", LOG_DEBUG},
 };
 
-/* "dmtr 2026-01-31T12:00:00.123456Z warning: text", in UTC. */
+/* "dmtr 2026-01-31T12:00:00.123456Z warning: text", in UTC */
 static void emit_stderr(enum log_level level, const char *text) {
     char line[LOG_LINE_BYTES + 64], stamp[32];
     struct timespec now;
@@ -37,7 +37,7 @@ static void emit_stderr(enum log_level level, const char *text) {
         snprintf(line, sizeof line, "dmtr %s.%06ldZ %s: %s\n", stamp, now.tv_nsec / 1000, levels[level].name, text);
     if (len < 0) return;
     if ((size_t)len >= sizeof line) len = (int)sizeof line - 1;
-    (void)SYS(write, STDERR_FILENO, line, (size_t)len); /* nowhere to report a log that cannot be written */
+    (void)SYS(write, STDERR_FILENO, line, (size_t)len); /* a failed log write cannot be reported anywhere */
 }
 
 static void emit(const struct log *l, enum log_level level, const char *text) {
@@ -45,12 +45,15 @@ static void emit(const struct log *l, enum log_level level, const char *text) {
     if (l->sink == LOG_SINK_SYSLOG) syslog(LOG_USER | levels[level].syslog_priority, "dmtr: %s", text);
 }
 
-/* Whether the site may speak; how many lines were left out before, if it has not said so yet. */
-static bool site_admits(struct log_site *site, uint32_t *left_out) {
+/*
+ * Whether the site may log a line now. *suppressed is the number of lines suppressed since the last one, if not
+ * reported yet.
+ */
+static bool site_allows(struct log_site *site, uint32_t *suppressed) {
     uint64_t now = clock_now_ns();
-    *left_out = 0;
+    *suppressed = 0;
     if (site->in_window == 0 || now - site->window_start_ns >= LOG_WINDOW_NS) {
-        *left_out = site->suppressed;
+        *suppressed = site->suppressed;
         site->window_start_ns = now;
         site->in_window = site->suppressed = 0;
     }
@@ -64,11 +67,11 @@ static bool site_admits(struct log_site *site, uint32_t *left_out) {
 
 void log_vwrite(const struct log *l, enum log_level level, struct log_site *site, const char *fmt, va_list args) {
     char text[LOG_LINE_BYTES];
-    uint32_t left_out;
+    uint32_t suppressed;
     int saved_errno = errno;
-    if (l->sink == LOG_SINK_NONE || !site_admits(site, &left_out)) return;
-    if (left_out) {
-        snprintf(text, sizeof text, "%u more lines like the next were left out", left_out);
+    if (l->sink == LOG_SINK_NONE || !site_allows(site, &suppressed)) return;
+    if (suppressed) {
+        snprintf(text, sizeof text, "%u more lines like the next were suppressed", suppressed);
         emit(l, level, text);
     }
     vsnprintf(text, sizeof text, fmt, args);

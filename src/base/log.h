@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Log: levels, to stderr or syslog, rate-limited per call site. Never on the datapath. */
+/* Log: levels, to stderr or syslog, rate-limited per call site. Not used on the datapath. */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
@@ -14,7 +14,10 @@ struct log {
     enum log_sink sink;
 };
 
-/* State of one call site: at most LOG_BURST lines in a second, then a line that counts what was left out. */
+/*
+ * State of one call site: it logs at most LOG_BURST lines per second, and then a line with the number of suppressed
+ * lines.
+ */
 #define LOG_BURST 10
 struct log_site {
     uint64_t window_start_ns;
@@ -26,7 +29,7 @@ void log_write(const struct log *l, enum log_level level, struct log_site *site,
 void log_vwrite(const struct log *l, enum log_level level, struct log_site *site, const char *fmt, va_list args)
     __attribute__((format(printf, 4, 0)));
 
-/* Evaluates its arguments only if the level is on. */
+/* Evaluates its arguments only if the level is enabled. */
 #define log_at(l, lvl, ...)                                                                                            \
     do {                                                                                                               \
         static _Thread_local struct log_site log_site_;                                                                \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Distances of names. */
+/* Edit distance between names. */
 #include "base/nearest.h"
 
 #include <string.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* How far a name is from another, to tell who mistyped one what is meant. */
+/* Edit distance between names, to suggest the intended name for a mistyped one. */
 #ifndef BASE_NEAREST_H
 #define BASE_NEAREST_H
 
-#define NEAREST_NAME_MAX 80u /* characters that are looked at */
+#define NEAREST_NAME_MAX 80u /* further characters are ignored */
 
-/* Levenshtein's distance: insertions, deletions and replacements of a character. */
+/* Levenshtein distance: the number of insertions, deletions and substitutions of one character. */
 unsigned edit_distance(const char *a, const char *b);
 
 #endif

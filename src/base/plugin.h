@@ -12,7 +12,7 @@
 
 #include <stddef.h>
 
-/* The folder of plug-ins, in place of the compiled one. Ignored in setuid programs, as secure_getenv does. */
+/* Names the folder of plug-ins, in place of the compiled-in one. Ignored in setuid programs (secure_getenv). */
 #define PLUGIN_PATH_VARIABLE "DMTR_PLUGIN_PATH"
 
 struct plugin_host {
@@ -20,21 +20,22 @@ struct plugin_host {
     size_t bytes;        /* of the whole table */
 };
 
-/* What a plug-in gives in return. */
+/* Filled in by the plug-in's entry function. */
 struct plugin {
-    const char *version; /* DMTR_VERSION of its build; set in every case */
-    size_t host_bytes;   /* of the table that it expects; set in every case */
-    const void *ops;     /* what it implements; NULL if the versions or sizes differ */
+    const char *version; /* DMTR_VERSION of its build; always set */
+    size_t host_bytes;   /* the table size that it expects; always set */
+    const void *ops;     /* its function table; NULL if the versions or sizes differ */
 };
 
 #define PLUGIN_ENTRY "dmtr_plugin"
 typedef void plugin_entry_fn(const struct plugin_host *host, struct plugin *plugin);
 
 /*
- * Loads the plug-in `name` (such as "netdev-dpdk") and passes it `host`; it stays loaded for the life of the process.
- * 0 and *ops; -ENOENT: the file is missing; -ELIBACC: it cannot be loaded, or is no plug-in; -ELIBBAD: it is of another
- * version; -ENOEXEC: the program is linked statically and cannot load any; -ENAMETOOLONG. After an error `why` holds
- * one line that names the path. Any thread may call this; a second call returns the same ops.
+ * Loads the plug-in `name` (such as "netdev-dpdk") and passes it `host`. It stays loaded for the life of the process.
+ * Returns 0 and sets *ops, or returns -ENOENT (the file is missing), -ELIBACC (it cannot be loaded, or is not a
+ * plug-in), -ELIBBAD (it has another version), -ENOEXEC (the program is linked statically and cannot load plug-ins) or
+ * -ENAMETOOLONG. After an error `why` holds one line that names the path. Any thread may call this; a second call
+ * returns the same ops.
  */
 int plugin_load(const char *name, const struct plugin_host *host, const void **ops, char *why, size_t why_bytes);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Making and unmaking rings. */
+/* Creates and destroys rings. */
 #include "base/ring.h"
 
 #include "base/sys.h"

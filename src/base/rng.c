@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Seeding. */
+/* Seeds the generator. */
 #include "base/rng.h"
 
 #include "base/sys.h"
@@ -7,7 +7,7 @@
 #include <sys/random.h>
 
 void rng_init(struct rng *r, uint64_t seed) {
-    /* splitmix64, as the generator's authors advise: its outputs for one seed are never all zero. */
+    /* splitmix64, as the generator's authors recommend: the four outputs for one seed are never all zero. */
     for (int i = 0; i < 4; i++) {
         uint64_t z = seed += 0x9e3779b97f4a7c15;
         z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pseudo-random numbers (xoshiro256**, Blackman & Vigna 2018): fast, and the same for the same seed, so that a run
- * can be repeated. Not for secrets: those come from getrandom through siphash24.
+ * Pseudo-random numbers (xoshiro256**, Blackman & Vigna 2018). The same seed gives the same numbers, so that a run can
+ * be repeated. Not for secrets: those come from getrandom and siphash24.
  */
 #ifndef BASE_RNG_H
 #define BASE_RNG_H
@@ -12,10 +12,10 @@ struct rng {
     uint64_t s[4];
 };
 
-/* Any seed will do, 0 too. */
+/* Every seed is valid, including 0. */
 void rng_init(struct rng *r, uint64_t seed);
 
-/* Seeds from the kernel. 0 or a negative errno of getrandom. */
+/* Seeds from the kernel. Returns 0 or a negative errno of getrandom. */
 int rng_init_random(struct rng *r);
 
 static inline uint64_t rng_next(struct rng *r) {
@@ -29,12 +29,15 @@ static inline uint64_t rng_next(struct rng *r) {
     return (x << 7 | x >> 57) * 9;
 }
 
-/* Uniform in [0, bound), without bias; bound is at least 1. */
+/* Returns a uniform number in [0, bound), without bias; bound is at least 1. */
 static inline uint64_t rng_below(struct rng *r, uint64_t bound) {
-    /* Lemire 2019: the upper half of a product; the few lower halves that would favour some results are refused. */
+    /*
+     * Lemire 2019: the result is the upper half of a product; lower halves below a threshold would bias it and are
+     * rejected.
+     */
     unsigned __int128 product = (unsigned __int128)rng_next(r) * bound;
     if ((uint64_t)product < bound)
-        for (uint64_t refused = -bound % bound; (uint64_t)product < refused;)
+        for (uint64_t threshold = -bound % bound; (uint64_t)product < threshold;)
             product = (unsigned __int128)rng_next(r) * bound;
     return (uint64_t)(product >> 64);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SipHash, written once for any number of rounds. */
+/* SipHash with any number of rounds. */
 #include "base/siphash.h"
 
 #include <endian.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * SipHash (Aumasson & Bernstein, 2012): a keyed hash that somebody who does not know the key cannot make collide.
- * 2-4 where a guess would do harm (sequence numbers, cookies), 1-3 for tables.
+ * SipHash (Aumasson & Bernstein, 2012): a keyed hash. Without the key, nobody can produce collisions. Use siphash24 for
+ * values that an attacker must not guess (sequence numbers, cookies) and siphash13 for tables.
  */
 #ifndef BASE_SIPHASH_H
 #define BASE_SIPHASH_H

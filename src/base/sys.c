@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Internal allocations, in one place so that tests can make them fail. */
+/* System calls and internal allocations, in one place so that tests can make them fail. */
 #include "base/sys.h"
 
 #include <stdlib.h>

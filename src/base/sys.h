@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every system call and every internal allocation of the library goes through this file, so that a test can make
- * the Nth of them fail. Each sys_* returns the call's result or a negative errno. In builds with the option
- * `fault`, a call asks fault_point() first.
+ * Every system call and internal allocation of the library goes through this file, so that a test can make the Nth of
+ * them fail. Each sys_* function returns the call's result or a negative errno unless its comment says otherwise. In
+ * builds with the option `fault`, a call asks fault_point() first.
  */
 #ifndef BASE_SYS_H
 #define BASE_SYS_H
@@ -12,14 +12,14 @@
 #include <sys/types.h>
 
 #ifdef DMTR_FAULT
-/* 0, or the errno with which this call is to fail. Chosen by fault_arm; see fault.h. */
+/* Returns 0, or the errno with which this call must fail, as set by fault_arm; see fault.h. */
 int fault_point(const char *name);
 #define FAULT_POINT(name) fault_point(name)
 #else
 #define FAULT_POINT(name) 0
 #endif
 
-/* Turns a libc result into the result or a negative errno: SYS(read, fd, buf, n). */
+/* Returns the result of a libc call, or a negative errno: SYS(read, fd, buf, n). */
 #define SYS(call, ...)                                                                                                 \
     __extension__({                                                                                                    \
         int sys_error_ = FAULT_POINT(#call);                                                                           \
@@ -31,17 +31,17 @@ int fault_point(const char *name);
         sys_r_;                                                                                                        \
     })
 
-/* The library's own metadata (not payload: that is mem/). NULL: no memory. */
+/* Zeroed memory for the library's own metadata (payload comes from mem/). Returns NULL if there is none. */
 void *sys_calloc(size_t count, size_t size);
 void sys_free(void *p);
 
-/* mmap of anonymous private memory, anywhere; NULL and *error on failure. */
+/* Maps anonymous private memory at any address. Returns NULL and sets *error on failure. */
 void *sys_map(size_t bytes, int prot, int flags, int *error);
 
-/* mmap; NULL and *error on failure. */
+/* mmap with offset 0. Returns NULL and sets *error on failure. */
 void *sys_mmap(void *at, size_t bytes, int prot, int flags, int fd, int *error);
 
-/* What a descriptor has from an offset on, to read and write; NULL and *error on failure. */
+/* Maps a file from an offset on, shared, for reading and writing. Returns NULL and sets *error on failure. */
 void *sys_map_shared(size_t bytes, int fd, off_t offset, int *error);
 
 #endif

@@ -13,7 +13,7 @@ void tree_insert(struct tree_node **root, struct tree_node *node, uint32_t key, 
     struct tree_node **at = root;
     while (*at && (*at)->priority >= priority)
         at = key_before(key, (*at)->key) ? &(*at)->left : &(*at)->right;
-    /* What lies below goes to both sides of the node. */
+    /* Splits the subtree at this position into the node's two subtrees. */
     struct tree_node *rest = *at, **left = &node->left, **right = &node->right;
     while (rest) {
         if (key_before(rest->key, key)) {
@@ -36,7 +36,7 @@ void tree_remove(struct tree_node **root, const struct tree_node *node) {
     struct tree_node **at = root;
     while (*at != node)
         at = key_before(node->key, (*at)->key) ? &(*at)->left : &(*at)->right;
-    /* Both sides of the node become one. */
+    /* Merges the node's two subtrees into one. */
     struct tree_node *left = node->left, *right = node->right;
     while (left && right) {
         if (left->priority >= right->priority) {
@@ -67,9 +67,9 @@ struct tree_node *tree_last(const struct tree_node *root) {
 struct tree_node *tree_at_or_before(const struct tree_node *root, uint32_t key) {
     const struct tree_node *found = NULL;
     while (root) {
-        bool behind = key_before(key, root->key);
-        if (!behind) found = root;
-        root = behind ? root->left : root->right;
+        bool after = key_before(key, root->key);
+        if (!after) found = root;
+        root = after ? root->left : root->right;
     }
     return (struct tree_node *)(uintptr_t)found;
 }
@@ -77,9 +77,9 @@ struct tree_node *tree_at_or_before(const struct tree_node *root, uint32_t key) 
 struct tree_node *tree_after(const struct tree_node *root, uint32_t key) {
     const struct tree_node *found = NULL;
     while (root) {
-        bool behind = key_before(key, root->key);
-        if (behind) found = root;
-        root = behind ? root->left : root->right;
+        bool after = key_before(key, root->key);
+        if (after) found = root;
+        root = after ? root->left : root->right;
     }
     return (struct tree_node *)(uintptr_t)found;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hierarchical timer wheel. A timer stands in the level of the highest digit (base 64) in which its tick differs
- * from now, in the slot of that digit. So all of a level is nearer than all of the next one, and within a level
- * slots to the right are later: the nearest timer is found by two bit scans. When time reaches a slot of a higher
- * level, its timers are spread over the levels below. Cancelling only unlinks; a slot that it leaves empty is
- * noticed, once, by whoever looks for the nearest.
+ * Hierarchical timer wheel. A timer's level is that of the highest base-64 digit in which its tick differs from the
+ * current tick; its slot is that digit. So every timer of a level is due before every timer of the next level, and
+ * within a level higher slots are due later: two bit scans find the nearest timer. When time reaches a slot of a higher
+ * level, its timers move to lower levels. Cancelling only unlinks the timer; if that empties a slot, the next search
+ * for the nearest timer clears the slot's bit.
  */
 #include "base/wheel.h"
 
@@ -34,7 +34,7 @@ void timer_init(struct timer *t) {
     t->armed = false;
 }
 
-/* The first tick that is not before the deadline; the last one there is for deadlines behind that. */
+/* The first tick that is not before the deadline. A deadline whose rounding overflows gets the last tick. */
 static inline uint64_t deadline_tick(uint64_t deadline_ns) {
     uint64_t rounded;
     if (__builtin_add_overflow(deadline_ns, (1u << WHEEL_TICK_SHIFT) - 1, &rounded)) rounded = UINT64_MAX;
@@ -76,7 +76,9 @@ void wheel_cancel(struct wheel *w, struct timer *t) {
     w->count--;
 }
 
-/* The slot with timers that time reaches first and the tick at which it does; false: no timer waits. */
+/*
+ * Finds the occupied slot that time reaches first, and the tick at which it does. Returns false if no timer is armed.
+ */
 static bool wheel_nearest(struct wheel *w, unsigned *level_out, unsigned *slot_out, uint64_t *tick_out) {
     for (unsigned level = 0; level < WHEEL_LEVELS; level++) {
         for (; w->occupied[level]; w->occupied[level] &= w->occupied[level] - 1) {
@@ -92,14 +94,16 @@ static bool wheel_nearest(struct wheel *w, unsigned *level_out, unsigned *slot_o
     return false;
 }
 
-/* Moves time to the next occupied slot, at most to target, and empties the slot; false: target is reached. */
+/*
+ * Moves time to the next occupied slot, at most to target, and empties the slot. Returns false when target is reached.
+ */
 static bool wheel_advance(struct wheel *w, uint64_t target) {
     unsigned level, slot;
     uint64_t tick;
-    bool waits = wheel_nearest(w, &level, &slot, &tick);
-    w->next_tick = waits ? tick : UINT64_MAX;
-    w->exact = !waits || tick > target;
-    if (!waits || tick > target) {
+    bool found = wheel_nearest(w, &level, &slot, &tick);
+    w->next_tick = found ? tick : UINT64_MAX;
+    w->exact = !found || tick > target;
+    if (!found || tick > target) {
         if (w->now_tick < target) w->now_tick = target;
         return false;
     }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The heap's calls: allocating, freeing, asking. */
+/* Allocates, frees and answers questions about blocks. */
 #include "mem/heap.h"
 
 #include "mem/thread_heap.h"
 
 #include <string.h>
 
-/* A block in units of its own. */
+/* Allocates a block that has a run of units to itself. */
 static void *alloc_large(size_t alignment, size_t size, bool *zeroed) {
     struct slab *s = slab_new_large(size, alignment, zeroed);
     if (!s && thread_heap_trim()) s = slab_new_large(size, alignment, zeroed);
@@ -21,7 +21,7 @@ static void *alloc_class(unsigned cls) {
     return s->free == BLOCK_NONE ? thread_heap_alloc_slow(cls) : slab_pop(s);
 }
 
-/* Not inlined, so that heap_alloc needs no frame. */
+/* Not inlined, so that heap_alloc needs no stack frame. */
 static __attribute__((noinline)) void *alloc_any(size_t size) {
     bool zeroed;
     if (size > SMALL_MAX) return alloc_large(1, size, &zeroed);
@@ -46,7 +46,7 @@ void *heap_alloc_zeroed(size_t size) {
 void *heap_alloc_aligned(size_t alignment, size_t size) {
     bool zeroed;
     if (alignment <= HEAP_MIN_ALIGN) return heap_alloc(size);
-    /* A slab begins at a unit, so blocks whose size is a multiple of the alignment are aligned. */
+    /* A slab starts at a unit boundary, so blocks whose size is a multiple of the alignment are aligned. */
     if (alignment <= HEAP_UNIT_BYTES && size <= SMALL_MAX) {
         unsigned cls = class_of(size > alignment ? size : alignment);
         while (class_size(cls) % alignment != 0)
@@ -56,12 +56,15 @@ void *heap_alloc_aligned(size_t alignment, size_t size) {
     return alloc_large(alignment, size ? size : 1, &zeroed);
 }
 
-/* Gives up one owner of a block that may have more of them, or holds. Also answers for blocks that are none. */
+/*
+ * Gives up one owner of a block that may have several owners or holds. -EINVAL: p is past the last block, or the block
+ * has only holds.
+ */
 static __attribute__((noinline)) int free_counted(struct slab *s, uint32_t block) {
     if (block >= s->blocks) return -EINVAL;
     if (atomic_load_explicit(&s->counts[block], memory_order_acquire) == 0) return block_free(s, block);
     int64_t old = atomic_fetch_sub_explicit(&s->counts[block], ONE_OWNER, memory_order_acq_rel);
-    if (old >> 32 < 0) { /* it has no owner, only holds */
+    if (old >> 32 < 0) { /* the block has holds but no owner */
         atomic_fetch_add_explicit(&s->counts[block], ONE_OWNER, memory_order_relaxed);
         return -EINVAL;
     }

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Holds and further owners. A slab's counts are all zero, and not looked at, until the first of its blocks gets one;
- * their room is there from the start, so that none of this can fail.
+ * Holds and additional owners. A slab's counts are all zero, and ignored, until one of its blocks gets a hold or
+ * another owner. Their memory is committed with the slab, so none of these calls can fail for lack of memory.
  */
 #include "mem/heap.h"
 #include "mem/thread_heap.h"
 
 #include <assert.h>
 
-/* The caller refers to the block already, so nobody frees it at this moment. False: not the heap's. */
+/*
+ * The caller already refers to the block, so nobody frees it at the same time. Returns false if p is not in the heap.
+ */
 static inline bool add(const void *p, int64_t n) {
     struct slab *s = slab_of(p);
     if (!s) return false;
@@ -28,7 +30,7 @@ bool heap_share(const void *p) {
     return add(p, ONE_OWNER);
 }
 
-bool heap_take_back(const void *p) {
+bool heap_reclaim(const void *p) {
     struct slab *s = slab_of(p);
     int64_t lent = COUNT_DEAD + ONE_HOLD;
     block_count *count = &s->counts[slab_block(s, p)];

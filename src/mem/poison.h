@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Under AddressSanitizer, memory that nobody has allocated is poisoned, so that a use of it shows; else nothing. */
+/* Under AddressSanitizer, poisons memory that is not allocated, so that a use of it is reported. Otherwise no-ops. */
 #ifndef MEM_POISON_H
 #define MEM_POISON_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Address space, chunks, units, devices. */
+/* Address space, chunks, units and devices. */
 #include "mem/region.h"
 
 #include "base/sys.h"
@@ -18,7 +18,7 @@
 #define REGION_DEFAULT_BYTES ((size_t)64 << 30)
 #define REGION_MIN_BYTES     (CHUNK_BYTES * 8)
 #define CHUNKS_KEPT          8u  /* free chunks that stay mapped */
-#define DEVICES_MAX          16u /* at most 32: a word of bits */
+#define DEVICES_MAX          16u /* at most 32: one bit each in a word */
 #define ALL_UNITS            0xffffffffu
 
 _Static_assert(CHUNK_BYTES / HEAP_UNIT_BYTES == UNITS_PER_CHUNK, "units fill a chunk");
@@ -27,21 +27,21 @@ enum huge_policy { HUGE_AUTO, HUGE_ALWAYS, HUGE_NEVER };
 
 struct chunk {
     uint32_t free;    /* bit per unit */
-    uint32_t dirty;   /* bit per unit that may hold something else than zeros */
-    uint32_t devices; /* bit per device that knows the chunk */
-    enum { CHUNK_ABSENT, CHUNK_COMING, CHUNK_MAPPED } state;
+    uint32_t dirty;   /* bit per unit that may hold non-zero bytes */
+    uint32_t devices; /* bit per device that has mapped the chunk */
+    enum { CHUNK_ABSENT, CHUNK_MAPPING, CHUNK_MAPPED } state;
     bool huge;
 };
 
 struct region region;
 
 /*
- * Recursive, because what forks may allocate between our handlers; and ready before any constructor runs, for which C
- * libraries other than glibc have no initialiser.
+ * Recursive by hand, because code between our fork handlers may allocate; and usable before any constructor runs, for
+ * which C libraries other than glibc have no recursive initialiser.
  */
 static struct {
     pthread_mutex_t mutex;
-    _Atomic(const char *) owner; /* of a thread's own: its address */
+    _Atomic(const char *) owner; /* the thread's &own; NULL: unlocked */
     uint32_t depth;
 } lock = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
@@ -50,10 +50,10 @@ static _Thread_local char own;
 static struct {
     struct chunk *chunks;
     uint32_t chunk_count;
-    uint32_t chunk_end;  /* no chunk from here on is mapped */
-    uint32_t free_first; /* no chunk below has a free unit */
+    uint32_t chunk_end;  /* no chunk from this one on is mapped */
+    uint32_t free_first; /* no chunk below this one has a free unit */
     uint32_t mapped, huge, wholly_free;
-    uint32_t pinned_end, pins; /* chunks below stay mapped as long as there are pins */
+    uint32_t pinned_end, pins; /* chunks below pinned_end stay mapped while pins > 0 */
     enum huge_policy huge_policy;
     struct heap_device devices[DEVICES_MAX]; /* map is NULL: free */
 } state;
@@ -73,15 +73,15 @@ void region_unlock(void) {
 }
 
 /* The child's only thread is the one that took the lock, under a thread id that is no longer its own. */
-static void renew_lock(void) {
+static void reset_lock(void) {
     lock.mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     atomic_store_explicit(&lock.owner, NULL, memory_order_relaxed);
     lock.depth = 0;
 }
 
-/* At load time and not at first use: it may itself allocate. */
-__attribute__((constructor)) static void survive_fork(void) {
-    pthread_atfork(region_lock, region_unlock, renew_lock);
+/* Registered at load time and not at first use, because pthread_atfork may itself allocate. */
+__attribute__((constructor)) static void register_fork_handlers(void) {
+    pthread_atfork(region_lock, region_unlock, reset_lock);
 }
 
 /* ---- address space ---- */
@@ -95,8 +95,8 @@ static size_t wanted_bytes(void) {
         unsigned long long value = strtoull(text, &end, 10);
         if (end != text && *end == '\0' && value >= REGION_MIN_BYTES) bytes = (size_t)value;
     }
-    /* A third: the counts take half as much again, and the rest of the program wants its part. */
-    (void)SYS(getrlimit, RLIMIT_AS, &limit); /* failing, it leaves no limit */
+    /* A third, because the counts take half as much again and the rest of the program needs address space too. */
+    (void)SYS(getrlimit, RLIMIT_AS, &limit); /* on failure there is no limit */
     if (limit.rlim_cur / 3 < bytes) bytes = limit.rlim_cur / 3;
     return bytes / CHUNK_BYTES * CHUNK_BYTES;
 }
@@ -108,7 +108,7 @@ static enum huge_policy wanted_huge(void) {
     return HUGE_AUTO;
 }
 
-/* One reservation for the region and all that describes it: it stands or fails as a whole. */
+/* One reservation for the region and all its descriptors: it succeeds or fails as a whole. */
 static int reserve(size_t bytes) {
     size_t units = bytes / HEAP_UNIT_BYTES, chunks = bytes / CHUNK_BYTES;
     size_t tables = units * sizeof *region.slabs + chunks * sizeof *state.chunks;
@@ -152,7 +152,10 @@ static int commit(void *p, size_t bytes) {
     return SYS(mprotect, (void *)from, to - from, PROT_READ | PROT_WRITE);
 }
 
-/* A chunk's descriptors stay accessible when it goes: they are small, and a late free must find NULL, not a fault. */
+/*
+ * A chunk's descriptors stay accessible when the chunk is unmapped: they are small, and a late free must find NULL
+ * instead of faulting.
+ */
 static int commit_descriptors(uint32_t first_unit, uint32_t units) {
     int r = commit(&region.descriptors[first_unit], units * sizeof *region.descriptors);
     if (r == 0) r = commit(region.lists + first_unit * LISTS_STRIDE, units * LISTS_STRIDE);
@@ -161,10 +164,10 @@ static int commit_descriptors(uint32_t first_unit, uint32_t units) {
 }
 
 /*
- * Backs the range with hugepages of the kernel's pool. They are mapped elsewhere and moved, because a mapping that
- * fails over an existing one may leave a hole in the reservation.
+ * Backs the range with hugepages of the kernel's pool. Maps them elsewhere and moves them, because a mapping that fails
+ * over an existing one may leave a hole in the reservation.
  */
-static int back_with_pool(char *at, size_t bytes) {
+static int back_with_hugepages(char *at, size_t bytes) {
     int error;
     char *p = sys_map(bytes, PROT_READ | PROT_WRITE, MAP_HUGETLB, &error);
     if (!p) return -error;
@@ -173,13 +176,14 @@ static int back_with_pool(char *at, size_t bytes) {
     return -ENOMEM;
 }
 
-static int back(char *at, size_t bytes, bool *huge) {
-    *huge = state.huge_policy != HUGE_NEVER && back_with_pool(at, bytes) == 0;
+static int back_chunks(char *at, size_t bytes, bool *huge) {
+    *huge = state.huge_policy != HUGE_NEVER && back_with_hugepages(at, bytes) == 0;
     if (*huge) return 0;
     if (state.huge_policy == HUGE_ALWAYS) return -ENOMEM;
     int r = SYS(mprotect, at, bytes, PROT_READ | PROT_WRITE);
     if (r < 0) return -ENOMEM;
-    if (state.huge_policy == HUGE_AUTO) (void)SYS(madvise, at, bytes, MADV_HUGEPAGE); /* advice: may be unknown */
+    if (state.huge_policy == HUGE_AUTO)
+        (void)SYS(madvise, at, bytes, MADV_HUGEPAGE); /* only advice: the kernel may not know it */
     return 0;
 }
 
@@ -187,7 +191,7 @@ static char *chunk_at(uint32_t chunk) {
     return region_base() + chunk * CHUNK_BYTES;
 }
 
-/* ---- devices, told of one chunk ---- */
+/* ---- mapping one chunk for devices ---- */
 
 static void device_unmap(uint32_t device, uint32_t chunk) {
     struct heap_device *d = &state.devices[device];
@@ -196,7 +200,7 @@ static void device_unmap(uint32_t device, uint32_t chunk) {
     state.chunks[chunk].devices &= ~(1u << device);
 }
 
-/* A device that is being added may know the chunk already: its map allocated, and the heap grew meanwhile. */
+/* A device that is being added may have mapped the chunk already: its map allocated memory, and the heap grew. */
 static int device_map(uint32_t device, uint32_t chunk) {
     struct heap_device *d = &state.devices[device];
     if (!d->map || state.chunks[chunk].devices & 1u << device) return 0;
@@ -217,19 +221,19 @@ static void chunk_unmap(uint32_t chunk) {
     if (c->huge) state.huge--;
     *c = (struct chunk){.state = CHUNK_ABSENT};
     if (sys_mmap(chunk_at(chunk), CHUNK_BYTES, PROT_NONE, flags, -1, &error)) return;
-    /* The process has as many mappings as it may have. */
+    /* The process has reached its limit of mappings. */
     (void)SYS(madvise, chunk_at(chunk), CHUNK_BYTES, MADV_DONTNEED);
     c->dirty = ALL_UNITS;
 }
 
 /*
- * Maps chunks [first, end), all of them COMING; their units are the caller's. A failure leaves all of them ABSENT.
- * A device's map may allocate: it finds nothing here to take, because no unit is free yet.
+ * Maps chunks [first, end), all of them CHUNK_MAPPING; the caller owns their units. A failure leaves all of them
+ * ABSENT. A device's map may allocate; it cannot get units of these chunks, because none is free yet.
  */
 static int chunks_map(uint32_t first, uint32_t end) {
     bool huge = false;
     int r = commit_descriptors(first * UNITS_PER_CHUNK, (end - first) * UNITS_PER_CHUNK);
-    if (r == 0) r = back(chunk_at(first), (end - first) * CHUNK_BYTES, &huge);
+    if (r == 0) r = back_chunks(chunk_at(first), (end - first) * CHUNK_BYTES, &huge);
     if (r < 0) {
         for (uint32_t i = first; i < end; i++)
             state.chunks[i].state = CHUNK_ABSENT;
@@ -257,7 +261,7 @@ static uint32_t unit_bits(uint32_t first, uint32_t count) {
     return (count == UNITS_PER_CHUNK ? ALL_UNITS : (1u << count) - 1) << first;
 }
 
-static void chunk_give(uint32_t chunk, uint32_t bits) {
+static void chunk_free(uint32_t chunk, uint32_t bits) {
     struct chunk *c = &state.chunks[chunk];
     assert((c->free & bits) == 0);
     c->free |= bits;
@@ -269,15 +273,15 @@ static void chunk_give(uint32_t chunk, uint32_t bits) {
         chunk_unmap(chunk);
 }
 
-/* A chunk that has just been mapped has all its units free. */
-static void chunk_came(uint32_t chunk) {
+/* Marks all units of a newly mapped chunk free. */
+static void chunk_added(uint32_t chunk) {
     state.wholly_free++;
     state.chunks[chunk].free = ALL_UNITS;
     if (chunk < state.free_first) state.free_first = chunk;
 }
 
-/* Takes free units; tells whether they were never used since the chunk was mapped. */
-static bool chunk_take(uint32_t chunk, uint32_t bits) {
+/* Allocates free units. Returns whether they are unused since the chunk was mapped. */
+static bool chunk_alloc(uint32_t chunk, uint32_t bits) {
     struct chunk *c = &state.chunks[chunk];
     bool zeroed = (c->dirty & bits) == 0;
     if (c->free == ALL_UNITS) state.wholly_free--;
@@ -286,15 +290,15 @@ static bool chunk_take(uint32_t chunk, uint32_t bits) {
     return zeroed;
 }
 
-/* The first unit of the lowest free run; -1: none. */
+/* Returns the first unit of the lowest free run, or -1. */
 static int find_run(uint32_t free, uint32_t count, uint32_t align) {
     for (uint32_t at = 0; at + count <= UNITS_PER_CHUNK; at += align)
         if ((free & unit_bits(at, count)) == unit_bits(at, count)) return (int)at;
     return -1;
 }
 
-/* A run inside one chunk. */
-static int64_t take_units(uint32_t count, uint32_t align, bool *zeroed) {
+/* Allocates a run inside one chunk. */
+static int64_t alloc_units(uint32_t count, uint32_t align, bool *zeroed) {
     uint32_t chunk;
     int at = -1;
     while (state.free_first < state.chunk_end && state.chunks[state.free_first].free == 0)
@@ -308,12 +312,12 @@ static int64_t take_units(uint32_t count, uint32_t align, bool *zeroed) {
         for (chunk = 0; chunk < state.chunk_count && state.chunks[chunk].state != CHUNK_ABSENT; chunk++) {
         }
         if (chunk == state.chunk_count) return -ENOMEM;
-        state.chunks[chunk].state = CHUNK_COMING;
+        state.chunks[chunk].state = CHUNK_MAPPING;
         if (chunks_map(chunk, chunk + 1) < 0) return -ENOMEM;
-        chunk_came(chunk);
+        chunk_added(chunk);
         at = 0;
     }
-    *zeroed = chunk_take(chunk, unit_bits((uint32_t)at, count));
+    *zeroed = chunk_alloc(chunk, unit_bits((uint32_t)at, count));
     return chunk * UNITS_PER_CHUNK + at;
 }
 
@@ -322,13 +326,13 @@ static bool chunk_is_whole(uint32_t chunk) {
     return c->state == CHUNK_ABSENT || (c->state == CHUNK_MAPPED && c->free == ALL_UNITS);
 }
 
-/* The first chunk from `at` on whose address is a multiple of `align` chunks. */
+/* Returns the first chunk, from `at` on, whose address is a multiple of `align` chunks. */
 static uint32_t align_chunk(uint32_t at, uint32_t align) {
     size_t number = (uintptr_t)region_base() / CHUNK_BYTES + at;
     return at + (uint32_t)(-number & (align - 1));
 }
 
-/* The lowest run of chunks that are free or not mapped yet; chunk_count: none. */
+/* Returns the lowest run of chunks that are free or not mapped yet; chunk_count: none. */
 static uint32_t find_chunks(uint32_t count, uint32_t align) {
     uint32_t at = align_chunk(0, align);
     while (count <= state.chunk_count && at <= state.chunk_count - count) {
@@ -336,16 +340,19 @@ static uint32_t find_chunks(uint32_t count, uint32_t align) {
         while (n > 0 && chunk_is_whole(at + n - 1))
             n--;
         if (n == 0) return at;
-        at = align_chunk(at + n, align); /* beyond the last chunk that is in the way */
+        at = align_chunk(at + n, align); /* skip the last chunk that is in use */
     }
     return state.chunk_count;
 }
 
-/* Maps those of the chunks [first, end) that are COMING; the rest is the caller's already. */
-static int map_coming(uint32_t first, uint32_t end) {
+/*
+ * Maps those of the chunks [first, end) that are in the state CHUNK_MAPPING; the caller has already allocated the
+ * others.
+ */
+static int map_chunks(uint32_t first, uint32_t end) {
     while (first < end) {
         uint32_t run = first;
-        while (run < end && state.chunks[run].state == CHUNK_COMING)
+        while (run < end && state.chunks[run].state == CHUNK_MAPPING)
             run++;
         if (run > first && chunks_map(first, run) < 0) return -ENOMEM;
         first = run > first ? run : first + 1;
@@ -353,8 +360,8 @@ static int map_coming(uint32_t first, uint32_t end) {
     return 0;
 }
 
-/* A run of whole chunks; the units that the last one has too many stay free. */
-static int64_t take_chunks(uint32_t units, uint32_t align, bool *zeroed) {
+/* Allocates a run of whole chunks; surplus units of the last one stay free. */
+static int64_t alloc_chunks(uint32_t units, uint32_t align, bool *zeroed) {
     uint32_t count = (units + UNITS_PER_CHUNK - 1) / UNITS_PER_CHUNK;
     uint32_t first = find_chunks(count, align < UNITS_PER_CHUNK ? 1 : align / UNITS_PER_CHUNK);
     uint32_t end = first + count, rest = count * UNITS_PER_CHUNK - units;
@@ -362,45 +369,45 @@ static int64_t take_chunks(uint32_t units, uint32_t align, bool *zeroed) {
     *zeroed = true;
     for (uint32_t i = first; i < end; i++) {
         if (state.chunks[i].state == CHUNK_ABSENT)
-            state.chunks[i].state = CHUNK_COMING;
-        else if (!chunk_take(i, ALL_UNITS))
+            state.chunks[i].state = CHUNK_MAPPING;
+        else if (!chunk_alloc(i, ALL_UNITS))
             *zeroed = false;
     }
-    int r = map_coming(first, end);
+    int r = map_chunks(first, end);
     for (uint32_t i = first; i < end; i++) {
-        if (r < 0 && state.chunks[i].state == CHUNK_COMING) state.chunks[i].state = CHUNK_ABSENT;
-        if (r < 0 && state.chunks[i].state == CHUNK_MAPPED) chunk_give(i, ALL_UNITS);
+        if (r < 0 && state.chunks[i].state == CHUNK_MAPPING) state.chunks[i].state = CHUNK_ABSENT;
+        if (r < 0 && state.chunks[i].state == CHUNK_MAPPED) chunk_free(i, ALL_UNITS);
         if (r == 0) state.chunks[i].dirty = ALL_UNITS;
     }
     if (r < 0) return r;
-    if (rest) chunk_give(end - 1, unit_bits(UNITS_PER_CHUNK - rest, rest));
+    if (rest) chunk_free(end - 1, unit_bits(UNITS_PER_CHUNK - rest, rest));
     return (int64_t)first * UNITS_PER_CHUNK;
 }
 
-int64_t region_take(uint32_t count, uint32_t align, bool *zeroed) {
-    if (count <= UNITS_PER_CHUNK && align <= UNITS_PER_CHUNK) return take_units(count, align, zeroed);
-    return take_chunks(count, align, zeroed);
+int64_t region_alloc(uint32_t count, uint32_t align, bool *zeroed) {
+    if (count <= UNITS_PER_CHUNK && align <= UNITS_PER_CHUNK) return alloc_units(count, align, zeroed);
+    return alloc_chunks(count, align, zeroed);
 }
 
-void region_give(uint32_t first, uint32_t count) {
+void region_free(uint32_t first, uint32_t count) {
     while (count > 0) {
         uint32_t at = first % UNITS_PER_CHUNK, n = UNITS_PER_CHUNK - at;
         if (n > count) n = count;
-        chunk_give(first / UNITS_PER_CHUNK, unit_bits(at, n));
+        chunk_free(first / UNITS_PER_CHUNK, unit_bits(at, n));
         first += n;
         count -= n;
     }
 }
 
-/* ---- the part that stays ---- */
+/* ---- pinned chunks ---- */
 
 /* Maps those of the chunks [0, end) that are absent. */
 static int pin_chunks(uint32_t end) {
     for (uint32_t i = 0; i < end; i++) {
         if (state.chunks[i].state != CHUNK_ABSENT) continue;
-        state.chunks[i].state = CHUNK_COMING;
+        state.chunks[i].state = CHUNK_MAPPING;
         if (chunks_map(i, i + 1) < 0) return -ENOMEM;
-        chunk_came(i);
+        chunk_added(i);
     }
     return 0;
 }
@@ -459,9 +466,9 @@ void region_stats(struct heap_stats *s) {
     s->huge_bytes = state.huge * CHUNK_BYTES;
 }
 
-/* ---- devices come and go ---- */
+/* ---- adding and removing devices ---- */
 
-static void device_forget(uint32_t device) {
+static void device_detach(uint32_t device) {
     for (uint32_t i = 0; i < state.chunk_end; i++)
         device_unmap(device, i);
     state.devices[device] = (struct heap_device){0};
@@ -479,7 +486,7 @@ int heap_device_add(const struct heap_device *d) {
         r = -ENOSPC;
     for (uint32_t i = 0; r == 0 && i < state.chunk_end; i++)
         if (state.chunks[i].state == CHUNK_MAPPED) r = device_map(device, i);
-    if (r < 0 && device < DEVICES_MAX) device_forget(device);
+    if (r < 0 && device < DEVICES_MAX) device_detach(device);
     region_unlock();
     return r;
 }
@@ -488,7 +495,7 @@ void heap_device_remove(const struct heap_device *d) {
     region_lock();
     for (uint32_t i = 0; i < DEVICES_MAX; i++) {
         const struct heap_device *known = &state.devices[i];
-        if (known->map == d->map && known->unmap == d->unmap && known->ctx == d->ctx) device_forget(i);
+        if (known->map == d->map && known->unmap == d->unmap && known->ctx == d->ctx) device_detach(i);
     }
     region_unlock();
 }

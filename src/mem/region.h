@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The region: address space reserved once, backed with memory in chunks of 2 MiB, handed out in runs of 64 KiB units.
- * Chunks that stay free go back to the kernel. All of it under one lock, which the fast paths never take.
+ * The region: address space that is reserved once, backed with memory in chunks of 2 MiB and allocated in runs of 64
+ * KiB units. Free chunks above a limit return to the kernel. One lock protects all of it; the fast paths never take it.
  */
 #ifndef MEM_REGION_H
 #define MEM_REGION_H
@@ -20,31 +20,34 @@ struct slab;
 
 struct region {
     _Atomic(char *) base;          /* aligned to CHUNK_BYTES */
-    _Atomic size_t bytes;          /* 0 until the region stands, then fixed, as all below */
-    _Atomic(struct slab *) *slabs; /* by unit: the slab it belongs to; NULL: none */
-    struct slab *descriptors;      /* by unit: the slab that would begin there */
-    char *lists, *counts;          /* by unit: room for the arrays of a slab with many blocks; see slab.h */
+    _Atomic size_t bytes;          /* 0 until the region is reserved, then constant, as are all fields below */
+    _Atomic(struct slab *) *slabs; /* by unit: the slab that it belongs to; NULL: none */
+    struct slab *descriptors;      /* by unit: the descriptor of a slab that starts there */
+    char *lists, *counts;          /* by unit: memory for the arrays of a slab with many blocks; see slab_layout.h */
 };
 extern struct region region;
 
-/* The lock. Recursive, because a device's map may itself allocate where malloc is replaced by this heap. */
+/* Takes the region's lock. It is recursive, because a device's map may allocate if this heap replaces malloc. */
 void region_lock(void);
 void region_unlock(void);
 
-/* Reserves address space on the first call. 0 or -ENOMEM; may be tried again. Under the lock, as all below. */
+/*
+ * The first call reserves address space. Returns 0 or -ENOMEM; after an error it may be called again. The caller of
+ * this and all functions below holds the lock.
+ */
 int region_init(void);
 
 /*
- * Takes a run of `count` units that begins at a multiple of `align` units (a power of two). The index of its first
- * unit, or -ENOMEM. *zeroed tells whether all of it is known to be zero.
+ * Allocates a run of `count` units that starts at a multiple of `align` units (a power of two). Returns the index of
+ * its first unit, or -ENOMEM. *zeroed: all of it is known to be zero.
  */
-int64_t region_take(uint32_t count, uint32_t align, bool *zeroed);
-void region_give(uint32_t first, uint32_t count);
+int64_t region_alloc(uint32_t count, uint32_t align, bool *zeroed);
+void region_free(uint32_t first, uint32_t count);
 
-/* No unit from here on was ever taken. */
+/* No unit from this one on was ever allocated. */
 uint32_t region_units_end(void);
 
-/* Sets what the region knows: reserved, mapped and huge bytes. */
+/* Sets reserved_bytes, mapped_bytes and huge_bytes. */
 void region_stats(struct heap_stats *s);
 
 static inline char *region_base(void) {

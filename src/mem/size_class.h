@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Size classes of small blocks: multiples of 16 up to 128, then four to a doubling, which bounds what a block
- * wastes to a fifth of it. And the division by them, as a multiplication.
+ * Size classes of small blocks: multiples of 16 up to 128, then four per doubling, which limits the waste to a fifth of
+ * a block. Also division by a class size, as a multiplication.
  */
 #ifndef MEM_SIZE_CLASS_H
 #define MEM_SIZE_CLASS_H
@@ -9,10 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SMALL_MAX   ((size_t)256 << 10) /* largest block that shares a slab; larger ones are runs of their own */
+#define SMALL_MAX   ((size_t)256 << 10) /* largest block in a shared slab; larger blocks have a run each */
 #define CLASS_COUNT 52u
 
-/* The class of a size in 1 ... SMALL_MAX. The arithmetic is a histogram's: octave, and two bits below it. */
+/* The class of a size in 1 ... SMALL_MAX, computed like a histogram bucket: the octave and the two bits below it. */
 static inline unsigned class_of(size_t size) {
     uint32_t granules = (uint32_t)(size - 1) >> 4;
     unsigned shift = 29u - (unsigned)__builtin_clz(granules | 4);
@@ -25,8 +25,8 @@ static inline uint32_t class_size(unsigned cls) {
 }
 
 /*
- * offset / size == offset * reciprocal(size) >> RECIPROCAL_SHIFT, exact while offset * size < 2^RECIPROCAL_SHIFT:
- * slabs are at most 2 MiB, small sizes at most 256 KiB.
+ * offset / size == offset * reciprocal(size) >> RECIPROCAL_SHIFT. Exact while offset * size < 2^RECIPROCAL_SHIFT: slabs
+ * are at most 2 MiB, small sizes at most 256 KiB.
  */
 #define RECIPROCAL_SHIFT 40
 static inline uint64_t reciprocal(uint32_t size) {

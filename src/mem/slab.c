@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Slabs: their geometry, making and unmaking them, and the parts of their free list that are not the fast path. */
+/* Slabs: their geometry, creating and deleting them, and the parts of their free list that are not on the fast path. */
 #include "mem/slab.h"
 
 #include "mem/poison.h"
@@ -7,16 +7,17 @@
 #include <assert.h>
 #include <errno.h>
 
-#define BLOCKS_MIN   4u                     /* fewer would make a slab no better than a run for each block */
-#define TAIL_MAX     16u                    /* at most 1/16 of a slab lies behind its last block */
-#define EXTEND_BYTES (HEAP_UNIT_BYTES / 16) /* fresh blocks linked in a step, so that pages are touched one by one */
+#define BLOCKS_MIN   4u                     /* with fewer, a slab would be no better than a run for each block */
+#define TAIL_MAX     16u                    /* at most 1/16 of a slab is unused after its last block */
+#define EXTEND_BYTES (HEAP_UNIT_BYTES / 16) /* fresh blocks linked in one step, so that pages are touched gradually */
 
-_Static_assert(offsetof(struct slab, counts) == 64, "one line for allocating and freeing");
+_Static_assert(offsetof(struct slab, counts) == 64, "allocating and freeing touch one cache line");
 #ifndef DMTR_DEBUG
-_Static_assert(sizeof(struct slab) / 64 % 2 == 1, "an odd number of lines: descriptors spread over the cache's sets");
+_Static_assert(sizeof(struct slab) / 64 % 2 == 1,
+               "an odd number of cache lines, so that descriptors spread over the cache's sets");
 #endif
 
-/* The least run of units that holds BLOCKS_MIN blocks and wastes little behind them. */
+/* Returns the smallest run of units that holds BLOCKS_MIN blocks and wastes little after the last one. */
 static uint32_t slab_units(size_t block_bytes) {
     for (uint32_t units = 1;; units++) {
         size_t bytes = (size_t)units * HEAP_UNIT_BYTES, tail = bytes % block_bytes;
@@ -24,7 +25,7 @@ static uint32_t slab_units(size_t block_bytes) {
     }
 }
 
-/* A descriptor for the run, found from all of its units. Under the region's lock. */
+/* Initialises the descriptor of a run. Under the region's lock. */
 static struct slab *slab_begin(uint32_t first_unit, uint32_t units) {
     struct slab *s = &region.descriptors[first_unit];
     *s = (struct slab){.base = region_unit(first_unit),
@@ -43,9 +44,9 @@ static void slab_publish(struct slab *s) {
         atomic_store_explicit(&region.slabs[s->first_unit + i], s, memory_order_release);
 }
 
-static struct slab *take(uint32_t units, uint32_t align, bool *zeroed) {
+static struct slab *alloc_slab(uint32_t units, uint32_t align, bool *zeroed) {
     int64_t first = region_init();
-    if (first == 0) first = region_take(units, align, zeroed);
+    if (first == 0) first = region_alloc(units, align, zeroed);
     return first < 0 ? NULL : slab_begin((uint32_t)first, units);
 }
 
@@ -53,7 +54,7 @@ struct slab *slab_new_small(struct thread_heap *owner, unsigned cls) {
     uint32_t block_bytes = class_size(cls), units = slab_units(block_bytes);
     bool zeroed;
     region_lock();
-    struct slab *s = take(units, 1, &zeroed);
+    struct slab *s = alloc_slab(units, 1, &zeroed);
     if (s) {
         s->owner = owner;
         s->cls = (uint8_t)cls;
@@ -76,7 +77,7 @@ struct slab *slab_new_large(size_t bytes, size_t alignment, bool *zeroed) {
     size_t align = alignment <= HEAP_UNIT_BYTES ? 1 : alignment / HEAP_UNIT_BYTES;
     if (units > UINT32_MAX / 2 || align > UINT32_MAX / 2) return NULL;
     region_lock();
-    struct slab *s = take((uint32_t)units, (uint32_t)align, zeroed);
+    struct slab *s = alloc_slab((uint32_t)units, (uint32_t)align, zeroed);
     if (s) {
         s->blocks = s->fresh = 1;
         s->plain = s->used = 1;
@@ -88,11 +89,11 @@ struct slab *slab_new_large(size_t bytes, size_t alignment, bool *zeroed) {
 }
 
 void slab_delete(struct slab *s) {
-    int saved_errno = errno; /* free does not change it (POSIX.1-2024) */
+    int saved_errno = errno; /* free keeps errno (POSIX.1-2024) */
     region_lock();
     for (uint32_t i = 0; i < s->units; i++)
         atomic_store_explicit(&region.slabs[s->first_unit + i], NULL, memory_order_release);
-    region_give(s->first_unit, s->units);
+    region_free(s->first_unit, s->units);
     region_unlock();
     errno = saved_errno;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a thread heap does when the fast path has no answer. */
+/* The slow paths of a thread heap. */
 #include "mem/thread_heap.h"
 
 #include "base/sys.h"
@@ -8,21 +8,19 @@
 #include <assert.h>
 #include <sys/mman.h>
 
-/* Both are never written: no_slab has no room, so no_heap is never allocated from, and nothing is freed into them. */
+/* Both are constant: no_slab has no room, so nothing is ever allocated from no_heap, and nothing is freed into them. */
 static struct slab no_slab = {.free = BLOCK_NONE, .remote = BLOCK_NONE};
 static struct thread_heap no_heap = {.direct = {[0 ... DIRECT_MAX / GRANULE] = &no_slab},
                                      .current = {[0 ... CLASS_COUNT - 1] = &no_slab}};
 
 _Thread_local struct thread_heap *thread_heap = &no_heap;
 
-/* Under the region's lock. */
-static struct {
-    struct thread_heap *all;
-} heaps;
+/* Protected by the region's lock. */
+static struct { struct thread_heap *all; } heaps;
 
-/* ---- slabs of a heap that the caller owns or tends ---- */
+/* ---- slabs of a heap that the calling thread owns or drains ---- */
 
-/* Empty slabs are kept up to a bound, so that a load that swings around a slab's border takes no lock. */
+/* Keeps an empty slab, up to a limit, so that a load that repeatedly empties and refills a slab takes no lock. */
 static void retire(struct thread_heap *h, struct slab *s) {
     size_t bytes = (size_t)s->units * HEAP_UNIT_BYTES;
     list_remove(&s->link);
@@ -36,7 +34,7 @@ static void retire(struct thread_heap *h, struct slab *s) {
     }
 }
 
-int thread_heap_settle(struct slab *s) {
+int thread_heap_relink(struct slab *s) {
     struct thread_heap *h = s->owner;
     if (s == h->current[s->cls]) return 0;
     if (s->used == 0)
@@ -50,24 +48,24 @@ void thread_heap_drain(struct thread_heap *h) {
     if (!atomic_load_explicit(&h->notices, memory_order_relaxed)) return;
     struct slab *s = atomic_exchange(&h->notices, NULL);
     while (s) {
-        struct slab *next = s->notice_next; /* from the collect on, others may put the slab on the list again */
+        struct slab *next = s->notice_next; /* after slab_collect other threads may put the slab on the list again */
         slab_collect(s);
-        thread_heap_settle(s);
+        thread_heap_relink(s);
         s = next;
     }
 }
 
-static void point_to(struct thread_heap *h, unsigned cls, struct slab *s) {
+static void point_sizes_to(struct thread_heap *h, unsigned cls, struct slab *s) {
     uint32_t from = cls == 0 ? 0 : class_size(cls - 1) / GRANULE + 1, to = class_size(cls) / GRANULE;
     h->current[cls] = s;
     for (uint32_t i = from; i <= to && i <= DIRECT_MAX / GRANULE; i++)
         h->direct[i] = s;
 }
 
-/* Makes s the slab that the class is allocated from; it counts as used as long as it is. */
+/* Makes s the slab from which the class is allocated. Being current counts as one use. */
 static void set_current(struct thread_heap *h, unsigned cls, struct slab *s) {
     struct slab *old = h->current[cls];
-    point_to(h, cls, s);
+    point_sizes_to(h, cls, s);
     if (s != &no_slab) {
         list_remove(&s->link);
         s->used++;
@@ -76,11 +74,11 @@ static void set_current(struct thread_heap *h, unsigned cls, struct slab *s) {
     }
     if (old != &no_slab) {
         old->used--;
-        thread_heap_settle(old);
+        thread_heap_relink(old);
     }
 }
 
-/* Gives the kept slabs back; whether there were any. */
+/* Releases the kept slabs. Returns whether there were any. */
 static bool release_kept(struct thread_heap *h) {
     struct list *node, *next;
     if (h->kept_bytes == 0) return false;
@@ -100,15 +98,15 @@ bool thread_heap_trim(void) {
     return release_kept(thread_heap);
 }
 
-/* ---- threads come and go ---- */
+/* ---- creating, parking and adopting heaps ---- */
 
 /*
- * Drains a heap that no thread owns. Whoever puts a notice on the list looks at the state after it, and whoever parks
- * a heap looks at the list after it, both sequentially consistent: one of the two sees the other.
+ * Drains a heap that no thread owns. A thread that adds a notice reads the state afterwards, and a thread that parks a
+ * heap reads the list afterwards. Both are sequentially consistent, so one of the two threads sees the other's write.
  */
-static void tend(struct thread_heap *h) {
+static void drain_parked(struct thread_heap *h) {
     enum thread_heap_state parked = HEAP_PARKED;
-    while (atomic_load(&h->notices) && atomic_compare_exchange_strong(&h->state, &parked, HEAP_TENDED)) {
+    while (atomic_load(&h->notices) && atomic_compare_exchange_strong(&h->state, &parked, HEAP_DRAINING)) {
         thread_heap_drain(h);
         atomic_store(&h->state, HEAP_PARKED);
     }
@@ -118,13 +116,13 @@ static void tend(struct thread_heap *h) {
 static void park(void *arg) {
     struct thread_heap *h = arg;
     thread_heap = &no_heap;
-    atomic_store_explicit(&h->state, HEAP_TENDED, memory_order_relaxed);
+    atomic_store_explicit(&h->state, HEAP_DRAINING, memory_order_relaxed);
     for (unsigned cls = 0; cls < CLASS_COUNT; cls++)
         set_current(h, cls, &no_slab);
     release_kept(h);
     thread_heap_drain(h);
     atomic_store(&h->state, HEAP_PARKED);
-    tend(h);
+    drain_parked(h);
 }
 
 static struct thread_heap *new_heap(void) {
@@ -132,7 +130,7 @@ static struct thread_heap *new_heap(void) {
     struct thread_heap *h = sys_map(sizeof *h, PROT_READ | PROT_WRITE, 0, &error);
     if (!h) return NULL;
     for (unsigned cls = 0; cls < CLASS_COUNT; cls++) {
-        point_to(h, cls, &no_slab);
+        point_sizes_to(h, cls, &no_slab);
         list_init(&h->partial[cls]);
     }
     h->all_next = heaps.all;
@@ -140,7 +138,7 @@ static struct thread_heap *new_heap(void) {
     return h;
 }
 
-/* A heap for this thread: a parked one or a new one. NULL: no memory. */
+/* Assigns this thread a parked heap or a new one. Returns NULL if there is no memory. */
 static struct thread_heap *adopt(void) {
     region_lock();
     struct thread_heap *h = heaps.all;
@@ -153,7 +151,8 @@ static struct thread_heap *adopt(void) {
     region_unlock();
     if (!h) return NULL;
     thread_heap = h;
-    thread_exit_set(THREAD_EXIT_HEAP, park, h); /* may allocate, which works from here on; else the heap stays ours */
+    thread_exit_set(THREAD_EXIT_HEAP, park,
+                    h); /* may allocate, which works from here on; if it fails, the heap is never parked */
     return h;
 }
 
@@ -175,16 +174,16 @@ void *thread_heap_alloc_slow(unsigned cls) {
     return slab_pop(s);
 }
 
-static void give_notice(struct slab *s) {
+static void notify_owner(struct slab *s) {
     struct thread_heap *h = s->owner;
     struct slab *first = atomic_load_explicit(&h->notices, memory_order_relaxed);
     do
         s->notice_next = first;
     while (!atomic_compare_exchange_weak(&h->notices, &first, s));
-    tend(h);
+    drain_parked(h);
 }
 
-int thread_heap_free_foreign(struct slab *s, uint32_t block) {
+int thread_heap_free_remote(struct slab *s, uint32_t block) {
     if (!s->owner) {
         slab_delete(s);
         return 0;
@@ -194,6 +193,6 @@ int thread_heap_free_foreign(struct slab *s, uint32_t block) {
         s->next[block] = first;
     while (!atomic_compare_exchange_weak_explicit(&s->remote, &first, (uint16_t)block, memory_order_acq_rel,
                                                   memory_order_relaxed));
-    if (first == BLOCK_NONE) give_notice(s);
+    if (first == BLOCK_NONE) notify_owner(s);
     return 0;
 }

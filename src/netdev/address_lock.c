@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Locks of addresses on interfaces: sockets with a name, shared by the queues of this process. */
+/*
+ * Address locks: abstract Unix sockets whose name is the interface and the address. The queues of a device in this
+ * process share them.
+ */
 #include "netdev/address_lock.h"
 
 #include "netdev/device.h"
@@ -16,10 +19,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* Who asks for the holder stays in its queue; after so many the holder is not named any more. */
-#define ASKERS_MAX 1024
+/*
+ * A process that asks who holds a lock stays in the lock's accept queue. When the queue is full, refusals do not name
+ * the holder any more.
+ */
+#define BACKLOG_MAX 1024
 
-/* An address that this process has. */
+/* An address that this process holds. */
 struct held {
     struct list link;
     uint64_t network, queues_open; /* a bit for each queue */
@@ -47,15 +53,18 @@ static int unix_socket(void) {
     return SYS(socket, AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 }
 
-/* Who listens at the name. False: nobody tells, because it is no lock of ours, or its queue is full. */
-static bool holder_of(const struct sockaddr_un *name, socklen_t len, struct ucred *holder) {
+/*
+ * Finds the process that listens at the name. Returns false if it cannot be found: nobody listens, or its accept queue
+ * is full.
+ */
+static bool find_holder(const struct sockaddr_un *name, socklen_t len, struct ucred *holder) {
     socklen_t size = sizeof *holder;
     int fd = unix_socket();
     if (fd < 0) return false;
-    bool told = SYS(connect, fd, (const struct sockaddr *)name, len) == 0 &&
-                SYS(getsockopt, fd, SOL_SOCKET, SO_PEERCRED, holder, &size) == 0;
+    bool found = SYS(connect, fd, (const struct sockaddr *)name, len) == 0 &&
+                 SYS(getsockopt, fd, SOL_SOCKET, SO_PEERCRED, holder, &size) == 0;
     close(fd);
-    return told;
+    return found;
 }
 
 #define REMEDY "choose another address, or let threads of one process share the device (inet.queues)"
@@ -66,17 +75,19 @@ static int refuse(const struct netdev_args *args, const char *kind, const struct
     inet_ntop(AF_INET, &ip4, address, sizeof address);
     if (holder && holder->pid == getpid())
         snprintf(who, sizeof who, "this process (%d)", (int)holder->pid);
-    else if (holder && holder->pid) /* 0: of another PID namespace */
+    else if (holder && holder->pid) /* 0: in another PID namespace */
         snprintf(who, sizeof who, "process %d of user %u", (int)holder->pid, (unsigned)holder->uid);
-    return netdev_refuse(args, -EADDRINUSE, "%s: %s has %s on %s already: " REMEDY, kind, who, address, i->name);
+    return netdev_refuse(args, -EADDRINUSE, "%s: %s already uses %s on %s: " REMEDY, kind, who, address, i->name);
 }
 
-/* *fd is the lock; -EADDRINUSE: somebody has it. */
-static int take_name(const struct sockaddr_un *name, socklen_t len, int *fd) {
+/*
+ * Binds the name to a new socket, *fd. Returns 0, -EADDRINUSE (another socket has the name) or another negative errno.
+ */
+static int bind_name(const struct sockaddr_un *name, socklen_t len, int *fd) {
     *fd = unix_socket();
     if (*fd < 0) return *fd;
     int r = SYS(bind, *fd, (const struct sockaddr *)name, len);
-    if (r == 0) r = SYS(listen, *fd, ASKERS_MAX);
+    if (r == 0) r = SYS(listen, *fd, BACKLOG_MAX);
     if (r < 0) close(*fd);
     return r;
 }
@@ -91,18 +102,18 @@ static struct held *find(const struct linux_if *i, uint32_t ip4) {
     return NULL;
 }
 
-static int take_new(struct held **out, const struct netdev_args *args, const char *kind, const struct linux_if *i,
+static int lock_new(struct held **out, const struct netdev_args *args, const char *kind, const struct linux_if *i,
                     uint32_t ip4) {
     struct sockaddr_un name;
     struct ucred holder;
     socklen_t len = name_of(&name, i->index, ip4);
     struct held *h = sys_calloc(1, sizeof *h);
     if (!h) return -ENOMEM;
-    int r = take_name(&name, len, &h->fd);
+    int r = bind_name(&name, len, &h->fd);
     if (r < 0) {
         sys_free(h);
         if (r != -EADDRINUSE) return r;
-        return refuse(args, kind, i, ip4, holder_of(&name, len, &holder) ? &holder : NULL);
+        return refuse(args, kind, i, ip4, find_holder(&name, len, &holder) ? &holder : NULL);
     }
     h->network = linux_if_network(i);
     h->index = i->index;
@@ -113,13 +124,13 @@ static int take_new(struct held **out, const struct netdev_args *args, const cha
     return 0;
 }
 
-static int take_one(struct address_lock *lock, const struct netdev_args *args, const char *kind,
+static int lock_one(struct address_lock *lock, const struct netdev_args *args, const char *kind,
                     const struct linux_if *i, uint32_t ip4) {
     struct held *h = find(i, ip4);
     bool shares = h && args->queues > 1 && h->queues == args->queues && !(h->queues_open & lock->queue_bit);
     int r = 0;
     if (h && !shares) return refuse(args, kind, i, ip4, &(struct ucred){.pid = getpid()});
-    if (!h) r = take_new(&h, args, kind, i, ip4);
+    if (!h) r = lock_new(&h, args, kind, i, ip4);
     if (r < 0) return r;
     h->queues_open |= lock->queue_bit;
     lock->held[lock->count++] = h;
@@ -138,17 +149,17 @@ static void release(struct address_lock *lock) {
     sys_free(lock);
 }
 
-static int take_all(struct address_lock *lock, const struct netdev_args *args, const char *kind,
+static int lock_all(struct address_lock *lock, const struct netdev_args *args, const char *kind,
                     const struct linux_if *i) {
     for (uint32_t k = 0; k < args->ip4_count; k++) {
-        int r = take_one(lock, args, kind, i, args->ip4[k]);
+        int r = lock_one(lock, args, kind, i, args->ip4[k]);
         if (r < 0) return r;
     }
     return 0;
 }
 
-int address_lock_take(struct address_lock **lock, const struct netdev_args *args, const char *kind,
-                      const char *interface) {
+int address_lock_acquire(struct address_lock **lock, const struct netdev_args *args, const char *kind,
+                         const char *interface) {
     struct linux_if i;
     *lock = NULL;
     if (args->ip4_count == 0) return 0;
@@ -159,7 +170,7 @@ int address_lock_take(struct address_lock **lock, const struct netdev_args *args
     if (l) {
         l->queue_bit = 1ull << (args->queue % 64);
         pthread_mutex_lock(&mutex);
-        r = take_all(l, args, kind, &i);
+        r = lock_all(l, args, kind, &i);
         if (r < 0) release(l);
         pthread_mutex_unlock(&mutex);
     }

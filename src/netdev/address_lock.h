@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who has an IPv4 address on an interface of the kernel. Two stacks with one address on one interface reset each
- * other's connections, so each address is locked for its interface, in the network namespace of the calling thread.
+ * Locks on IPv4 addresses of kernel interfaces. Two stacks with the same address on one interface would reset each
+ * other's connections, so a device locks each address for its interface, in the network namespace of the calling
+ * thread.
  *
- * A lock is an abstract Unix socket with a name of interface and address: the kernel keeps one of a name in a network
- * namespace, and it goes when its holder dies (and the children that it forked). The queues of one device in one
- * process share it. Any user may hold the name, so that another one can have us refused, and do nothing more.
+ * A lock is an abstract Unix socket whose name contains the interface and the address. The kernel allows one socket of
+ * a name per network namespace and removes it when its holder ends (and the children that it forked). The queues of one
+ * device in one process share the lock. Any user may take a name; that makes our open fail, and nothing worse.
  */
 #ifndef NETDEV_ADDRESS_LOCK_H
 #define NETDEV_ADDRESS_LOCK_H
@@ -15,13 +16,13 @@
 struct address_lock;
 
 /*
- * Locks args->ip4 on the interface, for queue args->queue. 0, and NULL for *lock where there is no such interface, or
- * no address; -EADDRINUSE and args->why, which names who has it; or another errno.
+ * Locks args->ip4 on the interface, for queue args->queue. Returns 0, with *lock NULL if the interface does not exist
+ * or there is no address; -EADDRINUSE with args->why, which names the holder if it is known; or another negative errno.
  */
-int address_lock_take(struct address_lock **lock, const struct netdev_args *args, const char *kind,
-                      const char *interface);
+int address_lock_acquire(struct address_lock **lock, const struct netdev_args *args, const char *kind,
+                         const char *interface);
 
-/* NULL: nothing. */
+/* lock may be NULL. */
 void address_lock_release(struct address_lock *lock);
 
 #endif

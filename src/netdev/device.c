@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the devices share. */
+/* Code that all devices share. */
 #include "netdev/device.h"
 
 #include "base/csum.h"
@@ -44,7 +44,7 @@ int netdev_random_mac(uint8_t mac[NETDEV_MAC_BYTES]) {
     if (r < 0) return r;
     bits = rng_next(&rng);
     memcpy(mac, &bits, NETDEV_MAC_BYTES);
-    mac[0] = (uint8_t)((mac[0] & 0xfc) | 2); /* one station, locally administered */
+    mac[0] = (uint8_t)((mac[0] & 0xfc) | 2); /* unicast, locally administered */
     return 0;
 }
 
@@ -92,7 +92,7 @@ void netdev_finish_csum(const struct netdev_frame *f, void *data) {
     uint32_t transport = (uint32_t)f->l2_bytes + f->l3_bytes;
     char *from = (char *)data + transport;
     uint16_t check = csum_finish(csum_add(0, from, f->bytes - transport));
-    /* A UDP checksum of zero means none (RFC 768); the other zero says the same sum, and is right for TCP too. */
+    /* In UDP a checksum of zero means none (RFC 768). 0xffff is the same sum and also valid for TCP. */
     if (check == 0) check = 0xffff;
     memcpy(from + f->csum_offset, &check, sizeof check);
 }

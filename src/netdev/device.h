@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the devices share: the common part, refusals with a reason, frames made whole, link state. */
+/* Code that all devices share: initialisation, refusals with a reason, gathering segments, checksums, link state. */
 #ifndef NETDEV_DEVICE_H
 #define NETDEV_DEVICE_H
 
@@ -7,49 +7,52 @@
 
 #include <stdarg.h>
 
-/* Writes args->why; returns `error`. */
+/* Writes args->why and returns `error`. */
 int netdev_refuse(const struct netdev_args *args, int error, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 int netdev_vrefuse(const struct netdev_args *args, int error, const char *fmt, va_list list)
     __attribute__((format(printf, 3, 0)));
 
-/* What mends an error of opening a device; a table of them ends with error 0. */
+/* Advice for an error of opening a device. A table of them ends with error 0. */
 struct netdev_advice {
     int error;
     const char *text;
 };
 
-/* Refuses the device `kind` over `name` for an error, with what mends it, if the table knows; returns `error`. */
+/*
+ * Refuses device `kind` over `name` because of an error. Adds the advice for the error if the table has any. Returns
+ * `error`.
+ */
 int netdev_refuse_advised(const struct netdev_args *args, const char *kind, const char *name, int error,
                           const struct netdev_advice *advices);
 
-/* The common part of a device with its link down, no offloads and no descriptor. */
+/* Initialises the common part of a device: link down, no offloads, no descriptor. */
 void netdev_init(struct netdev *dev, const struct netdev_ops *ops);
 
-/* An address for a device that was given none. 0 or why there are no random numbers. */
+/* Generates a MAC address for a device that was given none. Returns 0 or a negative errno of getrandom. */
 int netdev_random_mac(uint8_t mac[NETDEV_MAC_BYTES]);
 
 void netdev_set_link(struct netdev *dev, bool up);
 
-/* Longest frame without NETDEV_TSO*, with an 802.1Q tag. */
+/* Longest frame without NETDEV_TSO*, including an 802.1Q tag. */
 static inline uint32_t netdev_frame_max(uint32_t mtu) {
     return mtu + NETDEV_HEADER_BYTES + NETDEV_TAG_BYTES;
 }
 
 bool netdev_any_frame_fits(struct netdev *dev, const struct netdev_frame *frame);
 
-/* Whether a frame keeps the rules of struct netdev_frame on this device; if not, it is counted as refused. */
+/* Whether a frame obeys the rules of struct netdev_frame on this device; if not, it is counted as refused. */
 static inline bool netdev_frame_fits(struct netdev *dev, const struct netdev_frame *f) {
     if (f->segs_count == 2 && f->offloads == 0 && f->bytes >= NETDEV_HEADER_BYTES &&
         f->bytes <= netdev_frame_max(dev->mtu) && (uint64_t)f->segs[0].bytes + f->segs[1].bytes == f->bytes)
-        return true; /* headers and payload, as nearly all */
+        return true; /* the common case: headers and payload */
     return netdev_any_frame_fits(dev, f);
 }
 
-/* Copies all segments to `to`, of frame->bytes bytes. */
+/* Copies all segments to `to`, which has room for frame->bytes bytes. */
 void netdev_gather(const struct netdev_frame *frame, void *to);
 
-/* Writes the checksum that NETDEV_CSUM asks for into a frame that fits and lies in one piece. */
+/* Writes the checksum that NETDEV_CSUM requests into a contiguous frame that passed netdev_frame_fits. */
 void netdev_finish_csum(const struct netdev_frame *frame, void *data);
 
 static inline void netdev_count_rx(struct netdev *dev, uint32_t bytes) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the kernel says of one of its interfaces. */
+/* Reads the state of a kernel interface. */
 #include "netdev/linux_if.h"
 #include "netdev/device.h"
 
@@ -52,19 +52,22 @@ int linux_if_read(const struct linux_if *i, struct linux_if_state *state) {
     return r;
 }
 
-int linux_if_look(const struct linux_if *i, struct netdev *dev, struct linux_if_state *state) {
+int linux_if_refresh(const struct linux_if *i, struct netdev *dev, struct linux_if_state *state) {
     int r = linux_if_read(i, state);
     netdev_set_link(dev, r == 0 && state->up);
     return r;
 }
 
-/* Addresses may have labels of their own, which begin with the interface's name and a colon. */
+/*
+ * Whether the label belongs to the interface: an address's label starts with the interface's name, possibly followed by
+ * a colon and more.
+ */
 static bool is_label_of(const struct linux_if *i, const char *label) {
     size_t len = strlen(i->name);
     return strncmp(label, i->name, len) == 0 && (label[len] == '\0' || label[len] == ':');
 }
 
-int linux_if_carries(const struct linux_if *i, uint32_t ip4) {
+int linux_if_has_address(const struct linux_if *i, uint32_t ip4) {
     struct ifreq all[ADDRESSES_MAX];
     struct ifconf reply = {.ifc_len = sizeof all, .ifc_req = all};
     int r = SYS(ioctl, i->sock, SIOCGIFCONF, &reply);
@@ -87,12 +90,12 @@ uint32_t linux_if_queues(const struct linux_if *i) {
     return queues ? queues : 1;
 }
 
-#ifndef SO_NETNS_COOKIE /* newer than some C libraries; the kernel's number but on PA-RISC and SPARC */
+#ifndef SO_NETNS_COOKIE /* missing in older C libraries; PA-RISC and SPARC use another number */
 #define SO_NETNS_COOKIE 71
 #endif
 
 uint64_t linux_if_network(const struct linux_if *i) {
-    uint64_t cookie = 0; /* stays so before Linux 5.14 */
+    uint64_t cookie = 0; /* not changed by kernels before Linux 5.14 */
     socklen_t len = sizeof cookie;
     (void)SYS(getsockopt, i->sock, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len);
     return cookie;

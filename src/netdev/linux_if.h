@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the kernel says of one of its interfaces: address, MTU, whether it is up, whether it is there at all. */
+/* The state of a kernel interface: MAC address, MTU, whether it is up, whether it exists. */
 #ifndef NETDEV_LINUX_IF_H
 #define NETDEV_LINUX_IF_H
 
@@ -8,7 +8,7 @@
 #include <net/if.h>
 
 struct linux_if {
-    int sock; /* to ask through; it stays in the network namespace it was made in */
+    int sock; /* for ioctls; stays in the network namespace in which it was created */
     int index;
     char name[IFNAMSIZ];
 };
@@ -19,23 +19,23 @@ struct linux_if_state {
     bool up;
 };
 
-/* name: shorter than IFNAMSIZ. 0; -ENODEV: there is none of that name. */
+/* name is shorter than IFNAMSIZ. Returns 0, -ENODEV (no such interface) or another negative errno. */
 int linux_if_open(struct linux_if *i, const char *name);
 void linux_if_close(struct linux_if *i);
 
-/* 0; -ENODEV: it was removed, or another has its name now. */
+/* Returns 0, or -ENODEV if the interface was removed or another one has its name now. */
 int linux_if_read(const struct linux_if *i, struct linux_if_state *state);
 
-/* The same, and dev's link follows it. */
-int linux_if_look(const struct linux_if *i, struct netdev *dev, struct linux_if_state *state);
+/* As linux_if_read; also sets dev's link state. */
+int linux_if_refresh(const struct linux_if *i, struct netdev *dev, struct linux_if_state *state);
 
-/* Whether the kernel has this IPv4 address, in network order, on it: 1, 0 or a negative errno. */
-int linux_if_carries(const struct linux_if *i, uint32_t ip4);
+/* Whether the interface has this IPv4 address, in network order: 1, 0 or a negative errno. */
+int linux_if_has_address(const struct linux_if *i, uint32_t ip4);
 
-/* Receive queues in use; 1 where the driver does not say. */
+/* Receive queues in use; 1 if the driver does not report them. */
 uint32_t linux_if_queues(const struct linux_if *i);
 
-/* A number for the network namespace that it is in. */
+/* A number that identifies the interface's network namespace. */
 uint64_t linux_if_network(const struct linux_if *i);
 
 #endif

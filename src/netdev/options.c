@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Options of devices. */
+/* Parses the options of devices. */
 #include "netdev/options.h"
 
 #include "base/nearest.h"
@@ -16,7 +16,7 @@
 static bool read_number(const struct netdev_option *o, const char *value, void *to) {
     char *end;
     unsigned long long number;
-    if (*value < '0' || *value > '9') return false; /* strtoull would take signs and spaces */
+    if (*value < '0' || *value > '9') return false; /* strtoull would accept signs and spaces */
     errno = 0;
     number = strtoull(value, &end, 0);
     if (errno || *end || number < o->min || number > o->max) return false;
@@ -39,7 +39,7 @@ static bool read_text(const struct netdev_option *o, const char *value, void *to
     return true;
 }
 
-/* Digits and at most six decimals, so that no locale has a say. */
+/* Reads digits and at most six decimals itself, because strtod depends on the locale. */
 static bool read_chance(const struct netdev_option *o, const char *value, void *to) {
     uint32_t whole, parts = 0, unit = NETDEV_CHANCE_ONE / 10;
     (void)o;
@@ -68,19 +68,19 @@ static bool read_mac(const struct netdev_option *o, const char *value, void *to)
         if (high < 0 || low < 0 || (i + 1 < NETDEV_MAC_BYTES && value[2] != ':')) return false;
         mac[i] = (uint8_t)(high << 4 | low);
     }
-    if (mac[0] & 1) return false; /* a group address is nobody's own */
+    if (mac[0] & 1) return false; /* a group address cannot be a device's own */
     memcpy(to, mac, sizeof mac);
     return true;
 }
 
 static const struct {
     bool (*read)(const struct netdev_option *o, const char *value, void *to);
-    const char *wants;
+    const char *expected;
 } types[] = {
     [NETDEV_OPTION_NUMBER] = {read_number, "a number within bounds"},
     [NETDEV_OPTION_FLAG] = {read_flag, "yes or no"},
-    [NETDEV_OPTION_TEXT] = {read_text, "a text that is not too long"},
-    [NETDEV_OPTION_CHANCE] = {read_chance, "a part of one, such as 0.01"},
+    [NETDEV_OPTION_TEXT] = {read_text, "a text of allowed length"},
+    [NETDEV_OPTION_CHANCE] = {read_chance, "a fraction of one, such as 0.01"},
     [NETDEV_OPTION_MAC] = {read_mac, "an address such as 02:00:00:00:00:01"},
 };
 
@@ -93,7 +93,7 @@ static int refuse_name(const struct netdev_args *args, const struct netdev_optio
         nearest = table[i].name;
         best = distance;
     }
-    return netdev_refuse(args, -EINVAL, "no option is called \"%.40s\"%s%s%s", name, nearest ? "; did you mean \"" : "",
+    return netdev_refuse(args, -EINVAL, "there is no option \"%.40s\"%s%s%s", name, nearest ? "; did you mean \"" : "",
                          nearest ? nearest : "", nearest ? "\"?" : "");
 }
 
@@ -106,9 +106,9 @@ static int read_one(const struct netdev_args *args, const struct netdev_option *
         if (strcmp(o->name, pair) != 0) continue;
         if (types[o->type].read(o, value, (char *)to + o->offset)) return 0;
         if (o->type == NETDEV_OPTION_NUMBER)
-            return netdev_refuse(args, -EINVAL, "%s=%.40s: wanted is a number from %llu to %llu", pair, value,
+            return netdev_refuse(args, -EINVAL, "%s=%.40s: expected a number from %llu to %llu", pair, value,
                                  (unsigned long long)o->min, (unsigned long long)o->max);
-        return netdev_refuse(args, -EINVAL, "%s=%.40s: wanted is %s", pair, value, types[o->type].wants);
+        return netdev_refuse(args, -EINVAL, "%s=%.40s: expected %s", pair, value, types[o->type].expected);
     }
     return refuse_name(args, table, n, pair);
 }
@@ -121,11 +121,11 @@ static void read_defaults(const struct netdev_option *table, size_t n, void *to)
     }
 }
 
-/* Only texts must be given: an empty one was not. */
+/* Only a text option can be required; it is missing if it is empty. */
 static int check_required(const struct netdev_args *args, const struct netdev_option *table, size_t n, const void *to) {
     for (size_t i = 0; i < n; i++)
-        if (!table[i].def && !table[i].otherwise && !*((const char *)to + table[i].offset))
-            return netdev_refuse(args, -EINVAL, "option \"%s\" must be given", table[i].name);
+        if (!table[i].def && !table[i].def_text && !*((const char *)to + table[i].offset))
+            return netdev_refuse(args, -EINVAL, "option \"%s\" is required", table[i].name);
     return 0;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The devices of this build and their options as text for people. */
+/* Prints the devices of this build and their options. */
 #include "netdev/options.h"
 
 #include <inttypes.h>
@@ -41,7 +41,7 @@ int netdev_print(FILE *f, enum doc_format format) {
             values(o, valid);
             doc_option(f, format,
                        &(struct doc_option){
-                           .key = o->name, .values = valid, .def = o->def, .otherwise = o->otherwise, .text = o->text});
+                           .key = o->name, .values = valid, .def = o->def, .def_text = o->def_text, .text = o->text});
         }
         doc_list_end(f, format);
     }

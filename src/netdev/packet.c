@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Any interface of the kernel through AF_PACKET, with rings mapped for both directions (TPACKET_V2: V3 holds frames
- * back on a timer). We are a second host behind the interface, whose address we use unless told otherwise; the
- * kernel's own stack on it keeps receiving.
+ * Any kernel interface through AF_PACKET, with mapped rings for both directions (TPACKET_V2, because V3 delays frames
+ * until a timer expires). We act as a second host behind the interface, with its MAC address unless the option mac is
+ * set. The kernel's own stack also receives the frames.
  */
 #include "netdev/device.h"
 #include "netdev/linux_if.h"
@@ -19,21 +19,21 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SLOTS_MIN     2u
-#define SLOTS_MAX     16384u
-#define BLOCK_BYTES   65536u
-#define LOOK_EVERY_NS 10000000u /* while nothing arrives: whether the link is up */
+#define SLOTS_MIN         2u
+#define SLOTS_MAX         16384u
+#define BLOCK_BYTES       65536u
+#define CHECK_INTERVAL_NS 10000000u /* interval of link checks while nothing arrives */
 
 struct packet_device {
     struct netdev dev;
     struct linux_if interface;
-    char *rings; /* received frames, then those to transmit */
+    char *rings; /* the receive ring, then the transmit ring */
     size_t rings_bytes;
     uint32_t slots, slot_bytes;
     uint32_t rx_at, tx_at;
-    uint32_t mtu_max; /* what fits a slot */
+    uint32_t mtu_max; /* what fits in a slot */
     bool own_mac;
-    uint64_t next_look_ns;
+    uint64_t next_check_ns;
 };
 
 struct packet_options {
@@ -44,10 +44,10 @@ struct packet_options {
 
 static const struct netdev_option options_table[] = {
     {"name", NETDEV_OPTION_TEXT, offsetof(struct packet_options, name), 0, IFNAMSIZ, "INTERFACE", NULL, NULL,
-     "Interface of the kernel to send and receive on"},
+     "Kernel interface to send and receive on"},
     {"slots", NETDEV_OPTION_NUMBER, offsetof(struct packet_options, slots), SLOTS_MIN, SLOTS_MAX, "frames", "256", NULL,
-     "Frames that fit each ring, a power of two"},
-    {"mac", NETDEV_OPTION_MAC, offsetof(struct packet_options, mac), 0, 0, "", NULL, "that of the interface",
+     "Frames per ring, a power of two"},
+    {"mac", NETDEV_OPTION_MAC, offsetof(struct packet_options, mac), 0, 0, "", NULL, "the address of the interface",
      "Own MAC address"},
 };
 
@@ -70,15 +70,15 @@ static uint32_t slot_status(struct tpacket2_hdr *slot) {
     return __atomic_load_n(&slot->tp_status, __ATOMIC_ACQUIRE);
 }
 
-static void slot_hand_over(struct tpacket2_hdr *slot, uint32_t status) {
+static void slot_set_status(struct tpacket2_hdr *slot, uint32_t status) {
     __atomic_store_n(&slot->tp_status, status, __ATOMIC_RELEASE);
 }
 
 static int device_update(struct netdev *dev, uint64_t now_ns) {
     struct packet_device *d = (struct packet_device *)dev;
     struct linux_if_state state;
-    int r = linux_if_look(&d->interface, dev, &state);
-    d->next_look_ns = now_ns + LOOK_EVERY_NS;
+    int r = linux_if_refresh(&d->interface, dev, &state);
+    d->next_check_ns = now_ns + CHECK_INTERVAL_NS;
     if (r < 0) return r;
     if (!d->own_mac) memcpy(dev->mac, state.mac, sizeof state.mac);
     dev->mtu = state.mtu < d->mtu_max ? state.mtu : d->mtu_max;
@@ -89,7 +89,7 @@ static int set_option(const struct packet_device *d, int option, const void *val
     return SYS(setsockopt, d->dev.fd, SOL_PACKET, option, value, (socklen_t)bytes);
 }
 
-/* Slots are a power of two, so that they fill blocks without gaps and the rings are two plain arrays. */
+/* The slot size is a power of two, so that slots fill the blocks without gaps and each ring is one array. */
 static int map_rings(struct packet_device *d, uint32_t mtu) {
     uint32_t need = (uint32_t)TPACKET_ALIGN(TPACKET2_HDRLEN + 2ul * TPACKET_ALIGNMENT) + netdev_frame_max(mtu), block;
     struct tpacket_req ring;
@@ -109,7 +109,7 @@ static int map_rings(struct packet_device *d, uint32_t mtu) {
     return d->rings ? 0 : -error;
 }
 
-/* Bound last, so that every frame falls into the rings. */
+/* Binds the socket last, so that every frame goes to the rings. */
 static int attach(struct packet_device *d, const char *name) {
     struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL)};
     const int version = TPACKET_V2, one = 1;
@@ -123,7 +123,8 @@ static int attach(struct packet_device *d, const char *name) {
     r = set_option(d, PACKET_VERSION, &version, sizeof version);
     if (r == 0) r = set_option(d, PACKET_QDISC_BYPASS, &one, sizeof one);
     if (r == 0) r = set_option(d, PACKET_IGNORE_OUTGOING, &one, sizeof one);
-    if (r == 0) r = set_option(d, PACKET_LOSS, &one, sizeof one); /* a bad frame does not stop those behind it */
+    if (r == 0)
+        r = set_option(d, PACKET_LOSS, &one, sizeof one); /* a malformed frame does not block the frames after it */
     if (r == 0) r = map_rings(d, state.mtu);
     if (r == 0) r = SYS(bind, d->dev.fd, (struct sockaddr *)&address, sizeof address);
     return r == 0 ? device_update(&d->dev, 0) : r;
@@ -138,7 +139,7 @@ static void device_close(struct netdev *dev) {
 }
 
 static const struct netdev_advice advices[] = {
-    {-ENODEV, "ip link shows the interfaces there are"},
+    {-ENODEV, "ip link shows the interfaces"},
     {-EPERM, "run as root, or setcap cap_net_raw+ep PROGRAM"},
     {-ENOMEM, "lower slots="},
     {0, NULL},
@@ -167,14 +168,14 @@ static int device_open(const struct netdev_args *args, struct netdev **dev) {
     return 0;
 }
 
-/* The kernel takes an 802.1Q tag out of the frame; without it the frame would be another. */
-static void put_tag_back(const struct tpacket2_hdr *slot, char *data) {
+/* Reinserts an 802.1Q tag that the kernel removed, so that the stack sees the frame as it was sent. */
+static void restore_tag(const struct tpacket2_hdr *slot, char *data) {
     const uint16_t tag[2] = {htons(slot->tp_status & TP_STATUS_VLAN_TPID_VALID ? slot->tp_vlan_tpid : ETH_P_8021Q),
                              htons(slot->tp_vlan_tci)};
     memcpy(data + 2ul * NETDEV_MAC_BYTES, tag, sizeof tag);
 }
 
-/* Copies the frame of a slot out; false: there is none worth having in it. */
+/* Copies a frame out of its slot. Returns false if the frame was dropped. */
 static bool read_slot(struct packet_device *d, const struct tpacket2_hdr *slot, struct netdev_buffer *b) {
     const char *from = (const char *)slot + slot->tp_mac;
     uint32_t tag = slot->tp_status & TP_STATUS_VLAN_VALID ? NETDEV_TAG_BYTES : 0, macs = 2 * NETDEV_MAC_BYTES;
@@ -196,13 +197,13 @@ static bool read_slot(struct packet_device *d, const struct tpacket2_hdr *slot, 
         return false;
     }
     memcpy(data, from, macs);
-    if (tag) put_tag_back(slot, data);
+    if (tag) restore_tag(slot, data);
     memcpy(data + macs + tag, from + macs, slot->tp_snaplen - macs);
     return true;
 }
 
-/* Nothing came: is the link up, were frames lost? */
-static int look(struct packet_device *d, uint64_t now_ns) {
+/* Called while nothing arrives: checks the link and counts lost frames. */
+static int check_link(struct packet_device *d, uint64_t now_ns) {
     struct tpacket_stats lost = {0, 0};
     socklen_t len = sizeof lost;
     int r = device_update(&d->dev, now_ns);
@@ -218,17 +219,17 @@ static int device_rx(struct netdev *dev, struct netdev_buffer *frames, uint32_t 
         struct tpacket2_hdr *slot = rx_slot(d);
         if (!(slot_status(slot) & TP_STATUS_USER)) break;
         if (read_slot(d, slot, &frames[taken])) netdev_count_rx(dev, frames[taken++].bytes);
-        slot_hand_over(slot, TP_STATUS_KERNEL);
+        slot_set_status(slot, TP_STATUS_KERNEL);
         d->rx_at++;
     }
-    if (taken == 0 && now_ns >= d->next_look_ns) {
-        int r = look(d, now_ns);
+    if (taken == 0 && now_ns >= d->next_check_ns) {
+        int r = check_link(d, now_ns);
         if (r < 0) return -ENODEV;
     }
     return taken || dev->link_up ? (int)taken : -ENETDOWN;
 }
 
-/* Tells the kernel to send what is in the ring. The first call may only report that the link was down some time ago. */
+/* Makes the kernel send the frames in the ring. An -ENETDOWN of the first call may be stale, so it is tried twice. */
 static int kick(struct packet_device *d, uint64_t now_ns) {
     ssize_t n = SYS(send, d->dev.fd, NULL, 0, MSG_DONTWAIT);
     int r;
@@ -241,7 +242,7 @@ static int kick(struct packet_device *d, uint64_t now_ns) {
     return 0;
 }
 
-/* Only what was not taken may be offered again, so the link is looked at before frames go into the ring. */
+/* Checks the link before any frame enters the ring, because an error can be returned only if no frame was accepted. */
 static int device_tx(struct netdev *dev, const struct netdev_frame *frames, uint32_t n, uint64_t now_ns) {
     struct packet_device *d = (struct packet_device *)dev;
     uint32_t at = d->tx_at, i;
@@ -253,7 +254,7 @@ static int device_tx(struct netdev *dev, const struct netdev_frame *frames, uint
         if (slot_status(slot) != TP_STATUS_AVAILABLE) break;
         netdev_gather(&frames[i], (char *)slot + TPACKET2_HDRLEN - sizeof(struct sockaddr_ll));
         slot->tp_len = frames[i].bytes;
-        slot_hand_over(slot, TP_STATUS_SEND_REQUEST);
+        slot_set_status(slot, TP_STATUS_SEND_REQUEST);
         d->tx_at++;
         netdev_count_tx(dev, frames[i].bytes);
     }
@@ -264,7 +265,10 @@ static int device_tx(struct netdev *dev, const struct netdev_frame *frames, uint
     return (int)i;
 }
 
-/* The descriptor is readable while there are frames, armed or not; an error that waits there is eaten. */
+/*
+ * The descriptor is readable while there are frames, armed or not. Clears a pending socket error, which would also make
+ * it readable.
+ */
 static int device_prepare(struct netdev *dev) {
     struct packet_device *d = (struct packet_device *)dev;
     int error;
@@ -276,7 +280,7 @@ static int device_prepare(struct netdev *dev) {
 
 const struct netdev_ops netdev_packet = {
     .name = "packet",
-    .text = "Any interface of the kernel through AF_PACKET: the stack is a second host behind it",
+    .text = "Any kernel interface through AF_PACKET: the stack is a second host behind it",
     .options = options_table,
     .options_count = sizeof options_table / sizeof *options_table,
     .interface_option = "name",

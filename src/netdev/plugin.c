@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A plug-in's side of netdev/plugin.h: its entry, and the library's functions as calls through the table. */
+/*
+ * The plug-in's side of netdev/plugin.h: its entry function, and the library's functions as calls through the host's
+ * table.
+ */
 #include "netdev/plugin.h"
 
 #include <string.h>
@@ -27,7 +30,7 @@ NETDEV_HOST(X, V)
 #undef X
 #undef V
 
-/* Functions with a variable argument list have a sibling in the table that takes a va_list. */
+/* For a function with a variable argument list, the table has a variant that takes a va_list. */
 
 void log_write(const struct log *l, enum log_level level, struct log_site *site, const char *fmt, ...) {
     va_list args;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Network devices as plug-ins (base/plugin.h): the functions of the library that such a device calls.
+ * Network devices as plug-ins (base/plugin.h): the library functions that such a device calls.
  *
- * NETDEV_HOST lists them once. The library makes a table of them (registry.c); a plug-in compiles plugin.c, which
- * defines each under its own name as a call through that table. So the files of a device are the same inside a plug-in
- * and in a unit test that links them directly.
+ * NETDEV_HOST lists them once. The library fills a table with them (registry.c). A plug-in compiles plugin.c, which
+ * defines each function under its own name as a call through that table. So the same files of a device work in a
+ * plug-in and in a unit test that links them directly.
  */
 #ifndef NETDEV_PLUGIN_H
 #define NETDEV_PLUGIN_H
@@ -18,14 +18,14 @@
 
 #include <stdarg.h>
 
-/* Only where the library has fault points; a plug-in of another build is refused by the size of the table. */
+/* Only in builds with fault points. The size of the table rejects a plug-in of the other kind of build. */
 #ifdef DMTR_FAULT
 #define NETDEV_HOST_FAULT(X) X(int, fault_point, (const char *name), (name))
 #else
 #define NETDEV_HOST_FAULT(X)
 #endif
 
-/* X(type, name, parameters, arguments) for functions with a result, V(name, parameters, arguments) for the others. */
+/* X(type, name, parameters, arguments) for functions that return a value, V(name, parameters, arguments) for others. */
 #define NETDEV_HOST(X, V)                                                                                              \
     X(void *, sys_calloc, (size_t count, size_t size), (count, size))                                                  \
     V(sys_free, (void *p), (p))                                                                                        \
@@ -35,7 +35,7 @@
     X(int, heap_free, (void *p), (p))                                                                                  \
     X(bool, heap_hold, (const void *p), (p))                                                                           \
     V(heap_release, (const void *p), (p))                                                                              \
-    X(bool, heap_take_back, (const void *p), (p))                                                                      \
+    X(bool, heap_reclaim, (const void *p), (p))                                                                        \
     X(int, heap_range, (void **base, size_t *bytes), (base, bytes))                                                    \
     X(int, heap_device_add, (const struct heap_device *d), (d))                                                        \
     V(heap_device_remove, (const struct heap_device *d), (d))                                                          \
@@ -58,7 +58,7 @@ struct netdev_host {
 #undef V
 };
 
-/* The device that a plug-in brings: defined by its own files. */
+/* The plug-in's device, defined by the plug-in's own files. */
 extern const struct netdev_ops *const netdev_plugin_ops;
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A Linux TAP interface: the kernel is the other end of the wire. Checksums and segmentation are left to the kernel,
- * which leaves checksums to us.
+ * A Linux TAP interface: the kernel is the peer. We leave checksums and segmentation to the kernel, and the kernel
+ * leaves checksums to us.
  */
 #include "netdev/device.h"
 #include "netdev/linux_if.h"
@@ -18,17 +18,17 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define LARGE_FRAME_MAX (65535u + NETDEV_HEADER_BYTES)
-#define LOOK_EVERY_NS   10000000u /* while nothing arrives: whether the link is up */
+#define LARGE_FRAME_MAX   (65535u + NETDEV_HEADER_BYTES)
+#define CHECK_INTERVAL_NS 10000000u /* interval of link checks while nothing arrives */
 
 struct tap_device {
     struct netdev dev;
     struct linux_if interface;
-    void *spare; /* a receive buffer that nothing was read into yet */
+    void *spare; /* a receive buffer that is still empty */
     uint32_t spare_bytes;
     uint32_t rx_max;
     bool lro;
-    uint64_t next_look_ns;
+    uint64_t next_check_ns;
 };
 
 struct tap_options {
@@ -39,9 +39,9 @@ struct tap_options {
 
 static const struct netdev_option options_table[] = {
     {"name", NETDEV_OPTION_TEXT, offsetof(struct tap_options, name), 0, IFNAMSIZ, "INTERFACE", NULL, NULL,
-     "TAP interface; the device makes it if it does not exist, and then removes it when it is closed"},
+     "TAP interface; the device creates it if it does not exist, and then removes it when it is closed"},
     {"queues", NETDEV_OPTION_FLAG, offsetof(struct tap_options, queues), 0, 0, "", "no", NULL,
-     "Open the interface with multi_queue, so that it can be opened several times, a queue each"},
+     "Open the interface with multi_queue, so that it can be opened once per queue"},
     {"lro", NETDEV_OPTION_FLAG, offsetof(struct tap_options, lro), 0, 0, "", "no", NULL,
      "Receive several TCP segments as one frame of up to 64 KiB"},
     {"mac", NETDEV_OPTION_MAC, offsetof(struct tap_options, mac), 0, 0, "", NULL, "random",
@@ -51,8 +51,8 @@ static const struct netdev_option options_table[] = {
 static int device_update(struct netdev *dev, uint64_t now_ns) {
     struct tap_device *d = (struct tap_device *)dev;
     struct linux_if_state state;
-    int r = linux_if_look(&d->interface, dev, &state);
-    d->next_look_ns = now_ns + LOOK_EVERY_NS;
+    int r = linux_if_refresh(&d->interface, dev, &state);
+    d->next_check_ns = now_ns + CHECK_INTERVAL_NS;
     if (r < 0) return r;
     dev->mtu = state.mtu;
     d->rx_max = d->lro ? LARGE_FRAME_MAX : netdev_frame_max(state.mtu);
@@ -82,14 +82,14 @@ static void device_close(struct netdev *dev) {
     sys_free(d);
 }
 
-#define PRIVILEGES "run as root, setcap cap_net_admin+ep PROGRAM, or before: ip tuntap add IF mode tap user USER"
+#define PRIVILEGES "run as root, setcap cap_net_admin+ep PROGRAM, or first: ip tuntap add IF mode tap user USER"
 
 static const struct netdev_advice advices[] = {
     {-ENOENT, "there is no /dev/net/tun: modprobe tun, or in a container --device /dev/net/tun"},
     {-EACCES, PRIVILEGES},
     {-EPERM, PRIVILEGES},
-    {-EBUSY, "somebody else has it open; ip tuntap show"},
-    {-EINVAL, "it is no TAP interface, or has multi_queue where this one has not; ip tuntap show"},
+    {-EBUSY, "another process has it open; ip tuntap show"},
+    {-EINVAL, "it is not a TAP interface, or its multi_queue flag differs from the option queues; ip tuntap show"},
     {0, NULL},
 };
 
@@ -123,15 +123,15 @@ static int device_open(const struct netdev_args *args, struct netdev **dev) {
     return 0;
 }
 
-/* What is to be said of an error of read or write: the kernel has several for an interface that is gone, or down. */
+/* Maps an error of read or write: the kernel has several for an interface that was removed or is down. */
 static int device_error(struct netdev *dev, int error, uint64_t now_ns) {
     int r = device_update(dev, now_ns);
     if (r < 0 || error == -EBADFD) return -ENODEV;
     return dev->link_up ? error : -ENETDOWN;
 }
 
-/* A buffer for the longest frame and one byte more, by which a longer one shows. */
-static bool have_spare(struct tap_device *d) {
+/* Allocates a buffer for the longest frame plus one byte, which shows that a frame is too long. */
+static bool ensure_spare(struct tap_device *d) {
     if (d->spare && d->spare_bytes > d->rx_max) return true;
     if (d->spare) heap_free(d->spare);
     d->spare_bytes = d->rx_max + 1;
@@ -139,7 +139,7 @@ static bool have_spare(struct tap_device *d) {
     return d->spare != NULL;
 }
 
-/* 1: a frame; 0: one that was dropped; or what read said. */
+/* Returns 1 for a frame, 0 for a dropped frame, or the error of readv. */
 static int read_frame(struct tap_device *d, struct netdev_buffer *b) {
     struct virtio_net_hdr header;
     struct iovec iov[2] = {{&header, sizeof header}, {d->spare, d->spare_bytes}};
@@ -165,13 +165,13 @@ static int read_frame(struct tap_device *d, struct netdev_buffer *b) {
 static int device_rx(struct netdev *dev, struct netdev_buffer *frames, uint32_t n, uint64_t now_ns) {
     struct tap_device *d = (struct tap_device *)dev;
     uint32_t taken = 0;
-    for (uint32_t i = 0; i < n && have_spare(d); i++) {
+    for (uint32_t i = 0; i < n && ensure_spare(d); i++) {
         int r = read_frame(d, &frames[taken]);
         if (r == -EAGAIN || r == -EINTR) break;
         if (r < 0) return taken ? (int)taken : device_error(dev, r, now_ns);
         taken += (uint32_t)r;
     }
-    if (taken == 0 && now_ns >= d->next_look_ns) {
+    if (taken == 0 && now_ns >= d->next_check_ns) {
         int r = device_update(dev, now_ns);
         if (r < 0) return r;
     }
@@ -225,7 +225,7 @@ static int device_prepare(struct netdev *dev) {
 
 const struct netdev_ops netdev_tap = {
     .name = "tap",
-    .text = "A Linux TAP interface: the kernel of the machine is the other end of the wire",
+    .text = "A Linux TAP interface: the kernel of the machine is the peer",
     .options = options_table,
     .options_count = sizeof options_table / sizeof *options_table,
     .interface_option = "name",

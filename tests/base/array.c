@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-static void elements_keep_their_place_while_it_grows(void **state) {
+static void elements_stay_in_place_while_the_array_grows(void **state) {
     (void)state;
     struct array a;
     assert_int_equal(array_init(&a, 48, 100000), 0);
@@ -39,7 +39,7 @@ static void growing_beyond_max_is_refused(void **state) {
     array_fini(&a);
 }
 
-static void elements_larger_than_a_step_of_growth_fit(void **state) {
+static void elements_larger_than_a_growth_step_fit(void **state) {
     (void)state;
     struct array a;
     assert_int_equal(array_init(&a, 5u << 20, 4), 0);
@@ -50,7 +50,7 @@ static void elements_larger_than_a_step_of_growth_fit(void **state) {
     array_fini(&a);
 }
 
-static void senseless_sizes_are_refused(void **state) {
+static void invalid_sizes_are_refused(void **state) {
     (void)state;
     struct array a;
     assert_int_equal(array_init(&a, 0, 1), -EINVAL);
@@ -62,10 +62,10 @@ static void senseless_sizes_are_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(elements_keep_their_place_while_it_grows),
+        cmocka_unit_test(elements_stay_in_place_while_the_array_grows),
         cmocka_unit_test(growing_beyond_max_is_refused),
-        cmocka_unit_test(elements_larger_than_a_step_of_growth_fit),
-        cmocka_unit_test(senseless_sizes_are_refused),
+        cmocka_unit_test(elements_larger_than_a_growth_step_fit),
+        cmocka_unit_test(invalid_sizes_are_refused),
     };
     return cmocka_run_group_tests_name("array", tests, NULL, NULL);
 }

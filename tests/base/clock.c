@@ -24,15 +24,15 @@ static void time_never_goes_backwards_on_a_thread(void **state) {
     }
 }
 
-/* Bounds the rate's error without a bound on how long anything takes: both clocks are read around the other. */
-static void rate_follows_the_kernels_clock(void **state) {
+/* Bounds the rate's error without any limit on elapsed time: our interval encloses the kernel's. */
+static void rate_matches_the_kernels_clock(void **state) {
     (void)state;
     print_message("# the processor's counter is %s\n", clock_uses_tsc() ? "used" : "not used");
     uint64_t ours = clock_now_ns(), kernel_after = kernel_ns();
     while (kernel_ns() - kernel_after < 50000000) {
     }
     uint64_t kernel = kernel_ns() - kernel_after, ours_elapsed = clock_now_ns() - ours;
-    /* ours spans the kernel's interval, so it may not be shorter by more than the rate's error */
+    /* our interval encloses the kernel's, so it is not shorter by more than the rate's error */
     assert_true(ours_elapsed + kernel / 1000 >= kernel);
 }
 
@@ -41,7 +41,7 @@ struct ping {
     _Atomic int backwards;
 };
 
-/* Publishes times; a thread that has seen another one's time must not read an earlier one. */
+/* Publishes times. A thread that has seen another thread's time must not read an earlier one. */
 static void *publish(void *arg) {
     struct ping *p = arg;
     for (int i = 0; i < 200000; i++) {
@@ -68,7 +68,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(time_never_goes_backwards_between_threads),
         cmocka_unit_test(time_never_goes_backwards_on_a_thread),
-        cmocka_unit_test(rate_follows_the_kernels_clock),
+        cmocka_unit_test(rate_matches_the_kernels_clock),
     };
     return cmocka_run_group_tests_name("clock", tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* base/counters.h: the page as a process that knows only its header sees it. */
+/* base/counters.h: the page as seen by a process that knows only the page's header. */
 #include "base/counters.h"
 #include "base/fault.h"
 
@@ -68,7 +68,7 @@ static void reader_finds_every_counter_by_name(void **state) {
     munmap((void *)(uintptr_t)page, bytes);
 }
 
-static void counters_are_added_while_others_read(void **state) {
+static void counters_added_later_are_visible_to_readers(void **state) {
     (void)state;
     static const struct counter_name names[] = {{"first", "One"}, {"second", "Another"}};
     static struct counter_name many[COUNTERS_MAX];
@@ -85,14 +85,14 @@ static void counters_are_added_while_others_read(void **state) {
     assert_string_equal((const char *)page + page->texts_offset + find(page, "part_second") * page->text_len,
                         "Another");
     for (uint32_t i = 0; i < COUNTERS_MAX; i++)
-        many[i] = (struct counter_name){"a_name_that_is_much_longer_than_what_has_room", "A text"};
+        many[i] = (struct counter_name){"a_name_that_is_much_longer_than_its_field_holds", "A text"};
     assert_null(counters_extend(&c, "", many, COUNTERS_MAX - COUNTER_COUNT - 1));
     values = counters_extend(&c, "", many, COUNTERS_MAX - COUNTER_COUNT - 2);
     values[COUNTERS_MAX - COUNTER_COUNT - 3] = 9;
     assert_int_equal(page->count, COUNTERS_MAX);
     assert_int_equal(read_value(page, "ops_completed"), 0);
     assert_int_equal(read_value(page, "part_second"), 7);
-    find(page, "a_name_that_is_much_longer_than_what_ha");
+    find(page, "a_name_that_is_much_longer_than_its_fie");
     counters_fini(&c);
     munmap((void *)(uintptr_t)page, bytes);
 }
@@ -108,7 +108,7 @@ static void private_page_counts_and_has_no_path(void **state) {
     counters_fini(&c);
 }
 
-/* As a killed process leaves it, or one that has not locked it yet. */
+/* Creates a page as a killed process leaves it (`described`), or as a process that has not locked it yet. */
 static void make_page(const char *path, bool described) {
     uint64_t magic = COUNTERS_MAGIC;
     int fd = open(path, O_RDWR | O_CREAT, 0600);
@@ -129,8 +129,8 @@ static void page_of_a_dead_process_is_replaced(void **state) {
     counters_fini(&c);
 }
 
-/* What two containers do that share the folder. */
-static void owners_of_the_same_name_have_pages_of_their_own(void **state) {
+/* As two containers do that share /dev/shm. */
+static void owners_with_the_same_name_have_separate_pages(void **state) {
     (void)state;
     struct counters c, second;
     int cause;
@@ -163,7 +163,7 @@ static void forked_child_does_not_remove_the_page(void **state) {
     counters_fini(&c);
 }
 
-static void stale_pages_are_removed_and_those_of_the_living_are_not(void **state) {
+static void stale_pages_are_removed_and_live_pages_are_kept(void **state) {
     (void)state;
     struct counters c;
     char stale[64], begun[64];
@@ -182,7 +182,10 @@ static void stale_pages_are_removed_and_those_of_the_living_are_not(void **state
 }
 
 #ifdef DMTR_FAULT
-/* Whatever call fails: private counters, or a page of another name, or no memory; and no file is left behind. */
+/*
+ * Whichever call fails: the counters are private, or their page has another name, or init returns -ENOMEM. No file is
+ * left behind.
+ */
 static void failing_calls_end_in_a_private_page(void **state) {
     (void)state;
     for (int stale = 0; stale < 2; stale++) {
@@ -196,7 +199,8 @@ static void failing_calls_end_in_a_private_page(void **state) {
             int r = counters_init(&c, RUNTIME, 1, &cause);
             uint64_t passed = fault_count();
             fault_arm(0, NULL, 0);
-            bool further = stale && c.path[0] && strcmp(c.path, path) != 0; /* it was not known to be stale */
+            bool further =
+                stale && c.path[0] && strcmp(c.path, path) != 0; /* the stale page was not recognised as stale */
             assert_int_equal(r, passed < n || further ? 0 : 1);
             assert_int_equal(cause, r ? EPERM : 0);
             counter_inc(&c, polls);
@@ -218,11 +222,11 @@ static void failing_calls_end_in_a_private_page(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reader_finds_every_counter_by_name),
-        cmocka_unit_test(counters_are_added_while_others_read),
+        cmocka_unit_test(counters_added_later_are_visible_to_readers),
         cmocka_unit_test(private_page_counts_and_has_no_path),
         cmocka_unit_test(page_of_a_dead_process_is_replaced),
-        cmocka_unit_test(owners_of_the_same_name_have_pages_of_their_own),
-        cmocka_unit_test(stale_pages_are_removed_and_those_of_the_living_are_not),
+        cmocka_unit_test(owners_with_the_same_name_have_separate_pages),
+        cmocka_unit_test(stale_pages_are_removed_and_live_pages_are_kept),
         cmocka_unit_test(forked_child_does_not_remove_the_page),
 #ifdef DMTR_FAULT
         cmocka_unit_test(failing_calls_end_in_a_private_page),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* base/csum.h, against sixteen bits at a time. */
+/* base/csum.h, compared with a sum of 16 bits at a time. */
 #include "base/csum.h"
 
 #include "test.h"
@@ -10,7 +10,7 @@
 #define BYTES 2048
 static unsigned char data[BYTES + 64];
 
-/* RFC 1071 by the book: big-endian words, carries folded at the end; the result in memory order. */
+/* RFC 1071 literally: big-endian words, carries folded at the end. Returns the result in memory order. */
 static uint16_t plain(const unsigned char *p, size_t bytes) {
     uint64_t sum = 0;
     for (size_t i = 0; i < bytes; i++)
@@ -20,7 +20,7 @@ static uint16_t plain(const unsigned char *p, size_t bytes) {
     return htons((uint16_t)sum);
 }
 
-/* 0 and 0xffff are the same number in this arithmetic; a sum of bytes not all zero is never 0. */
+/* 0 and 0xffff are the same number in this arithmetic; the sum of bytes that are not all zero is never 0. */
 static void every_length_and_alignment_agrees_with_the_plain_sum(void **state) {
     (void)state;
     for (size_t offset = 0; offset < 34; offset++)
@@ -39,7 +39,7 @@ static void sums_of_all_ones_lose_no_carry(void **state) {
     assert_int_equal(csum_fold(csum_add(UINT64_MAX, ones, sizeof ones)), 0xffff);
 }
 
-static void parts_of_any_length_append(void **state) {
+static void sums_of_parts_of_any_length_append(void **state) {
     (void)state;
     struct rng r = test_rng();
     for (int i = 0; i < 2000; i++) {
@@ -66,7 +66,7 @@ static void header_with_its_checksum_sums_to_ffff(void **state) {
     assert_int_equal(csum_fold(csum_add(0, header, sizeof header)), 0xffff);
 }
 
-static void updates_agree_with_summing_anew(void **state) {
+static void updates_agree_with_a_new_sum(void **state) {
     (void)state;
     struct rng r = test_rng();
     unsigned char copy[64];
@@ -86,7 +86,7 @@ static void updates_agree_with_summing_anew(void **state) {
     }
 }
 
-/* The case in which the equation of RFC 1141 goes wrong (RFC 1624 section 4). */
+/* The case in which the equation of RFC 1141 is wrong (RFC 1624 section 4). */
 static void update_does_not_turn_zero_into_minus_zero(void **state) {
     (void)state;
     assert_int_equal(csum_update16(htons(0xdd2f), htons(0x5555), htons(0x3285)), 0);
@@ -104,9 +104,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_length_and_alignment_agrees_with_the_plain_sum),
         cmocka_unit_test(sums_of_all_ones_lose_no_carry),
-        cmocka_unit_test(parts_of_any_length_append),
+        cmocka_unit_test(sums_of_parts_of_any_length_append),
         cmocka_unit_test(header_with_its_checksum_sums_to_ffff),
-        cmocka_unit_test(updates_agree_with_summing_anew),
+        cmocka_unit_test(updates_agree_with_a_new_sum),
         cmocka_unit_test(update_does_not_turn_zero_into_minus_zero),
     };
     return cmocka_run_group_tests_name("csum", tests, fill, NULL);

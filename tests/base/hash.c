@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* base/hash.h, against an array as the model. */
+/* base/hash.h, compared with an array as the model. */
 #include "base/hash.h"
 #include "base/fault.h"
 
@@ -10,7 +10,7 @@
 
 static const uint8_t seed[SIPHASH_KEY_BYTES] = {1, 2, 3};
 
-static void finds_what_was_inserted_until_it_is_removed(void **state) {
+static void inserted_key_is_found_until_it_is_removed(void **state) {
     (void)state;
     struct hash h;
     int a, b;
@@ -75,63 +75,63 @@ static void check_iteration(const struct hash *h, const uint32_t *values) {
     assert_true(n == 0 || hash_next(h, &at, NULL) != NULL);
 }
 
-/* Phases that mostly grow and mostly shrink it, so that every state of moving is passed. */
-static void random_changes_behave_as_the_model(void **state) {
+/* Alternates phases that mostly insert and mostly remove, so that the table passes every state of growing. */
+static void random_changes_match_the_model(void **state) {
     (void)state;
     struct rng r = test_rng();
     static uint32_t values[KEYS];
-    static bool there[KEYS];
+    static bool present[KEYS];
     struct hash h;
     struct model_key k = {0};
     uint32_t count = 0;
-    memset(there, 0, sizeof there);
+    memset(present, 0, sizeof present);
     assert_int_equal(hash_init(&h, sizeof k, KEYS, seed), 0);
     for (int step = 0; step < 400000; step++) {
         uint64_t i = rng_below(&r, KEYS);
         bool add = rng_below(&r, 100) < (step / 50000 % 2 ? 20u : 80u);
         k.number = i;
-        assert_ptr_equal(hash_find(&h, &k), there[i] ? &values[i] : NULL);
+        assert_ptr_equal(hash_find(&h, &k), present[i] ? &values[i] : NULL);
         if (add) {
-            assert_int_equal(hash_insert(&h, &k, &values[i]), there[i] ? -EEXIST : 0);
-            count += !there[i];
+            assert_int_equal(hash_insert(&h, &k, &values[i]), present[i] ? -EEXIST : 0);
+            count += !present[i];
         } else {
-            assert_ptr_equal(hash_remove(&h, &k), there[i] ? &values[i] : NULL);
-            count -= there[i];
+            assert_ptr_equal(hash_remove(&h, &k), present[i] ? &values[i] : NULL);
+            count -= present[i];
         }
-        there[i] = add;
+        present[i] = add;
         assert_int_equal(hash_count(&h), count);
         if (step % 20000 == 0) check_iteration(&h, values);
     }
     for (k.number = 0; k.number < KEYS; k.number++)
-        assert_ptr_equal(hash_find(&h, &k), there[k.number] ? &values[k.number] : NULL);
+        assert_ptr_equal(hash_find(&h, &k), present[k.number] ? &values[k.number] : NULL);
     hash_fini(&h);
 }
 
-/* All keys that the table can hold while it is small share a few slots: probing wraps and shifts. */
-static void crowded_table_keeps_every_key(void **state) {
+/* The smallest table is filled to its limit, so that probing wraps and removals shift entries. */
+static void full_small_table_keeps_every_key(void **state) {
     (void)state;
     struct rng r = test_rng();
-    uint8_t key, there[16] = {0};
+    uint8_t key, present[16] = {0};
     struct hash h;
     assert_int_equal(hash_init(&h, 1, 12, seed), 0);
     for (int step = 0; step < 100000; step++) {
         key = (uint8_t)rng_below(&r, 16);
-        if (there[key]) {
-            assert_ptr_equal(hash_remove(&h, &key), &there[key]);
-            there[key] = 0;
-        } else if (hash_insert(&h, &key, &there[key]) == 0) {
-            there[key] = 1;
+        if (present[key]) {
+            assert_ptr_equal(hash_remove(&h, &key), &present[key]);
+            present[key] = 0;
+        } else if (hash_insert(&h, &key, &present[key]) == 0) {
+            present[key] = 1;
         } else {
             assert_int_equal(hash_count(&h), 12);
         }
         for (key = 0; key < 16; key++)
-            assert_ptr_equal(hash_find(&h, &key), there[key] ? &there[key] : NULL);
+            assert_ptr_equal(hash_find(&h, &key), present[key] ? &present[key] : NULL);
     }
     hash_fini(&h);
 }
 
 #ifdef DMTR_FAULT
-static void failing_allocations_leave_it_whole(void **state) {
+static void failed_allocations_leave_the_table_intact(void **state) {
     (void)state;
     for (uint64_t n = 1;; n++) {
         struct hash h;
@@ -153,13 +153,11 @@ static void failing_allocations_leave_it_whole(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(finds_what_was_inserted_until_it_is_removed),
-        cmocka_unit_test(bad_arguments_are_refused),
-        cmocka_unit_test(inserting_beyond_max_is_refused),
-        cmocka_unit_test(random_changes_behave_as_the_model),
-        cmocka_unit_test(crowded_table_keeps_every_key),
+        cmocka_unit_test(inserted_key_is_found_until_it_is_removed), cmocka_unit_test(bad_arguments_are_refused),
+        cmocka_unit_test(inserting_beyond_max_is_refused),           cmocka_unit_test(random_changes_match_the_model),
+        cmocka_unit_test(full_small_table_keeps_every_key),
 #ifdef DMTR_FAULT
-        cmocka_unit_test(failing_allocations_leave_it_whole),
+        cmocka_unit_test(failed_allocations_leave_the_table_intact),
 #endif
     };
     return cmocka_run_group_tests_name("hash", tests, NULL, NULL);

@@ -29,7 +29,7 @@ static void buckets_cover_the_range_without_gap_or_overlap(void **state) {
     assert_true(expected > HIST_MAX_NS);
 }
 
-static void percentiles_are_within_a_hundredth(void **state) {
+static void percentiles_are_within_one_percent(void **state) {
     (void)state;
     static const double percentiles[] = {0, 1, 25, 50, 90, 99, 99.9, 99.99, 100};
     hist_init(&h);
@@ -68,7 +68,7 @@ static void samples_above_an_hour_count_as_an_hour(void **state) {
     assert_int_equal(hist_percentile(&h, 100), HIST_MAX_NS);
 }
 
-static void merged_histogram_equals_one_of_all_samples(void **state) {
+static void merged_histogram_equals_a_histogram_of_all_samples(void **state) {
     (void)state;
     static struct hist all;
     struct rng r = test_rng();
@@ -88,10 +88,10 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(empty_histogram_has_no_percentile),
         cmocka_unit_test(buckets_cover_the_range_without_gap_or_overlap),
-        cmocka_unit_test(percentiles_are_within_a_hundredth),
+        cmocka_unit_test(percentiles_are_within_one_percent),
         cmocka_unit_test(single_sample_is_every_percentile),
         cmocka_unit_test(samples_above_an_hour_count_as_an_hour),
-        cmocka_unit_test(merged_histogram_equals_one_of_all_samples),
+        cmocka_unit_test(merged_histogram_equals_a_histogram_of_all_samples),
     };
     return cmocka_run_group_tests_name("hist", tests, NULL, NULL);
 }

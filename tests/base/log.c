@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* base/log.h: what arrives at stderr, through a pipe in its place. */
+/* base/log.h: tests replace stderr by a pipe and read the lines from it. */
 #include "base/log.h"
 
 #include "test.h"
@@ -58,7 +58,7 @@ static void line_has_time_level_and_text(void **state) {
     assert_string_equal(line + used, " warning: queue 7 is full\n");
 }
 
-static void lines_below_the_level_are_not_even_formatted(void **state) {
+static void disabled_levels_do_not_evaluate_their_arguments(void **state) {
     (void)state;
     struct log l = {LOG_LEVEL_WARN, LOG_SINK_STDERR};
     int evaluated = 0;
@@ -70,15 +70,15 @@ static void lines_below_the_level_are_not_even_formatted(void **state) {
     assert_int_equal(count_lines(capture()), 1);
 }
 
-static void silent_and_syslog_sinks_leave_stderr_alone(void **state) {
+static void none_and_syslog_sinks_do_not_write_to_stderr(void **state) {
     (void)state;
     struct log none = {LOG_LEVEL_DEBUG, LOG_SINK_NONE}, sys = {LOG_LEVEL_DEBUG, LOG_SINK_SYSLOG};
-    log_error(&none, "nobody hears this");
+    log_error(&none, "discarded");
     log_debug(&sys, "a test of the log");
     assert_string_equal(capture(), "");
 }
 
-static void long_text_is_cut_and_stays_one_line(void **state) {
+static void long_text_is_truncated_to_one_line(void **state) {
     (void)state;
     struct log l = {LOG_LEVEL_INFO, LOG_SINK_STDERR};
     char text[5000];
@@ -90,7 +90,7 @@ static void long_text_is_cut_and_stays_one_line(void **state) {
     assert_uint_in_range(strlen(line), 500, 600);
 }
 
-static void site_that_repeats_itself_is_limited_and_says_so(void **state) {
+static void repeating_site_is_limited_and_reports_suppressed_lines(void **state) {
     (void)state;
     struct log l = {LOG_LEVEL_INFO, LOG_SINK_STDERR};
     struct log_site site = {0};
@@ -103,17 +103,17 @@ static void site_that_repeats_itself_is_limited_and_says_so(void **state) {
     assert_int_equal(count_lines(lines), 2);
     assert_non_null(strstr(lines, "25 more lines"));
     assert_non_null(strstr(lines, "last"));
-    log_write(&l, LOG_LEVEL_INFO, &site, "on it goes");
+    log_write(&l, LOG_LEVEL_INFO, &site, "next");
     assert_int_equal(count_lines(capture()), 1);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(line_has_time_level_and_text, redirect, restore),
-        cmocka_unit_test_setup_teardown(lines_below_the_level_are_not_even_formatted, redirect, restore),
-        cmocka_unit_test_setup_teardown(silent_and_syslog_sinks_leave_stderr_alone, redirect, restore),
-        cmocka_unit_test_setup_teardown(long_text_is_cut_and_stays_one_line, redirect, restore),
-        cmocka_unit_test_setup_teardown(site_that_repeats_itself_is_limited_and_says_so, redirect, restore),
+        cmocka_unit_test_setup_teardown(disabled_levels_do_not_evaluate_their_arguments, redirect, restore),
+        cmocka_unit_test_setup_teardown(none_and_syslog_sinks_do_not_write_to_stderr, redirect, restore),
+        cmocka_unit_test_setup_teardown(long_text_is_truncated_to_one_line, redirect, restore),
+        cmocka_unit_test_setup_teardown(repeating_site_is_limited_and_reports_suppressed_lines, redirect, restore),
     };
     return cmocka_run_group_tests_name("log", tests, NULL, NULL);
 }

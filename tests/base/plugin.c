@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* base/plugin.h: shared objects that fit, and every kind that does not. */
+/* base/plugin.h: a shared object that fits, and every kind that does not. */
 #include "plugin_fake.h"
 
 #include "test.h"
@@ -40,17 +40,17 @@ static void refused(const char *name, int error, const char *reason) {
 
 static void a_plugin_of_another_version_is_refused(void **state) {
     (void)state;
-    refused("fake-version", -ELIBBAD, "is of version 0.0.0 and the library is of version " DMTR_VERSION);
+    refused("fake-version", -ELIBBAD, "has version 0.0.0 and the library has version " DMTR_VERSION);
 }
 
 static void a_plugin_with_another_table_is_refused(void **state) {
     (void)state;
-    refused("fake-size", -ELIBBAD, "another build");
+    refused("fake-size", -ELIBBAD, "different builds");
 }
 
 static void an_object_without_an_entry_is_refused(void **state) {
     (void)state;
-    refused("fake-empty", -ELIBACC, "is no plug-in");
+    refused("fake-empty", -ELIBACC, "is not a plug-in");
 }
 
 static void a_missing_file_is_refused(void **state) {
@@ -58,7 +58,7 @@ static void a_missing_file_is_refused(void **state) {
     refused("fake-nosuch", -ENOENT, "is missing");
 }
 
-static void a_file_that_is_no_object_is_refused(void **state) {
+static void a_file_that_is_not_an_object_is_refused(void **state) {
     char folder[] = "/tmp/dmtr-test-plugin-XXXXXX", path[64], *before = strdup(getenv(PLUGIN_PATH_VARIABLE));
     (void)state;
     assert_non_null(mkdtemp(folder));
@@ -75,7 +75,7 @@ static void a_file_that_is_no_object_is_refused(void **state) {
     remove(folder);
 }
 
-static void a_folder_with_too_long_a_name_is_refused(void **state) {
+static void a_folder_whose_name_is_too_long_is_refused(void **state) {
     static char folder[8192];
     const void *ops;
     char *before = strdup(getenv(PLUGIN_PATH_VARIABLE));
@@ -94,8 +94,8 @@ int main(void) {
         cmocka_unit_test(a_plugin_with_another_table_is_refused),
         cmocka_unit_test(an_object_without_an_entry_is_refused),
         cmocka_unit_test(a_missing_file_is_refused),
-        cmocka_unit_test(a_file_that_is_no_object_is_refused),
-        cmocka_unit_test(a_folder_with_too_long_a_name_is_refused),
+        cmocka_unit_test(a_file_that_is_not_an_object_is_refused),
+        cmocka_unit_test(a_folder_whose_name_is_too_long_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

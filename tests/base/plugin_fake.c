@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A plug-in that doubles numbers by the library's add; built also with a wrong version, a wrong size and no entry. */
+/*
+ * A plug-in that doubles numbers with the host's add; also built with a wrong version, with a wrong size and without an
+ * entry function.
+ */
 #include "plugin_fake.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The table that the test passes to its plug-ins, and what these return. */
+/* The table that the test passes to its plug-ins, and the one that they return. */
 #ifndef TESTS_BASE_PLUGIN_FAKE_H
 #define TESTS_BASE_PLUGIN_FAKE_H
 

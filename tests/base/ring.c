@@ -16,7 +16,7 @@ static void *value_of(uintptr_t n) {
     return (void *)(n + 1);
 }
 
-static void full_ring_refuses_and_empty_ring_gives_nothing(void **state) {
+static void push_to_a_full_ring_and_pop_from_an_empty_ring_fail(void **state) {
     (void)state;
     struct spsc s;
     struct mpsc m;
@@ -56,7 +56,7 @@ static void capacity_must_be_a_power_of_two(void **state) {
 }
 
 #ifdef DMTR_FAULT
-static void failing_allocation_is_reported(void **state) {
+static void failed_allocation_is_reported(void **state) {
     (void)state;
     struct spsc s;
     struct mpsc m;
@@ -116,7 +116,7 @@ static void *produce(void *arg) {
     return NULL;
 }
 
-static void every_producers_messages_arrive_once_and_in_order(void **state) {
+static void messages_of_every_producer_arrive_once_and_in_order(void **state) {
     (void)state;
     struct mpsc m;
     struct producer producers[PRODUCERS];
@@ -144,13 +144,13 @@ static void every_producers_messages_arrive_once_and_in_order(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(full_ring_refuses_and_empty_ring_gives_nothing),
+        cmocka_unit_test(push_to_a_full_ring_and_pop_from_an_empty_ring_fail),
         cmocka_unit_test(capacity_must_be_a_power_of_two),
 #ifdef DMTR_FAULT
-        cmocka_unit_test(failing_allocation_is_reported),
+        cmocka_unit_test(failed_allocation_is_reported),
 #endif
         cmocka_unit_test(batches_arrive_once_and_in_order),
-        cmocka_unit_test(every_producers_messages_arrive_once_and_in_order),
+        cmocka_unit_test(messages_of_every_producer_arrive_once_and_in_order),
     };
     return cmocka_run_group_tests_name("ring", tests, NULL, NULL);
 }

@@ -31,19 +31,21 @@ static void numbers_below_a_bound_are_uniform(void **state) {
     assert_int_equal(rng_below(&r, 1), 0);
 }
 
-/* A bound of 3/4 of the range refuses every third number: without that, the lower half would be twice as likely. */
+/* With a bound of 3/4 of the range, a quarter of the numbers must be rejected, or multiples of 3 are too likely. */
 static void large_bounds_have_no_bias(void **state) {
     (void)state;
     struct rng r;
     const uint64_t bound = 3ull << 62;
-    unsigned low = 0;
+    unsigned low = 0, multiples = 0;
     rng_init(&r, 2);
     for (int i = 0; i < 30000; i++) {
         uint64_t x = rng_below(&r, bound);
         assert_true(x < bound);
         low += x < bound / 3;
+        multiples += x % 3 == 0;
     }
     assert_uint_in_range(low, 9500, 10500);
+    assert_uint_in_range(multiples, 9500, 10500);
 }
 
 static void seeds_from_the_kernel_differ(void **state) {

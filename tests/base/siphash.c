@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* base/siphash.h, against the vectors of the authors' reference (2-4) and of CPython's bytes hash (1-3, key 0). */
+/*
+ * base/siphash.h, compared with the vectors of the authors' reference (2-4) and of CPython's bytes hash (1-3, key 0).
+ */
 #include "base/siphash.h"
 
 #include "test.h"
 
-/* Key 00 01 ... 0f, data of n bytes 00 01 ...: the authors' table, in memory order of its results. */
+/* The authors' table: key 00 01 ... 0f, data of n bytes 00 01 ...; the bytes of each result in memory order. */
 static const uint8_t vectors24[][8] = {
     {0x31, 0x0e, 0x0e, 0xdd, 0x47, 0xdb, 0x6f, 0x72}, {0xfd, 0x67, 0xdc, 0x93, 0xc5, 0x39, 0xf8, 0x74},
     {0x5a, 0x4f, 0xa9, 0xd9, 0x09, 0x80, 0x6c, 0x0d}, {0x2d, 0x7e, 0xfb, 0xd7, 0x96, 0x66, 0x67, 0x85},
@@ -27,7 +29,7 @@ static const struct {
 
 static uint8_t data[64];
 
-static void siphash24_gives_the_reference_values(void **state) {
+static void siphash24_returns_the_reference_values(void **state) {
     (void)state;
     for (unsigned n = 0; n < sizeof vectors24 / sizeof *vectors24; n++) {
         uint64_t hash = siphash24(data, data, n); /* the key is the data's first 16 bytes */
@@ -36,7 +38,7 @@ static void siphash24_gives_the_reference_values(void **state) {
     }
 }
 
-static void siphash13_gives_the_reference_values(void **state) {
+static void siphash13_returns_the_reference_values(void **state) {
     (void)state;
     static const uint8_t zero_key[SIPHASH_KEY_BYTES];
     for (unsigned i = 0; i < sizeof vectors13 / sizeof *vectors13; i++)
@@ -52,8 +54,8 @@ static int fill(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(siphash24_gives_the_reference_values),
-        cmocka_unit_test(siphash13_gives_the_reference_values),
+        cmocka_unit_test(siphash24_returns_the_reference_values),
+        cmocka_unit_test(siphash13_returns_the_reference_values),
     };
     return cmocka_run_group_tests_name("siphash", tests, fill, NULL);
 }

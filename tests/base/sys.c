@@ -13,7 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-static void failing_call_gives_a_negative_errno(void **state) {
+static void failed_call_returns_a_negative_errno(void **state) {
     (void)state;
     char byte;
     assert_int_equal(SYS(open, "/does/not/exist", O_RDONLY), -ENOENT);
@@ -24,7 +24,7 @@ static void failing_call_gives_a_negative_errno(void **state) {
     assert_int_equal(SYS(close, fd), 0);
 }
 
-static void mappings_are_zero_and_failures_say_why(void **state) {
+static void mappings_are_zero_and_failures_set_the_error(void **state) {
     (void)state;
     int error;
     char *p = sys_map(8192, PROT_READ | PROT_WRITE, 0, &error);
@@ -37,7 +37,7 @@ static void mappings_are_zero_and_failures_say_why(void **state) {
 }
 
 #ifdef DMTR_FAULT
-static void nth_point_of_the_name_fails_and_no_other(void **state) {
+static void only_the_nth_point_of_the_name_fails(void **state) {
     (void)state;
     char byte;
     int fd = SYS(open, "/dev/zero", O_RDONLY);
@@ -75,7 +75,7 @@ static void arrays_survive_any_failing_call(void **state) {
     }
 }
 
-static void kernel_that_gives_no_randomness_is_reported(void **state) {
+static void failure_of_getrandom_is_reported(void **state) {
     (void)state;
     struct rng r;
     fault_arm(1, "getrandom", ENOSYS);
@@ -83,8 +83,8 @@ static void kernel_that_gives_no_randomness_is_reported(void **state) {
     fault_arm(0, NULL, 0);
 }
 
-/* Before anything else in this process reads the time: it calibrates once. */
-static void clock_without_a_trusted_counter_is_the_kernels(void **state) {
+/* Must run before anything else in this process reads the time, because calibration runs once. */
+static void clock_without_a_trusted_counter_uses_the_kernel(void **state) {
     (void)state;
     fault_arm(1, "open", EACCES);
     uint64_t a = clock_now_ns(), b = clock_now_ns();
@@ -97,13 +97,13 @@ static void clock_without_a_trusted_counter_is_the_kernels(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
 #ifdef DMTR_FAULT
-        cmocka_unit_test(clock_without_a_trusted_counter_is_the_kernels),
-        cmocka_unit_test(nth_point_of_the_name_fails_and_no_other),
+        cmocka_unit_test(clock_without_a_trusted_counter_uses_the_kernel),
+        cmocka_unit_test(only_the_nth_point_of_the_name_fails),
         cmocka_unit_test(arrays_survive_any_failing_call),
-        cmocka_unit_test(kernel_that_gives_no_randomness_is_reported),
+        cmocka_unit_test(failure_of_getrandom_is_reported),
 #endif
-        cmocka_unit_test(failing_call_gives_a_negative_errno),
-        cmocka_unit_test(mappings_are_zero_and_failures_say_why),
+        cmocka_unit_test(failed_call_returns_a_negative_errno),
+        cmocka_unit_test(mappings_are_zero_and_failures_set_the_error),
     };
     return cmocka_run_group_tests_name("sys", tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the unit tests of base/ and mem/ share: cmocka, and a seed that is printed so that a failure can be repeated. */
+/* Shared by the unit tests of base/ and mem/: cmocka, and a seed that is printed so that a failure can be repeated. */
 #ifndef TESTS_BASE_TEST_H
 #define TESTS_BASE_TEST_H
 
@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Sanitizers want more memory and time than a plain program. */
+/* Sanitizers need more memory and time. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define TEST_SANITIZED 1
 #elif defined(__has_feature)
@@ -25,7 +25,7 @@
 #endif
 #endif
 
-/* A generator with the seed TEST_SEED: a number, or `random`; unset it is 1, so that a run repeats. */
+/* A generator seeded from TEST_SEED: a number or `random`. If it is unset the seed is 1, so that runs repeat. */
 static inline struct rng test_rng(void) {
     struct rng r;
     const char *text = getenv("TEST_SEED");

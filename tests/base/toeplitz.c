@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* base/toeplitz.h against the definition: for each set bit of the data, the key's 32 bits from there on. */
+/*
+ * base/toeplitz.h, compared with the definition: for each set bit of the data, the 32 bits of the key from that bit on.
+ */
 #include "base/toeplitz.h"
 
 #include "base/rng.h"
@@ -19,7 +21,7 @@ static uint32_t by_definition(const uint8_t *data, uint32_t bytes) {
     return hash;
 }
 
-static void flows_hash_as_defined_and_the_same_both_ways(void **state) {
+static void flow_hashes_match_the_definition_and_are_symmetric(void **state) {
     (void)state;
     struct rng rng;
     rng_init(&rng, 1);
@@ -36,7 +38,7 @@ static void flows_hash_as_defined_and_the_same_both_ways(void **state) {
     }
 }
 
-static void ports_in_a_row_spread_evenly(void **state) {
+static void consecutive_ports_spread_evenly(void **state) {
     (void)state;
     uint32_t counts[4] = {0};
     for (uint32_t port = 32768; port < 32768 + 4096; port++)
@@ -47,8 +49,8 @@ static void ports_in_a_row_spread_evenly(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(flows_hash_as_defined_and_the_same_both_ways),
-        cmocka_unit_test(ports_in_a_row_spread_evenly),
+        cmocka_unit_test(flow_hashes_match_the_definition_and_are_symmetric),
+        cmocka_unit_test(consecutive_ports_spread_evenly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* base/wheel.h, against a plain array of deadlines as the model. */
+/* base/wheel.h, compared with a plain array of deadlines as the model. */
 #include "base/wheel.h"
 
 #include "test.h"
@@ -52,7 +52,7 @@ static void cancelled_timer_does_not_fire(void **state) {
     wheel_cancel(&w, &a);
     assert_int_equal(wheel_next_ns(&w), UINT64_MAX);
     assert_int_equal(w.count, 0);
-    /* also when it is due already but not handed out yet */
+    /* also when it is due already but not yet returned */
     wheel_arm(&w, &a, 100 * TICK);
     wheel_arm(&w, &b, 100 * TICK);
     assert_ptr_equal(wheel_expire(&w, 200 * TICK), &a);
@@ -75,7 +75,7 @@ static void armed_timer_moves_when_armed_again(void **state) {
     assert_ptr_equal(wheel_expire(&w, 5000 * TICK), &t);
 }
 
-static void farthest_deadlines_have_a_place(void **state) {
+static void largest_deadlines_can_be_armed(void **state) {
     (void)state;
     struct wheel w;
     struct timer never, year;
@@ -89,7 +89,7 @@ static void farthest_deadlines_have_a_place(void **state) {
     assert_ptr_equal(wheel_expire(&w, UINT64_MAX), &never);
 }
 
-static void time_may_stand_still_or_go_back(void **state) {
+static void time_may_repeat_or_go_back(void **state) {
     (void)state;
     struct wheel w;
     struct timer t;
@@ -108,7 +108,7 @@ static uint64_t nearest(const struct timer *timers) {
     return least;
 }
 
-/* Fires all that is due at `now` and checks that nothing was early, late or out of the order of ticks. */
+/* Expires all timers due at `now` and checks that none was early, late or out of the order of ticks. */
 static uint32_t expire_all(struct wheel *w, struct timer *timers, uint64_t now, uint64_t armed_since) {
     struct timer *t;
     uint64_t last_tick = 0;
@@ -127,7 +127,7 @@ static uint32_t expire_all(struct wheel *w, struct timer *timers, uint64_t now, 
     return fired;
 }
 
-static void random_timers_behave_as_the_model(void **state) {
+static void random_timers_match_the_model(void **state) {
     (void)state;
     struct rng r = test_rng();
     static struct timer timers[TIMERS];
@@ -152,7 +152,7 @@ static void random_timers_behave_as_the_model(void **state) {
         assert_int_equal(w.count, armed);
         uint64_t next = wheel_next_ns(&w), due = nearest(timers) > now ? nearest(timers) : now;
         assert_true(due > UINT64_MAX - TICK || next <= due + TICK);
-        /* sometimes exactly to the next event, sometimes far beyond */
+        /* advance either exactly to the next event or by a random time */
         uint64_t before = now;
         if (rng_below(&r, 2) && next != UINT64_MAX)
             now = next > now ? next : now;
@@ -162,7 +162,7 @@ static void random_timers_behave_as_the_model(void **state) {
     }
 }
 
-static void going_from_event_to_event_ends(void **state) {
+static void number_of_events_before_a_timer_is_bounded(void **state) {
     (void)state;
     struct wheel w;
     struct timer t;
@@ -204,10 +204,10 @@ int main(void) {
         cmocka_unit_test(deadline_in_the_past_fires_at_the_next_expire),
         cmocka_unit_test(cancelled_timer_does_not_fire),
         cmocka_unit_test(armed_timer_moves_when_armed_again),
-        cmocka_unit_test(farthest_deadlines_have_a_place),
-        cmocka_unit_test(time_may_stand_still_or_go_back),
-        cmocka_unit_test(random_timers_behave_as_the_model),
-        cmocka_unit_test(going_from_event_to_event_ends),
+        cmocka_unit_test(largest_deadlines_can_be_armed),
+        cmocka_unit_test(time_may_repeat_or_go_back),
+        cmocka_unit_test(random_timers_match_the_model),
+        cmocka_unit_test(number_of_events_before_a_timer_is_bounded),
         cmocka_unit_test(a_million_timers_fire),
     };
     return cmocka_run_group_tests_name("wheel", tests, NULL, NULL);

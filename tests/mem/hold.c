@@ -82,18 +82,18 @@ static void lent_block_is_taken_back_once_it_is_nobody_elses(void **state) {
     for (size_t i = 0; i < SIZES; i++) {
         char *p = heap_alloc(sizes[i]);
         heap_hold(p);
-        assert_false(heap_take_back(p)); /* it has an owner */
+        assert_false(heap_reclaim(p)); /* it has an owner */
         heap_share(p);
         heap_hold(p);
         assert_int_equal(heap_free(p), 0);
-        assert_false(heap_take_back(p));
+        assert_false(heap_reclaim(p));
         assert_int_equal(heap_free(p), 0);
-        assert_false(heap_take_back(p)); /* another holds it */
+        assert_false(heap_reclaim(p)); /* another holds it */
         heap_release(p);
-        assert_true(heap_take_back(p));
-        assert_false(heap_take_back(p));
+        assert_true(heap_reclaim(p));
+        assert_false(heap_reclaim(p));
         assert_int_equal(heap_free(p), 0);
-        assert_true(heap_take_back(p));
+        assert_true(heap_reclaim(p));
         assert_int_equal(heap_free(p), 0);
         heap_release(p);
         assert_true(is_free(p, sizes[i]));

@@ -21,7 +21,7 @@ static int take(struct address_lock **lock, uint32_t count, const uint32_t *ip4,
     struct netdev_args args = {
         .ip4 = ip4, .ip4_count = count, .queue = queue, .queues = queues, .why = why, .why_bytes = sizeof why};
     why[0] = '\0';
-    return address_lock_take(lock, &args, "test", "lo");
+    return address_lock_acquire(lock, &args, "test", "lo");
 }
 
 static struct address_lock *taken(uint32_t count, const uint32_t *ip4) {
@@ -72,7 +72,7 @@ static void interface_that_is_not_there_has_no_lock(void **state) {
     (void)state;
     struct address_lock *lock = NULL;
     struct netdev_args args = {.ip4 = addresses, .ip4_count = 1};
-    assert_int_equal(address_lock_take(&lock, &args, "test", "nosuch0"), 0);
+    assert_int_equal(address_lock_acquire(&lock, &args, "test", "nosuch0"), 0);
     assert_null(lock);
     address_lock_release(lock);
 }

@@ -424,7 +424,7 @@ static void what_is_wrong_is_refused_with_a_reason(void **state) {
         {"port=0000:ff:1f.7", 0, "dpdk-devbind.py"},
         {"vdev=net_nonsense0", 0, "net_nonsense0"},
         {"vdev=net_null0,buffers=1", 0, "buffers"},
-        {"vdev=net_ring7", 33, "queues for"},
+        {"vdev=net_ring7", 33, "are requested"},
     };
     struct netdev *none;
     (void)state;

@@ -42,7 +42,7 @@ static void more_queues_than_a_device_has_are_refused(void **state) {
         struct netdev *dev;
         if (ops->wraps) continue; /* as many as the one below */
         assert_int_equal(netdev_open(ops->name, &args, &dev), -EINVAL);
-        if (!strstr(why, "are wanted")) fail_msg("%s: %s", ops->name, why);
+        if (!strstr(why, "are requested")) fail_msg("%s: %s", ops->name, why);
     }
 }
 
@@ -86,8 +86,8 @@ static void every_device_describes_itself_and_its_options(void **state) {
             const struct netdev_option *o = &ops->options[k];
             assert_true(*o->text && o->text[strlen(o->text) - 1] != '.');
             if (o->type == NETDEV_OPTION_TEXT) assert_string_not_equal(o->unit, "");
-            if (!o->def && !o->otherwise) assert_int_equal(o->type, NETDEV_OPTION_TEXT);
-            if (o->def) assert_null(o->otherwise);
+            if (!o->def && !o->def_text) assert_int_equal(o->type, NETDEV_OPTION_TEXT);
+            if (o->def) assert_null(o->def_text);
         }
     }
 }
@@ -126,7 +126,7 @@ static void an_unknown_option_is_refused_with_the_nearest_name(void **state) {
     struct netdev *dev;
     (void)state;
     assert_int_equal(netdev_open("packet", &args, &dev), -EINVAL);
-    assert_string_equal(why, "no option is called \"slotz\"; did you mean \"slots\"?");
+    assert_string_equal(why, "there is no option \"slotz\"; did you mean \"slots\"?");
 }
 
 static void every_format_prints_every_device_and_option(void **state) {

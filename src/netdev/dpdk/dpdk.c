@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ports of DPDK: network cards that the process owns, and DPDK's virtual devices. Received frames lie in the heap, and
- * what is sent is read there, without a copy.
+ * DPDK ports: network cards that the process owns, and DPDK's virtual devices. The driver receives into heap blocks and
+ * transmits from them, without a copy.
  */
 #include "netdev/dpdk/dpdk.h"
 #include "netdev/options.h"
@@ -12,12 +12,14 @@
 
 #include <string.h>
 
-#define SMALL_BYTES   256u      /* a frame that is copied rather than lost: an ACK may be what frees the others */
-#define COPY_COUNTED  1024u     /* bytes of a frame above which one in a single piece was copied for nothing */
-#define LOOK_EVERY_NS 10000000u /* whether the link is up, the device there */
-#define RX_LARGEST    65535u    /* with lro=yes */
-#define VLAN_MAX      4094u
-#define VLAN_ID_MASK  0xfffu
+#define SMALL_BYTES                                                                                                    \
+    256u /* frames up to this size are copied when no buffer may be lent: an ACK may be what lets the application free \
+            buffers */
+#define COPY_COUNTED      1024u     /* larger frames that are sent in one piece count as copied */
+#define CHECK_INTERVAL_NS 10000000u /* interval of link and removal checks */
+#define RX_LARGEST        65535u    /* with lro=yes */
+#define VLAN_MAX          4094u
+#define VLAN_ID_MASK      0xfffu
 
 struct dpdk_device {
     struct netdev dev;
@@ -25,9 +27,9 @@ struct dpdk_device {
     struct dpdk_rx_pool *rx; /* NULL: frames are copied */
     struct rte_mempool *tx_pool;
     uint16_t id, queue;
-    bool special;    /* the port has a VLAN, or puts segments together */
+    bool special;    /* the port has a VLAN or coalesces segments */
     uint32_t rx_max; /* bytes of a frame */
-    uint64_t next_look_ns, exhausted;
+    uint64_t next_check_ns, exhausted;
     struct dpdk_sleep sleep;
     struct log log;
 };
@@ -36,42 +38,42 @@ static const struct netdev_ops netdev_dpdk;
 
 static const struct netdev_option options_table[] = {
     {"port", NETDEV_OPTION_TEXT, offsetof(struct dpdk_options, port), 0, DPDK_PORT_MAX, "PORT", NULL,
-     "none; then vdev is given", "Port by its name in DPDK or by its PCI address, such as 0000:3b:00.0"},
+     "none; then vdev is required", "Port by its name in DPDK or by its PCI address, such as 0000:3b:00.0"},
     {"vdev", NETDEV_OPTION_TEXT, offsetof(struct dpdk_options, vdev), 0, DPDK_TEXT_MAX, "NAME;KEY=VALUE", NULL,
-     "none; then port is given",
-     "Virtual device that is made when the device is opened; a semicolon stands for a comma"},
+     "none; then port is required",
+     "Virtual device to create when this device is opened; write a semicolon for a comma"},
     {"eal", NETDEV_OPTION_TEXT, offsetof(struct dpdk_options, eal), 0, DPDK_TEXT_MAX, "WORDS", NULL,
-     "chosen by what the machine has", "Arguments of DPDK's EAL, with spaces between; a semicolon stands for a comma"},
+     "depends on the machine", "Arguments of DPDK's EAL, separated by spaces; write a semicolon for a comma"},
     {"slots", NETDEV_OPTION_NUMBER, offsetof(struct dpdk_options, slots), 32, 32768, "descriptors", "512", NULL,
-     "Descriptors of each queue, each way"},
+     "Descriptors of each queue and direction"},
     {"buffers", NETDEV_OPTION_NUMBER, offsetof(struct dpdk_options, buffers), 64, 1u << 20, "frames", "4096", NULL,
      "Received frames of each queue that the application may hold at a time"},
     {"mtu", NETDEV_OPTION_NUMBER, offsetof(struct dpdk_options, mtu), NETDEV_MTU_MIN, NETDEV_MTU_MAX, "bytes", NULL,
-     "1500, and the MTU of the port stays as it is", "MTU that the port is set to"},
+     "1500, and the port keeps its MTU", "MTU that the port is set to"},
     {"vlan", NETDEV_OPTION_NUMBER, offsetof(struct dpdk_options, vlan), 1, VLAN_MAX, "", NULL, "none",
      "VLAN of all frames: the device writes and removes the 802.1Q tag, and drops frames of other VLANs"},
     {"lro", NETDEV_OPTION_FLAG, offsetof(struct dpdk_options, lro), 0, 0, "", "no", NULL,
-     "Receive several TCP segments as one frame, where the port can"},
+     "Receive several TCP segments as one frame, if the port can"},
     {"promiscuous", NETDEV_OPTION_FLAG, offsetof(struct dpdk_options, promiscuous), 0, 0, "", "no", NULL,
-     "Receive frames to other MAC addresses too; inet.mac needs it where it is not the address of the port"},
+     "Receive frames to other MAC addresses too; required if inet.mac is not the address of the port"},
     {"copy", NETDEV_OPTION_FLAG, offsetof(struct dpdk_options, copy), 0, 0, "", "no", NULL,
-     "Copy frames both ways; no leaves that to what the driver needs"},
+     "Copy frames in both directions; no copies only if the driver needs it"},
     {"offloads", NETDEV_OPTION_FLAG, offsetof(struct dpdk_options, offloads), 0, 0, "", "yes", NULL,
-     "Let the port compute checksums, cut segments and handle VLAN tags, where it can"},
+     "Let the port compute checksums, segment TCP and handle VLAN tags, if it can"},
     {"interrupts", NETDEV_OPTION_FLAG, offsetof(struct dpdk_options, interrupts), 0, 0, "", "yes", NULL,
-     "Let a wait sleep until the port interrupts, where the port can; no polls always"},
+     "Let a wait sleep until the port interrupts, if it can; no always polls"},
 };
 
 static bool is_gone(const struct dpdk_device *d) {
     return atomic_load_explicit(&d->port->gone, memory_order_acquire);
 }
 
-/* What is slow, or seldom changes. A port has no link before all of its queues are open. */
+/* Refreshes the state that is slow to read or seldom changes. A port has no link before all its queues are open. */
 static int device_update(struct netdev *dev, uint64_t now_ns) {
     struct dpdk_device *d = (struct dpdk_device *)dev;
     struct rte_eth_link link = {0};
     bool started = atomic_load_explicit(&d->port->started, memory_order_acquire);
-    d->next_look_ns = now_ns + LOOK_EVERY_NS;
+    d->next_check_ns = now_ns + CHECK_INTERVAL_NS;
     if (is_gone(d) || (started && (!rte_eth_dev_is_valid_port(d->id) || rte_eth_dev_is_removed(d->id)))) {
         netdev_set_link(dev, false);
         return -ENODEV;
@@ -84,14 +86,14 @@ static int device_update(struct netdev *dev, uint64_t now_ns) {
 static void warn_exhausted(struct dpdk_device *d) {
     log_warn(&d->log,
              "dpdk: %s: no receive buffer is free, and frames are lost: the application holds %u of %u; raise buffers= "
-             "or free what is popped sooner",
+             "or free popped data sooner",
              d->port->name, d->rx->lent_count, d->rx->limit);
     d->dev.stats.rx_held += d->rx->exhausted - d->exhausted;
     d->exhausted = d->rx->exhausted;
 }
 
-/* A frame in several pieces, or in memory that is not the receiver's to keep, is copied. */
-static bool take_copy(struct dpdk_device *d, struct rte_mbuf *m, struct netdev_buffer *b) {
+/* Copies a frame that is in several pieces or in memory that the receiver must not keep. */
+static bool receive_copy(struct dpdk_device *d, struct rte_mbuf *m, struct netdev_buffer *b) {
     uint32_t at = 0;
     char *data = heap_alloc(m->pkt_len);
     d->dev.stats.rx_no_memory += data == NULL;
@@ -105,7 +107,7 @@ static bool take_copy(struct dpdk_device *d, struct rte_mbuf *m, struct netdev_b
     return data != NULL;
 }
 
-/* Takes the tag out, if the port has not. False: the frame is of another VLAN. */
+/* Removes the VLAN tag, unless the port has done so. Returns false if the frame belongs to another VLAN. */
 static bool untag(uint16_t vlan, struct rte_mbuf *m) {
     char *frame = rte_pktmbuf_mtod(m, char *);
     uint16_t words[2] = {0, rte_cpu_to_be_16(m->vlan_tci)};
@@ -119,11 +121,12 @@ static bool untag(uint16_t vlan, struct rte_mbuf *m) {
     return (rte_be_to_cpu_16(words[1]) & VLAN_ID_MASK) == vlan;
 }
 
-/* What is not as most frames are. */
-static __attribute__((noinline)) bool take_other(struct dpdk_device *d, struct rte_mbuf *m, struct netdev_buffer *b) {
+/* Slow path: drops an invalid frame or copies it. */
+static __attribute__((noinline)) bool receive_slow(struct dpdk_device *d, struct rte_mbuf *m, struct netdev_buffer *b) {
     bool fits = m->pkt_len >= NETDEV_HEADER_BYTES && m->pkt_len <= d->rx_max;
-    bool held = fits && m->pkt_len > SMALL_BYTES && d->rx && m->pool == d->rx->mp && !m->next; /* all others are */
-    if (fits && !held) return take_copy(d, m, b);
+    bool held = fits && m->pkt_len > SMALL_BYTES && d->rx && m->pool == d->rx->mp &&
+                !m->next; /* all other buffers may be lent */
+    if (fits && !held) return receive_copy(d, m, b);
     if (held) d->rx->exhausted++;
     d->dev.stats.rx_too_long += m->pkt_len > d->rx_max;
     d->dev.stats.rx_malformed += m->pkt_len < NETDEV_HEADER_BYTES;
@@ -131,9 +134,12 @@ static __attribute__((noinline)) bool take_other(struct dpdk_device *d, struct r
     return false;
 }
 
-/* `own`: the pool whose buffers are given away; `most`: bytes of a frame after its header. */
-static inline bool take(struct dpdk_device *d, struct rte_mbuf *m, const struct rte_mempool *own, uint32_t most,
-                        struct netdev_buffer *b) {
+/*
+ * Receives one frame. own: the pool whose buffers are lent to the receiver; most: bytes of a frame after its Ethernet
+ * header.
+ */
+static inline bool receive_one(struct dpdk_device *d, struct rte_mbuf *m, const struct rte_mempool *own, uint32_t most,
+                               struct netdev_buffer *b) {
     b->mss = 0;
     if (__builtin_expect(d->special, 0)) {
         if (d->port->vlan && !untag(d->port->vlan, m)) {
@@ -144,32 +150,32 @@ static inline bool take(struct dpdk_device *d, struct rte_mbuf *m, const struct 
         if (m->ol_flags & RTE_MBUF_F_RX_LRO) b->mss = m->tso_segsz;
     }
     b->bytes = m->pkt_len;
-    /* The bit is set in CKSUM_NONE too: the path was memory, and the sender left the checksum out. */
+    /* The bit is also set in CKSUM_NONE: the path was memory, and the sender omitted the checksum. */
     b->flags = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_GOOD ? NETDEV_RX_CSUM_GOOD : 0;
     if (__builtin_expect(
             m->pkt_len - NETDEV_HEADER_BYTES > most || m->pool != own || m->next || !dpdk_rx_pool_may_lend(d->rx), 0))
-        return take_other(d, m, b);
+        return receive_slow(d, m, b);
     b->data = rte_pktmbuf_mtod(m, char *);
     dpdk_rx_pool_lend(d->rx, m);
     return true;
 }
 
-static int look(struct dpdk_device *d, uint64_t now_ns) {
+static int check_link(struct dpdk_device *d, uint64_t now_ns) {
     int r = device_update(&d->dev, now_ns);
     if (r == 0 && d->rx && d->rx->exhausted != d->exhausted) warn_exhausted(d);
     if (r == 0 && d->dev.fd >= 0 && !dpdk_sleep_end(&d->sleep, d->id, d->queue))
-        log_warn(&d->log, "dpdk: %s: queue %u has interrupts that do not come: a wait polls it", d->port->name,
+        log_warn(&d->log, "dpdk: %s: queue %u promises interrupts but raises none: a wait polls it", d->port->name,
                  d->queue);
     return r;
 }
 
-/* Frames for `got` mbufs; how many. */
-static int take_all(struct dpdk_device *d, struct rte_mbuf **burst, uint32_t got, struct netdev_buffer *frames) {
+/* Converts `got` mbufs to frames. Returns how many. */
+static int receive_burst(struct dpdk_device *d, struct rte_mbuf **burst, uint32_t got, struct netdev_buffer *frames) {
     const struct rte_mempool *own = d->rx ? d->rx->mp : NULL;
     uint32_t taken = 0, most = d->rx_max - NETDEV_HEADER_BYTES;
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < got; i++)
-        if (take(d, burst[i], own, most, &frames[taken])) bytes += frames[taken++].bytes;
+        if (receive_one(d, burst[i], own, most, &frames[taken])) bytes += frames[taken++].bytes;
     d->dev.stats.rx_frames += taken;
     d->dev.stats.rx_bytes += bytes;
     return (int)taken;
@@ -179,28 +185,31 @@ static int device_rx(struct netdev *dev, struct netdev_buffer *frames, uint32_t 
     struct dpdk_device *d = (struct dpdk_device *)dev;
     struct rte_mbuf *burst[DPDK_BURST];
     if (n > DPDK_BURST) n = DPDK_BURST;
-    if (__builtin_expect(now_ns >= d->next_look_ns, 0)) {
-        int r = look(d, now_ns);
+    if (__builtin_expect(now_ns >= d->next_check_ns, 0)) {
+        int r = check_link(d, now_ns);
         if (r < 0) return r;
         if (d->sleep.kept_count > 0) {
-            d->next_look_ns = 0; /* until all are given */
-            return take_all(d, burst, dpdk_sleep_take(&d->sleep, burst, n), frames);
+            d->next_check_ns = 0; /* until all kept mbufs are returned */
+            return receive_burst(d, burst, dpdk_sleep_pop(&d->sleep, burst, n), frames);
         }
     }
     if (!dev->link_up) return -ENETDOWN;
-    return take_all(d, burst, rte_eth_rx_burst(d->id, d->queue, burst, (uint16_t)n), frames);
+    return receive_burst(d, burst, rte_eth_rx_burst(d->id, d->queue, burst, (uint16_t)n), frames);
 }
 
-/* Without a link nothing is received, and the clock tells when to look for one. */
+/* Without a link nothing is received; the clock ends the sleep in time for the next link check. */
 static int device_prepare(struct netdev *dev) {
     struct dpdk_device *d = (struct dpdk_device *)dev;
     if (is_gone(d)) return -ENODEV;
     if (dev->link_up && !(d->port->interrupts && dpdk_sleep_prepare(&d->sleep, d->id, d->queue))) return 1;
-    d->next_look_ns = 0; /* the next call comes after a sleep */
+    d->next_check_ns = 0; /* the next call comes after a sleep */
     return d->sleep.kept_count > 0;
 }
 
-/* Offers mbufs to the driver; how many it took. Those that it calls wrong are taken and lost. */
+/*
+ * Offers mbufs to the driver. Returns how many it accepted. A packet that the driver calls invalid counts as accepted
+ * and is dropped.
+ */
 static uint32_t offer(struct dpdk_device *d, struct rte_mbuf **burst, uint32_t n, bool offloads) {
     uint32_t at = 0;
     while (at < n) {
@@ -215,14 +224,14 @@ static uint32_t offer(struct dpdk_device *d, struct rte_mbuf **burst, uint32_t n
     return at;
 }
 
-/* From the pool's idea of an mbuf to that of an empty frame: what drivers read, and no more. */
+/* Resets the fields that drivers read, from the pool's defaults to those of an empty frame. */
 static inline void reset(struct rte_mbuf *m) {
     m->data_off = RTE_PKTMBUF_HEADROOM;
     m->ol_flags = 0;
     m->tx_offload = 0;
 }
 
-/* Most frames: small, and with nothing asked for. False: not such a one, or one that breaks the rules. */
+/* Fast path: a small frame without offloads. Returns false if it is another frame or breaks the rules. */
 static inline bool fill_small(const struct netdev_frame *f, struct rte_mbuf *m) {
     char *to = rte_pktmbuf_mtod(m, char *);
     uint32_t at = 0;
@@ -236,12 +245,12 @@ static inline bool fill_small(const struct netdev_frame *f, struct rte_mbuf *m) 
     return at == f->bytes && f->segs_count <= NETDEV_SEGS_MAX;
 }
 
-/* At most DPDK_BURST frames. How many were taken, from the first. */
-static uint32_t send_some(struct dpdk_device *d, const struct netdev_frame *frames, uint32_t n) {
+/* Sends at most DPDK_BURST frames. Returns how many were accepted, from the first. */
+static uint32_t send_burst(struct dpdk_device *d, const struct netdev_frame *frames, uint32_t n) {
     struct rte_mbuf *burst[DPDK_BURST];
     uint32_t frame_of[DPDK_BURST + 1], made = 0, i, sent;
     uint64_t bytes = 0;
-    uint16_t offloads = d->port->tx_tagged; /* some drivers write the tag as they prepare */
+    uint16_t offloads = d->port->tx_tagged; /* some drivers write the tag in tx_prepare */
     bool small = !d->port->vlan && d->dev.mtu >= DPDK_TX_COPIED;
     if (rte_mempool_get_bulk(d->tx_pool, (void **)burst, n) != 0) return 0;
     for (i = 0; i < n; i++) {
@@ -277,19 +286,19 @@ static int device_tx(struct netdev *dev, const struct netdev_frame *frames, uint
         if (!dev->link_up) return -ENETDOWN;
     }
     while (done < n) {
-        uint32_t some = n - done < DPDK_BURST ? n - done : DPDK_BURST, sent = send_some(d, frames + done, some);
+        uint32_t some = n - done < DPDK_BURST ? n - done : DPDK_BURST, sent = send_burst(d, frames + done, some);
         done += sent;
         if (sent < some) break;
     }
     return (int)done;
 }
 
-/* The port's extended statistics, which are those of all queues: the first one tells them. */
+/* The port's extended statistics. They cover all queues, so only the first queue reports them. */
 static uint32_t device_own(struct netdev *dev, char (*names)[NETDEV_OWN_BYTES], uint64_t *values, uint32_t n) {
     struct dpdk_device *d = (struct dpdk_device *)dev;
     struct rte_eth_xstat_name found[NETDEV_OWN_MAX];
     uint64_t ids[NETDEV_OWN_MAX];
-    _Static_assert(sizeof found->name == NETDEV_OWN_BYTES, "a name fits");
+    _Static_assert(sizeof found->name == NETDEV_OWN_BYTES, "an xstat's name fits");
     int all = d->queue == 0 && !is_gone(d) ? rte_eth_xstats_get_names_by_id(d->id, NULL, 0, NULL) : 0;
     if (all <= 0) return 0;
     n = RTE_MIN(RTE_MIN(n, (uint32_t)all), NETDEV_OWN_MAX);
@@ -315,7 +324,7 @@ static int device_open(const struct netdev_args *args, struct netdev **dev) {
     struct rte_ether_addr mac;
     int r = netdev_options(args, options_table, sizeof options_table / sizeof *options_table, &o);
     if (r < 0) return r;
-    if (!o.port[0] == !o.vdev[0]) return netdev_refuse(args, -EINVAL, "dpdk: wanted is one of port= and vdev=");
+    if (!o.port[0] == !o.vdev[0]) return netdev_refuse(args, -EINVAL, "dpdk: expected one of port= and vdev=");
     d = sys_calloc(1, sizeof *d);
     if (!d) return -ENOMEM;
     netdev_init(&d->dev, &netdev_dpdk);
@@ -344,7 +353,7 @@ static int device_open(const struct netdev_args *args, struct netdev **dev) {
 
 static const struct netdev_ops netdev_dpdk = {
     .name = "dpdk",
-    .text = "A port of DPDK: a network card that the process owns, or a virtual device",
+    .text = "A DPDK port: a network card that the process owns, or a virtual device",
     .options = options_table,
     .options_count = sizeof options_table / sizeof *options_table,
     .interface_option = "iface", /* of a virtual device */

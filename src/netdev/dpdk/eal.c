@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* DPDK's environment (EAL), started once in the process by whoever comes first; its log becomes a part of ours. */
+/* DPDK's environment (EAL), which the first device starts, once per process. Its log messages go to our log. */
 #include "netdev/dpdk/dpdk.h"
 
 #include "base/sys.h"
@@ -22,7 +22,7 @@ static struct {
     pthread_mutex_t lock;
     bool started;
     struct log log;
-    char message[MESSAGE_MAX]; /* the last complaint */
+    char message[MESSAGE_MAX]; /* the last error logged */
 } eal = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* ---- log ---- */
@@ -33,8 +33,11 @@ static enum log_level level_of(int dpdk_level) {
     return dpdk_level <= (int)RTE_LOG_INFO ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG;
 }
 
-/* DPDK's errors are often guesses on the way to something that works: what is wrong for us, we say ourselves. */
-static ssize_t take_log(void *ctx, const char *text, size_t bytes) {
+/*
+ * Logs DPDK's errors as info, because many come from attempts that are later replaced by one that works. We report the
+ * errors that matter.
+ */
+static ssize_t write_log(void *ctx, const char *text, size_t bytes) {
     enum log_level level = level_of(rte_log_cur_msg_loglevel());
     int len = (int)bytes;
     (void)ctx;
@@ -47,7 +50,7 @@ static ssize_t take_log(void *ctx, const char *text, size_t bytes) {
 }
 
 static FILE *open_log(void) {
-    static const cookie_io_functions_t functions = {.write = take_log};
+    static const cookie_io_functions_t functions = {.write = write_log};
     FILE *f = fopencookie(NULL, "w", functions);
     if (!f) return NULL;
     setlinebuf(f);
@@ -78,7 +81,7 @@ static bool add(struct words *w, char *word) {
     return true;
 }
 
-/* Words are separated by spaces; a semicolon stands for a comma, which separates our own options. */
+/* Splits text at spaces. A semicolon stands for a comma, because commas separate our own options. */
 static bool split(struct words *w, const char *text) {
     char *at;
     snprintf(w->text, sizeof w->text, "%s", text);
@@ -89,7 +92,7 @@ static bool split(struct words *w, const char *text) {
     return true;
 }
 
-/* DPDK binds its threads to processors; it gets one that we may use anyhow. */
+/* DPDK binds its threads to processors; pass it one that we may use. */
 static void choose_processor(struct words *w, const cpu_set_t *allowed) {
     int cpu = 0;
     while (cpu < CPU_SETSIZE - 1 && !CPU_ISSET(cpu, allowed))
@@ -104,8 +107,10 @@ static bool is_pci(const char *name) {
            sscanf(name, "%x:%x.%x", &bus, &device, &function) == 3;
 }
 
-/* Frames lie in our heap: hugepages of DPDK's own are for the rings of real devices, and do without where there are
- * none. */
+/*
+ * Frames are in our heap, so DPDK needs its own hugepages only for the rings of hardware devices. Without free
+ * hugepages it uses ordinary pages.
+ */
 static bool choose(struct words *w, const struct dpdk_options *o, const cpu_set_t *allowed) {
     static char in_memory[] = "--in-memory", no_huge[] = "--no-huge", no_conf[] = "--no-shconf", no_pci[] = "--no-pci",
                 megabytes[] = "-m", size[] = "192", va[] = "--iova-mode=va";
@@ -132,12 +137,12 @@ static const struct {
 } remedies[] = {
     {EACCES, "DPDK lacks privileges: run as root, or with CAP_IPC_LOCK and access to /dev/vfio"},
     {EPERM, "DPDK lacks privileges: run as root, or with CAP_IPC_LOCK and access to /dev/vfio"},
-    {ENOMEM, "DPDK gets no memory: sysctl -w vm.nr_hugepages=128, or eal=--no-huge -m 192"},
+    {ENOMEM, "DPDK cannot allocate memory: sysctl -w vm.nr_hugepages=128, or eal=--no-huge -m 192"},
     {ENODEV, "DPDK finds no driver: install librte-net drivers (package libdpdk-dev) or bind the device to vfio-pci"},
-    {EINVAL, "DPDK does not take its arguments: see eal="},
+    {EINVAL, "DPDK rejects its arguments: see eal="},
 };
 
-const char *dpdk_complaint(void) {
+const char *dpdk_last_error(void) {
     return eal.message[0] ? eal.message : "DPDK gives no reason";
 }
 
@@ -145,7 +150,7 @@ static int refuse(const struct netdev_args *args, int error) {
     const char *remedy = "DPDK does not start: see eal=";
     for (size_t i = 0; i < sizeof remedies / sizeof *remedies; i++)
         if (remedies[i].error == error) remedy = remedies[i].remedy;
-    return netdev_refuse(args, -error, "dpdk: %s; %s", remedy, dpdk_complaint());
+    return netdev_refuse(args, -error, "dpdk: %s; %s", remedy, dpdk_last_error());
 }
 
 static int start(const struct netdev_args *args, const struct dpdk_options *o) {
@@ -166,7 +171,7 @@ static int start(const struct netdev_args *args, const struct dpdk_options *o) {
     if (!log) return -ENOMEM;
     r = rte_eal_init(w.count, w.word);
     error = r < 0 ? rte_errno : 0;
-    if (error) { /* also where the log is somebody else's already */
+    if (error) { /* also if another user of DPDK has set a log stream */
         rte_openlog_stream(before);
         fclose(log);
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* From frames to mbufs. */
+/* Converts frames to mbufs. */
 #include "netdev/dpdk/dpdk.h"
 
 #include "mem/heap.h"
@@ -29,20 +29,22 @@ static void release(void *address, void *held) {
     heap_release(held);
 }
 
-/* The mbuf's memory becomes [data, data + bytes), on which a hold was taken; given up when DPDK is done with it. */
+/*
+ * Attaches [data, data + bytes) to the mbuf. The caller has taken a hold on it; DPDK releases the hold through free_cb.
+ */
 static void attach(struct rte_mbuf *m, void *data, uint32_t bytes) {
     struct rte_mbuf_ext_shared_info *info = rte_mbuf_to_priv(m);
     info->free_cb = release;
     info->fcb_opaque = data;
-    info->refcnt = 1; /* nobody else knows it */
+    info->refcnt = 1; /* not shared yet */
     m->ol_flags = 0;
     rte_pktmbuf_attach_extbuf(m, data, (uintptr_t)data, (uint16_t)bytes, info);
     m->data_len = (uint16_t)bytes;
 }
 
 /*
- * Leading segments are copied while they fit beside the mbuf: headers, and all of a small frame. *copied: their bytes.
- * The number of segments.
+ * Copies the leading segments that fit into the mbuf: the headers, and all of a small frame. Returns the number of
+ * segments; *copied is their bytes.
  */
 static uint32_t copy_leading(const struct netdev_frame *f, char *to, uint32_t room, uint32_t *copied) {
     uint32_t i, at = 0;
@@ -54,8 +56,8 @@ static uint32_t copy_leading(const struct netdev_frame *f, char *to, uint32_t ro
     return i;
 }
 
-/* A frame that its port cannot take in pieces, made whole. */
-static int fill_whole(const struct netdev_frame *f, struct rte_mbuf *m) {
+/* Copies a frame that the port cannot accept in pieces into one block. */
+static int fill_contiguous(const struct netdev_frame *f, struct rte_mbuf *m) {
     uint32_t bytes = f->bytes + NETDEV_TAG_BYTES;
     char *data = bytes <= UINT16_MAX ? heap_alloc(bytes) : NULL;
     if (!data) return -ENOMEM;
@@ -68,7 +70,7 @@ static int fill_whole(const struct netdev_frame *f, struct rte_mbuf *m) {
     return 0;
 }
 
-/* Segments from `i` on, one mbuf for each. */
+/* Attaches segments i and later, one mbuf each. */
 static int fill_chain(struct rte_mempool *pool, const struct netdev_frame *f, uint32_t i, struct rte_mbuf *m) {
     struct rte_mbuf *parts[NETDEV_SEGS_MAX], *last = m;
     uint32_t n = f->segs_count - i;
@@ -84,8 +86,8 @@ static int fill_chain(struct rte_mempool *pool, const struct netdev_frame *f, ui
     return 0;
 }
 
-/* DPDK's names for what a frame asks for. Its headers lie in the first mbuf. */
-static void ask_offloads(const struct netdev_frame *f, struct rte_mbuf *m) {
+/* Sets DPDK's flags for the offloads of a frame whose headers are in the first mbuf. */
+static void set_offloads(const struct netdev_frame *f, struct rte_mbuf *m) {
     char *ip = rte_pktmbuf_mtod_offset(m, char *, f->l2_bytes);
     bool is_ip4 = (*(uint8_t *)ip >> 4) == 4;
     m->ol_flags |= is_ip4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6;
@@ -96,7 +98,7 @@ static void ask_offloads(const struct netdev_frame *f, struct rte_mbuf *m) {
     if (is_ip4) memset(ip + offsetof(struct iphdr, check), 0, sizeof(uint16_t));
 }
 
-/* Drivers that write the tag in software want the first mbuf's memory to be its own. */
+/* Drivers that insert the tag in software need the first mbuf to use its own buffer. */
 static void tag(const struct dpdk_port *port, struct rte_mbuf *m) {
     const uint16_t words[2] = {rte_cpu_to_be_16(RTE_ETHER_TYPE_VLAN), rte_cpu_to_be_16(port->vlan)};
     char *frame;
@@ -105,7 +107,7 @@ static void tag(const struct dpdk_port *port, struct rte_mbuf *m) {
         m->vlan_tci = port->vlan;
         return;
     }
-    /* There is room before the frame: that of each mbuf, or fill_whole's. */
+    /* There is room before the frame: the headroom of an mbuf, or the room that fill_contiguous left. */
     m->data_off = (uint16_t)(m->data_off - NETDEV_TAG_BYTES);
     m->data_len = (uint16_t)(m->data_len + NETDEV_TAG_BYTES);
     m->pkt_len += NETDEV_TAG_BYTES;
@@ -123,11 +125,11 @@ int dpdk_fill(const struct dpdk_port *port, struct rte_mempool *pool, const stru
     m->data_len = (uint16_t)copied;
     m->pkt_len = f->bytes;
     if (i < f->segs_count) {
-        bool whole = copied == 0 || copied < headers || f->segs_count - i >= port->chain_max;
-        r = whole ? fill_whole(f, m) : fill_chain(pool, f, i, m);
+        bool contiguous = copied == 0 || copied < headers || f->segs_count - i >= port->chain_max;
+        r = contiguous ? fill_contiguous(f, m) : fill_chain(pool, f, i, m);
     }
     if (r < 0) return r;
-    if (f->offloads) ask_offloads(f, m);
+    if (f->offloads) set_offloads(f, m);
     if (port->vlan) tag(port, m);
     return 0;
 }

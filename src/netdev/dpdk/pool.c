@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pools of mbufs. DPDK asks the receive pool for mbufs by a table of functions that it lets us set; a ready one is
- * taken from the top, where memory is warm, after a look whether the oldest that are lent have been freed.
+ * Mbuf pools. DPDK gets mbufs of the receive pool through a table of functions of ours. Before it takes mbufs from the
+ * top of the stack, whose memory is likely cached, the pool checks whether the oldest lent buffers were freed.
  */
 #include "netdev/dpdk/dpdk.h"
 
@@ -13,10 +13,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define OPS_NAME     "dmtr_heap"
-#define RECLAIM_MOST 256u /* lent buffers looked at in one go when none is ready */
-#define TX_CACHE     256u /* mbufs that a thread keeps of a pool */
-#define LIMBO_MAX    64u
+#define OPS_NAME    "dmtr_heap"
+#define RECLAIM_MAX 256u /* lent buffers checked at a time when too few are ready */
+#define TX_CACHE    256u /* mbufs that a thread caches from a pool */
+#define PENDING_MAX 64u
 
 /* ---- receive buffers in the heap ---- */
 
@@ -27,13 +27,13 @@ static int pool_enqueue(struct rte_mempool *mp, void *const *objects, unsigned n
     return 0;
 }
 
-/* Looks at the oldest that are lent; one that is still in use becomes the youngest. */
+/* Checks the oldest lent buffers. One that is still in use moves to the end of the ring. */
 static void reclaim(struct dpdk_rx_pool *p, uint32_t looks) {
     if (looks > p->lent_count) looks = p->lent_count;
     while (looks-- > 0) {
         struct rte_mbuf *m = p->lent[p->lent_first++ & (p->lent_slots - 1)];
         p->lent_count--;
-        if (heap_take_back(m->buf_addr))
+        if (heap_reclaim(m->buf_addr))
             p->ready[p->ready_count++] = m;
         else
             dpdk_rx_pool_lend(p, m);
@@ -41,14 +41,14 @@ static void reclaim(struct dpdk_rx_pool *p, uint32_t looks) {
 }
 
 bool dpdk_rx_pool_still_lent(struct dpdk_rx_pool *p) {
-    reclaim(p, RECLAIM_MOST);
+    reclaim(p, RECLAIM_MAX);
     return p->lent_count >= p->limit;
 }
 
 static int pool_dequeue(struct rte_mempool *mp, void **objects, unsigned n) {
     struct dpdk_rx_pool *p = mp->pool_config;
     reclaim(p, n + n / 2 + 1);
-    if (p->ready_count < n) reclaim(p, RECLAIM_MOST);
+    if (p->ready_count < n) reclaim(p, RECLAIM_MAX);
     if (p->ready_count < n) {
         p->exhausted++;
         return -ENOBUFS;
@@ -83,7 +83,7 @@ static const struct rte_mempool_ops heap_ops = {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* Names of pools are unique in the process, and so are ours. */
+/* Pool names are unique in the process. */
 static void pool_name(char name[RTE_MEMPOOL_NAMESIZE]) {
     static uint32_t serial;
     pthread_mutex_lock(&lock);
@@ -107,16 +107,19 @@ static void free_buffers(struct dpdk_rx_pool *p) {
     }
     for (uint32_t i = 0; i < p->lent_count; i++)
         heap_release(p->lent[(p->lent_first + i) & (p->lent_slots - 1)]->buf_addr);
-    p->lent_count = 0; /* DPDK takes all mbufs once more as it frees the pool */
+    p->lent_count = 0; /* freeing the pool makes DPDK dequeue all its mbufs once more */
 }
 
-/* Gives each mbuf its block, which we own and hold; -ENOMEM: those that have none have no address. */
+/*
+ * Allocates a block for each mbuf; we own and hold it. Returns -ENOMEM if the heap is full; then only mbufs below
+ * ready_count have blocks.
+ */
 static int fill_buffers(struct dpdk_rx_pool *p, uint16_t bytes) {
     for (uint32_t i = 0; i < p->ready_count; i++) {
         struct rte_mbuf *m = p->ready[i];
         m->buf_addr = heap_alloc(bytes);
         if (!m->buf_addr) {
-            p->ready_count = i; /* the rest has nothing to give back */
+            p->ready_count = i; /* the other mbufs have no block to release */
             return -ENOMEM;
         }
         heap_hold(m->buf_addr);
@@ -186,8 +189,8 @@ struct rte_mempool *dpdk_plain_pool(uint32_t count, uint32_t room, int socket) {
                                    (uint16_t)(RTE_PKTMBUF_HEADROOM + room), socket);
 }
 
-/* Pools of which another port has mbufs: two ports may be the ends of one wire. */
-static struct rte_mempool *limbo[LIMBO_MAX];
+/* Pools that still have mbufs at another port: two ports may be connected to each other. */
+static struct rte_mempool *pending[PENDING_MAX];
 
 static bool try_free(struct rte_mempool *mp) {
     if (mp && !rte_mempool_full(mp)) return false;
@@ -197,13 +200,13 @@ static bool try_free(struct rte_mempool *mp) {
 
 void dpdk_plain_pool_free(struct rte_mempool *mp) {
     pthread_mutex_lock(&lock);
-    for (uint32_t i = 0; i < LIMBO_MAX; i++) {
-        if (limbo[i] && try_free(limbo[i])) limbo[i] = NULL;
+    for (uint32_t i = 0; i < PENDING_MAX; i++) {
+        if (pending[i] && try_free(pending[i])) pending[i] = NULL;
     }
     if (!try_free(mp))
-        for (uint32_t i = 0; i < LIMBO_MAX; i++) {
-            if (limbo[i]) continue;
-            limbo[i] = mp;
+        for (uint32_t i = 0; i < PENDING_MAX; i++) {
+            if (pending[i]) continue;
+            pending[i] = mp;
             break;
         }
     pthread_mutex_unlock(&lock);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Ports: found or made by name, set up for all of their queues at once, started when the last of these is open. */
+/* Ports: found or created by name, configured for all their queues at once, started when the last of these is open. */
 #include "netdev/dpdk/dpdk.h"
 
 #include "base/sys.h"
@@ -16,59 +16,63 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TX_SPARE    768u /* mbufs beyond what rings hold: a burst, and what threads keep */
-#define RX_SPARE    256u /* beside those in the ring: what a driver puts in the place of frames that we copy or drop */
-#define TSO_BYTES   (UINT16_MAX - NETDEV_TAG_BYTES) /* what an mbuf holds at most, beside a tag */
-#define RETA_PLACES 128u                            /* those of toeplitz_queue */
-#define KEY_MAX     64u
-#define RX_OFFLOADS (RTE_ETH_RX_OFFLOAD_UDP_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM)
-#define TX_SHAPES   RTE_ETH_TX_OFFLOAD_MULTI_SEGS /* of frames, whatever the port does to them */
+#define TX_SPARE 768u /* mbufs in addition to those in the rings: a burst, and the threads' caches */
+#define RX_SPARE                                                                                                       \
+    256u /* in addition to those in the ring: to replace the buffers of frames that are copied or dropped */
+#define TSO_BYTES    (UINT16_MAX - NETDEV_TAG_BYTES) /* most bytes in one mbuf, without a tag */
+#define RETA_ENTRIES 128u                            /* as in toeplitz_queue */
+#define KEY_MAX      64u
+#define RX_OFFLOADS  (RTE_ETH_RX_OFFLOAD_UDP_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM)
+#define TX_SHAPES    RTE_ETH_TX_OFFLOAD_MULTI_SEGS /* kept with offloads=no: it does not change frames */
 
 #define TX_ROOM_MAX (UINT16_MAX - RTE_PKTMBUF_HEADROOM)
 #define MEMIF_BSIZE ",bsize="
-#define MEMIF_BYTES 2048u /* its default */
+#define MEMIF_BYTES 2048u /* the driver's default */
 
-/* The ports that are or were open: a closed one keeps its name and what its device was made with. */
+/* Ports that are or were open. A closed one keeps its name and the arguments of its device. */
 static struct {
     pthread_mutex_t lock;
     struct dpdk_port *port[RTE_MAX_ETHPORTS];
 } ports = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* Drivers that reach only DPDK's own memory: they share it with another process, or lay it out themselves. */
+/* Drivers that can access only DPDK's own memory: they share it with another process or define its layout. */
 static const char *const copying_drivers[] = {"net_virtio_user", "net_af_xdp"};
 
-/* Drivers that say they cut segments, and stop for ever at one that fills the MTU. */
+/* Drivers that claim TSO but hang for good on a segment that fills the MTU. */
 static const char *const tso_breaking_drivers[] = {"net_tap"};
 
-/* Drivers whose queues are wires of their own, each of use only while the other end has as many. */
+/* Drivers whose queues are separate links, each useful only if the peer opens the same number. */
 static const char *const single_drivers[] = {"net_memif"};
 
-/* ---- the heap, as far as a device reads and writes it itself ---- */
+/* ---- mapping the heap for devices ---- */
 
-/* A device that was taken away has left no trace of itself to speak to. */
-static bool is_there(const struct dpdk_port *p) {
+/* Whether the port exists: a removed device must not be accessed any more. */
+static bool port_exists(const struct dpdk_port *p) {
     return rte_eth_dev_is_valid_port(p->id);
 }
 
 static int map_run(void *ctx, void *run, size_t bytes) {
     const struct dpdk_port *p = ctx;
-    if (!is_there(p)) return 0;
+    if (!port_exists(p)) return 0;
     if (rte_dev_dma_map(p->info.device, run, (uintptr_t)run, bytes) == 0 || rte_errno == ENOTSUP) return 0;
     return -rte_errno;
 }
 
 static void unmap_run(void *ctx, void *run, size_t bytes) {
     const struct dpdk_port *p = ctx;
-    if (is_there(p)) (void)rte_dev_dma_unmap(p->info.device, run, (uintptr_t)run, bytes);
+    if (port_exists(p)) (void)rte_dev_dma_unmap(p->info.device, run, (uintptr_t)run, bytes);
 }
 
-static struct heap_device heap_face(struct dpdk_port *p) {
+static struct heap_device heap_device_of(struct dpdk_port *p) {
     return (struct heap_device){.map = map_run, .unmap = unmap_run, .ctx = p};
 }
 
-/* DPDK maps only memory that it knows; it is told of the heap's address space once, which has room to grow in it. */
+/*
+ * DPDK maps only memory that is registered with it. Registers the heap's address range, which includes its future
+ * growth.
+ */
 static int map_heap(struct dpdk_port *p) {
-    struct heap_device face = heap_face(p);
+    struct heap_device face = heap_device_of(p);
     void *base;
     size_t bytes;
     int r = heap_range(&base, &bytes);
@@ -92,8 +96,8 @@ static bool is_among(const struct dpdk_port *p, const char *const *drivers, size
 }
 #define driver_is_among(p, drivers) is_among(p, drivers, sizeof(drivers) / sizeof *(drivers))
 
-/* Without an I/O MMU a device sees physical addresses, and the heap's blocks are not contiguous there. */
-static bool must_copy(const struct dpdk_port *p) {
+/* Without an IOMMU a device uses physical addresses, and heap blocks are not physically contiguous. */
+static bool needs_copies(const struct dpdk_port *p) {
     return driver_is_among(p, copying_drivers) || (on_pci(p) && rte_eal_iova_mode() != RTE_IOVA_VA);
 }
 
@@ -105,7 +109,7 @@ static int probe(const struct netdev_args *args, struct dpdk_port *p) {
     if (r == 0) return 0;
     r = rte_dev_probe(p->args);
     if (r == 0) r = rte_eth_dev_get_port_by_name(p->name, &p->id);
-    /* A virtual device that was left without its port by whoever had it before. */
+    /* The previous user closed the port of a virtual device and left the device. */
     snprintf(name, sizeof name, "%s", p->name);
     if (r == -EEXIST && rte_eal_hotplug_remove("vdev", name) == 0) {
         r = rte_dev_probe(p->args);
@@ -113,9 +117,9 @@ static int probe(const struct netdev_args *args, struct dpdk_port *p) {
     }
     if (r < 0)
         return netdev_refuse(args, -ENODEV,
-                             "dpdk: there is no port \"%s\" (%s): give a virtual device with vdev=, or bind a PCI "
+                             "dpdk: there is no port \"%s\" (%s): use vdev= for a virtual device, or bind a PCI "
                              "device with: dpdk-devbind.py --bind=vfio-pci %s",
-                             p->name, dpdk_complaint(), p->name);
+                             p->name, dpdk_last_error(), p->name);
     return 0;
 }
 
@@ -125,7 +129,7 @@ static struct dpdk_port *find(const char *name) {
     return NULL;
 }
 
-static struct dpdk_port *find_or_make(const char *name) {
+static struct dpdk_port *find_or_create(const char *name) {
     struct dpdk_port *p = find(name);
     uint32_t i = 0;
     if (p) return p;
@@ -137,34 +141,34 @@ static struct dpdk_port *find_or_make(const char *name) {
     return ports.port[i] = p;
 }
 
-/* ---- setting up ---- */
+/* ---- configuring ---- */
 
 static void choose_rss(struct dpdk_port *p, struct rte_eth_conf *conf, uint8_t key[KEY_MAX]) {
     const uint64_t flows = RTE_ETH_RSS_NONFRAG_IPV4_TCP | RTE_ETH_RSS_NONFRAG_IPV4_UDP;
     uint32_t bytes = p->info.hash_key_size ? p->info.hash_key_size : TOEPLITZ_KEY_BYTES;
     if (p->queues < 2 || !(p->info.flow_type_rss_offloads & flows) || bytes > KEY_MAX) return;
-    for (uint32_t i = 0; i < bytes; i++) /* which repeats, so that longer ones are as good */
+    for (uint32_t i = 0; i < bytes; i++) /* the key repeats, so its length does not matter */
         key[i] = toeplitz_key[i % TOEPLITZ_KEY_BYTES];
     conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
     conf->rx_adv_conf.rss_conf = (struct rte_eth_rss_conf){
         .rss_key = key, .rss_key_len = (uint8_t)bytes, .rss_hf = p->info.flow_type_rss_offloads & flows};
-    p->spreads = (p->info.flow_type_rss_offloads & flows) == flows && p->info.reta_size % RETA_PLACES == 0 &&
-                 p->info.reta_size >= RETA_PLACES;
+    p->spreads = (p->info.flow_type_rss_offloads & flows) == flows && p->info.reta_size % RETA_ENTRIES == 0 &&
+                 p->info.reta_size >= RETA_ENTRIES;
 }
 
-/* Fills the table of queues as toeplitz_queue has it. */
+/* Fills the indirection table as toeplitz_queue expects. */
 static bool set_table(const struct dpdk_port *p) {
     struct rte_eth_rss_reta_entry64 table[RTE_ETH_RSS_RETA_SIZE_512 / RTE_ETH_RETA_GROUP_SIZE] = {0};
     if (p->info.reta_size > RTE_ETH_RSS_RETA_SIZE_512) return false;
     for (uint32_t i = 0; i < p->info.reta_size; i++) {
         struct rte_eth_rss_reta_entry64 *group = &table[i / RTE_ETH_RETA_GROUP_SIZE];
         group->mask |= UINT64_C(1) << i % RTE_ETH_RETA_GROUP_SIZE;
-        group->reta[i % RTE_ETH_RETA_GROUP_SIZE] = (uint16_t)(i % RETA_PLACES % p->queues);
+        group->reta[i % RTE_ETH_RETA_GROUP_SIZE] = (uint16_t)(i % RETA_ENTRIES % p->queues);
     }
     return rte_eth_dev_rss_reta_update(p->id, table, p->info.reta_size) == 0;
 }
 
-/* Descriptors and room: what was asked for, within what the driver can. */
+/* Chooses numbers of descriptors and buffer room: what was requested, within the driver's limits. */
 static int choose_sizes(const struct dpdk_options *o, struct dpdk_port *p) {
     uint16_t rx = (uint16_t)o->slots, tx = (uint16_t)o->slots;
     int r = rte_eth_dev_adjust_nb_rx_tx_desc(p->id, &rx, &tx);
@@ -174,13 +178,13 @@ static int choose_sizes(const struct dpdk_options *o, struct dpdk_port *p) {
     p->chain_max = p->info.tx_desc_lim.nb_mtu_seg_max ? p->info.tx_desc_lim.nb_mtu_seg_max : UINT16_MAX;
     if (!(p->tx_offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS)) p->chain_max = 0;
     p->tx_room = p->copies ? netdev_frame_max(p->mtu) : DPDK_TX_COPIED;
-    /* Copies have no room for more than a frame. */
+    /* A copied frame has no room beyond one MTU. */
     if (p->copies || driver_is_among(p, tso_breaking_drivers)) p->offloads &= NETDEV_CSUM;
     p->tso_bytes = p->offloads & NETDEV_TSO4 ? TSO_BYTES : 0;
     return 0;
 }
 
-/* Receiving, a port that leaves out other VLANs is told of ours when it starts. */
+/* A receive VLAN filter is set when the port starts. */
 static void choose_vlan(const struct dpdk_options *o, struct dpdk_port *p) {
     p->vlan = (uint16_t)o->vlan;
     p->tx_tagged = p->vlan && o->offloads && (p->info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_VLAN_INSERT);
@@ -194,7 +198,7 @@ static int configure(const struct dpdk_options *o, struct dpdk_port *p) {
     uint8_t key[KEY_MAX];
     struct rte_eth_conf conf = {0};
     int r;
-    p->copies = o->copy || must_copy(p);
+    p->copies = o->copy || needs_copies(p);
     p->spreads = false;
     p->mtu = o->mtu ? (uint32_t)o->mtu : RTE_ETHER_MTU;
     if (p->info.max_mtu && p->mtu > p->info.max_mtu) p->mtu = p->info.max_mtu;
@@ -213,19 +217,20 @@ static int configure(const struct dpdk_options *o, struct dpdk_port *p) {
     choose_rss(p, &conf, key);
     r = rte_eth_dev_configure(p->id, (uint16_t)p->queues, (uint16_t)p->queues, &conf);
     if (r < 0 || !o->mtu) return r;
-    r = rte_eth_dev_set_mtu(p->id, (uint16_t)p->mtu); /* those over an interface of the kernel look at this alone */
+    r = rte_eth_dev_set_mtu(p->id,
+                            (uint16_t)p->mtu); /* drivers over a kernel interface use only this, not rxmode.mtu */
     return r == -ENOTSUP ? 0 : r;
 }
 
-/* Room for a whole frame, in steps that the registers of devices know. */
+/* Room for a whole frame, in steps that device registers can express. */
 static uint32_t room_of(const struct dpdk_port *p) {
     uint32_t room = RTE_ALIGN(netdev_frame_max(p->mtu), 1024u);
     return room < DPDK_ROOM_MIN ? DPDK_ROOM_MIN : room;
 }
 
 /*
- * Room of the mbufs that are sent. memif puts each segment of a frame into a buffer of the wire of its own, which the
- * receiver then has to put together, unless mbufs have more room than its buffers (bsize=).
+ * Room of the transmit mbufs. memif puts each segment of a frame into a separate buffer of the link, and the receiver
+ * must then reassemble it, unless mbufs have more room than the link's buffers (bsize=).
  */
 static uint32_t tx_room_of(const struct dpdk_port *p) {
     const char *bsize = strstr(p->args, MEMIF_BSIZE);
@@ -265,7 +270,7 @@ static int on_removal(uint16_t id, enum rte_eth_event_type event, void *ctx, voi
     return 0;
 }
 
-/* As before, but without interrupts: there are drivers that find no way to have them only when they start. */
+/* Configures the port again without interrupts, because some drivers report only at the start that they have none. */
 static int start_without_interrupts(const struct dpdk_options *o, struct dpdk_port *p) {
     int r;
     p->interrupts = false;
@@ -293,13 +298,14 @@ static int start(const struct dpdk_options *o, struct dpdk_port *p) {
 static int check_queues(const struct netdev_args *args, struct dpdk_port *p) {
     int r = rte_eth_dev_info_get(p->id, &p->info);
     uint32_t most = RTE_MIN(p->info.max_rx_queues, p->info.max_tx_queues);
-    if (r < 0) return netdev_refuse(args, r, "dpdk: port %s tells nothing of itself: %s", p->name, strerror(-r));
+    if (r < 0) return netdev_refuse(args, r, "dpdk: port %s provides no information: %s", p->name, strerror(-r));
     if (driver_is_among(p, single_drivers)) most = 1;
     if (p->queues <= most) return 0;
-    return netdev_refuse(args, -ECHRNG, "dpdk: port %s has queues for %u, and %u are wanted", p->name, most, p->queues);
+    return netdev_refuse(args, -ECHRNG, "dpdk: port %s supports %u queues, and %u are requested", p->name, most,
+                         p->queues);
 }
 
-/* The first queue finds the port and says how many there are going to be. */
+/* The first queue finds the port and sets its number of queues. */
 static int open_port(const struct netdev_args *args, const struct dpdk_options *o, struct dpdk_port *p) {
     int r = probe(args, p);
     if (r < 0) return r;
@@ -308,7 +314,7 @@ static int open_port(const struct netdev_args *args, const struct dpdk_options *
     atomic_store_explicit(&p->gone, false, memory_order_relaxed);
     r = check_queues(args, p);
     if (r < 0) return r;
-    p->interrupts = o->interrupts && on_pci(p); /* virtual devices have others each time that a peer comes */
+    p->interrupts = o->interrupts && on_pci(p); /* a virtual device has new interrupts whenever a peer connects */
     r = configure(o, p);
     if (r < 0 && p->interrupts) {
         p->interrupts = false;
@@ -316,8 +322,8 @@ static int open_port(const struct netdev_args *args, const struct dpdk_options *
     }
     if (r < 0)
         return netdev_refuse(args, p->queues > 1 ? -ECHRNG : r,
-                             "dpdk: port %s does not take %u queues, %llu slots, MTU %u: %s (%s)", p->name, p->queues,
-                             (unsigned long long)o->slots, p->mtu, strerror(-r), dpdk_complaint());
+                             "dpdk: port %s rejects %u queues, %llu slots, MTU %u: %s (%s)", p->name, p->queues,
+                             (unsigned long long)o->slots, p->mtu, strerror(-r), dpdk_last_error());
     (void)rte_eth_dev_callback_register(p->id, RTE_ETH_EVENT_INTR_RMV, on_removal, p);
     if (p->copies) return 0;
     r = map_heap(p);
@@ -328,8 +334,8 @@ static int open_port(const struct netdev_args *args, const struct dpdk_options *
 }
 
 static void close_port(struct dpdk_port *p) {
-    struct heap_device face = heap_face(p);
-    struct rte_device *device = is_there(p) ? p->info.device : NULL;
+    struct heap_device face = heap_device_of(p);
+    struct rte_device *device = port_exists(p) ? p->info.device : NULL;
     bool started = atomic_exchange(&p->started, false);
     if (device && started) (void)rte_eth_dev_stop(p->id);
     if (p->mapped) heap_device_remove(&face);
@@ -349,14 +355,14 @@ static void close_port(struct dpdk_port *p) {
     p->info = (struct rte_eth_dev_info){0};
 }
 
-static void say_abilities(const struct netdev_args *args, const struct dpdk_port *p) {
+static void log_features(const struct netdev_args *args, const struct dpdk_port *p) {
     const struct log none = {.sink = LOG_SINK_NONE};
     log_info(args->log ? args->log : &none,
              "dpdk: port %s, driver %s: frames are %s, checksums written by %s, %s, %s, %s, a wait %s", p->name,
              p->info.driver_name, p->copies ? "copied" : "not copied",
              p->offloads & NETDEV_CSUM ? "the port" : "the stack",
-             p->offloads & NETDEV_TSO4 ? "TCP cut by the port" : "TCP cut by the stack",
-             p->lro ? "TCP put together by the port" : "TCP as it comes",
+             p->offloads & NETDEV_TSO4 ? "TCP segmented by the port" : "TCP segmented by the stack",
+             p->lro ? "TCP coalesced by the port" : "TCP not coalesced",
              !p->vlan       ? "no VLAN"
              : p->tx_tagged ? "tagged by the port"
                             : "tagged by the stack",
@@ -374,10 +380,10 @@ static int add_queue(const struct netdev_args *args, const struct dpdk_options *
     if (r == 0 && p->open + 1 == p->queues) r = start(o, p);
     if (r < 0)
         return netdev_refuse(args, r, "dpdk: port %s does not start: %s (%s); it needs %llu buffers of %u bytes",
-                             p->name, strerror(-r), dpdk_complaint(), (unsigned long long)o->buffers + p->rx_slots,
+                             p->name, strerror(-r), dpdk_last_error(), (unsigned long long)o->buffers + p->rx_slots,
                              room_of(p));
     p->queue[args->queue].open = true;
-    if (++p->open == p->queues) say_abilities(args, p);
+    if (++p->open == p->queues) log_features(args, p);
     return 0;
 }
 
@@ -399,11 +405,11 @@ int dpdk_port_open(const struct netdev_args *args, const struct dpdk_options *o,
     int r = -ENOMEM;
     name_port(o, name);
     pthread_mutex_lock(&ports.lock);
-    p = find_or_make(name);
+    p = find_or_create(name);
     if (p) {
         if (!p->open) describe(o, p);
         r = add_queue(args, o, p);
-        /* Who is told of too few queues asks again, and not every driver makes a port twice. */
+        /* After -ECHRNG the caller tries fewer queues, and not every driver can create a port twice. */
         if (r < 0 && !p->open && r != -ECHRNG) close_port(p);
     }
     pthread_mutex_unlock(&ports.lock);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sleeping on a queue. The descriptor is an epoll instance over the queue's interrupt, edge-triggered because drivers
- * differ in whether what it counts is to be read, and a clock, which ends a sleep now and then for what no interrupt
- * tells: the link, and a device that is taken away.
+ * Sleeping on a queue. The descriptor is an epoll instance over the queue's interrupt and a timer. The interrupt is
+ * edge-triggered, because drivers differ in whether its counter must be read. The timer ends a sleep regularly, because
+ * no interrupt reports link changes and device removal.
  */
 #include "netdev/dpdk/dpdk.h"
 
@@ -12,10 +12,10 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#define CLOCK_NS     100000000
-#define SILENCE_MOST 4u /* sleeps in a row after which only the clock told of frames */
+#define CLOCK_NS   100000000
+#define MISSED_MAX 4u /* consecutive sleeps that only the timer ended although frames had arrived */
 
-enum { TOLD_BY_CLOCK = 1, TOLD_BY_QUEUE = 2 };
+enum { WOKEN_BY_CLOCK = 1, WOKEN_BY_QUEUE = 2 };
 
 static int watch(const struct dpdk_sleep *s, int fd, uint32_t who) {
     struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u32 = who};
@@ -28,7 +28,7 @@ static int start_clock(struct dpdk_sleep *s) {
     s->clock_fd = SYS(timerfd_create, CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     if (s->clock_fd < 0) return s->clock_fd;
     r = SYS(timerfd_settime, s->clock_fd, 0, &every, NULL);
-    return r < 0 ? r : watch(s, s->clock_fd, TOLD_BY_CLOCK);
+    return r < 0 ? r : watch(s, s->clock_fd, WOKEN_BY_CLOCK);
 }
 
 int dpdk_sleep_open(struct dpdk_sleep *s) {
@@ -47,52 +47,56 @@ void dpdk_sleep_close(struct dpdk_sleep *s) {
     *s = (struct dpdk_sleep){.fd = -1, .clock_fd = -1};
 }
 
-/* The queue has an interrupt only once its port is started. */
+/* A queue has an interrupt only after its port has started. */
 static bool attach(struct dpdk_sleep *s, uint16_t port, uint16_t queue) {
     int fd;
     if (s->attached) return true;
     fd = rte_eth_dev_rx_intr_ctl_q_get_fd(port, queue);
-    s->attached = fd >= 0 && watch(s, fd, TOLD_BY_QUEUE) == 0;
+    s->attached = fd >= 0 && watch(s, fd, WOKEN_BY_QUEUE) == 0;
     return s->attached;
 }
 
 bool dpdk_sleep_prepare(struct dpdk_sleep *s, uint16_t port, uint16_t queue) {
     if (s->kept_count > 0) return true;
-    if (s->silence == SILENCE_MOST || !attach(s, port, queue)) return false;
+    if (s->missed == MISSED_MAX || !attach(s, port, queue)) return false;
     if (!s->armed && rte_eth_dev_rx_intr_enable(port, queue) < 0) return false;
     s->armed = true;
-    /* What came before the interrupt was on has none; not all drivers can tell how much it is without giving it. */
+    /*
+     * Frames that arrived before the interrupt was enabled raise none. Receives them, because not all drivers can
+     * report whether there are any.
+     */
     s->kept_count = rte_eth_rx_burst(port, queue, s->kept, DPDK_BURST);
     return true;
 }
 
-/* Who ended the sleep: TOLD_BY_*. */
-static uint32_t who_told(const struct dpdk_sleep *s) {
+/* Returns what ended the sleep: WOKEN_BY_*. */
+static uint32_t wake_sources(const struct dpdk_sleep *s) {
     struct epoll_event events[2];
     uint64_t ticks;
-    uint32_t told = 0;
+    uint32_t sources = 0;
     int n = SYS(epoll_wait, s->fd, events, 2, 0);
     for (int i = 0; i < n; i++)
-        told |= events[i].data.u32;
-    if (told & TOLD_BY_CLOCK) (void)SYS(read, s->clock_fd, &ticks, sizeof ticks); /* or it stands still */
-    return told;
+        sources |= events[i].data.u32;
+    if (sources & WOKEN_BY_CLOCK)
+        (void)SYS(read, s->clock_fd, &ticks, sizeof ticks); /* re-arms the edge-triggered event */
+    return sources;
 }
 
 bool dpdk_sleep_end(struct dpdk_sleep *s, uint16_t port, uint16_t queue) {
-    uint32_t told;
+    uint32_t sources;
     if (!s->armed) return true;
-    told = who_told(s);
-    if (told & TOLD_BY_QUEUE) s->silence = 0;
-    if (told == TOLD_BY_CLOCK && s->kept_count == 0) {
+    sources = wake_sources(s);
+    if (sources & WOKEN_BY_QUEUE) s->missed = 0;
+    if (sources == WOKEN_BY_CLOCK && s->kept_count == 0) {
         s->kept_count = rte_eth_rx_burst(port, queue, s->kept, DPDK_BURST);
-        s->silence += s->kept_count > 0;
+        s->missed += s->kept_count > 0;
     }
     (void)rte_eth_dev_rx_intr_disable(port, queue);
     s->armed = false;
-    return s->silence < SILENCE_MOST;
+    return s->missed < MISSED_MAX;
 }
 
-uint32_t dpdk_sleep_take(struct dpdk_sleep *s, struct rte_mbuf **to, uint32_t n) {
+uint32_t dpdk_sleep_pop(struct dpdk_sleep *s, struct rte_mbuf **to, uint32_t n) {
     if (n > s->kept_count) n = s->kept_count;
     for (uint32_t i = 0; i < n; i++)
         to[i] = s->kept[i];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Two processes come to share a wire's memory. */
+/* Connects two processes that share a link's memory. */
 #include "netdev/shm/link.h"
 
 #include "base/sys.h"
@@ -12,12 +12,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define MAGIC     0x646d747277697265ull /* "dmtrwire" */
-#define VERSION   1u
-#define WAKES_MAX 64 /* wake-ups eaten at once */
-#define CALLS_MAX 4  /* calls refused at once */
+#define MAGIC      0x646d747277697265ull /* "dmtrwire" */
+#define VERSION    1u
+#define WAKES_MAX  64 /* wake-ups read at once */
+#define REFUSE_MAX 4  /* further connections refused at once */
 
-/* What the listening side sends with the memory. */
+/* The message with which the listening side sends the memory. */
 struct hello {
     uint64_t magic;
     uint32_t version, slots, mtu, pad;
@@ -47,7 +47,7 @@ static int connect_to(int fd, const struct sockaddr_un *address) {
     return SYS(connect, fd, (const struct sockaddr *)address, sizeof *address);
 }
 
-/* A socket file that nobody listens at any more is left over from a process that died: it goes. */
+/* Removes a socket file on which nobody listens any more: its process died. */
 static int remove_stale(const struct sockaddr_un *address) {
     struct stat st;
     int fd, r;
@@ -66,7 +66,7 @@ static int start_listening(struct shm_link *l) {
     if (r < 0) return r;
     l->listener = unix_socket();
     if (l->listener < 0) return l->listener;
-    r = SYS(fchmod, l->listener, 0600); /* the file that bind makes takes this mode */
+    r = SYS(fchmod, l->listener, 0600); /* bind creates the file with this mode */
     if (r == 0) r = SYS(bind, l->listener, (struct sockaddr *)&l->address, sizeof l->address);
     if (r == 0) r = SYS(stat, l->address.sun_path, &l->socket);
     if (r == 0) r = SYS(listen, l->listener, 1);
@@ -99,7 +99,7 @@ void shm_link_close(struct shm_link *l) {
         unlink(l->address.sun_path);
 }
 
-/* Another user's process has no business here. */
+/* Only a process of the same user may connect. */
 static int check_peer(const struct shm_link *l) {
     struct ucred peer;
     socklen_t len = sizeof peer;
@@ -121,7 +121,7 @@ static int map_wire(struct shm_link *l, int memory, uint32_t slots, uint32_t mtu
     return 0;
 }
 
-static int make_memory(const struct shm_link *l) {
+static int create_memory(const struct shm_link *l) {
     int fd = SYS(memfd_create, "dmtr-wire", MFD_CLOEXEC | MFD_ALLOW_SEALING), r;
     if (fd < 0) return fd;
     r = SYS(ftruncate, fd, 2 * (off_t)shm_ring_bytes(l->slots, shm_stride(netdev_frame_max(l->mtu))));
@@ -130,7 +130,7 @@ static int make_memory(const struct shm_link *l) {
     return r < 0 ? r : fd;
 }
 
-/* One message with one descriptor; enough room for the two that its padding could hold. */
+/* One message with one descriptor; the padding leaves room for a second one. */
 union control {
     struct cmsghdr head;
     char room[CMSG_SPACE(sizeof(int))];
@@ -148,7 +148,7 @@ static int send_hello(const struct shm_link *l, int memory) {
 }
 
 static int offer_wire(struct shm_link *l) {
-    int memory = make_memory(l), r;
+    int memory = create_memory(l), r;
     if (memory < 0) return memory;
     r = map_wire(l, memory, l->slots, l->mtu);
     if (r == 0) {
@@ -160,8 +160,8 @@ static int offer_wire(struct shm_link *l) {
     return r;
 }
 
-/* The first descriptor that came; -1: none. Others are closed. */
-static int take_descriptor(struct msghdr *m) {
+/* Returns the first received descriptor, or -1. Closes further ones. */
+static int receive_descriptor(struct msghdr *m) {
     int first = -1;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
         size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
@@ -178,7 +178,7 @@ static int take_descriptor(struct msghdr *m) {
     return first;
 }
 
-/* Whether the memory is what the message says, and cannot be taken away from under us. */
+/* Whether the memory matches the message and cannot shrink. */
 static bool memory_fits(int memory, const struct hello *h) {
     struct stat st;
     int seals = SYS(fcntl, memory, F_GET_SEALS);
@@ -196,15 +196,15 @@ static int accept_wire(struct shm_link *l) {
     ssize_t n = SYS(recvmsg, l->conn, &m, MSG_CMSG_CLOEXEC);
     int memory, r = -EPROTO;
     if (n < 0) return (int)n;
-    memory = take_descriptor(&m);
+    memory = receive_descriptor(&m);
     if (memory < 0) return -EPROTO;
     if (n == sizeof hello && memory_fits(memory, &hello)) r = map_wire(l, memory, hello.slots, hello.mtu);
     close(memory);
     return r;
 }
 
-/* A new connection; -EAGAIN and the like: not now. */
-static int call_peer(struct shm_link *l) {
+/* Creates a connection. -EAGAIN and other errors: not now. */
+static int connect_peer(struct shm_link *l) {
     int r;
     l->conn = l->listens ? SYS(accept4, l->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC) : unix_socket();
     if (l->conn < 0) return l->conn;
@@ -214,16 +214,16 @@ static int call_peer(struct shm_link *l) {
 }
 
 int shm_link_connect(struct shm_link *l) {
-    int r = l->conn < 0 ? call_peer(l) : 0;
+    int r = l->conn < 0 ? connect_peer(l) : 0;
     if (r == 0) r = l->listens ? offer_wire(l) : accept_wire(l);
     if (r == 0) return 1;
     if (r != -EAGAIN || l->listens) shm_link_drop(l);
     return 0;
 }
 
-/* One wire, one peer: left waiting, others would keep the descriptor readable. */
+/* A link has one peer. Waiting connections would keep the descriptor readable, so they are closed. */
 static void refuse_others(const struct shm_link *l) {
-    for (int i = 0; i < CALLS_MAX; i++) {
+    for (int i = 0; i < REFUSE_MAX; i++) {
         int fd = SYS(accept4, l->listener, NULL, NULL, SOCK_CLOEXEC);
         if (fd < 0) return;
         close(fd);
@@ -243,6 +243,6 @@ bool shm_link_alive(const struct shm_link *l) {
 
 void shm_link_wake(const struct shm_link *l) {
     char byte = 0;
-    /* A full socket wakes as well; a peer that is gone is found by shm_link_alive. */
+    /* A full socket also wakes the peer; shm_link_alive detects a peer that has ended. */
     (void)SYS(send, l->conn, &byte, sizeof byte, MSG_DONTWAIT | MSG_NOSIGNAL);
 }

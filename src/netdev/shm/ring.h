@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A ring of frames in memory that another process may write to as it likes: one producer, one consumer, no lock. A slot
- * says whose turn it is; each side keeps its position to itself, so that there is no index to lie about. Every other
- * word is read once, and checked.
+ * A ring of frames in memory to which another process may write anything: one producer, one consumer, no lock. Each
+ * slot contains whose turn it is. Each side keeps its position in private memory, so the peer cannot corrupt an index.
+ * Every other word is read once, then checked.
  */
 #ifndef NETDEV_SHM_RING_H
 #define NETDEV_SHM_RING_H
@@ -15,16 +15,16 @@
 #define SHM_LINE 64u
 
 struct shm_slot {
-    _Atomic uint32_t turn; /* the position that may be written here; plus one: that may be read here */
+    _Atomic uint32_t turn; /* the position that may be written here; that position plus one: it may be read here */
     uint32_t pad;
-    _Atomic uint64_t what; /* flags << 32 | bytes */
+    _Atomic uint64_t meta; /* flags << 32 | bytes */
     char data[];
 };
 _Static_assert(sizeof(struct shm_slot) == 16, "both sides agree on it");
 
-/* What precedes the slots of a ring. */
+/* The header before the slots of a ring. */
 struct shm_head {
-    _Alignas(SHM_LINE) _Atomic uint32_t sleeping; /* 1: the consumer waits for its socket */
+    _Alignas(SHM_LINE) _Atomic uint32_t sleeping; /* 1: the consumer waits on its socket */
 };
 _Static_assert(sizeof(struct shm_head) == SHM_LINE, "both sides agree on it");
 
@@ -52,49 +52,49 @@ static inline void shm_ring_view(struct shm_ring *r, char *base, uint32_t slots,
     *r = (struct shm_ring){(struct shm_head *)(void *)base, base + sizeof(struct shm_head), slots - 1, stride, 0};
 }
 
-/* Makes an empty ring in fresh memory. */
+/* Initialises an empty ring in fresh memory. */
 static inline void shm_ring_clear(struct shm_ring *r) {
     for (r->at = 0; r->at <= r->mask; r->at++)
         atomic_init(&shm_slot(r)->turn, r->at);
     r->at = 0;
 }
 
-/* Producer: the slot to write next; NULL: the ring is full. */
-static inline struct shm_slot *shm_ring_free(const struct shm_ring *r) {
+/* Producer: returns the slot to write next, or NULL if the ring is full. */
+static inline struct shm_slot *shm_ring_next_free(const struct shm_ring *r) {
     struct shm_slot *s = shm_slot(r);
     return atomic_load_explicit(&s->turn, memory_order_acquire) == r->at ? s : NULL;
 }
 
-/* Producer: hands the slot over, with data in it. */
-static inline void shm_ring_put(struct shm_ring *r, struct shm_slot *s, uint32_t bytes, uint16_t flags) {
-    atomic_store_explicit(&s->what, (uint64_t)flags << 32 | bytes, memory_order_relaxed);
+/* Producer: publishes the slot, which contains data. */
+static inline void shm_ring_publish(struct shm_ring *r, struct shm_slot *s, uint32_t bytes, uint16_t flags) {
+    atomic_store_explicit(&s->meta, (uint64_t)flags << 32 | bytes, memory_order_relaxed);
     atomic_store_explicit(&s->turn, ++r->at, memory_order_release);
 }
 
-/* Producer, after a burst: whether the consumer sleeps and must be woken, which is then the caller's to do. */
+/* Producer, after a burst: whether the consumer sleeps. If so, the caller must wake it. */
 static inline bool shm_ring_must_wake(const struct shm_ring *r) {
     atomic_thread_fence(memory_order_seq_cst);
     return atomic_load_explicit(&r->head->sleeping, memory_order_relaxed) &&
            atomic_exchange_explicit(&r->head->sleeping, 0, memory_order_relaxed);
 }
 
-/* Consumer: the slot to read next; NULL: the ring is empty. */
-static inline struct shm_slot *shm_ring_full(const struct shm_ring *r) {
+/* Consumer: returns the slot to read next, or NULL if the ring is empty. */
+static inline struct shm_slot *shm_ring_next_full(const struct shm_ring *r) {
     struct shm_slot *s = shm_slot(r);
     return atomic_load_explicit(&s->turn, memory_order_acquire) == r->at + 1 ? s : NULL;
 }
 
-/* Consumer: gives the slot back. */
-static inline void shm_ring_take(struct shm_ring *r, struct shm_slot *s) {
+/* Consumer: releases the slot to the producer. */
+static inline void shm_ring_release(struct shm_ring *r, struct shm_slot *s) {
     atomic_store_explicit(&s->turn, r->at + r->mask + 1, memory_order_release);
     r->at++;
 }
 
-/* Consumer: says that it is about to sleep; false: do not, there is something. */
+/* Consumer: announces that it is about to sleep. Returns false if the ring is not empty, so that it must not sleep. */
 static inline bool shm_ring_sleep(struct shm_ring *r) {
     atomic_store_explicit(&r->head->sleeping, 1, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
-    return !shm_ring_full(r);
+    return !shm_ring_next_full(r);
 }
 
 static inline void shm_ring_awake(struct shm_ring *r) {

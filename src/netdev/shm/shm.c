@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A wire between two processes of one machine and one user, through shared memory. The link is up while the peer lives;
- * when it dies the link goes down, and up again when another comes. A peer that lies can garble its own frames only.
+ * A link between two processes of one machine and one user, through shared memory. The link is up while the peer lives.
+ * It goes down when the peer dies, and up again when another one connects. A malicious peer can corrupt only its own
+ * frames.
  */
 #include "netdev/device.h"
 #include "netdev/options.h"
@@ -12,13 +13,13 @@
 
 #include <string.h>
 
-#define LOOK_EVERY_NS 10000000u /* while nothing arrives: whether there is a peer */
+#define CHECK_INTERVAL_NS 10000000u /* interval of peer checks while nothing arrives */
 
 struct shm_device {
     struct netdev dev;
     struct shm_link link;
-    uint64_t next_look_ns;
-    bool sleeping; /* the ring says so */
+    uint64_t next_check_ns;
+    bool sleeping; /* the consumer's flag in the ring is set */
 };
 
 struct shm_options {
@@ -30,22 +31,22 @@ struct shm_options {
 
 static const struct netdev_option options_table[] = {
     {"path", NETDEV_OPTION_TEXT, offsetof(struct shm_options, path), 0, SHM_PATH_MAX, "PATH", NULL, NULL,
-     "Socket file through which the two processes meet"},
+     "Socket file through which the two processes connect"},
     {"listen", NETDEV_OPTION_FLAG, offsetof(struct shm_options, listen), 0, 0, "", "no", NULL,
-     "Make the socket file and wait for the peer; exactly one of the two processes says yes"},
+     "Create the socket file and wait for the peer; exactly one of the two processes sets yes"},
     {"csum", NETDEV_OPTION_FLAG, offsetof(struct shm_options, csum), 0, 0, "", "yes", NULL,
-     "Leave transport checksums out, because the path is memory"},
+     "Omit transport checksums, because the path is memory"},
     {"mtu", NETDEV_OPTION_NUMBER, offsetof(struct shm_options, mtu), NETDEV_MTU_MIN, NETDEV_MTU_MAX, "bytes", "1500",
-     NULL, "MTU of the wire; the value of the listening process counts"},
+     NULL, "MTU of the link; the value of the listening process applies"},
     {"slots", NETDEV_OPTION_NUMBER, offsetof(struct shm_options, slots), SHM_SLOTS_MIN, SHM_SLOTS_MAX, "frames", "512",
-     NULL, "Frames that fit each way, a power of two; the value of the listening process counts"},
+     NULL, "Frames per direction, a power of two; the value of the listening process applies"},
     {"mac", NETDEV_OPTION_MAC, offsetof(struct shm_options, mac), 0, 0, "", NULL, "random", "Own MAC address"},
 };
 
-/* Connects, or looks whether the peer lives. What a peer sent before it went is still received. */
-static void look(struct shm_device *d) {
+/* Connects, or checks that the peer lives. Frames that a peer sent before it ended are still received. */
+static void check_peer_alive(struct shm_device *d) {
     struct shm_link *l = &d->link;
-    bool connected = l->memory ? shm_link_alive(l) || shm_ring_full(&l->rx) : shm_link_connect(l) == 1;
+    bool connected = l->memory ? shm_link_alive(l) || shm_ring_next_full(&l->rx) : shm_link_connect(l) == 1;
     if (l->memory && !connected) shm_link_drop(l);
     if (connected) d->dev.mtu = l->wire_mtu;
     if (connected != d->dev.link_up) d->sleeping = false;
@@ -54,15 +55,15 @@ static void look(struct shm_device *d) {
 
 static int device_update(struct netdev *dev, uint64_t now_ns) {
     struct shm_device *d = (struct shm_device *)dev;
-    look(d);
-    d->next_look_ns = now_ns + LOOK_EVERY_NS;
+    check_peer_alive(d);
+    d->next_check_ns = now_ns + CHECK_INTERVAL_NS;
     return 0;
 }
 
 static const struct netdev_advice advices[] = {
-    {-ENOENT, "mkdir its folder"},
-    {-EACCES, "choose a path= that both ends may write to"},
-    {-EADDRINUSE, "another process listens there; this one may be the other end, without listen=yes"},
+    {-ENOENT, "create its directory"},
+    {-EACCES, "choose a path= that both processes may write to"},
+    {-EADDRINUSE, "another process listens there; open the other end without listen=yes"},
     {0, NULL},
 };
 
@@ -86,7 +87,7 @@ static int device_open(const struct netdev_args *args, struct netdev **dev) {
     d->dev.mtu = (uint32_t)o.mtu;
     d->dev.offloads = o.csum ? NETDEV_CSUM : 0;
     d->dev.fd = d->link.epoll;
-    look(d);
+    check_peer_alive(d);
     *dev = &d->dev;
     return 0;
 }
@@ -97,11 +98,11 @@ static void device_close(struct netdev *dev) {
     sys_free(d);
 }
 
-/* Copies the frame of a slot out; false: there is none worth having in it. */
+/* Copies the frame out of a slot. Returns false if it is invalid or there is no memory. */
 static bool read_slot(struct shm_device *d, struct shm_slot *slot, struct netdev_buffer *b) {
-    uint64_t what = atomic_load_explicit(&slot->what, memory_order_relaxed);
-    b->bytes = (uint32_t)what;
-    b->flags = (uint16_t)(what >> 32) & NETDEV_RX_CSUM_GOOD;
+    uint64_t meta = atomic_load_explicit(&slot->meta, memory_order_relaxed);
+    b->bytes = (uint32_t)meta;
+    b->flags = (uint16_t)(meta >> 32) & NETDEV_RX_CSUM_GOOD;
     b->mss = 0;
     if (b->bytes < NETDEV_HEADER_BYTES || b->bytes > netdev_frame_max(d->link.wire_mtu)) {
         d->dev.stats.rx_malformed++;
@@ -116,15 +117,15 @@ static bool read_slot(struct shm_device *d, struct shm_slot *slot, struct netdev
     return true;
 }
 
-/* Bounded by n even where the peer offers rubbish without end. */
+/* Reads at most n slots, even if the peer sends invalid frames without end. */
 static uint32_t read_ring(struct shm_device *d, struct netdev_buffer *frames, uint32_t n) {
     struct shm_ring *ring = &d->link.rx;
     uint32_t taken = 0;
     for (uint32_t i = 0; i < n; i++) {
-        struct shm_slot *slot = shm_ring_full(ring);
+        struct shm_slot *slot = shm_ring_next_full(ring);
         if (!slot) break;
         if (read_slot(d, slot, &frames[taken])) netdev_count_rx(&d->dev, frames[taken++].bytes);
-        shm_ring_take(ring, slot);
+        shm_ring_release(ring, slot);
     }
     if (taken && d->sleeping) {
         shm_ring_awake(ring);
@@ -137,7 +138,7 @@ static int device_rx(struct netdev *dev, struct netdev_buffer *frames, uint32_t 
     struct shm_device *d = (struct shm_device *)dev;
     uint32_t taken = d->link.memory ? read_ring(d, frames, n) : 0;
     if (taken) return (int)taken;
-    if (now_ns >= d->next_look_ns) device_update(dev, now_ns);
+    if (now_ns >= d->next_check_ns) device_update(dev, now_ns);
     return dev->link_up ? 0 : -ENETDOWN;
 }
 
@@ -150,10 +151,10 @@ static int device_tx(struct netdev *dev, const struct netdev_frame *frames, uint
     for (i = 0; i < n; i++) {
         struct shm_slot *slot;
         if (!netdev_frame_fits(dev, &frames[i])) continue;
-        slot = shm_ring_free(ring);
+        slot = shm_ring_next_free(ring);
         if (!slot) break;
         netdev_gather(&frames[i], slot->data);
-        shm_ring_put(ring, slot, frames[i].bytes, frames[i].offloads & NETDEV_CSUM ? NETDEV_RX_CSUM_GOOD : 0);
+        shm_ring_publish(ring, slot, frames[i].bytes, frames[i].offloads & NETDEV_CSUM ? NETDEV_RX_CSUM_GOOD : 0);
         netdev_count_tx(dev, frames[i].bytes);
     }
     if (ring->at != at && shm_ring_must_wake(ring)) {
@@ -163,10 +164,10 @@ static int device_tx(struct netdev *dev, const struct netdev_frame *frames, uint
     return (int)i;
 }
 
-/* Wake-ups are eaten first: one that comes later leaves the descriptor readable. */
+/* Reads pending wake-ups first; a later one leaves the descriptor readable. */
 static int device_prepare(struct netdev *dev) {
     struct shm_device *d = (struct shm_device *)dev;
-    look(d);
+    check_peer_alive(d);
     if (!d->link.memory) return 0;
     if (shm_ring_sleep(&d->link.rx)) {
         d->sleeping = true;
@@ -176,15 +177,15 @@ static int device_prepare(struct netdev *dev) {
     return 1;
 }
 
-/* A side that calls in vain has nothing to sleep on, and calls again. */
+/* A side that is not connected has no descriptor to sleep on, so it retries by time. */
 static uint64_t device_next_ns(const struct netdev *dev) {
     const struct shm_device *d = (const struct shm_device *)dev;
-    return dev->link_up ? NETDEV_NEVER : d->next_look_ns;
+    return dev->link_up ? NETDEV_NEVER : d->next_check_ns;
 }
 
 const struct netdev_ops netdev_shm = {
     .name = "shm",
-    .text = "A wire between two processes of one machine and one user, through shared memory",
+    .text = "A link between two processes of one machine and one user, through shared memory",
     .options = options_table,
     .options_count = sizeof options_table / sizeof *options_table,
     .open = device_open,

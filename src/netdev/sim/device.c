@@ -26,10 +26,10 @@ struct sim_options {
 
 static const struct netdev_option options_table[] = {
     {"host", NETDEV_OPTION_TEXT, offsetof(struct sim_options, host), 0, SIM_NAME_MAX, "NAME", NULL, NULL,
-     "Host of the simulated network that this device is the interface of"},
+     "Host of the simulated network whose interface this device is"},
     {"csum", NETDEV_OPTION_FLAG, offsetof(struct sim_options, csum), 0, 0, "", "no", NULL, "Offer checksum offload"},
     {"tso", NETDEV_OPTION_NUMBER, offsetof(struct sim_options, tso), 0, TSO_MAX, "bytes", "0", NULL,
-     "Longest TCP frame that the device cuts into segments, which needs csum=yes; 0 offers no segmentation"},
+     "Longest TCP frame that the device segments, which needs csum=yes; 0 offers no segmentation"},
 };
 
 static int device_update(struct netdev *dev, uint64_t now_ns) {
@@ -48,9 +48,9 @@ static int device_open(const struct netdev_args *args, struct netdev **dev) {
     if (r < 0) return r;
     if (!args->sim) return netdev_refuse(args, -EINVAL, "sim: no network was given");
     host = sim_find_host(args->sim, o.host);
-    if (!host) return netdev_refuse(args, -ENODEV, "sim: no host is called \"%s\"", o.host);
-    if (o.tso && !o.csum) return netdev_refuse(args, -EINVAL, "sim: tso wants csum=yes");
-    if (host->dev) return netdev_refuse(args, -EBUSY, "sim: host \"%s\" is open already", o.host);
+    if (!host) return netdev_refuse(args, -ENODEV, "sim: there is no host \"%s\"", o.host);
+    if (o.tso && !o.csum) return netdev_refuse(args, -EINVAL, "sim: tso requires csum=yes");
+    if (host->dev) return netdev_refuse(args, -EBUSY, "sim: host \"%s\" is already open", o.host);
     d = sys_calloc(1, sizeof *d);
     if (!d) return -ENOMEM;
     netdev_init(&d->dev, &netdev_sim);
@@ -79,23 +79,23 @@ static void device_close(struct netdev *dev) {
 
 static int device_rx(struct netdev *dev, struct netdev_buffer *frames, uint32_t n, uint64_t now_ns) {
     struct sim_device *d = (struct sim_device *)dev;
-    uint32_t taken = 0;
+    uint32_t received = 0;
     sim_advance(d->sim, now_ns);
     device_update(dev, now_ns);
-    for (; taken < n && d->host->queued; d->host->queued--) {
-        frames[taken] = d->host->queue[d->host->head];
+    for (; received < n && d->host->queued; d->host->queued--) {
+        frames[received] = d->host->queue[d->host->head];
         d->host->head = (d->host->head + 1) % d->sim->config.host_queue_max;
-        netdev_count_rx(dev, frames[taken++].bytes);
+        netdev_count_rx(dev, frames[received++].bytes);
     }
-    return taken || dev->link_up ? (int)taken : -ENETDOWN;
+    return received || dev->link_up ? (int)received : -ENETDOWN;
 }
 
 static void send(struct sim_device *d, struct netdev_buffer frame) {
     sim_send(d->sim, (uint32_t)(d->host - d->sim->nodes), 0, 0, frame);
 }
 
-/* What finds no memory is lost on the way. */
-static void send_pieces(struct sim_device *d, const struct netdev_frame *f, const void *whole) {
+/* Sends the segments of a TSO frame. Segments without memory are lost. */
+static void send_segments(struct sim_device *d, const struct netdev_frame *f, const void *whole) {
     for (uint32_t i = 0; i < netdev_cut_count(f); i++) {
         struct netdev_buffer piece = {.bytes = netdev_cut_bytes(f, i)};
         if (!(piece.data = heap_alloc(piece.bytes))) return;
@@ -117,7 +117,7 @@ static int device_tx(struct netdev *dev, const struct netdev_frame *frames, uint
         netdev_gather(&frames[i], copy.data);
         netdev_count_tx(dev, copy.bytes);
         if (frames[i].offloads & NETDEV_TSO4) {
-            send_pieces(d, &frames[i], copy.data);
+            send_segments(d, &frames[i], copy.data);
             heap_free(copy.data);
             continue;
         }
@@ -127,7 +127,7 @@ static int device_tx(struct netdev *dev, const struct netdev_frame *frames, uint
     return (int)n;
 }
 
-/* A frame that waits for this host is due at once; else whatever happens next in the network. */
+/* A frame queued at this host is due now; otherwise the network's next event counts. */
 static uint64_t device_next_ns(const struct netdev *dev) {
     const struct sim_device *d = (const struct sim_device *)dev;
     return d->host->queued ? d->sim->now_ns : sim_next_ns(d->sim);

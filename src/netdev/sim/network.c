@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The simulated network: nodes and links, frames under way in a heap by arrival time, switches that learn. */
+/* The simulated network: nodes and links, frames in flight in a heap ordered by arrival time, learning switches. */
 #include "netdev/sim/network.h"
 
 #include "base/sys.h"
@@ -32,7 +32,7 @@ static void flight_add(struct sim *sim, struct sim_flight flight) {
     sim->flights[at] = flight;
 }
 
-static struct sim_flight flight_take(struct sim *sim) {
+static struct sim_flight flight_pop(struct sim *sim) {
     struct sim_flight first = sim->flights[0], last = sim->flights[--sim->flights_count];
     uint32_t at = 0, child;
     for (; (child = 2 * at + 1) < sim->flights_count; at = child) {
@@ -52,7 +52,7 @@ static bool copy_frame(struct netdev_buffer *to, const struct netdev_buffer *fro
     return true;
 }
 
-static void depart(struct sim *sim, struct sim_direction *d, uint64_t at_ns, uint32_t hops,
+static void launch(struct sim *sim, struct sim_direction *d, uint64_t at_ns, uint32_t hops,
                    struct netdev_buffer frame) {
     if (sim->flights_count == sim->config.frames_max || hops > SIM_HOPS_MAX) {
         d->stats.limit++;
@@ -64,23 +64,23 @@ static void depart(struct sim *sim, struct sim_direction *d, uint64_t at_ns, uin
 
 void sim_send(struct sim *sim, uint32_t node, uint32_t port, uint32_t hops, struct netdev_buffer frame) {
     struct sim_direction *d = sim->nodes[node].out[port];
-    struct sim_fate fate = sim_direction_pass(d, &sim->rng, frame.bytes, sim->now_ns);
-    struct netdev_buffer twin;
-    if (fate.copies == 0) {
+    struct sim_outcome outcome = sim_direction_pass(d, &sim->rng, frame.bytes, sim->now_ns);
+    struct netdev_buffer duplicate;
+    if (outcome.copies == 0) {
         heap_free(frame.data);
         return;
     }
-    if (fate.corrupt) {
+    if (outcome.corrupt) {
         uint64_t bit = rng_below(&sim->rng, (uint64_t)frame.bytes * 8);
         ((uint8_t *)frame.data)[bit / 8] ^= (uint8_t)(1u << bit % 8);
     }
-    if (fate.copies == 2) {
-        if (copy_frame(&twin, &frame))
-            depart(sim, d, fate.at_ns, hops, twin);
+    if (outcome.copies == 2) {
+        if (copy_frame(&duplicate, &frame))
+            launch(sim, d, outcome.at_ns, hops, duplicate);
         else
             d->stats.limit++;
     }
-    depart(sim, d, fate.at_ns, hops, frame);
+    launch(sim, d, outcome.at_ns, hops, frame);
 }
 
 static struct address_key address_key(const struct sim *sim, const struct sim_node *node, const uint8_t *mac) {
@@ -89,20 +89,20 @@ static struct address_key address_key(const struct sim *sim, const struct sim_no
     return key;
 }
 
-/* A table that is full learns no more; what it does not know is flooded. */
+/* A full table learns no more; frames to unknown addresses are flooded. */
 static void switch_learn(struct sim *sim, const struct sim_node *node, uint32_t port, const uint8_t *mac) {
     struct address_key key = address_key(sim, node, mac);
-    void *known = hash_find(&sim->learnt, &key), *now = (void *)(uintptr_t)(port + 1);
+    void *known = hash_find(&sim->learned, &key), *now = (void *)(uintptr_t)(port + 1);
     if (mac[0] & 1 || known == now) return;
-    if (known) hash_remove(&sim->learnt, &key);
-    hash_insert(&sim->learnt, &key, now);
+    if (known) hash_remove(&sim->learned, &key);
+    hash_insert(&sim->learned, &key, now);
 }
 
 static void switch_forward(struct sim *sim, struct sim_node *node, uint32_t port, uint32_t hops,
                            struct netdev_buffer frame) {
     const uint8_t *to = frame.data, *from = to + NETDEV_MAC_BYTES;
     struct address_key key = address_key(sim, node, to);
-    uintptr_t known = to[0] & 1 ? 0 : (uintptr_t)hash_find(&sim->learnt, &key);
+    uintptr_t known = to[0] & 1 ? 0 : (uintptr_t)hash_find(&sim->learned, &key);
     uint32_t id = (uint32_t)(node - sim->nodes);
     switch_learn(sim, node, port, from);
     if (known && known - 1 != port) {
@@ -141,7 +141,7 @@ uint64_t sim_next_ns(const struct sim *sim) {
 
 void sim_advance(struct sim *sim, uint64_t now_ns) {
     while (sim_next_ns(sim) <= now_ns && sim->flights_count) {
-        struct sim_flight flight = flight_take(sim);
+        struct sim_flight flight = flight_pop(sim);
         struct sim_node *node = &sim->nodes[flight.over->to_node];
         if (flight.at_ns > sim->now_ns) sim->now_ns = flight.at_ns;
         flight.over->stats.delivered++;
@@ -179,7 +179,7 @@ struct sim *sim_new(const struct sim_config *config) {
         sim->links = sys_calloc((size_t)sim->links_max * 2, sizeof(struct sim_direction *));
         sim->flights = sys_calloc(sim->config.frames_max, sizeof *sim->flights);
         if (sim->nodes && sim->links && sim->flights &&
-            hash_init(&sim->learnt, sizeof(struct address_key), SIM_ADDRESSES_MAX, seed) == 0)
+            hash_init(&sim->learned, sizeof(struct address_key), SIM_ADDRESSES_MAX, seed) == 0)
             return sim;
     }
     sim_free(sim);
@@ -196,7 +196,7 @@ void sim_free(struct sim *sim) {
     }
     for (uint32_t i = 0; i < 2 * sim->links_count; i++)
         sys_free(sim->links[i]);
-    hash_fini(&sim->learnt);
+    hash_fini(&sim->learned);
     sys_free(sim->flights);
     sys_free(sim->links);
     sys_free(sim->nodes);
@@ -218,7 +218,7 @@ static bool mtu_fits(uint32_t mtu) {
     return mtu >= NETDEV_MTU_MIN && mtu <= NETDEV_MTU_MAX;
 }
 
-/* The next free node, named; it counts when nodes_count goes up. */
+/* Prepares the next free node and names it. The caller adds it by increasing nodes_count. */
 static int next_node(struct sim *sim, const char *name, struct sim_node **node) {
     size_t len = strlen(name);
     if (len == 0 || len >= SIM_NAME_MAX) return -EINVAL;
@@ -263,24 +263,24 @@ static void attach(struct sim *sim, int from, int to, struct sim_direction *d, c
 }
 
 int sim_connect(struct sim *sim, int a, int b, const struct sim_path *a_to_b, const struct sim_path *b_to_a) {
-    struct sim_direction *there, *back;
+    struct sim_direction *forward, *reverse;
     int r = check_port(sim, a);
     if (r == 0) r = a == b ? -EINVAL : check_port(sim, b);
     if (r < 0) return r;
     if (sim->links_count == sim->links_max) return -ENOBUFS;
-    there = sys_calloc(1, sizeof *there);
-    back = sys_calloc(1, sizeof *back);
-    if (!there || !back) {
-        sys_free(there);
-        sys_free(back);
+    forward = sys_calloc(1, sizeof *forward);
+    reverse = sys_calloc(1, sizeof *reverse);
+    if (!forward || !reverse) {
+        sys_free(forward);
+        sys_free(reverse);
         return -ENOMEM;
     }
-    attach(sim, a, b, there, a_to_b);
-    attach(sim, b, a, back, b_to_a);
+    attach(sim, a, b, forward, a_to_b);
+    attach(sim, b, a, reverse, b_to_a);
     sim->nodes[a].ports++;
     sim->nodes[b].ports++;
-    sim->links[2ul * sim->links_count] = there;
-    sim->links[2ul * sim->links_count + 1] = back;
+    sim->links[2ul * sim->links_count] = forward;
+    sim->links[2ul * sim->links_count + 1] = reverse;
     return (int)sim->links_count++;
 }
 

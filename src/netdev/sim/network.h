@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside the simulated network: nodes, links, frames under way. */
+/* Internals of the simulated network: nodes, links, frames in flight. */
 #ifndef NETDEV_SIM_NETWORK_H
 #define NETDEV_SIM_NETWORK_H
 
@@ -7,24 +7,24 @@
 #include "base/rng.h"
 #include "netdev/sim/sim.h"
 
-#define SIM_ADDRESSES_MAX 4096u /* that the switches together have learnt; further ones are flooded */
+#define SIM_ADDRESSES_MAX 4096u /* that all switches together learn; frames to other addresses are flooded */
 
-#define SIM_HOPS_MAX 16u /* switches that a frame passes: a loop of switches comes to rest */
+#define SIM_HOPS_MAX 16u /* switches that a frame may pass, so that a loop of switches ends */
 
-/* What a path does to one frame: how often it arrives (0 ... 2), and when. */
-struct sim_fate {
+/* What a path does to one frame: the number of copies that arrive (0 ... 2), and when. */
+struct sim_outcome {
     uint32_t copies;
     uint64_t at_ns;
     bool corrupt;
 };
 
-/* A direction of a link, and where it leads. */
+/* One direction of a link, and its destination. */
 struct sim_direction {
     struct sim_path path;
     struct sim_path_stats stats;
-    uint64_t busy_until_ns; /* when the rate has sent what was given so far */
-    uint64_t last_at_ns;    /* latest arrival: jitter does not overtake it */
-    bool bad_time, cut;
+    uint64_t busy_until_ns; /* when the accepted frames are sent at the path's rate */
+    uint64_t last_at_ns;    /* latest arrival: jitter does not reorder */
+    bool bad_state, cut;    /* bad_state: of the Gilbert-Elliott model */
     uint32_t to_node, to_port;
 };
 
@@ -41,11 +41,11 @@ struct sim_node {
     uint32_t head, queued;
 };
 
-/* A frame under way. The heap of them is ordered by arrival, then by number. */
+/* A frame in flight. The heap is ordered by arrival time, then by number. */
 struct sim_flight {
     uint64_t at_ns, number;
     struct sim_direction *over;
-    uint32_t hops; /* switches behind it */
+    uint32_t hops; /* switches passed */
     struct netdev_buffer frame;
 };
 
@@ -59,13 +59,13 @@ struct sim {
     uint32_t links_count, links_max;
     struct sim_flight *flights;
     uint32_t flights_count;
-    struct hash learnt; /* (switch, address) -> port + 1 */
+    struct hash learned; /* (switch, address) -> port + 1 */
 };
 
-/* Decides what becomes of a frame given to a direction now, and counts it. */
-struct sim_fate sim_direction_pass(struct sim_direction *d, struct rng *rng, uint32_t bytes, uint64_t now_ns);
+/* Decides what happens to a frame that a direction accepts now, and counts it. */
+struct sim_outcome sim_direction_pass(struct sim_direction *d, struct rng *rng, uint32_t bytes, uint64_t now_ns);
 
-/* Sends a frame, which becomes the network's and has passed `hops` switches, from a node's port. */
+/* Sends a frame from a node's port. The network owns the frame, which has passed `hops` switches. */
 void sim_send(struct sim *sim, uint32_t node, uint32_t port, uint32_t hops, struct netdev_buffer frame);
 
 struct sim_node *sim_find_host(struct sim *sim, const char *name);

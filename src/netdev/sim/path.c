@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a path does to a frame: cut, MTU, queue and rate, loss, delay, reordering, corruption, duplication. */
+/* The effects of a path on a frame: cut, MTU, queue and rate, loss, delay, reordering, corruption, duplication. */
 #include "netdev/sim/network.h"
 
 #define QUEUE_BYTES_DEFAULT (256u << 10)
@@ -13,13 +13,13 @@ static uint64_t up_to(struct rng *rng, uint64_t most) {
     return most ? rng_below(rng, most + (most < UINT64_MAX)) : 0;
 }
 
-/* Bytes that still wait for the rate. */
+/* Bytes that wait to be sent at the path's rate. */
 static uint64_t backlog_bytes(const struct sim_direction *d, uint64_t now_ns) {
     if (d->busy_until_ns <= now_ns) return 0;
     return (uint64_t)((unsigned __int128)(d->busy_until_ns - now_ns) * d->path.rate_bps / 8 / NS_PER_S);
 }
 
-/* When the last bit is on the wire; false: the queue has no room. */
+/* Computes when the last bit is sent. Returns false if the queue is full. */
 static bool send_at_rate(struct sim_direction *d, uint32_t bytes, uint64_t now_ns, uint64_t *sent_ns) {
     uint64_t room = d->path.queue_bytes ? d->path.queue_bytes : QUEUE_BYTES_DEFAULT;
     *sent_ns = now_ns;
@@ -31,10 +31,10 @@ static bool send_at_rate(struct sim_direction *d, uint32_t bytes, uint64_t now_n
     return true;
 }
 
-/* Gilbert-Elliott: first the weather changes, then it decides. */
+/* Gilbert-Elliott model: updates the channel state, then decides on loss. */
 static bool is_lost(struct sim_direction *d, struct rng *rng) {
-    d->bad_time = d->bad_time ? !chance(rng, d->path.burst_leave) : chance(rng, d->path.burst_enter);
-    if (!d->bad_time) {
+    d->bad_state = d->bad_state ? !chance(rng, d->path.burst_leave) : chance(rng, d->path.burst_enter);
+    if (!d->bad_state) {
         bool lost = chance(rng, d->path.loss);
         d->stats.lost += lost;
         return lost;
@@ -53,8 +53,8 @@ static uint64_t arrival_ns(struct sim_direction *d, struct rng *rng, uint64_t se
     return at_ns + 1 + up_to(rng, d->path.reorder_ns);
 }
 
-struct sim_fate sim_direction_pass(struct sim_direction *d, struct rng *rng, uint32_t bytes, uint64_t now_ns) {
-    struct sim_fate fate = {0, 0, false};
+struct sim_outcome sim_direction_pass(struct sim_direction *d, struct rng *rng, uint32_t bytes, uint64_t now_ns) {
+    struct sim_outcome outcome = {0, 0, false};
     uint64_t sent_ns;
     d->stats.sent++;
     if (d->cut)
@@ -64,12 +64,12 @@ struct sim_fate sim_direction_pass(struct sim_direction *d, struct rng *rng, uin
     else if (!send_at_rate(d, bytes, now_ns, &sent_ns))
         d->stats.queue_full++;
     else if (!is_lost(d, rng)) {
-        fate.copies = 1;
-        fate.at_ns = arrival_ns(d, rng, sent_ns);
-        fate.corrupt = chance(rng, d->path.corrupt);
-        d->stats.corrupted += fate.corrupt;
-        if (chance(rng, d->path.duplicate)) fate.copies = 2;
-        d->stats.duplicated += fate.copies == 2;
+        outcome.copies = 1;
+        outcome.at_ns = arrival_ns(d, rng, sent_ns);
+        outcome.corrupt = chance(rng, d->path.corrupt);
+        d->stats.corrupted += outcome.corrupt;
+        if (chance(rng, d->path.duplicate)) outcome.copies = 2;
+        d->stats.duplicated += outcome.copies == 2;
     }
-    return fate;
+    return outcome;
 }

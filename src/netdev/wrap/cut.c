@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Segmentation: each piece has the headers of the whole, with numbers, lengths, flags and checksums of its own. */
+/*
+ * TCP segmentation in software: each segment has the headers of the whole frame with its own sequence number, lengths,
+ * flags and checksums.
+ */
 #include "netdev/wrap/cut.h"
 #include "netdev/device.h"
 
@@ -10,7 +13,7 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
-#define TCP_CWR 0x80u /* of the first segment alone (RFC 3168) */
+#define TCP_CWR 0x80u /* only on the first segment (RFC 3168) */
 
 static uint32_t header_bytes(const struct netdev_frame *f) {
     return (uint32_t)f->l2_bytes + f->l3_bytes + f->l4_bytes;
@@ -36,7 +39,9 @@ static void cut_ip(char *at, uint32_t bytes, uint32_t i) {
     memcpy(at, &ip, sizeof ip);
 }
 
-/* The field holds the sum of the pseudo header of the whole: its length is taken out, and the piece's put in. */
+/*
+ * The checksum field holds the pseudo-header sum of the whole frame; replaces the whole length in it by the segment's.
+ */
 static uint16_t pseudo_sum(uint16_t whole, uint32_t whole_bytes, uint32_t bytes) {
     return csum_fold((uint64_t)whole + (uint16_t)~htons((uint16_t)whole_bytes) + htons((uint16_t)bytes));
 }
@@ -45,7 +50,7 @@ static void cut_tcp(const struct netdev_frame *f, char *at, uint32_t bytes, uint
     struct tcphdr tcp;
     memcpy(&tcp, at, sizeof tcp);
     tcp.th_seq = htonl(ntohl(tcp.th_seq) + i * f->mss);
-    if (!last) tcp.th_flags &= (uint8_t)~(TH_FIN | TH_PUSH);
+    if (!last) tcp.th_flags &= (uint8_t) ~(TH_FIN | TH_PUSH);
     if (i > 0) tcp.th_flags &= (uint8_t)~TCP_CWR;
     tcp.th_sum = pseudo_sum(tcp.th_sum, f->bytes - f->l2_bytes - f->l3_bytes, bytes);
     memcpy(at, &tcp, sizeof tcp);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Wrapper that makes a good device a bad one, in both directions and repeatably: every frame is copied into a queue,
- * and chance decides when and whether it comes out. (Copied, because a held frame may be changed by its owner once a
- * faster copy of it was acknowledged.)
+ * Wrapper that simulates a faulty device, in both directions and repeatably. It copies every frame into a queue; random
+ * numbers decide whether and when the frame leaves the queue. It copies because the owner may change a held frame once
+ * a faster duplicate of it is acknowledged.
  */
 #include "netdev/options.h"
 #include "netdev/wrap/wrapper.h"
@@ -32,13 +32,13 @@ static const struct netdev_option options_table[] = {
     {"reorder", NETDEV_OPTION_CHANCE, offsetof(struct fault_options, reorder), 0, 0, "", "0", NULL,
      "Chance that a frame arrives later than its successors, by up to reorder_ns"},
     {"short", NETDEV_OPTION_CHANCE, offsetof(struct fault_options, shorten), 0, 0, "", "0", NULL,
-     "Chance that a transmit takes fewer frames than it is given"},
+     "Chance that a transmit accepts fewer frames than it is given"},
     {"reorder_ns", NETDEV_OPTION_NUMBER, offsetof(struct fault_options, reorder_ns), 0, NS_MAX, "ns", "0", NULL,
-     "Longest time that a reordered frame is late"},
+     "Longest extra delay of a reordered frame"},
     {"delay_ns", NETDEV_OPTION_NUMBER, offsetof(struct fault_options, delay_ns), 0, NS_MAX, "ns", "0", NULL,
-     "Time that every frame is delayed"},
+     "Delay of every frame"},
     {"fail_every", NETDEV_OPTION_NUMBER, offsetof(struct fault_options, fail_every), 0, UINT64_MAX, "calls", "0", NULL,
-     "Every so many calls that receive or transmit, one fails with ENETDOWN; 0 lets none fail"},
+     "One in this many calls that receive or transmit fails with ENETDOWN; 0 lets none fail"},
     {"seed", NETDEV_OPTION_NUMBER, offsetof(struct fault_options, seed), 0, UINT64_MAX, "", "0", NULL,
      "Seed of the random numbers, so that a run can be repeated"},
 };
@@ -46,7 +46,7 @@ static const struct netdev_option options_table[] = {
 struct held {
     uint64_t at_ns;
     struct netdev_buffer buffer;
-    struct netdev_frame frame; /* to transmit: what is asked for; its segments are not used */
+    struct netdev_frame frame; /* for transmission: its lengths and offloads; its segments are not used */
 };
 
 struct held_queue {
@@ -70,7 +70,7 @@ static bool must_fail(struct fault_device *d) {
     return d->options.fail_every && ++d->calls % d->options.fail_every == 0;
 }
 
-/* The first of those that fall due earliest; NULL: none is held. */
+/* Returns the first of the frames that are due earliest; NULL: the queue is empty. */
 static struct held *earliest(const struct held_queue *q) {
     struct held *first = NULL;
     for (uint32_t i = 0; i < q->count; i++)
@@ -78,9 +78,9 @@ static struct held *earliest(const struct held_queue *q) {
     return first;
 }
 
-static void forget(struct held_queue *q, struct held *h) {
-    size_t behind = (size_t)(q->held + q->count - (h + 1));
-    memmove(h, h + 1, behind * sizeof *h);
+static void remove_held(struct held_queue *q, struct held *h) {
+    size_t after = (size_t)(q->held + q->count - (h + 1));
+    memmove(h, h + 1, after * sizeof *h);
     q->count--;
 }
 
@@ -93,8 +93,8 @@ static bool hold_copy(struct held_queue *q, const struct held *h) {
     return true;
 }
 
-/* Takes over a frame; there is room for two. */
-static void hold(struct fault_device *d, struct held_queue *q, struct held h, uint64_t now_ns) {
+/* Adds a frame to a queue with room for two, unless it is lost. */
+static void enqueue(struct fault_device *d, struct held_queue *q, struct held h, uint64_t now_ns) {
     const struct fault_options *o = &d->options;
     h.at_ns = now_ns + o->delay_ns;
     if (chance(d, o->reorder)) h.at_ns += 1 + (o->reorder_ns ? rng_below(&d->rng, o->reorder_ns) : 0);
@@ -114,7 +114,7 @@ static bool has_room(const struct held_queue *q, uint32_t frames) {
     return q->count + 2 * frames <= HELD_MAX;
 }
 
-/* Passes on what is due, until the device below takes no more. */
+/* Passes frames that are due to the device below until it accepts no more. */
 static int flush(struct fault_device *d, uint64_t now_ns) {
     struct held *h;
     while ((h = earliest(&d->tx)) && h->at_ns <= now_ns) {
@@ -125,60 +125,60 @@ static int flush(struct fault_device *d, uint64_t now_ns) {
         r = wrapper_tx(&d->wrapper, &h->frame, 1, now_ns);
         if (r <= 0) return r;
         heap_free(h->buffer.data);
-        forget(&d->tx, h);
+        remove_held(&d->tx, h);
     }
     return 0;
 }
 
-static int fetch(struct fault_device *d, uint64_t now_ns) {
+static int receive_lower(struct fault_device *d, uint64_t now_ns) {
     struct netdev_buffer burst[BURST];
     int n;
     if (!has_room(&d->rx, BURST)) return 0;
     n = netdev_rx(d->wrapper.lower, burst, BURST, now_ns);
     wrapper_mirror(&d->wrapper);
     for (int i = 0; i < n; i++)
-        hold(d, &d->rx, (struct held){.buffer = burst[i]}, now_ns);
+        enqueue(d, &d->rx, (struct held){.buffer = burst[i]}, now_ns);
     return n < 0 ? n : 0;
 }
 
 static int fault_rx(struct netdev *dev, struct netdev_buffer *frames, uint32_t n, uint64_t now_ns) {
     struct fault_device *d = (struct fault_device *)dev;
-    uint32_t taken = 0;
+    uint32_t received = 0;
     struct held *h;
     int r;
     if (must_fail(d)) return -ENETDOWN;
     flush(d, now_ns);
-    r = fetch(d, now_ns);
-    while (taken < n && (h = earliest(&d->rx)) && h->at_ns <= now_ns) {
-        frames[taken] = h->buffer;
-        netdev_count_rx(dev, frames[taken++].bytes);
-        forget(&d->rx, h);
+    r = receive_lower(d, now_ns);
+    while (received < n && (h = earliest(&d->rx)) && h->at_ns <= now_ns) {
+        frames[received] = h->buffer;
+        netdev_count_rx(dev, frames[received++].bytes);
+        remove_held(&d->rx, h);
     }
-    return taken ? (int)taken : r;
+    return received ? (int)received : r;
 }
 
-static bool take(struct fault_device *d, const struct netdev_frame *f, uint64_t now_ns) {
+static bool enqueue_tx(struct fault_device *d, const struct netdev_frame *f, uint64_t now_ns) {
     struct held h = {.frame = *f, .buffer = {.bytes = f->bytes}};
     if (!has_room(&d->tx, 1) || chance(d, d->options.shorten)) return false;
     if (!netdev_frame_fits(&d->wrapper.dev, f)) return true;
     h.buffer.data = heap_alloc(f->bytes);
     if (!h.buffer.data) return false;
     netdev_gather(f, h.buffer.data);
-    hold(d, &d->tx, h, now_ns);
+    enqueue(d, &d->tx, h, now_ns);
     return true;
 }
 
 static int fault_tx(struct netdev *dev, const struct netdev_frame *frames, uint32_t n, uint64_t now_ns) {
     struct fault_device *d = (struct fault_device *)dev;
-    uint32_t taken = 0;
+    uint32_t accepted = 0;
     int r;
     if (must_fail(d)) return -ENETDOWN;
     r = flush(d, now_ns);
     if (r < 0) return r;
-    while (taken < n && take(d, &frames[taken], now_ns))
-        taken++;
+    while (accepted < n && enqueue_tx(d, &frames[accepted], now_ns))
+        accepted++;
     flush(d, now_ns);
-    return (int)taken;
+    return (int)accepted;
 }
 
 static uint64_t fault_next_ns(const struct netdev *dev) {

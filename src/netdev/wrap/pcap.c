@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Wrapper that writes what passes as pcapng (draft-ietf-opsawg-pcapng), frame by frame, so that the file can be read
- * while it grows. Times are of CLOCK_REALTIME, or virtual over a simulation. A file that cannot be written to any more
- * ends behind its last whole block, and the frames go on.
+ * Wrapper that writes all frames to a pcapng file (draft-ietf-opsawg-pcapng), one write per frame, so that the file can
+ * be read while it grows. Times are of CLOCK_REALTIME, or virtual over a simulation. After a write error the file ends
+ * with its last complete block, and the device keeps working.
  */
 #include "netdev/options.h"
 #include "netdev/wrap/wrapper.h"
@@ -23,15 +23,15 @@
 #define BLOCK_PACKET       6u
 #define OPTION_END         0u
 #define OPTION_FLAGS       2u /* of a packet */
-#define OPTION_RESOLUTION  9u /* of an interface's times */
+#define OPTION_RESOLUTION  9u /* of an interface's timestamps */
 #define DIRECTION_INBOUND  1u
 #define DIRECTION_OUTBOUND 2u
 
 struct pcap_device {
     struct netdev_wrapper wrapper;
-    int file;             /* -1: writing failed */
-    uint64_t whole_bytes; /* of the file, up to the end of its last whole block */
-    uint64_t offset_ns;   /* from the caller's clock to the times in the file */
+    int file;                /* -1: a write failed */
+    uint64_t complete_bytes; /* of the file, up to the end of its last complete block */
+    uint64_t offset_ns;      /* from the caller's clock to the timestamps in the file */
     bool mapped;
     struct log log;
     char path[PATH_MAX_BYTES];
@@ -43,10 +43,10 @@ struct pcap_options {
 
 static const struct netdev_option options_table[] = {
     {"file", NETDEV_OPTION_TEXT, offsetof(struct pcap_options, file), 0, PATH_MAX_BYTES, "PATH", NULL, NULL,
-     "File to write, in the format pcapng; what it holds is replaced"},
+     "File to write, in the pcapng format; existing contents are replaced"},
 };
 
-/* Blocks as they lie in the file; a number of the writer's byte order says which that is. */
+/* Blocks as laid out in the file; byte_order tells readers the writer's byte order. */
 struct file_start {
     uint32_t section_type, section_bytes, byte_order;
     uint16_t major, minor;
@@ -73,13 +73,13 @@ struct packet_end {
 };
 
 _Static_assert(sizeof(struct file_start) == 60 && sizeof(struct packet_start) == 28 && sizeof(struct packet_end) == 16,
-               "as in the file");
+               "no padding: the layout of the file");
 
 /*
- * write(2) past RLIMIT_FSIZE and to a pipe without a reader raises a signal that kills by default. Both are raised in
- * this thread: it takes them back, unless they were there before.
+ * A write past RLIMIT_FSIZE, or to a pipe without a reader, raises a signal that kills by default. The kernel sends
+ * both to this thread, so the signal is blocked and then consumed, unless it was pending before.
  */
-static ssize_t write_quietly(int file, const struct iovec *iov, int n) {
+static ssize_t write_without_signal(int file, const struct iovec *iov, int n) {
     sigset_t signals, before, pending;
     struct timespec at_once = {0};
     sigemptyset(&signals);
@@ -92,16 +92,18 @@ static ssize_t write_quietly(int file, const struct iovec *iov, int n) {
     if (raised && !sigismember(&pending, raised)) {
         sigemptyset(&signals);
         sigaddset(&signals, raised);
-        (void)sigtimedwait(&signals, NULL, &at_once); /* fails where none was raised */
+        (void)sigtimedwait(&signals, NULL, &at_once); /* fails if none was raised */
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return r;
 }
 
-/* All of it; what a short write left out is offered again, which tells why it was short. 0, or a negative errno. */
+/*
+ * Writes all bytes. After a short write it writes the rest, which also finds the reason. Returns 0 or a negative errno.
+ */
 static int write_block(int file, struct iovec *iov, int n, size_t bytes) {
     while (bytes > 0) {
-        ssize_t r = write_quietly(file, iov, n);
+        ssize_t r = write_without_signal(file, iov, n);
         if (r <= 0) return r < 0 ? (int)r : -EIO;
         bytes -= (size_t)r;
         for (; n > 0 && (size_t)r >= iov->iov_len; n--, iov++)
@@ -117,7 +119,7 @@ static int write_start(int file) {
         .section_bytes = 28,
         .byte_order = 0x1a2b3c4d,
         .major = 1,
-        .section_length = UINT64_MAX, /* not known */
+        .section_length = UINT64_MAX, /* unknown */
         .section_bytes_again = 28,
         .interface_type = BLOCK_INTERFACE,
         .interface_bytes = 32,
@@ -131,17 +133,16 @@ static int write_start(int file) {
     return write_block(file, &(struct iovec){&s, sizeof s}, 1, sizeof s);
 }
 
-/* A half block would make readers give up the whole file. */
+/* Truncates the file to whole blocks: readers would reject a file with a partial block. */
 static void end_capture(struct pcap_device *d, int error) {
-    int r = SYS(ftruncate, d->file, (off_t)d->whole_bytes);
+    int r = SYS(ftruncate, d->file, (off_t)d->complete_bytes);
     log_error(&d->log, "pcap: %s: %s; %s", d->path, strerror(-error),
-              r == 0 ? "the file ends here, and the frames that follow are not in it"
-                     : "the file ends with half a block, and the frames that follow are not in it");
+              r == 0 ? "the capture ends here" : "the capture ends here, with a partial block");
     close(d->file);
     d->file = -1;
 }
 
-/* The caller's clock may be any; what it shows at the first frame is mapped to the time of day. */
+/* Maps the caller's clock, which may be any, to the time of day at the first frame. */
 static uint64_t file_time_ns(struct pcap_device *d, uint64_t now_ns) {
     if (!d->mapped) {
         struct timespec day;
@@ -174,7 +175,7 @@ static void write_frame(struct pcap_device *d, const struct netdev_frame *f, uin
     iov[n++] = (struct iovec){&end, sizeof end};
     r = write_block(d->file, iov, n, bytes);
     if (r == 0) {
-        d->whole_bytes += bytes;
+        d->complete_bytes += bytes;
         return;
     }
     d->wrapper.dev.stats.capture_lost++;
@@ -183,21 +184,21 @@ static void write_frame(struct pcap_device *d, const struct netdev_frame *f, uin
 
 static int pcap_rx(struct netdev *dev, struct netdev_buffer *frames, uint32_t n, uint64_t now_ns) {
     struct pcap_device *d = (struct pcap_device *)dev;
-    int taken = wrapper_rx(&d->wrapper, frames, n, now_ns);
-    for (int i = 0; i < taken; i++) {
+    int count = wrapper_rx(&d->wrapper, frames, n, now_ns);
+    for (int i = 0; i < count; i++) {
         struct netdev_seg seg = {frames[i].data, frames[i].bytes};
         write_frame(d, &(struct netdev_frame){.segs = &seg, .segs_count = 1, .bytes = seg.bytes}, DIRECTION_INBOUND,
                     now_ns);
     }
-    return taken;
+    return count;
 }
 
 static int pcap_tx(struct netdev *dev, const struct netdev_frame *frames, uint32_t n, uint64_t now_ns) {
     struct pcap_device *d = (struct pcap_device *)dev;
-    int taken = wrapper_tx(&d->wrapper, frames, n, now_ns);
-    for (int i = 0; i < taken; i++)
+    int count = wrapper_tx(&d->wrapper, frames, n, now_ns);
+    for (int i = 0; i < count; i++)
         write_frame(d, &frames[i], DIRECTION_OUTBOUND, now_ns);
-    return taken;
+    return count;
 }
 
 static void pcap_close(struct netdev *dev) {
@@ -222,7 +223,7 @@ static int pcap_open(const struct netdev_args *args, struct netdev **dev) {
     }
     wrapper_init(&d->wrapper, &netdev_pcap, args->lower);
     d->file = file;
-    d->whole_bytes = sizeof(struct file_start);
+    d->complete_bytes = sizeof(struct file_start);
     d->log = args->log ? *args->log : (struct log){.sink = LOG_SINK_NONE};
     memcpy(d->path, o.file, sizeof d->path);
     *dev = &d->wrapper.dev;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Wrapper that says of each frame a line to args->trace: direction, length, addresses, type. */
+/* Wrapper that passes one line per frame to args->trace: direction, length, addresses, type. */
 #include "netdev/options.h"
 #include "netdev/wrap/wrapper.h"
 
@@ -15,9 +15,9 @@ struct trace_device {
     void *ctx;
 };
 
-/* head: the Ethernet header's first 14 bytes. */
-static void say(const struct trace_device *d, const char *direction, const uint8_t *head, uint32_t bytes,
-                uint64_t now_ns) {
+/* head: the 14 bytes of the Ethernet header. */
+static void trace_line(const struct trace_device *d, const char *direction, const uint8_t *head, uint32_t bytes,
+                       uint64_t now_ns) {
     char line[LINE_MAX_BYTES];
     const uint8_t *to = head, *from = head + NETDEV_MAC_BYTES, *type = head + 2 * NETDEV_MAC_BYTES;
     snprintf(line, sizeof line, "%llu %s %u %02x:%02x:%02x:%02x:%02x:%02x > %02x:%02x:%02x:%02x:%02x:%02x %02x%02x",
@@ -28,19 +28,19 @@ static void say(const struct trace_device *d, const char *direction, const uint8
 
 static int trace_rx(struct netdev *dev, struct netdev_buffer *frames, uint32_t n, uint64_t now_ns) {
     struct trace_device *d = (struct trace_device *)dev;
-    int taken = wrapper_rx(&d->wrapper, frames, n, now_ns);
-    for (int i = 0; i < taken; i++)
-        say(d, "rx", frames[i].data, frames[i].bytes, now_ns);
-    return taken;
+    int count = wrapper_rx(&d->wrapper, frames, n, now_ns);
+    for (int i = 0; i < count; i++)
+        trace_line(d, "rx", frames[i].data, frames[i].bytes, now_ns);
+    return count;
 }
 
 static int trace_tx(struct netdev *dev, const struct netdev_frame *frames, uint32_t n, uint64_t now_ns) {
     struct trace_device *d = (struct trace_device *)dev;
-    int taken = wrapper_tx(&d->wrapper, frames, n, now_ns);
-    for (int i = 0; i < taken; i++) /* a header in pieces is not worth putting together */
+    int count = wrapper_tx(&d->wrapper, frames, n, now_ns);
+    for (int i = 0; i < count; i++) /* skips a frame whose Ethernet header is in several segments */
         if (frames[i].segs_count && frames[i].segs[0].bytes >= NETDEV_HEADER_BYTES)
-            say(d, "tx", frames[i].segs[0].data, frames[i].bytes, now_ns);
-    return taken;
+            trace_line(d, "tx", frames[i].segs[0].data, frames[i].bytes, now_ns);
+    return count;
 }
 
 static void trace_close(struct netdev *dev) {
@@ -53,7 +53,7 @@ static int trace_open(const struct netdev_args *args, struct netdev **dev) {
     struct trace_device *d;
     int r = netdev_options(args, NULL, 0, NULL);
     if (r < 0) return r;
-    if (!args->trace) return netdev_refuse(args, -EINVAL, "trace: nobody listens");
+    if (!args->trace) return netdev_refuse(args, -EINVAL, "trace: there is no trace callback");
     d = sys_calloc(1, sizeof *d);
     if (!d) return -ENOMEM;
     wrapper_init(&d->wrapper, &netdev_trace, args->lower);

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* What wrappers share. */
+/* Code that wrappers share. */
 #include "netdev/wrap/wrapper.h"
 
 #include <string.h>
 
-/* Frames, bytes, short transmits and link changes are the wrapper's own to count. */
+/*
+ * Adds the lower device's counters, except frames, bytes, short transmits and link changes, which the wrapper counts
+ * itself.
+ */
 static void mirror_stats(struct netdev_wrapper *w) {
     const struct netdev_stats *now = &w->lower->stats, *before = &w->lower_stats;
     struct netdev_stats *to = &w->dev.stats;
@@ -73,17 +76,17 @@ uint64_t wrapper_next_ns(const struct netdev *dev) {
 }
 
 int wrapper_rx(struct netdev_wrapper *w, struct netdev_buffer *frames, uint32_t n, uint64_t now_ns) {
-    int taken = netdev_rx(w->lower, frames, n, now_ns);
+    int count = netdev_rx(w->lower, frames, n, now_ns);
     wrapper_mirror(w);
-    for (int i = 0; i < taken; i++)
+    for (int i = 0; i < count; i++)
         netdev_count_rx(&w->dev, frames[i].bytes);
-    return taken;
+    return count;
 }
 
 int wrapper_tx(struct netdev_wrapper *w, const struct netdev_frame *frames, uint32_t n, uint64_t now_ns) {
-    int taken = netdev_tx(w->lower, frames, n, now_ns);
+    int count = netdev_tx(w->lower, frames, n, now_ns);
     wrapper_mirror(w);
-    for (int i = 0; i < taken; i++)
+    for (int i = 0; i < count; i++)
         netdev_count_tx(&w->dev, frames[i].bytes);
-    return taken;
+    return count;
 }

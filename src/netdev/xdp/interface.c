@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Interfaces that queues are open on, in one list: what they share is made with the first and goes with the last. */
+/*
+ * The list of interfaces on which queues are open. The create queue creates what they share, the last one destroys it.
+ */
 #include "netdev/xdp/interface.h"
 
 #include "base/sys.h"
@@ -31,7 +33,7 @@ static struct xdp_interface *find(const struct linux_if *name) {
     return NULL;
 }
 
-static void dispose(struct xdp_interface *i) {
+static void destroy(struct xdp_interface *i) {
     xdp_program_close(&i->program);
     if (i->uses) sys_free(i->uses);
     sys_free(i);
@@ -39,7 +41,7 @@ static void dispose(struct xdp_interface *i) {
 
 static int set_addresses(struct xdp_interface *i, const struct netdev_args *args, const struct linux_if *name) {
     for (uint32_t k = 0; k < args->ip4_count; k++) {
-        int shared = linux_if_carries(name, args->ip4[k]), r;
+        int shared = linux_if_has_address(name, args->ip4[k]), r;
         if (shared < 0) return shared;
         r = xdp_program_set_address(&i->program, args->ip4[k], shared);
         if (r < 0) return r;
@@ -77,8 +79,8 @@ static int start(struct xdp_interface *i, const struct netdev_args *args, const 
     return r;
 }
 
-static struct xdp_interface *first(const struct netdev_args *args, const struct linux_if *name, enum xdp_mode mode,
-                                   enum xdp_step *step, int *error) {
+static struct xdp_interface *create(const struct netdev_args *args, const struct linux_if *name, enum xdp_mode mode,
+                                    enum xdp_step *step, int *error) {
     struct xdp_interface *i = sys_calloc(1, sizeof *i);
     *error = -ENOMEM;
     if (!i) return NULL;
@@ -91,7 +93,7 @@ static struct xdp_interface *first(const struct netdev_args *args, const struct 
         list_push_back(&interfaces, &i->link);
         return i;
     }
-    dispose(i);
+    destroy(i);
     return NULL;
 }
 
@@ -104,7 +106,7 @@ int xdp_interface_join(struct xdp_interface **interface, const struct netdev_arg
     i = find(name);
     *step = XDP_STEP_QUEUES;
     if (!i)
-        i = first(args, name, mode, step, &r);
+        i = create(args, name, mode, step, &r);
     else if (i->open & bit)
         r = -EBUSY;
     else if (i->queues <= args->queue)
@@ -120,7 +122,7 @@ void xdp_interface_leave(struct xdp_interface *i, uint32_t queue) {
     i->open &= ~(1ull << queue);
     if (i->open == 0) {
         list_remove(&i->link);
-        dispose(i);
+        destroy(i);
     }
     pthread_mutex_unlock(&lock);
 }

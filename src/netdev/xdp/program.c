@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The program in front of the kernel: its instructions, its maps, and the system call they are made with. */
+/* The XDP program: its instructions, its maps, and the system calls that create them. */
 #include "netdev/xdp/program.h"
 
 #include "base/sys.h"
@@ -23,7 +23,7 @@
 #define PORT_WORDS     1024u /* of 64 ports, for each of two protocols */
 #define PORT_MAP_BYTES (2 * PORT_WORDS * sizeof(uint64_t))
 
-/* Of a frame. */
+/* Offsets in a frame. */
 enum {
     AT_TYPE = 12,
     AT_ARP_TARGET = 38,
@@ -38,7 +38,7 @@ enum {
 };
 #define FRAGMENT_BITS 0x3fff /* more fragments, or an offset */
 
-/* ---- the assembler: instructions, and jumps ahead to labels ---- */
+/* ---- the assembler: instructions, and forward jumps to labels ---- */
 
 #define CODE_MAX  96u
 #define JUMPS_MAX 24u
@@ -108,7 +108,7 @@ static void resolve(struct assembler *a) {
 #define SCRATCH BPF_REG_9
 #define STACK   BPF_REG_10
 
-/* r0: what the map has for the 32-bit key in r1. Absent: the frame is the kernel's. */
+/* r0 = the map's value for the 32-bit key in r1. If there is none, passes the frame to the kernel. */
 static void look_up(struct assembler *a, int map) {
     emit(a, BPF_STX | BPF_MEM | BPF_W, STACK, BPF_REG_1, -4, 0);
     move(a, BPF_REG_2, STACK);
@@ -118,7 +118,7 @@ static void look_up(struct assembler *a, int map) {
     jump(a, BPF_JEQ | BPF_K, BPF_REG_0, 0, 0, PASS);
 }
 
-/* Frames that end before `bytes` from the register on are the kernel's. */
+/* Passes the frame to the kernel if it ends within `bytes` of the register's address. */
 static void need(struct assembler *a, int from, int bytes) {
     move(a, BPF_REG_2, from);
     compute(a, BPF_ADD, BPF_REG_2, bytes);
@@ -143,7 +143,7 @@ static void assemble_ip4(struct assembler *a, const struct xdp_program *p) {
     load(a, BPF_H, BPF_REG_1, FRAME, AT_FRAGMENT);
     jump(a, BPF_JSET | BPF_K, BPF_REG_1, 0, htons(FRAGMENT_BITS), PASS);
     load(a, BPF_B, SCRATCH, FRAME, AT_PROTOCOL);
-    load(a, BPF_B, BPF_REG_1, FRAME, AT_IP); /* the header's length, in the low half */
+    load(a, BPF_B, BPF_REG_1, FRAME, AT_IP); /* the header length is in the low nibble */
     compute(a, BPF_AND, BPF_REG_1, 15);
     compute(a, BPF_LSH, BPF_REG_1, 2);
     emit(a, BPF_ALU64 | BPF_ADD | BPF_X, FRAME, BPF_REG_1, 0, 0);
@@ -178,7 +178,7 @@ static void assemble_arp(struct assembler *a, const struct xdp_program *p) {
     jump(a, BPF_JNE | BPF_K, BPF_REG_1, 0, 0, PASS);
 }
 
-/* A queue without a socket: the map's miss is answered with the flags, which say that the frame is the kernel's. */
+/* For a queue without a socket, bpf_redirect_map returns its flags argument, which is XDP_PASS. */
 static void assemble_ends(struct assembler *a, const struct xdp_program *p) {
     place(a, TAKE);
     load_map(a, BPF_REG_1, p->sockets);
@@ -213,7 +213,7 @@ static int load_code(const struct assembler *a, uint32_t flags) {
         .prog_type = BPF_PROG_TYPE_XDP,
         .insns = (uintptr_t)a->code,
         .insn_cnt = a->count,
-        .license = (uintptr_t)"MIT",
+        .license = (uintptr_t) "MIT",
         .prog_flags = flags,
         .expected_attach_type = BPF_XDP,
         .prog_name = "dmtr_xdp",
@@ -258,7 +258,7 @@ int xdp_program_attach(struct xdp_program *p, int interface, bool native) {
                                            .attach_type = BPF_XDP,
                                            .flags = native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE}};
     p->link = bpf(BPF_LINK_CREATE, &attr);
-    if (p->link == -EEXIST) p->link = -EBUSY; /* so says a program that is no link */
+    if (p->link == -EEXIST) p->link = -EBUSY; /* returned if a program is attached without a link */
     return p->link < 0 ? p->link : 0;
 }
 

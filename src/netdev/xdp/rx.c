@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Receiving: the kernel has as many blocks of the heap as there are slots, at any time. A block that comes back full
- * goes to the receiver, and another is posted in its place. Where the heap gives none that the kernel knows, the frame
- * is copied out, and the block posted again: reception goes on whatever the application holds.
+ * Receiving. The fill ring always has one heap block per slot. A received block goes to the application, and a new
+ * block is posted in its place. If the heap has no free block in the UMEM, the frame is copied and its block posted
+ * again, so that reception continues whatever the application holds.
  */
 #include "netdev/xdp/xdp.h"
 
@@ -20,10 +20,10 @@ static void post(struct xdp_device *d, uint64_t address) {
     *xdp_ring_address(&s->fill, s->fill.at++) = address;
 }
 
-/* False: the heap has none that the kernel knows. */
+/* Allocates a block in the UMEM. Returns false if the heap returns none there. */
 static bool new_block(const struct xdp_socket *s, uint64_t *address) {
     void *p = heap_alloc_aligned(s->chunk_bytes, s->chunk_bytes);
-    if (p && xdp_knows(s, p, s->chunk_bytes, address)) return true;
+    if (p && xdp_umem_address(s, p, s->chunk_bytes, address)) return true;
     if (p) heap_free(p);
     return false;
 }
@@ -32,7 +32,7 @@ bool xdp_find_block(const struct xdp_socket *s, uint64_t *address, void **others
     for (uint32_t i = 0; i < FIND_TRIES; i++) {
         void *p = heap_alloc_aligned(s->chunk_bytes, s->chunk_bytes);
         if (!p) break;
-        if (xdp_knows(s, p, s->chunk_bytes, address)) return true;
+        if (xdp_umem_address(s, p, s->chunk_bytes, address)) return true;
         *(void **)p = *others;
         *others = p;
     }
@@ -70,15 +70,16 @@ static uint64_t block_of(const struct xdp_device *d, uint64_t address) {
     return address / d->socket.chunk_bytes * d->socket.chunk_bytes;
 }
 
-/* The block that a piece lies in is not posted any more. */
-static void take_back(struct xdp_device *d, const struct xdp_desc *piece) {
-    uint64_t at = xdp_address(piece->addr), grain = block_of(d, at) / XDP_GRAIN, bit = 1ull << grain % 64;
-    assert(at < d->socket.bytes && (d->posted[grain / 64] & bit)); /* or the kernel has what we did not give it */
-    assert(piece->len <= d->socket.chunk_bytes - at % d->socket.chunk_bytes);
+/* Marks the block of a descriptor as not posted. */
+static void mark_unposted(struct xdp_device *d, const struct xdp_desc *desc) {
+    uint64_t at = xdp_address(desc->addr), grain = block_of(d, at) / XDP_GRAIN, bit = 1ull << grain % 64;
+    assert(at < d->socket.bytes &&
+           (d->posted[grain / 64] & bit)); /* else the kernel returned a block that was not posted */
+    assert(desc->len <= d->socket.chunk_bytes - at % d->socket.chunk_bytes);
     d->posted[grain / 64] &= ~bit;
 }
 
-/* Copies `bytes` of a frame out of its `count` pieces, which begin at the place `at` of the ring. */
+/* Copies a frame of `bytes` bytes out of its `count` descriptors, from position `at` of the ring. */
 static void *copy_out(struct xdp_device *d, uint32_t at, uint32_t count, uint32_t bytes) {
     char *to = heap_alloc(bytes), *end = to;
     if (!to) {
@@ -86,30 +87,30 @@ static void *copy_out(struct xdp_device *d, uint32_t at, uint32_t count, uint32_
         return NULL;
     }
     for (uint32_t i = 0; i < count; i++) {
-        const struct xdp_desc *piece = xdp_ring_piece(&d->socket.rx, at + i);
-        memcpy(end, d->socket.base + xdp_address(piece->addr), piece->len);
-        end += piece->len;
+        const struct xdp_desc *desc = xdp_ring_desc(&d->socket.rx, at + i);
+        memcpy(end, d->socket.base + xdp_address(desc->addr), desc->len);
+        end += desc->len;
     }
     d->dev.stats.rx_copied++;
     return to;
 }
 
-static void post_again(struct xdp_device *d, uint32_t at, uint32_t count) {
+static void repost(struct xdp_device *d, uint32_t at, uint32_t count) {
     for (uint32_t i = 0; i < count; i++)
-        post(d, block_of(d, xdp_address(xdp_ring_piece(&d->socket.rx, at + i)->addr)));
+        post(d, block_of(d, xdp_address(xdp_ring_desc(&d->socket.rx, at + i)->addr)));
 }
 
-/* The first frame's `count` pieces come out of the ring; what they hold, or NULL: lost, and counted. */
-static void *take_frame(struct xdp_device *d, uint32_t count, uint32_t *bytes) {
+/* Consumes the first frame's `count` descriptors. Returns its data, or NULL if it was dropped and counted. */
+static void *receive_frame(struct xdp_device *d, uint32_t count, uint32_t *bytes) {
     struct xdp_ring *rx = &d->socket.rx;
     uint32_t at = rx->at;
     uint64_t other;
     void *data = NULL;
     *bytes = 0;
     for (; rx->at != at + count; rx->at++) {
-        const struct xdp_desc *piece = xdp_ring_piece(rx, rx->at);
-        take_back(d, piece);
-        *bytes += piece->len;
+        const struct xdp_desc *desc = xdp_ring_desc(rx, rx->at);
+        mark_unposted(d, desc);
+        *bytes += desc->len;
     }
     if (*bytes < NETDEV_HEADER_BYTES) {
         d->dev.stats.rx_malformed++;
@@ -117,28 +118,28 @@ static void *take_frame(struct xdp_device *d, uint32_t count, uint32_t *bytes) {
         d->dev.stats.rx_too_long++;
     } else if (count == 1 && new_block(&d->socket, &other)) {
         post(d, other);
-        return d->socket.base + xdp_address(xdp_ring_piece(rx, at)->addr);
+        return d->socket.base + xdp_address(xdp_ring_desc(rx, at)->addr);
     } else {
         data = copy_out(d, at, count, *bytes);
     }
-    post_again(d, at, count);
+    repost(d, at, count);
     return data;
 }
 
-/* How many pieces make up the first frame; 0: none is there, or not its end. */
-static uint32_t first_pieces(struct xdp_ring *rx) {
+/* Returns the number of descriptors of the first frame, or 0 if there is no complete frame. */
+static uint32_t first_descs(struct xdp_ring *rx) {
     uint32_t ready = xdp_ring_ready(rx);
     for (uint32_t i = 0; i < ready; i++)
-        if (!(xdp_ring_piece(rx, rx->at + i)->options & XDP_PKT_CONTD)) return i + 1;
-    rx->other = rx->at; /* look again the next time */
+        if (!(xdp_ring_desc(rx, rx->at + i)->options & XDP_PKT_CONTD)) return i + 1;
+    rx->other = rx->at; /* forces the next call to read the producer index again */
     return 0;
 }
 
 uint32_t xdp_receive(struct xdp_device *d, struct netdev_buffer *frames, uint32_t n) {
     struct xdp_socket *s = &d->socket;
     uint32_t taken = 0, count, bytes;
-    while (taken < n && (count = first_pieces(&s->rx)) > 0) {
-        void *data = take_frame(d, count, &bytes);
+    while (taken < n && (count = first_descs(&s->rx)) > 0) {
+        void *data = receive_frame(d, count, &bytes);
         if (!data) continue;
         frames[taken++] = (struct netdev_buffer){.data = data, .bytes = bytes};
         netdev_count_rx(&d->dev, bytes);

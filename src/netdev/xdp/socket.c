@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* AF_XDP sockets: made, bound in the best way the driver has, kicked. */
+/* AF_XDP sockets: created, bound in the best mode that the driver supports, woken up. */
 #include "netdev/xdp/socket.h"
 
 #include "base/sys.h"
@@ -37,7 +37,7 @@ static int map_ring(struct xdp_socket *s, struct xdp_ring *ring, const struct xd
     return 0;
 }
 
-static int make_rings(struct xdp_socket *s, uint32_t slots) {
+static int create_rings(struct xdp_socket *s, uint32_t slots) {
     struct xdp_mmap_offsets at;
     socklen_t len = sizeof at;
     const struct {
@@ -50,7 +50,7 @@ static int make_rings(struct xdp_socket *s, uint32_t slots) {
         {&s->rx, &at.rx, sizeof(struct xdp_desc), XDP_PGOFF_RX_RING, XDP_RX_RING},
         {&s->tx, &at.tx, sizeof(struct xdp_desc), XDP_PGOFF_TX_RING, XDP_TX_RING},
         {&s->fill, &at.fr, sizeof(uint64_t), XDP_UMEM_PGOFF_FILL_RING, XDP_UMEM_FILL_RING},
-        {&s->done, &at.cr, sizeof(uint64_t), XDP_UMEM_PGOFF_COMPLETION_RING, XDP_UMEM_COMPLETION_RING},
+        {&s->completion, &at.cr, sizeof(uint64_t), XDP_UMEM_PGOFF_COMPLETION_RING, XDP_UMEM_COMPLETION_RING},
     };
     int r = 0;
     for (size_t i = 0; r == 0 && i < sizeof rings / sizeof *rings; i++)
@@ -64,9 +64,9 @@ static int make_rings(struct xdp_socket *s, uint32_t slots) {
 /* ---- opening ---- */
 
 /* Flags of bind, the best first. */
-static const uint16_t ways[] = {XDP_ZEROCOPY | XDP_USE_SG, XDP_ZEROCOPY, XDP_COPY | XDP_USE_SG, XDP_COPY};
+static const uint16_t modes[] = {XDP_ZEROCOPY | XDP_USE_SG, XDP_ZEROCOPY, XDP_COPY | XDP_USE_SG, XDP_COPY};
 
-/* Whether the kernel takes it: one before 5.11 does not. */
+/* Returns whether the kernel supports it (Linux 5.11 or later). */
 static bool prefer_busy_poll(const struct xdp_socket *s, uint32_t us) {
     const int one = 1, budget = BUSY_POLL_FRAMES;
     return set_option(s, SOL_SOCKET, SO_PREFER_BUSY_POLL, &one, sizeof one) == 0 &&
@@ -74,8 +74,8 @@ static bool prefer_busy_poll(const struct xdp_socket *s, uint32_t us) {
            set_option(s, SOL_SOCKET, SO_BUSY_POLL_BUDGET, &budget, sizeof budget) == 0;
 }
 
-/* A failed bind leaves traces in the socket: each way has a new one. */
-static int open_way(struct xdp_socket *s, const struct xdp_socket_args *args, uint16_t flags, enum xdp_step *step) {
+/* A failed bind leaves state in the socket, so each mode is tried with a new socket. */
+static int try_open(struct xdp_socket *s, const struct xdp_socket_args *args, uint16_t flags, enum xdp_step *step) {
     const struct xdp_umem_reg memory = {.addr = (uintptr_t)args->base,
                                         .len = args->bytes,
                                         .chunk_size = args->chunk_bytes,
@@ -89,13 +89,13 @@ static int open_way(struct xdp_socket *s, const struct xdp_socket_args *args, ui
                              .bytes = args->bytes,
                              .chunk_bytes = args->chunk_bytes,
                              .zero_copy = (flags & XDP_ZEROCOPY) != 0,
-                             .pieces = (flags & XDP_USE_SG) != 0};
+                             .multi_buffer = (flags & XDP_USE_SG) != 0};
     *step = XDP_STEP_SOCKET;
     s->fd = SYS(socket, AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
     if (s->fd < 0) return s->fd;
     *step = XDP_STEP_MEMORY;
     r = set_option(s, SOL_XDP, XDP_UMEM_REG, &memory, sizeof memory);
-    if (r == 0) r = make_rings(s, args->slots);
+    if (r == 0) r = create_rings(s, args->slots);
     if (r == 0) {
         *step = XDP_STEP_BIND;
         s->busy_poll = args->busy_poll_us && prefer_busy_poll(s, args->busy_poll_us);
@@ -107,16 +107,16 @@ static int open_way(struct xdp_socket *s, const struct xdp_socket_args *args, ui
 
 int xdp_socket_open(struct xdp_socket *s, const struct xdp_socket_args *args, enum xdp_step *step) {
     int r = -EOPNOTSUPP;
-    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
-        if (ways[i] & XDP_ZEROCOPY && !args->zero_copy) continue;
-        r = open_way(s, args, ways[i], step);
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        if (modes[i] & XDP_ZEROCOPY && !args->zero_copy) continue;
+        r = try_open(s, args, modes[i], step);
         if (r == 0 || r == -EBUSY || *step != XDP_STEP_BIND) break;
     }
     return r;
 }
 
 void xdp_socket_close(struct xdp_socket *s) {
-    struct xdp_ring *const rings[] = {&s->rx, &s->tx, &s->fill, &s->done};
+    struct xdp_ring *const rings[] = {&s->rx, &s->tx, &s->fill, &s->completion};
     for (size_t i = 0; i < sizeof rings / sizeof *rings; i++) {
         if (rings[i]->map) munmap(rings[i]->map, rings[i]->map_bytes);
         rings[i]->map = NULL;
@@ -134,7 +134,7 @@ int xdp_socket_kick(struct xdp_socket *s) {
         uint32_t before = s->tx.other;
         r = SYS(send, s->fd, NULL, 0, MSG_DONTWAIT);
         if (r >= 0 || s->zero_copy) break;
-        if (r != -EAGAIN || xdp_ring_room(&s->tx) == s->tx.slots - (s->tx.at - before)) break; /* no way on */
+        if (r != -EAGAIN || xdp_ring_room(&s->tx) == s->tx.slots - (s->tx.at - before)) break; /* no progress */
     }
     return r < 0 ? (int)r : 0;
 }

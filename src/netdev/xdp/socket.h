@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An AF_XDP socket on one queue of an interface: four rings shared with the kernel, over the lowest part of the heap.
- * Addresses in the rings count from the beginning of that part.
+ * An AF_XDP socket on one queue of an interface: four rings shared with the kernel, and a UMEM that is the lowest part
+ * of the heap. Addresses in the rings are offsets in the UMEM.
  */
 #ifndef NETDEV_XDP_SOCKET_H
 #define NETDEV_XDP_SOCKET_H
@@ -12,7 +12,7 @@
 
 #include <linux/if_xdp.h>
 
-/* Newer than the headers of some. */
+/* Missing in older kernel headers. */
 #ifndef XDP_USE_SG
 #define XDP_USE_SG (1 << 4)
 #endif
@@ -20,16 +20,16 @@
 #define XDP_PKT_CONTD (1 << 0)
 #endif
 
-#define XDP_HEADROOM_BYTES 256u /* that the kernel leaves in front of a received frame */
+#define XDP_HEADROOM_BYTES 256u /* that the kernel reserves before a received frame */
 #define XDP_SLOTS_MIN      64u
 #define XDP_SLOTS_MAX      16384u
 
-/* One of the rings. The counts run on; the entry of a count is that modulo the slots. */
+/* One of the rings. Positions increase without wrapping; a position's entry is at position modulo slots. */
 struct xdp_ring {
     uint32_t *producer, *consumer, *flags;
     void *entries;
-    uint32_t at;    /* ours */
-    uint32_t other; /* the kernel's, when last looked at */
+    uint32_t at;    /* our position */
+    uint32_t other; /* the kernel's position when last read */
     uint32_t slots;
     void *map;
     size_t map_bytes;
@@ -37,16 +37,16 @@ struct xdp_ring {
 
 struct xdp_socket {
     int fd;
-    struct xdp_ring rx, tx, fill, done;
-    char *base; /* the part of the heap that the kernel knows */
+    struct xdp_ring rx, tx, fill, completion;
+    char *base; /* the UMEM */
     size_t bytes;
     uint32_t chunk_bytes;
-    bool zero_copy; /* the driver writes into the heap itself */
-    bool pieces;    /* a frame may lie in several pieces */
-    bool busy_poll; /* the kernel works on the queue when we ask for it */
+    bool zero_copy;    /* the driver accesses the heap itself */
+    bool multi_buffer; /* a frame may use several descriptors */
+    bool busy_poll;    /* the kernel processes the queue when we call it */
 };
 
-/* What is being done when opening fails. */
+/* The step at which opening failed. */
 enum xdp_step {
     XDP_STEP_INTERFACE,
     XDP_STEP_QUEUES,
@@ -63,33 +63,35 @@ struct xdp_socket_args {
     uint32_t slots; /* of each ring, a power of two */
     void *base;
     size_t bytes;
-    uint32_t chunk_bytes;  /* received frames are put into pieces of this size, 2048 or 4096 */
-    uint32_t busy_poll_us; /* 0: no; where the kernel does not take it, the socket is opened without */
+    uint32_t chunk_bytes;  /* received frames are split into buffers of this size, 2048 or 4096 */
+    uint32_t busy_poll_us; /* 0: off; ignored by kernels that do not support it */
     bool zero_copy;        /* may be tried */
 };
 
-/* 0, or a negative errno with *step and nothing left open. */
+/* Returns 0, or a negative errno with *step set and nothing left open. */
 int xdp_socket_open(struct xdp_socket *s, const struct xdp_socket_args *args, enum xdp_step *step);
 void xdp_socket_close(struct xdp_socket *s);
 
-/* Makes the kernel send what is in the ring. 0; -EAGAIN: not all of it; what send says. */
+/*
+ * Makes the kernel send the frames in the transmit ring. Returns 0, -EAGAIN (some are left) or another error of send.
+ */
 int xdp_socket_kick(struct xdp_socket *s);
-/* Lets the driver work on what is to be received, where it waits to be told. */
+/* Makes the driver process received frames, if it waits for a wakeup. */
 void xdp_socket_poll(struct xdp_socket *s);
 
-/* How many entries the kernel has put in for us. */
+/* Consumer: number of entries that the kernel has added. */
 static inline uint32_t xdp_ring_ready(struct xdp_ring *r) {
     if (r->other == r->at) r->other = __atomic_load_n(r->producer, __ATOMIC_ACQUIRE);
     return r->other - r->at;
 }
 
-/* How many entries have room for the kernel. */
+/* Producer: number of entries that the ring has room for. */
 static inline uint32_t xdp_ring_room(struct xdp_ring *r) {
     r->other = __atomic_load_n(r->consumer, __ATOMIC_ACQUIRE);
     return r->slots - (r->at - r->other);
 }
 
-/* Tells the kernel how far we are, as the producer or the consumer of a ring. */
+/* Publishes our position to the kernel, as a ring's producer or consumer. */
 static inline void xdp_ring_produce(struct xdp_ring *r) {
     __atomic_store_n(r->producer, r->at, __ATOMIC_RELEASE);
 }
@@ -102,8 +104,8 @@ static inline bool xdp_ring_wants_wakeup(const struct xdp_ring *r) {
     return (__atomic_load_n(r->flags, __ATOMIC_RELAXED) & XDP_RING_NEED_WAKEUP) != 0;
 }
 
-/* Of rx and tx; of fill and done. */
-static inline struct xdp_desc *xdp_ring_piece(const struct xdp_ring *r, uint32_t at) {
+/* The entry at a position: of rx and tx; of fill and completion. */
+static inline struct xdp_desc *xdp_ring_desc(const struct xdp_ring *r, uint32_t at) {
     return (struct xdp_desc *)r->entries + (at & (r->slots - 1));
 }
 
@@ -111,7 +113,7 @@ static inline uint64_t *xdp_ring_address(const struct xdp_ring *r, uint32_t at) 
     return (uint64_t *)r->entries + (at & (r->slots - 1));
 }
 
-/* What an address in a ring means. */
+/* The UMEM offset that a ring entry encodes. */
 static inline uint64_t xdp_address(uint64_t entry) {
     return (entry & XSK_UNALIGNED_BUF_ADDR_MASK) + (entry >> XSK_UNALIGNED_BUF_OFFSET_SHIFT);
 }

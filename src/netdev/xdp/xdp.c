@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Any interface of the kernel through AF_XDP: frames for our addresses come straight from the driver into the heap and
- * leave from there; all others go on to the kernel, whose interface it stays. An address that the kernel has on it is
- * shared: TCP and UDP to the ports that are open here are ours, the rest is the kernel's, which then also answers ARP.
+ * Any kernel interface through AF_XDP. The driver receives frames for our addresses directly into the heap and
+ * transmits from there; the kernel keeps the interface and gets all other frames. An address that the kernel also has
+ * is shared: we get TCP and UDP to the ports that are open here, the kernel gets everything else and answers ARP.
  */
 #include "netdev/xdp/xdp.h"
 
@@ -20,14 +20,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define UMEM_MIN      ((uint64_t)4 << 20)
-#define UMEM_MAX      ((uint64_t)64 << 30)
-#define BUSY_POLL_MAX 1000000u
-#define LOOK_EVERY_NS 10000000u /* while nothing arrives: whether the link is up, what the kernel dropped */
-#define ARP_EVERY_NS  1000000u  /* while nothing arrives: whether ARP was answered */
-#define ARP_BYTES_MAX 128u
-#define ARP_AT_OPER   20
-#define ARP_REPLY     2
+#define UMEM_MIN          ((uint64_t)4 << 20)
+#define UMEM_MAX          ((uint64_t)64 << 30)
+#define BUSY_POLL_MAX     1000000u
+#define CHECK_INTERVAL_NS 10000000u /* interval of link checks and statistics while nothing arrives */
+#define ARP_EVERY_NS      1000000u  /* interval of reads of ARP replies while nothing arrives */
+#define ARP_BYTES_MAX     128u
+#define ARP_AT_OPER       20
+#define ARP_REPLY         2
 
 struct xdp_device_options {
     char name[IFNAMSIZ];
@@ -37,43 +37,43 @@ struct xdp_device_options {
 
 static const struct netdev_option options_table[] = {
     {"name", NETDEV_OPTION_TEXT, offsetof(struct xdp_device_options, name), 0, IFNAMSIZ, "INTERFACE", NULL, NULL,
-     "Interface of the kernel to send and receive on"},
+     "Kernel interface to send and receive on"},
     {"mode", NETDEV_OPTION_TEXT, offsetof(struct xdp_device_options, mode), 0,
      sizeof((struct xdp_device_options *)0)->mode, "auto|native|generic", "auto", NULL,
      "Where the program that filters frames runs: native is in the driver, generic is behind it with any driver and "
      "slower, auto is native if the driver can"},
     {"slots", NETDEV_OPTION_NUMBER, offsetof(struct xdp_device_options, slots), XDP_SLOTS_MIN, XDP_SLOTS_MAX, "frames",
-     "1024", NULL, "Frames that fit each ring, a power of two"},
+     "1024", NULL, "Frames per ring, a power of two"},
     {"umem", NETDEV_OPTION_NUMBER, offsetof(struct xdp_device_options, umem), UMEM_MIN, UMEM_MAX, "bytes", "67108864",
-     NULL, "Memory of the heap, from its beginning, that the kernel may read and write; it stays in memory"},
+     NULL, "Memory from the start of the heap that the kernel may read and write; it is locked"},
     {"busy_poll", NETDEV_OPTION_NUMBER, offsetof(struct xdp_device_options, busy_poll), 0, BUSY_POLL_MAX, "us", "0",
      NULL,
-     "Time for which the kernel works on the queue when the stack asks it to, instead of on interrupts; 0 keeps "
+     "Time for which the kernel polls the queue when the stack calls it, instead of on interrupts; 0 keeps "
      "interrupts"},
 };
 
 static const char *const modes[] = {
     [XDP_MODE_AUTO] = "auto", [XDP_MODE_NATIVE] = "native", [XDP_MODE_GENERIC] = "generic"};
 
-/* ---- what is to be said of an error ---- */
+/* ---- error messages ---- */
 
 #define CAPABILITIES "run as root, or setcap cap_net_admin,cap_net_raw,cap_bpf+ep PROGRAM"
 
-/* error 0: of any. The command is between two texts: the interface's name goes into it. */
+/* error 0: any error. The suggested command is before + interface name + after; without `after`, only before. */
 static const struct {
     enum xdp_step step;
     int error;
     const char *text, *before, *after;
 } advices[] = {
-    {XDP_STEP_INTERFACE, -ENODEV, "there is no such interface", "; ip link shows those there are", NULL},
-    {XDP_STEP_QUEUES, -EBUSY, "this queue of it is open already", NULL, NULL},
+    {XDP_STEP_INTERFACE, -ENODEV, "there is no such interface", "; ip link shows the interfaces", NULL},
+    {XDP_STEP_QUEUES, -EBUSY, "this queue is already open", NULL, NULL},
     {XDP_STEP_QUEUES, -ERANGE, "it receives on more queues than are opened, and frames would be lost",
      "; open as many, or: ethtool -L ", " combined 1"},
     {XDP_STEP_QUEUES, -ECHRNG, "it receives on fewer queues than inet.queues", "; ethtool -L ", " combined N"},
     {XDP_STEP_PROGRAM, -EPERM, "its program may not be loaded", "; " CAPABILITIES, NULL},
     {XDP_STEP_PROGRAM, 0, "its program cannot be loaded; Linux 5.9 or later is needed", NULL, NULL},
     {XDP_STEP_ATTACH, -EPERM, "its program may not be attached", "; " CAPABILITIES, NULL},
-    {XDP_STEP_ATTACH, -EBUSY, "another XDP program is there", "; ip link set dev ", " xdp off"},
+    {XDP_STEP_ATTACH, -EBUSY, "another XDP program is attached", "; ip link set dev ", " xdp off"},
     {XDP_STEP_ATTACH, -ENOSPC, "it receives on fewer queues than its peer sends on", "; ethtool -L ", " rx N"},
     {XDP_STEP_ATTACH, -EOPNOTSUPP, "its driver has no XDP", "; use mode=auto", NULL},
     {XDP_STEP_ATTACH, 0, "no XDP program can be attached; ethtool -K may have to turn lro off, or its MTU is too large",
@@ -82,8 +82,8 @@ static const struct {
     {XDP_STEP_SOCKET, -EAFNOSUPPORT, "this kernel has no AF_XDP (CONFIG_XDP_SOCKETS)", NULL, NULL},
     {XDP_STEP_MEMORY, -ENOBUFS, "the limit of locked memory is less than umem",
      "; ulimit -l unlimited, or setcap cap_ipc_lock+ep PROGRAM", NULL},
-    {XDP_STEP_MEMORY, -ENOMEM, "too little memory in the part of the heap that the kernel knows", "; raise umem", NULL},
-    {XDP_STEP_BIND, -EBUSY, "another AF_XDP socket has this queue of it", "; ss --xdp names its process", NULL},
+    {XDP_STEP_MEMORY, -ENOMEM, "too little free memory in the UMEM", "; raise umem", NULL},
+    {XDP_STEP_BIND, -EBUSY, "another AF_XDP socket uses this queue", "; ss --xdp names its process", NULL},
     {XDP_STEP_BIND, -ENETDOWN, "it is down", "; ip link set dev ", " up"},
     {XDP_STEP_BIND, -EINVAL, "it has no such queue", "; ethtool -l ", " shows how many"},
 };
@@ -111,8 +111,8 @@ static void read_statistics(struct xdp_device *d) {
 static int device_update(struct netdev *dev, uint64_t now_ns) {
     struct xdp_device *d = (struct xdp_device *)dev;
     struct linux_if_state state;
-    int r = linux_if_look(&d->interface, dev, &state);
-    d->next_look_ns = now_ns + LOOK_EVERY_NS;
+    int r = linux_if_refresh(&d->interface, dev, &state);
+    d->next_check_ns = now_ns + CHECK_INTERVAL_NS;
     if (r < 0) return r;
     memcpy(dev->mac, state.mac, sizeof state.mac);
     dev->mtu = state.mtu < d->mtu_max ? state.mtu : d->mtu_max;
@@ -123,10 +123,10 @@ static int device_update(struct netdev *dev, uint64_t now_ns) {
 /* ---- opening ---- */
 
 /*
- * At an address shared with the kernel it is the kernel that answers ARP. Replies go to it, too, and a second socket
- * hears them, so that both learn.
+ * The kernel answers ARP at an address that it shares with us, and receives the replies. A second socket receives a
+ * copy of the replies.
  */
-static int hear_arp(struct xdp_device *d) {
+static int open_arp_socket(struct xdp_device *d) {
     struct sock_filter replies[] = {
         BPF_STMT(BPF_LD | BPF_H | BPF_ABS, ARP_AT_OPER),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARP_REPLY, 0, 1),
@@ -146,7 +146,7 @@ static int hear_arp(struct xdp_device *d) {
     return r;
 }
 
-/* One descriptor for both sockets. */
+/* Creates one descriptor to wait for both sockets. */
 static int join_descriptors(struct xdp_device *d) {
     const int sockets[] = {d->socket.fd, d->arp};
     struct epoll_event event = {.events = EPOLLIN};
@@ -181,7 +181,7 @@ static int open_socket(struct xdp_device *d, const struct xdp_device_options *o,
     while (r == -EBUSY && xdp_wait_busy(&tries));
     if (r < 0) return r;
     d->mtu_max =
-        (d->socket.pieces ? XDP_PIECES_MAX : 1) * (args.chunk_bytes - XDP_HEADROOM_BYTES) - netdev_frame_max(0);
+        (d->socket.multi_buffer ? XDP_PIECES_MAX : 1) * (args.chunk_bytes - XDP_HEADROOM_BYTES) - netdev_frame_max(0);
     *step = XDP_STEP_MEMORY;
     r = xdp_rx_start(d, &others);
     if (r == 0) r = xdp_tx_start(d, &others);
@@ -202,7 +202,7 @@ static int attach(struct xdp_device *d, const struct netdev_args *args, const st
     *step = XDP_STEP_SOCKET;
     d->dev.fd = d->socket.fd;
     if (d->shared->shares) {
-        r = hear_arp(d);
+        r = open_arp_socket(d);
         if (r == 0) r = join_descriptors(d);
     }
     if (r == 0) r = xdp_program_set_socket(&d->shared->program, d->queue, d->socket.fd);
@@ -235,7 +235,7 @@ static int device_open(const struct netdev_args *args, struct netdev **dev) {
     int r = netdev_options(args, options_table, sizeof options_table / sizeof *options_table, &o), mode;
     if (r < 0) return r;
     mode = find_mode(o.mode);
-    if (mode < 0) return netdev_refuse(args, mode, "mode=%s: wanted is auto, native or generic", o.mode);
+    if (mode < 0) return netdev_refuse(args, mode, "mode=%s: expected auto, native or generic", o.mode);
     if (o.slots & (o.slots - 1)) return netdev_refuse(args, -EINVAL, "xdp: slots must be a power of two");
     d = sys_calloc(1, sizeof *d);
     if (!d) return -ENOMEM;
@@ -251,9 +251,11 @@ static int device_open(const struct netdev_args *args, struct netdev **dev) {
     if (args->log)
         log_info(args->log, "xdp: %s: queue %u, program %s, %s, frames in %s%s", o.name, d->queue,
                  d->shared->native ? "in the driver" : "generic", d->socket.zero_copy ? "no copy" : "the kernel copies",
-                 d->socket.pieces ? "several pieces" : "one piece", d->socket.busy_poll ? ", busy polling" : "");
+                 d->socket.multi_buffer ? "several buffers" : "one buffer",
+                 d->socket.busy_poll ? ", busy polling" : "");
     if (args->log && o.busy_poll > 0 && !d->socket.busy_poll)
-        log_warn(args->log, "xdp: %s: the kernel does not take busy_poll (Linux 5.11 or later does): it interrupts",
+        log_warn(args->log,
+                 "xdp: %s: the kernel does not support busy_poll (Linux 5.11 or later does): it uses interrupts",
                  o.name);
     d->dev.interface = d->interface.name;
     d->dev.engine = modes[d->shared->native ? XDP_MODE_NATIVE : XDP_MODE_GENERIC];
@@ -264,54 +266,54 @@ static int device_open(const struct netdev_args *args, struct netdev **dev) {
 /* ---- frames ---- */
 
 static uint32_t receive_arp(struct xdp_device *d, struct netdev_buffer *frames, uint32_t n) {
-    uint32_t taken = 0;
-    while (taken < n) {
+    uint32_t received = 0;
+    while (received < n) {
         void *data = heap_alloc(ARP_BYTES_MAX);
         ssize_t bytes = data ? SYS(recv, d->arp, data, ARP_BYTES_MAX, MSG_DONTWAIT) : -ENOMEM;
         if (bytes < 0) {
             if (data) heap_free(data);
             break;
         }
-        frames[taken++] = (struct netdev_buffer){.data = data, .bytes = (uint32_t)bytes};
+        frames[received++] = (struct netdev_buffer){.data = data, .bytes = (uint32_t)bytes};
         netdev_count_rx(&d->dev, (uint32_t)bytes);
     }
-    return taken;
+    return received;
 }
 
 static int device_rx(struct netdev *dev, struct netdev_buffer *frames, uint32_t n, uint64_t now_ns) {
     struct xdp_device *d = (struct xdp_device *)dev;
-    uint32_t taken = xdp_receive(d, frames, n);
+    uint32_t received = xdp_receive(d, frames, n);
     int error;
     xdp_reap(d);
-    if (taken > 0) return (int)taken;
-    (void)xdp_push(d, &error);
+    if (received > 0) return (int)received;
+    (void)xdp_send_rest(d, &error);
     if (d->arp >= 0 && now_ns >= d->next_arp_ns) {
         d->next_arp_ns = now_ns + ARP_EVERY_NS;
-        taken = receive_arp(d, frames, n);
+        received = receive_arp(d, frames, n);
     }
-    if (now_ns >= d->next_look_ns && device_update(dev, now_ns) < 0) return -ENODEV;
-    return taken || dev->link_up ? (int)taken : -ENETDOWN;
+    if (now_ns >= d->next_check_ns && device_update(dev, now_ns) < 0) return -ENODEV;
+    return received || dev->link_up ? (int)received : -ENETDOWN;
 }
 
-/* Only what was not taken may be offered again, so the link is looked at before frames go into the ring. */
+/* Checks the link before any frame enters the ring, because an error can be returned only if no frame was accepted. */
 static int device_tx(struct netdev *dev, const struct netdev_frame *frames, uint32_t n, uint64_t now_ns) {
     struct xdp_device *d = (struct xdp_device *)dev;
-    uint32_t taken;
+    uint32_t accepted;
     int error;
     if (!dev->link_up && device_update(dev, now_ns) < 0) return -ENODEV;
     if (!dev->link_up) return -ENETDOWN;
-    taken = xdp_transmit(d, frames, n);
-    if (!xdp_push(d, &error) && error < 0 && device_update(dev, now_ns) < 0) return -ENODEV;
-    return (int)taken;
+    accepted = xdp_transmit(d, frames, n);
+    if (!xdp_send_rest(d, &error) && error < 0 && device_update(dev, now_ns) < 0) return -ENODEV;
+    return (int)accepted;
 }
 
-/* Nobody wakes us for what the kernel could not send yet: it must be told again. */
+/* If frames are still unsent, returns 1: no event would wake us to send them. */
 static int device_prepare(struct netdev *dev) {
     struct xdp_device *d = (struct xdp_device *)dev;
     bool sent;
     int error;
     if (device_update(dev, 0) < 0) return -ENODEV;
-    sent = xdp_push(d, &error);
+    sent = xdp_send_rest(d, &error);
     xdp_reap(d);
     return xdp_ring_ready(&d->socket.rx) > 0 || (!sent && dev->link_up);
 }
@@ -323,7 +325,7 @@ static int device_claim(struct netdev *dev, uint8_t protocol, uint16_t port, boo
 
 const struct netdev_ops netdev_xdp = {
     .name = "xdp",
-    .text = "Any interface of the kernel through AF_XDP, shared with the kernel",
+    .text = "Any kernel interface through AF_XDP, shared with the kernel",
     .options = options_table,
     .options_count = sizeof options_table / sizeof *options_table,
     .interface_option = "name",

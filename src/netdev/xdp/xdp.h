@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The device `xdp` as its files see it: xdp.c opens and closes, xdp_rx.c receives, xdp_tx.c transmits. */
+/* The device `xdp`, shared by its files: xdp.c opens and closes it, rx.c receives, tx.c transmits. */
 #ifndef NETDEV_XDP_XDP_H
 #define NETDEV_XDP_XDP_H
 
@@ -8,13 +8,13 @@
 #include "netdev/xdp/interface.h"
 #include "netdev/xdp/socket.h"
 
-#define XDP_PIECES_MAX 8u    /* of one frame */
-#define XDP_GRAIN      2048u /* blocks that the kernel has, and ours, begin at multiples of it */
+#define XDP_PIECES_MAX 8u    /* descriptors of one frame */
+#define XDP_GRAIN      2048u /* alignment of posted and bounce blocks */
 
-/* A piece that the kernel has to send. */
+/* A descriptor that the kernel has to send. */
 struct xdp_sent {
     uint64_t address;
-    bool bounce; /* it is a block of ours, else memory that is held */
+    bool bounce; /* it is a bounce block, else held memory */
 };
 
 struct xdp_device {
@@ -24,44 +24,47 @@ struct xdp_device {
     struct xdp_socket socket;
     uint32_t queue, slots;
     uint32_t mtu_max;
-    bool pinned; /* the part of the heap that the kernel knows */
-    int arp;     /* a socket that hears the replies to ARP, where the kernel gets them; -1: we get them */
-    uint64_t next_look_ns, next_arp_ns;
-    uint64_t *posted; /* bit per 2 KiB: a block begins there that waits to be received into */
+    bool pinned; /* heap_pin was called for the UMEM */
+    int arp;     /* a socket that receives ARP replies, if the kernel answers ARP; -1: we answer ARP */
+    uint64_t next_check_ns, next_arp_ns;
+    uint64_t *posted; /* bit per 2 KiB: a block that starts there is posted for reception */
     struct xdp_sent *sent;
-    uint32_t sent_first, sent_count; /* the first runs on; its slot is that modulo slots */
-    uint32_t *bounce;                /* blocks of ours that are not in use, by XDP_GRAIN */
+    uint32_t sent_first, sent_count; /* sent_first increases without wrapping; its slot is sent_first modulo slots */
+    uint32_t *bounce;                /* free bounce blocks, in units of XDP_GRAIN */
     uint32_t bounce_count;
 };
 
 /*
- * Blocks to receive into and to copy into: made once, with the others that xdp_find_block met. 0 or -ENOMEM: the part
- * that the kernel knows is full.
+ * Allocate the blocks to receive into and the bounce blocks, once. *others collects blocks as xdp_find_block does.
+ * Return 0 or -ENOMEM (the UMEM is full).
  */
 int xdp_rx_start(struct xdp_device *d, void **others);
 int xdp_tx_start(struct xdp_device *d, void **others);
-/* The kernel has done with the socket: gives them up, and what was held. */
+/* Free the blocks and release the held memory. The socket is closed. */
 void xdp_rx_stop(struct xdp_device *d);
 void xdp_tx_stop(struct xdp_device *d);
 
-/* As netdev_ops.rx and tx, with nothing done but that. */
+/* The datapath of netdev_ops.rx and tx, without link checks. */
 uint32_t xdp_receive(struct xdp_device *d, struct netdev_buffer *frames, uint32_t n);
 uint32_t xdp_transmit(struct xdp_device *d, const struct netdev_frame *frames, uint32_t n);
 
 /*
- * A block that the kernel knows. The heap gives first what the thread has already, wherever that is: blocks that the
- * kernel does not know are put aside, in a chain, until all that is needed is found. False: there is no room.
+ * Allocates a block in the UMEM. The heap first returns free blocks of this thread, wherever they are: blocks outside
+ * the UMEM are chained in *others until the search is over. Returns false if the UMEM has no room.
  */
 bool xdp_find_block(const struct xdp_socket *s, uint64_t *address, void **others);
 void xdp_free_blocks(void *others);
 
-/* Gives up what the kernel has sent. */
+/* Releases what the kernel has sent. */
 void xdp_reap(struct xdp_device *d);
-/* Has the kernel send what it did not send yet. Whether it has all of it; *error: 0 or what send says. */
-bool xdp_push(struct xdp_device *d, int *error);
+/*
+ * Makes the kernel send the descriptors it has not sent yet. Returns whether all are sent; *error is 0 or an error of
+ * send.
+ */
+bool xdp_send_rest(struct xdp_device *d, int *error);
 
-/* Where in the part that the kernel knows p points; false: elsewhere, or the `bytes` from there are not inside. */
-static inline bool xdp_knows(const struct xdp_socket *s, const void *p, size_t bytes, uint64_t *address) {
+/* The UMEM offset of p. Returns false if [p, p + bytes) is not inside the UMEM. */
+static inline bool xdp_umem_address(const struct xdp_socket *s, const void *p, size_t bytes, uint64_t *address) {
     *address = (uint64_t)((const char *)p - s->base);
     return *address < s->bytes && s->bytes - *address >= bytes;
 }
