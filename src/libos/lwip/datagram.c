@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* UDP sockets over lwIP, which tells them of no ICMP errors. */
+/* UDP sockets over lwIP, which does not report ICMP errors to them. */
 #include "libos/lwip/net.h"
 
 #include "base/clock.h"
@@ -10,7 +10,7 @@
 
 #include "lwip/udp.h"
 
-#define RECEIVE_LIMIT 212992 /* bytes that datagrams may hold before they are popped; Linux's */
+#define RECEIVE_LIMIT 212992 /* bytes of datagrams held until they are popped; Linux's default */
 #define PAYLOAD_MAX   65507u
 
 struct lw_datagram {
@@ -19,7 +19,7 @@ struct lw_datagram {
     struct udp_pcb *pcb;
     struct list link;     /* net->datagrams */
     struct list received; /* struct message */
-    struct list pushes;   /* wait for room at the device */
+    struct list pushes;   /* waiting for room at the device */
     struct list pops;
     struct op *close_op;
     uint32_t received_bytes;
@@ -27,7 +27,7 @@ struct lw_datagram {
     bool connected, shut_read, shut_write, closed;
 };
 
-/* A received datagram, in one piece. */
+/* A received datagram, contiguous. */
 struct message {
     struct list link;
     struct pbuf *p;
@@ -38,7 +38,7 @@ static struct lw_datagram *to_datagram(struct queue *q) {
     return list_entry(q, struct lw_datagram, q);
 }
 
-static struct message *take_message(struct lw_datagram *d) {
+static struct message *unlink_message(struct lw_datagram *d) {
     struct list *l = list_pop_front(&d->received);
     if (!l) return NULL;
     struct message *m = list_entry(l, struct message, link);
@@ -51,8 +51,8 @@ static void free_message(struct message *m) {
     heap_free(m);
 }
 
-/* The pop becomes an owner of the memory that the datagram arrived in. */
-static void pop_give(struct lw_datagram *d, struct op *op, const struct message *m) {
+/* Fills a pop; it becomes an owner of the datagram's memory. */
+static void pop_fill(struct lw_datagram *d, struct op *op, const struct message *m) {
     uint32_t len = m->p->len;
     if (op->flags & OP_LIMITED && op->bytes < len) {
         len = (uint32_t)op->bytes;
@@ -68,10 +68,10 @@ static void pop_give(struct lw_datagram *d, struct op *op, const struct message 
 
 static void serve_pops(struct lw_datagram *d) {
     for (struct op *op; (op = op_first(&d->pops));) {
-        struct message *m = take_message(d);
+        struct message *m = unlink_message(d);
         if (!m && !d->shut_read) return;
         if (m) {
-            pop_give(d, op, m);
+            pop_fill(d, op, m);
             free_message(m);
         }
         list_remove(&op->link);
@@ -84,17 +84,17 @@ static int datagram_pop(struct queue *q, struct op *op) {
     list_push_back(&d->pops, &op->link);
     if (op_first(&d->pops) == op) serve_pops(d);
     if (!d->net->lost || op->state != OP_PENDING) return 0;
-    list_remove(&op->link); /* what came before the device was lost has been popped */
+    list_remove(&op->link); /* datagrams that arrived before the device was lost have been popped */
     return -ENETDOWN;
 }
 
-/* One that was put together from fragments is copied into one piece. NULL: no memory. */
-static struct pbuf *in_one_piece(struct lw_datagram *d, struct pbuf *p) {
+/* Copies a datagram that was reassembled from fragments into one pbuf. Returns NULL if there is no memory. */
+static struct pbuf *make_contiguous(struct lw_datagram *d, struct pbuf *p) {
     if (!p->next) return p;
-    struct pbuf *whole = pbuf_clone(PBUF_RAW, PBUF_RAM, p);
-    if (whole) counter_add(&d->q.rt->counters, copied_bytes, p->tot_len);
+    struct pbuf *copy = pbuf_clone(PBUF_RAW, PBUF_RAM, p);
+    if (copy) counter_add(&d->q.rt->counters, copied_bytes, p->tot_len);
     pbuf_free(p);
-    return whole;
+    return copy;
 }
 
 static void on_received(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr_t *ip, uint16_t port) {
@@ -106,7 +106,7 @@ static void on_received(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip
         return;
     }
     struct message *m = heap_alloc(sizeof *m);
-    p = in_one_piece(d, p);
+    p = make_contiguous(d, p);
     if (!m || !p) {
         if (m) heap_free(m);
         if (p) pbuf_free(p);
@@ -116,10 +116,13 @@ static void on_received(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip
         (struct message){.p = p, .from = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = ip->addr}};
     d->received_bytes += p->len;
     list_push_back(&d->received, &m->link);
-    serve_pops(d); /* completes operations, and calls nobody */
+    serve_pops(d); /* completes operations without callbacks */
 }
 
-/* Memory that is not the heap's is copied, because a device takes no other; else the pbufs refer to what is pushed. */
+/*
+ * Builds the pbufs of a push. They refer to the pushed memory, unless some of it is outside the heap: then all of it is
+ * copied, because a device accepts only heap memory.
+ */
 static struct pbuf *make_pbufs(struct lw_datagram *d, const struct op *op) {
     bool foreign = op->numsegs == 0;
     for (uint32_t i = 0; i < op->numsegs; i++)
@@ -151,7 +154,7 @@ static struct pbuf *make_pbufs(struct lw_datagram *d, const struct op *op) {
     return all;
 }
 
-/* -EAGAIN: the device has no room. */
+/* Returns -EAGAIN if the device has no room. */
 static int send_datagram(struct lw_datagram *d, struct op *op) {
     struct inet_endpoint to = {.port = 0};
     struct pbuf *p = make_pbufs(d, op);
@@ -165,7 +168,7 @@ static int send_datagram(struct lw_datagram *d, struct op *op) {
         err = udp_send(d->pcb, p);
     }
     pbuf_free(p);
-    return err == ERR_IF ? 0 : lw_error(err); /* while the link is down it is lost, as on the wire */
+    return err == ERR_IF ? 0 : lw_error(err); /* while the link is down the datagram is lost, as on the wire */
 }
 
 static int push_refused(const struct lw_datagram *d, const struct op *op) {
@@ -191,7 +194,7 @@ static int datagram_push(struct queue *q, struct op *op) {
 }
 
 static void datagram_free(struct lw_datagram *d) {
-    for (struct message *m; (m = take_message(d));)
+    for (struct message *m; (m = unlink_message(d));)
         free_message(m);
     udp_remove(d->pcb);
     list_remove(&d->link);
@@ -199,7 +202,7 @@ static void datagram_free(struct lw_datagram *d) {
     sys_free(d);
 }
 
-/* All pushes have ended, the last with `error`. */
+/* All pushes have completed, the last one with `error`. */
 static void pushes_ended(struct lw_datagram *d, int error) {
     if (!d->closed) return;
     if (d->close_op) op_complete(d->q.rt, d->close_op, error);
@@ -296,27 +299,27 @@ static int datagram_shutdown(struct queue *q, int how) {
     return 0;
 }
 
-static void give(const ip_addr_t *ip, uint16_t port, struct sockaddr *addr, socklen_t *len) {
+static void copy_address(const ip_addr_t *ip, uint16_t port, struct sockaddr *addr, socklen_t *len) {
     struct inet_endpoint e = {inet_addr_ip4(ip->addr), port};
     address_give(&e, addr, len);
 }
 
 static int datagram_getsockname(struct queue *q, struct sockaddr *addr, socklen_t *len) {
     const struct udp_pcb *pcb = to_datagram(q)->pcb;
-    give(&pcb->local_ip, pcb->local_port, addr, len);
+    copy_address(&pcb->local_ip, pcb->local_port, addr, len);
     return 0;
 }
 
 static int datagram_getpeername(struct queue *q, struct sockaddr *addr, socklen_t *len) {
     struct lw_datagram *d = to_datagram(q);
     if (!d->connected) return -ENOTCONN;
-    give(&d->pcb->remote_ip, d->pcb->remote_port, addr, len);
+    copy_address(&d->pcb->remote_ip, d->pcb->remote_port, addr, len);
     return 0;
 }
 
 static int datagram_setsockopt(struct queue *q, int level, int name, const void *value, socklen_t len) {
     int number;
-    bool reuse = name == SO_REUSEADDR || name == SO_REUSEPORT; /* on for good */
+    bool reuse = name == SO_REUSEADDR || name == SO_REUSEPORT; /* always on */
     if (level != SOL_SOCKET || (name != SO_RCVBUF && !reuse)) return -ENOPROTOOPT;
     if (len < sizeof number) return -EINVAL;
     if (reuse) return 0;

@@ -30,15 +30,15 @@
 #define CSUM_TRANSPORT (NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP)
 #define CSUM_GENERATE  (NETIF_CHECKSUM_GEN_TCP | NETIF_CHECKSUM_GEN_UDP)
 
-/* lwIP's state is global, and so is what goes with it. */
+/* lwIP's state is global, and so is the state that goes with it. */
 static struct {
     atomic_bool open;
-    bool initialised; /* lwip_init is for once in a process */
+    bool initialised; /* lwip_init may be called only once in a process */
     bool refused;
-    bool link_up;       /* the device's, as of the last poll */
-    uint16_t checksums; /* what lwIP does itself */
-    int lost;           /* why the device is lost; 0: it is not */
-    u8_t closing_id;    /* of the argument that lwIP keeps for `closing` */
+    bool link_up;       /* the device's, at the last poll */
+    uint16_t checksums; /* those that lwIP computes itself */
+    int lost;           /* why the device was lost; 0: it was not */
+    u8_t closing_id;    /* id of the lwIP argument that holds the struct closing */
     struct list closing;
     struct netdev *dev;
     struct netif netif;
@@ -47,7 +47,7 @@ static struct {
     uint8_t isn_key[SIPHASH_KEY_BYTES];
 } host;
 
-/* A received frame's memory belongs to the pbuf around it. */
+/* Memory of a received frame, owned by its pbuf. */
 struct received {
     struct pbuf_custom pbuf;
     void *frame;
@@ -73,17 +73,17 @@ uint32_t sys_now(void) {
     return (uint32_t)(host.now / NS_PER_MS);
 }
 
-/* RFC 6528: a clock of 4 us ticks, from a start that the keyed hash of the connection gives. */
+/* RFC 6528: a clock with 4 us ticks plus a keyed hash of the connection. */
 uint32_t lwip_port_isn(uint32_t local, uint16_t local_port, uint32_t remote, uint16_t remote_port) {
     const uint32_t flow[] = {local, remote, (uint32_t)local_port << 16 | remote_port};
     return (uint32_t)siphash24(host.isn_key, flow, sizeof flow) + (uint32_t)(host.now / 4000);
 }
 
 /*
- * Asks the device for the checksum, as its flags say: the field gets the sum of the pseudo header. A fragment cannot be
- * asked for; its datagram goes without a checksum, as RFC 768 allows.
+ * Requests checksum offload according to the netif's flags: writes the pseudo-header sum into the checksum field.
+ * Offload is impossible for fragments, so a fragmented datagram is sent without a checksum, as RFC 768 allows.
  */
-static void ask_checksum(struct netdev_frame *f, const struct pbuf *p) {
+static void request_checksum(struct netdev_frame *f, const struct pbuf *p) {
     struct ip_hdr *ip = (struct ip_hdr *)(void *)((char *)p->payload + SIZEOF_ETH_HDR);
     if (p->len < SIZEOF_ETH_HDR + IP_HLEN || IPH_V(ip) != 4) return;
     uint16_t ip_bytes = IPH_HL_BYTES(ip);
@@ -103,7 +103,7 @@ static void ask_checksum(struct netdev_frame *f, const struct pbuf *p) {
     f->csum_offset = offset;
 }
 
-/* lwIP keeps what was not taken, and tries again when it is called: see host_take_refused. */
+/* lwIP keeps a frame that the device did not accept and retries when it is called again; see host_pop_refused. */
 static err_t transmit(struct netif *netif, struct pbuf *p) {
     struct netdev_seg segs[NETDEV_SEGS_MAX];
     struct netdev_frame frame = {.segs = segs, .bytes = p->tot_len};
@@ -112,7 +112,7 @@ static err_t transmit(struct netif *netif, struct pbuf *p) {
         if (frame.segs_count == NETDEV_SEGS_MAX) return ERR_BUF;
         segs[frame.segs_count++] = (struct netdev_seg){part->payload, part->len};
     }
-    if (!(host.checksums & CSUM_GENERATE)) ask_checksum(&frame, p);
+    if (!(host.checksums & CSUM_GENERATE)) request_checksum(&frame, p);
     int n = netdev_tx(host.dev, &frame, 1, host.now);
     if (n == 0) {
         host.refused = true;
@@ -122,7 +122,7 @@ static err_t transmit(struct netif *netif, struct pbuf *p) {
     return n < 0 ? ERR_IF : ERR_OK;
 }
 
-static err_t netif_begin(struct netif *netif) {
+static err_t netif_setup(struct netif *netif) {
     const struct inet_config *config = netif->state;
     netif->name[0] = 'd';
     netif->name[1] = 'm';
@@ -149,7 +149,7 @@ static int add_neighbours(const struct inet_config *c) {
     return 0;
 }
 
-static int begin(const struct inet_config *c) {
+static int setup(const struct inet_config *c) {
     uint64_t number;
     ip4_addr_t address = ip4_of(&c->addrs[0].addr), gateway = ip4_of(&c->gateway);
     ip4_addr_t mask = {lwip_htonl((uint32_t)(0xffffffff00000000u >> c->addrs[0].bits))};
@@ -164,14 +164,14 @@ static int begin(const struct inet_config *c) {
     if (host.initialised) sys_restart_timeouts();
     host.initialised = true;
     host.netif = (struct netif){.mtu = 0};
-    if (!netif_add(&host.netif, &address, &mask, &gateway, (void *)(uintptr_t)c, netif_begin, ethernet_input))
+    if (!netif_add(&host.netif, &address, &mask, &gateway, (void *)(uintptr_t)c, netif_setup, ethernet_input))
         return -ENOMEM;
     host.checksums = NETIF_CHECKSUM_ENABLE_ALL;
     if (host.dev->offloads & NETDEV_CSUM) host.checksums &= (uint16_t)~CSUM_GENERATE;
     host.netif.chksum_flags = host.checksums;
     netif_set_default(&host.netif);
     netif_set_up(&host.netif);
-    netif_set_link_up(&host.netif); /* a device whose link is down refuses by itself */
+    netif_set_link_up(&host.netif); /* a device whose link is down rejects frames itself */
     return add_neighbours(c);
 }
 
@@ -182,13 +182,16 @@ int host_open(struct netdev *dev, const struct inet_config *config, uint64_t now
     host.lost = 0;
     host.refused = false;
     host.link_up = dev->link_up;
-    int r = begin(config);
+    int r = setup(config);
     if (r) host_close();
     return r;
 }
 
-/* What waits out its time is ended when its memory is wanted, and when all is: lwIP has no other call for it. */
-static void end_closed(void) {
+/*
+ * Frees closed connections that lwIP still keeps, as in TIME_WAIT. lwIP has no call for it, but frees them when it
+ * needs their memory, so this allocates all connections once.
+ */
+static void free_closed(void) {
     static struct tcp_pcb *all[MEMP_NUM_TCP_PCB];
     uint32_t n = 0;
     while (n < MEMP_NUM_TCP_PCB && (all[n] = tcp_new()))
@@ -197,10 +200,10 @@ static void end_closed(void) {
         tcp_abort(all[--n]);
 }
 
-/* An address that goes away takes the connections along that have it. */
+/* netif_remove ends the connections of the interface's address. */
 void host_close(void) {
     if (netif_default == &host.netif) netif_remove(&host.netif);
-    end_closed();
+    free_closed();
     atomic_store(&host.open, false);
 }
 
@@ -235,9 +238,9 @@ int host_poll(uint64_t now) {
     int n = netdev_rx(host.dev, frames, RX_BURST, now);
     for (int i = 0; i < n; i++)
         input(&frames[i]);
-    if (host.dev->link_up && !host.link_up) etharp_tmr(); /* what was asked for before was lost: ask again */
+    if (host.dev->link_up && !host.link_up) etharp_tmr(); /* the ARP requests sent before are lost: send them again */
     host.link_up = host.dev->link_up;
-    /* Packets to ourselves never leave memory, and go without checksums where the device would write them. */
+    /* Packets to ourselves never leave memory, and have no checksums if the device would write them. */
     host.netif.chksum_flags = host.checksums & (uint16_t)~CSUM_TRANSPORT;
     netif_poll(&host.netif);
     sys_check_timeouts();
@@ -268,9 +271,9 @@ static void closing_freed(u8_t id, void *data) {
 
 static const struct tcp_ext_arg_callbacks closing_callbacks = {.destroy = closing_freed};
 
-void host_leave(struct tcp_pcb *pcb) {
+void host_release(struct tcp_pcb *pcb) {
     struct closing *c = pcb->state == LISTEN ? NULL : sys_calloc(1, sizeof *c);
-    if (c) { /* without memory it is closed all the same, and not waited for */
+    if (c) { /* without memory the connection is closed too, but host_closing does not report it */
         c->pcb = pcb;
         list_push_back(&host.closing, &c->link);
         tcp_ext_arg_set_callbacks(pcb, host.closing_id, &closing_callbacks);
@@ -288,7 +291,7 @@ bool host_closing(void) {
     return false;
 }
 
-bool host_take_refused(void) {
+bool host_pop_refused(void) {
     bool refused = host.refused;
     host.refused = false;
     return refused;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lwIP as a host on a network device: frames in and out, timers, memory, random numbers. lwIP keeps its state in
- * globals, so a process has one host at a time, on one thread; whoever has opened it calls lwIP's raw API as well.
- * Functions return 0 or a negative errno.
+ * lwIP as a host on a network device: frames, timers, memory, random numbers. lwIP keeps its state in globals, so a
+ * process has one host at a time, on one thread. The thread that has opened it also calls lwIP's raw API. Functions
+ * return 0 or a negative errno.
  */
 #ifndef LIBOS_LWIP_HOST_H
 #define LIBOS_LWIP_HOST_H
@@ -11,34 +11,33 @@
 #include "netdev/netdev.h"
 
 /*
- * `config`: MAC, MTU, first address, gateway, neighbours, seed; the rest is not looked at. The device stays the
- * caller's, to be closed after the host. -EBUSY: there is a host already; -ENOMEM; -EINVAL: addresses that do not go
- * together.
+ * Uses from `config`: MAC, MTU, first address, gateway, neighbours, seed. The device stays the caller's, which closes
+ * it after the host. -EBUSY: there is a host already; -ENOMEM; -EINVAL: the addresses do not match each other.
  */
 int host_open(struct netdev *dev, const struct inet_config *config, uint64_t now);
 
-/* Ends what is left of connections, with resets. Sockets get their errors told, and must not close later. */
+/* Ends the remaining connections with resets. lwIP reports the error to sockets, which must not be closed later. */
 void host_close(void);
 
-/*
- * Sets the clock. Call it before any call of lwIP's that follows something else than host_poll.
- */
+/* Sets the clock. Call it before any lwIP call that does not directly follow host_poll. */
 void host_set_time(uint64_t now);
 
-/* Receives a burst, and does what is due. The number of frames, or why the device is lost, for good. */
+/*
+ * Receives a burst and processes due timers. Returns the number of frames, or the error that ended the device for good.
+ */
 int host_poll(uint64_t now);
 
-/* When host_poll is next worth calling though nothing arrives; NETDEV_NEVER: not before something else happens. */
+/* When host_poll must be called next if nothing arrives; NETDEV_NEVER: no timer runs. */
 uint64_t host_next_ns(void);
 
-/* Closes a connection or listener, in order, and leaves it to lwIP: no call may name it from here on. */
+/* Closes a connection or listener, in order, and leaves it to lwIP. The caller must not use pcb any more. */
 struct tcp_pcb;
-void host_leave(struct tcp_pcb *pcb);
+void host_release(struct tcp_pcb *pcb);
 
-/* Whether one of those that were left has not ended on both sides. */
+/* Whether a released connection has not ended on both sides. */
 bool host_closing(void);
 
-/* The device had no room for something that lwIP wanted to send: true once, when it is worth trying again. */
-bool host_take_refused(void);
+/* Returns true once after the device has rejected a frame for lack of room; sending is then worth a retry. */
+bool host_pop_refused(void);
 
 #endif

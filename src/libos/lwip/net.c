@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The lwip libos: started, polled, stopped. */
+/* The lwip libos: start, poll, stop. */
 #include "libos/lwip/net.h"
 #include "libos/lwip/libos.h"
 
@@ -28,7 +28,7 @@ int lw_error(int err) {
         {ERR_ISCONN, -EISCONN},
         {ERR_CONN, -ENOTCONN},
         {ERR_IF, -ENETDOWN},
-        {ERR_ABRT, -ETIMEDOUT}, /* nobody but its timers gives a connection up */
+        {ERR_ABRT, -ETIMEDOUT}, /* only lwIP's timers abort a connection */
         {ERR_RST, -ECONNRESET},
         {ERR_CLSD, 0},
     };
@@ -41,8 +41,8 @@ int lw_net_local(const struct lw_net *net, const struct inet_endpoint *local) {
     return inet_addr_is_any(&local->addr) || inet_addr_equal(&local->addr, &net->address) ? 0 : -EADDRNOTAVAIL;
 }
 
-/* Connections of streams that are gone are lwIP's; it answers until their peers have finished, too. */
-static void linger(struct lw_net *net) {
+/* lwIP answers for connections whose streams were freed. The runtime waits until their peers have finished, too. */
+static void update_answering(struct lw_net *net) {
     bool answering = !net->lost && net->dev->link_up && list_empty(&net->streams) && host_closing();
     net->rt->answering += (uint32_t)answering - (uint32_t)net->answering;
     net->answering = answering;
@@ -51,20 +51,20 @@ static void linger(struct lw_net *net) {
 static void lost(struct lw_net *net, int error) {
     net->lost = true;
     log_error(&net->rt->log, "lwip: device %s is lost: %s", net->options->device, strerror(-error));
-    runtime_poller_remove(net->rt, &net->poller); /* its descriptor would be ready for ever */
+    runtime_poller_remove(net->rt, &net->poller); /* its descriptor would always be ready */
     lw_stream_lost(net);
     lw_datagram_lost(net);
-    linger(net); /* for nothing any more */
+    update_answering(net); /* the runtime need not wait any more */
 }
 
-void lw_net_settle(struct lw_net *net) {
-    lw_stream_look_for_ends(net);
-    while (lw_stream_settle(net))
+void lw_net_process_events(struct lw_net *net) {
+    lw_stream_find_ended(net);
+    while (lw_stream_process_event(net))
         continue;
-    linger(net);
+    update_answering(net);
 }
 
-/* lwIP does not count its checksums apart. */
+/* lwIP does not count checksum errors separately. */
 static struct link_state link_state_of(const struct lw_net *net) {
     const struct netdev *dev = net->dev;
     return (struct link_state){
@@ -83,11 +83,11 @@ static uint32_t net_poll(struct poller *p) {
     uint64_t now = clock_now_ns();
     int n = host_poll(now);
     if (now >= net->watch_ns) watch(net, now);
-    if (host_take_refused()) {
+    if (host_pop_refused()) {
         lw_stream_retry(net);
         lw_datagram_retry(net);
     }
-    lw_net_settle(net);
+    lw_net_process_events(net);
     if (n < 0) lost(net, n);
     return n > 0 ? (uint32_t)n : 0;
 }
@@ -98,12 +98,12 @@ static bool net_prepare(struct poller *p) {
     int r = net->lost ? 0 : netdev_prepare(net->dev);
     if (r < 0 && r != -ENETDOWN) lost(net, r);
     uint64_t next = net->lost ? NETDEV_NEVER : host_next_ns(), now = clock_now_ns();
-    watch(net, now); /* it may be the last look for long */
+    watch(net, now); /* the next poll may be a long time away */
     if (next == NETDEV_NEVER)
         runtime_timer_cancel(net->rt, &net->timer);
     else
         runtime_timer_arm(net->rt, &net->timer, next > now ? next : now + 1);
-    return r > 0 || (down && net->dev->link_up); /* which lwIP is yet to be told */
+    return r > 0 || (down && net->dev->link_up); /* lwIP does not know yet that the link is up */
 }
 
 static void timer_fire(struct dmtr_runtime *rt, struct runtime_timer *t) {
@@ -135,10 +135,10 @@ static int open_host(struct lw_net *net) {
     link_watch_begin(&net->watch, &net->rt->log, "lwip", o->device, net->dev, &state);
     r = host_open(net->dev, &c, clock_now_ns());
     if (r == -EBUSY)
-        log_error(&net->rt->log, "lwip: another runtime of this process has lwIP, which can be there once only");
+        log_error(&net->rt->log, "lwip: another runtime of this process uses lwIP, which has only one instance");
     else if (r)
-        log_error(&net->rt->log, "lwip: address %s, gateway %s, neighbours %s do not go together", o->address,
-                  o->gateway, o->neighbours);
+        log_error(&net->rt->log, "lwip: address %s, gateway %s, neighbours %s do not match", o->address, o->gateway,
+                  o->neighbours);
     return r;
 }
 
@@ -148,7 +148,7 @@ static int net_start(struct dmtr_runtime *rt, void **state_out) {
     net->rt = rt;
     net->options = config_values(&rt->config, &lwip_options_group);
     list_init(&net->streams);
-    list_init(&net->news);
+    list_init(&net->pending);
     list_init(&net->finishing);
     list_init(&net->datagrams);
     timer_init(&net->timer.timer);
@@ -194,7 +194,7 @@ static int net_socket(struct dmtr_runtime *rt, void *state, int domain, int type
 const struct libos libos_lwip = {
     .name = "lwip",
     .aliases = (const char *const[]){NULL},
-    .text = "Sockets over the lwIP stack and a network device, one runtime a process",
+    .text = "Sockets over the lwIP stack and a network device, one runtime per process",
     .start = net_start,
     .stop = net_stop,
     .socket = net_socket,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sockets over lwIP and one network device. lwIP calls back in the middle of its work; what it tells is noted there,
- * the socket is put on a list, and acted upon when lwIP has returned.
+ * Sockets over lwIP and one network device. lwIP calls back during its own processing. The callbacks record the event
+ * and put the socket on a list; the socket processes the event after lwIP has returned.
  *
- * net.c starts, polls and stops, host.h is lwIP itself; stream.h is TCP sockets, datagram.c UDP sockets.
+ * net.c starts, polls and stops; host.h drives lwIP itself; stream.h has TCP sockets, datagram.c UDP sockets.
  */
 #ifndef LIBOS_LWIP_NET_H
 #define LIBOS_LWIP_NET_H
@@ -21,35 +21,35 @@ struct lw_net {
     struct poller poller;
     struct runtime_timer timer;
     struct inet_addr address;
-    bool lost;             /* the device is gone for good */
+    bool lost;             /* the device has failed for good */
     struct list streams;   /* struct lw_stream */
-    struct list news;      /* those of them that lwIP has told something of */
-    struct list finishing; /* those whose FIN is not acknowledged */
-    bool answering;        /* counted in rt->answering: a connection that is closed has not ended on both sides */
+    struct list pending;   /* streams with unprocessed events */
+    struct list finishing; /* streams whose FIN is not acknowledged */
+    bool answering;        /* counted in rt->answering: a closed connection has not ended on both sides */
     struct list datagrams; /* struct lw_datagram */
     struct link_watch watch;
-    uint64_t watch_ns; /* when that is due */
+    uint64_t watch_ns; /* when `watch` must be called next */
 };
 
-/* After calls of lwIP: acts upon what it has told. */
-void lw_net_settle(struct lw_net *net);
+/* Processes all recorded events. Call it after calls of lwIP. */
+void lw_net_process_events(struct lw_net *net);
 
-/* Whether a socket may be bound there: -EADDRNOTAVAIL where the address is not ours. */
+/* Whether a socket may bind to this address: 0, or -EADDRNOTAVAIL if it is not ours. */
 int lw_net_local(const struct lw_net *net, const struct inet_endpoint *local);
 
-/* lwIP's error as an errno. */
+/* Converts lwIP's error to an errno. */
 int lw_error(int err);
 
 int lw_stream_new(struct lw_net *net, struct queue **q_out);
-/* The first stream with news, which are acted upon. False: there is none. */
-bool lw_stream_settle(struct lw_net *net);
-/* Notes streams whose FIN was acknowledged, of which lwIP does not tell. */
-void lw_stream_look_for_ends(struct lw_net *net);
-/* The device may have room again. */
+/* Processes the events of the first stream that has some. Returns false if there is none. */
+bool lw_stream_process_event(struct lw_net *net);
+/* Records the event for streams whose FIN was acknowledged, because lwIP does not report that. */
+void lw_stream_find_ended(struct lw_net *net);
+/* Sends again after the device had no room. */
 void lw_stream_retry(struct lw_net *net);
-/* The device is lost: ends what waits. */
+/* The device is lost: completes waiting operations. */
 void lw_stream_lost(struct lw_net *net);
-/* Ends all that are left. */
+/* Ends all remaining streams. */
 void lw_stream_fini(struct lw_net *net);
 
 int lw_datagram_new(struct lw_net *net, struct queue **q_out);

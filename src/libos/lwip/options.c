@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The table of options of libos lwip. */
+/* The option table of libos lwip. */
 #include "libos/lwip/options.h"
 
 #define CONFIG_VALUES struct lwip_options

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* TCP sockets over lwIP: made, named, configured. */
+/* TCP sockets over lwIP: creation, names, options. */
 #include "libos/lwip/stream.h"
 
 #include "base/sys.h"
@@ -44,7 +44,7 @@ static void apply_tos(struct tcp_pcb *pcb, int value) {
 
 static const struct setting {
     enum tcp_option option;
-    int def, least, most;
+    int def, min, max;
     void (*apply)(struct tcp_pcb *pcb, int value);
 } settings[LW_SETTINGS] = {
     {TCP_OPTION_NODELAY, 0, 0, 1, apply_nodelay},
@@ -61,7 +61,7 @@ void lw_stream_apply(struct lw_stream *s) {
         settings[i].apply(s->pcb, s->values[i]);
 }
 
-/* The setting of an option that lwIP has, with `value` as it is taken, or -1. */
+/* Returns the index of an option's setting, or -1 if lwIP has none; `value` is converted as needed. */
 static int find_setting(int level, int name, int *value) {
     int option = stream_option_find(level, name, value);
     for (int i = 0; i < LW_SETTINGS; i++)
@@ -82,12 +82,12 @@ static int stream_setsockopt(struct queue *q, int level, int name, const void *v
     struct lw_stream *s = to_lw_stream(q);
     int number = 0;
     if (level == SOL_SOCKET && name == SO_LINGER) return set_linger(s, value, len);
-    bool whole = len >= sizeof number;
-    if (level == SOL_SOCKET && (name == SO_REUSEADDR || name == SO_REUSEPORT)) return whole ? 0 : -EINVAL;
-    memcpy(&number, value, whole ? sizeof number : 0);
+    bool fits = len >= sizeof number;
+    if (level == SOL_SOCKET && (name == SO_REUSEADDR || name == SO_REUSEPORT)) return fits ? 0 : -EINVAL;
+    memcpy(&number, value, fits ? sizeof number : 0);
     int i = find_setting(level, name, &number);
     if (i < 0) return -ENOPROTOOPT;
-    if (!whole || number < settings[i].least || number > settings[i].most) return -EINVAL;
+    if (!fits || number < settings[i].min || number > settings[i].max) return -EINVAL;
     s->values[i] = number;
     if (s->pcb && s->state != LW_LISTENING) settings[i].apply(s->pcb, number);
     return 0;
@@ -115,7 +115,7 @@ static int stream_getsockopt(struct queue *q, int level, int name, void *value, 
     return 0;
 }
 
-/* A connect cannot be taken back; pops and accepts can, because data and connections stay. */
+/* A connect cannot be cancelled. Pops and accepts can, because received data and connections are stored. */
 static bool stream_cancel(struct queue *q, struct op *op) {
     if (op == to_lw_stream(q)->connect_op) return false;
     list_remove(&op->link);
@@ -162,7 +162,7 @@ int lw_stream_make(struct lw_net *net, struct lw_stream **out) {
     for (int i = 0; i < LW_SETTINGS; i++)
         s->values[i] = settings[i].def;
     list_init(&s->link);
-    list_init(&s->news);
+    list_init(&s->pending);
     list_init(&s->finishing);
     list_init(&s->waiters);
     list_init(&s->pushes);

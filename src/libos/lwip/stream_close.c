@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Closing a TCP socket over lwIP. It is kept until the peer has acknowledged what was pushed, and then our FIN. If
- * there was or comes data that no pop was given, a reset takes the place of the FIN. A peer that takes nothing for
- * STALL_NS is given up; SO_LINGER sets another time, and 0 gives up at once.
+ * Closing a TCP socket over lwIP. The stream is kept until the peer has acknowledged the pushed data and then our FIN.
+ * If received data was never popped, or arrives later, a reset replaces the FIN. If the peer acknowledges nothing for
+ * STALL_NS, the connection is dropped; SO_LINGER sets another time, and 0 drops at once.
  */
 #include "libos/lwip/stream.h"
 
@@ -18,7 +18,7 @@ void lw_stream_free(struct lw_stream *s) {
     lw_stream_discard_received(s);
     lw_stream_release_held(s, UINT64_MAX);
     list_remove(&s->link);
-    list_remove(&s->news);
+    list_remove(&s->pending);
     list_remove(&s->finishing);
     sys_free(s);
 }
@@ -33,10 +33,12 @@ static void reset_unaccepted(struct lw_stream *listener) {
 }
 
 static bool delivered(const struct lw_stream *s) {
-    return list_empty(&s->pushes) && !s->cut && s->acked_bytes == s->taken_bytes;
+    return list_empty(&s->pushes) && !s->push_failed && s->acked_bytes == s->sent_bytes;
 }
 
-/* lwIP's tcp_close would reset by itself, but frees what is not acknowledged as well: called once it is, or for a FIN.
+/*
+ * Called once everything is acknowledged, or to send a FIN: tcp_close would also reset by itself, but it frees
+ * unacknowledged data.
  */
 static void end_connection(struct lw_stream *s, bool reset) {
     bool listening = s->state == LW_LISTENING;
@@ -45,7 +47,7 @@ static void end_connection(struct lw_stream *s, bool reset) {
     if (reset && !listening)
         tcp_abort(pcb);
     else
-        host_leave(pcb);
+        host_release(pcb);
 }
 
 static void finish(struct lw_stream *s, int error, bool reset) {
@@ -59,39 +61,39 @@ static void finish(struct lw_stream *s, int error, bool reset) {
     lw_stream_free(s);
 }
 
-void lw_stream_give_up(struct lw_stream *s, int error) {
+void lw_stream_abort(struct lw_stream *s, int error) {
     finish(s, delivered(s) ? 0 : error, true);
 }
 
-/* The peer has acknowledged our FIN, or lwIP has ended the connection. */
+/* Whether the peer has acknowledged our FIN, or lwIP has ended the connection. */
 static bool finished(const struct lw_stream *s) {
     return !s->pcb || s->pcb->state == FIN_WAIT_2;
 }
 
 void lw_stream_linger(struct lw_stream *s) {
-    bool whole = delivered(s);
+    bool complete = delivered(s);
     s->unread |= lw_stream_discard_received(s);
-    if (s->error || !s->pcb || (whole && (s->unread || finished(s))))
-        finish(s, whole ? 0 : s->error ? s->error : -ECONNRESET, s->unread);
+    if (s->error || !s->pcb || (complete && (s->unread || finished(s))))
+        finish(s, complete ? 0 : s->error ? s->error : -ECONNRESET, s->unread);
 }
 
-void lw_stream_look_for_ends(struct lw_net *net) {
+void lw_stream_find_ended(struct lw_net *net) {
     struct list *l, *tmp;
     list_for_each (&net->finishing, l, tmp) {
         struct lw_stream *s = list_entry(l, struct lw_stream, finishing);
-        if (s->pcb && s->pcb->state == TIME_WAIT) { /* which lwIP frees without a word */
+        if (s->pcb && s->pcb->state == TIME_WAIT) { /* lwIP frees it without a callback */
             lw_stream_detach(s);
             s->ended = true;
         }
         if (!finished(s)) continue;
         list_remove(l);
-        lw_stream_note(s);
+        lw_stream_add_event(s);
     }
 }
 
 static void arm(struct lw_stream *s, uint64_t now) {
     uint64_t ns = s->linger_s < 0 ? STALL_NS : (uint64_t)s->linger_s * 1000000000;
-    s->left = s->taken_bytes - s->acked_bytes;
+    s->left = s->sent_bytes - s->acked_bytes;
     runtime_timer_arm(s->q.rt, &s->timer, now + ns);
 }
 
@@ -100,9 +102,9 @@ static void stalled(struct dmtr_runtime *rt, struct runtime_timer *t) {
     uint64_t now = clock_now_ns();
     (void)rt;
     host_set_time(now);
-    if (s->linger_s < 0 && s->left != s->taken_bytes - s->acked_bytes)
+    if (s->linger_s < 0 && s->left != s->sent_bytes - s->acked_bytes)
         arm(s, now);
-    else /* lwIP goes on with a FIN */
+    else /* lwIP continues to send the FIN */
         finish(s, delivered(s) ? 0 : -ETIMEDOUT, !delivered(s));
 }
 
@@ -114,7 +116,7 @@ int lw_stream_shutdown(struct queue *q, int how) {
     s->shut_write |= how != SHUT_RD;
     lw_stream_send(s);
     lw_stream_serve_pops(s);
-    lw_net_settle(s->net);
+    lw_net_process_events(s->net);
     return 0;
 }
 
@@ -132,7 +134,7 @@ void lw_stream_close(struct queue *q, struct op *op) {
     if (s->state != LW_CONNECTED) {
         finish(s, 0, false);
     } else if (s->linger_s == 0) {
-        lw_stream_give_up(s, -ECONNRESET);
+        lw_stream_abort(s, -ECONNRESET);
     } else {
         s->timer.fire = stalled;
         arm(s, now);
@@ -140,10 +142,10 @@ void lw_stream_close(struct queue *q, struct op *op) {
         lw_stream_send(s);
         lw_stream_linger(s);
     }
-    lw_net_settle(net);
+    lw_net_process_events(net);
 }
 
 void lw_stream_fini(struct lw_net *net) {
     for (struct list *l; (l = list_first(&net->streams));)
-        lw_stream_give_up(list_entry(l, struct lw_stream, link), -ETIMEDOUT);
+        lw_stream_abort(list_entry(l, struct lw_stream, link), -ETIMEDOUT);
 }

@@ -8,16 +8,16 @@
 
 #include "lwip/tcp.h"
 
-#define PIECE_BYTES 32768u /* given to lwIP at once, which counts in 16 bits */
-#define COPY_BYTES  1024u  /* up to here a copy costs less than the care for a reference */
+#define PIECE_BYTES 32768u /* passed to lwIP in one call, which counts in 16 bits */
+#define COPY_BYTES  1024u  /* up to this size a copy is cheaper than a reference */
 
-#define PUSH_TAKEN(op) ((op)->backend[0]) /* bytes that lwIP has */
-#define PUSH_END(op)   ((op)->backend[1]) /* of the stream, once it has all */
+#define PUSH_SENT(op) ((op)->backend[0]) /* bytes that lwIP has accepted */
+#define PUSH_END(op)  ((op)->backend[1]) /* its end in the stream, once lwIP has accepted all of it */
 
 struct held_push {
     struct list link;
     const void *base;
-    uint64_t end; /* of the stream */
+    uint64_t end; /* in the stream */
 };
 
 void lw_stream_release_held(struct lw_stream *s, uint64_t acked_bytes) {
@@ -38,13 +38,13 @@ static int write_piece(struct lw_stream *s, const void *base, uint16_t bytes, bo
     err_t err = tcp_write(s->pcb, base, bytes, flags);
     if (err != ERR_OK) {
         if (h) heap_free(h);
-        /* What is on its way gives memory back, and room in the queue. */
+        /* acknowledgements of data in flight will free memory and room in the queue */
         return err == ERR_MEM && tcp_sndqueuelen(s->pcb) > 0 ? -EAGAIN : lw_error(err);
     }
-    s->taken_bytes += bytes;
+    s->sent_bytes += bytes;
     if (h) {
         heap_hold(base);
-        *h = (struct held_push){.base = base, .end = s->taken_bytes};
+        *h = (struct held_push){.base = base, .end = s->sent_bytes};
         list_push_back(&s->held, &h->link);
         return 0;
     }
@@ -53,19 +53,18 @@ static int write_piece(struct lw_stream *s, const void *base, uint16_t bytes, bo
     return 0;
 }
 
-/* Gives lwIP what it takes of a push. 0: all of it; -EAGAIN: not yet. */
-static int push_give(struct lw_stream *s, struct op *op) {
+/* Passes as much of a push to lwIP as it accepts. Returns 0 (all of it) or -EAGAIN (wait). */
+static int push_send(struct lw_stream *s, struct op *op) {
     uint64_t begin = 0; /* of the segment, in the push */
     for (uint32_t i = 0; i < op->numsegs; begin += op->segs[i++].sgaseg_len) {
-        while (PUSH_TAKEN(op) < begin + op->segs[i].sgaseg_len) {
-            uint64_t at = PUSH_TAKEN(op) - begin, len = op->segs[i].sgaseg_len - at, room = tcp_sndbuf(s->pcb);
+        while (PUSH_SENT(op) < begin + op->segs[i].sgaseg_len) {
+            uint64_t at = PUSH_SENT(op) - begin, len = op->segs[i].sgaseg_len - at, room = tcp_sndbuf(s->pcb);
             if (room == 0) return -EAGAIN;
             if (len > room) len = room;
             if (len > PIECE_BYTES) len = PIECE_BYTES;
-            int r =
-                write_piece(s, (char *)op->segs[i].sgaseg_buf + at, (uint16_t)len, PUSH_TAKEN(op) + len < op->bytes);
+            int r = write_piece(s, (char *)op->segs[i].sgaseg_buf + at, (uint16_t)len, PUSH_SENT(op) + len < op->bytes);
             if (r) return r;
-            PUSH_TAKEN(op) += len;
+            PUSH_SENT(op) += len;
         }
     }
     return 0;
@@ -76,13 +75,13 @@ void lw_stream_end_pushes(struct lw_stream *s, int error) {
     ops_complete(s->q.rt, &s->pushes, error);
 }
 
-static void push_taken(struct lw_stream *s, struct op *op) {
+static void push_sent(struct lw_stream *s, struct op *op) {
     list_remove(&op->link);
     if (!s->q.push_acked && list_empty(&s->sent)) {
         op_complete(s->q.rt, op, 0);
         return;
     }
-    PUSH_END(op) = s->q.push_acked ? s->taken_bytes : 0;
+    PUSH_END(op) = s->q.push_acked ? s->sent_bytes : 0;
     list_push_back(&s->sent, &op->link);
 }
 
@@ -94,9 +93,12 @@ static void complete_acked(struct lw_stream *s) {
     }
 }
 
-/* A push of which nothing was taken fails alone for want of memory; else it waits for lwIP's next poll. */
-static bool push_failed(struct lw_stream *s, struct op *op, int error) {
-    if (PUSH_TAKEN(op) > 0) return false;
+/*
+ * A push of which nothing was accepted fails alone for lack of memory. Otherwise it waits for lwIP's next poll. Returns
+ * whether it failed.
+ */
+static bool fail_push(struct lw_stream *s, struct op *op, int error) {
+    if (PUSH_SENT(op) > 0) return false;
     list_remove(&op->link);
     op_complete(s->q.rt, op, error);
     return true;
@@ -104,10 +106,10 @@ static bool push_failed(struct lw_stream *s, struct op *op, int error) {
 
 static void send_pushes(struct lw_stream *s) {
     for (struct op *op; (op = op_first(&s->pushes));) {
-        int r = push_give(s, op);
+        int r = push_send(s, op);
         if (r == 0)
-            push_taken(s, op);
-        else if (r == -EAGAIN || !push_failed(s, op, r))
+            push_sent(s, op);
+        else if (r == -EAGAIN || !fail_push(s, op, r))
             break;
     }
     if (list_empty(&s->pushes) && s->shut_write && !s->fin_sent && !s->unread) {
@@ -123,8 +125,8 @@ void lw_stream_send(struct lw_stream *s) {
         send_pushes(s);
     } else {
         lw_stream_release_held(s, UINT64_MAX);
-        if (!s->error) s->acked_bytes = s->taken_bytes; /* it has ended in order */
-        s->cut |= !list_empty(&s->pushes);
+        if (!s->error) s->acked_bytes = s->sent_bytes; /* the connection ended in order */
+        s->push_failed |= !list_empty(&s->pushes);
         ops_complete(s->q.rt, &s->pushes, s->error ? s->error : -EPIPE);
         if (s->error) ops_complete(s->q.rt, &s->sent, s->error);
     }
@@ -136,11 +138,11 @@ int lw_stream_push(struct queue *q, struct op *op) {
     if (s->shut_write) return -EPIPE;
     if (s->state != LW_CONNECTED) return -ENOTCONN;
     if (s->net->lost) return -ENETDOWN;
-    PUSH_TAKEN(op) = PUSH_END(op) = 0;
+    PUSH_SENT(op) = PUSH_END(op) = 0;
     host_set_time(clock_now_ns());
     list_push_back(&s->pushes, &op->link);
     if (op_first(&s->pushes) == op) lw_stream_send(s);
-    lw_net_settle(s->net);
+    lw_net_process_events(s->net);
     return 0;
 }
 
@@ -154,8 +156,8 @@ void lw_stream_received(struct lw_stream *s, struct pbuf *p) {
     s->last = p;
 }
 
-/* Takes the first pbuf off; the caller frees it. */
-static struct pbuf *take_first(struct lw_stream *s) {
+/* Unlinks the first pbuf; the caller frees it. */
+static struct pbuf *unlink_first(struct lw_stream *s) {
     struct pbuf *p = s->first;
     s->first = p->next;
     if (!s->first) s->last = NULL;
@@ -167,15 +169,15 @@ static struct pbuf *take_first(struct lw_stream *s) {
 bool lw_stream_discard_received(struct lw_stream *s) {
     bool data = false;
     while (s->first) {
-        struct pbuf *p = take_first(s);
+        struct pbuf *p = unlink_first(s);
         data |= p->len > 0;
         pbuf_free(p);
     }
     return data;
 }
 
-/* The next bytes, in the memory they arrived in, which the pop thereby co-owns. */
-static void pop_give(struct lw_stream *s, struct op *op) {
+/* Completes a pop with the next bytes, without a copy: the pop becomes an owner of their memory. */
+static void pop_fill(struct lw_stream *s, struct op *op) {
     struct pbuf *p = s->first;
     uint16_t len = op->flags & OP_LIMITED && op->bytes < p->len ? (uint16_t)op->bytes : p->len;
     heap_share(p->payload);
@@ -183,7 +185,7 @@ static void pop_give(struct lw_stream *s, struct op *op) {
     op->sga.sga_numsegs = 1;
     op->sga.sga_segs[0] = (dmtr_sgaseg_t){.sgaseg_buf = p->payload, .sgaseg_len = len};
     if (len == p->len) {
-        pbuf_free(take_first(s));
+        pbuf_free(unlink_first(s));
     } else {
         p->payload = (char *)p->payload + len;
         p->len = (uint16_t)(p->len - len);
@@ -195,11 +197,11 @@ void lw_stream_serve_pops(struct lw_stream *s) {
     for (struct op *op; (op = op_first(&s->waiters));) {
         int error = s->error;
         while (s->first && s->first->len == 0)
-            pbuf_free(take_first(s));
+            pbuf_free(unlink_first(s));
         if (s->shut_read)
             error = 0;
         else if (s->first)
-            error = 0, pop_give(s, op);
+            error = 0, pop_fill(s, op);
         else if (!s->ended)
             return;
         list_remove(&op->link);
@@ -213,10 +215,10 @@ int lw_stream_pop(struct queue *q, struct op *op) {
     host_set_time(clock_now_ns());
     list_push_back(&s->waiters, &op->link);
     if (op_first(&s->waiters) == op) lw_stream_serve_pops(s);
-    if (s->net->lost && op->state == OP_PENDING) { /* what came before the device was lost has been popped */
+    if (s->net->lost && op->state == OP_PENDING) { /* data that arrived before the device was lost has been popped */
         list_remove(&op->link);
         return -ENETDOWN;
     }
-    lw_net_settle(s->net);
+    lw_net_process_events(s->net);
     return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* TCP sockets over lwIP become connections: bound, listening, accepting, connecting; and what lwIP tells of them. */
+/* TCP sockets over lwIP: bind, listen, accept, connect, and lwIP's callbacks. */
 #include "core/accept.h"
 #include "libos/lwip/stream.h"
 
@@ -8,11 +8,11 @@
 
 #include "lwip/tcp.h"
 
-#define BACKLOG_MAX 255 /* lwIP's */
-#define POLL_EVERY  1   /* of lwIP's half seconds: what memory was short for is tried again */
+#define BACKLOG_MAX 255 /* lwIP's limit */
+#define POLL_EVERY  1   /* in lwIP's half seconds: interval of retries after a lack of memory */
 
-void lw_stream_note(struct lw_stream *s) {
-    if (list_empty(&s->news)) list_push_back(&s->net->news, &s->news);
+void lw_stream_add_event(struct lw_stream *s) {
+    if (list_empty(&s->pending)) list_push_back(&s->net->pending, &s->pending);
 }
 
 static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err) {
@@ -23,7 +23,7 @@ static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t e
         lw_stream_received(s, p);
     else
         s->ended = true;
-    lw_stream_note(s);
+    lw_stream_add_event(s);
     return ERR_OK;
 }
 
@@ -31,13 +31,13 @@ static err_t on_acked(void *arg, struct tcp_pcb *pcb, uint16_t bytes) {
     struct lw_stream *s = arg;
     (void)pcb;
     s->acked_bytes += bytes;
-    lw_stream_note(s);
+    lw_stream_add_event(s);
     return ERR_OK;
 }
 
 static err_t on_poll(void *arg, struct tcp_pcb *pcb) {
     (void)pcb;
-    lw_stream_note(arg);
+    lw_stream_add_event(arg);
     return ERR_OK;
 }
 
@@ -46,17 +46,17 @@ static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t err) {
     (void)pcb;
     (void)err;
     s->established = true;
-    lw_stream_note(s);
+    lw_stream_add_event(s);
     return ERR_OK;
 }
 
-/* The connection is gone, and lwIP has freed it. */
+/* The connection has ended, and lwIP has freed it. */
 static void on_end(void *arg, err_t err) {
     struct lw_stream *s = arg;
     s->pcb = NULL;
-    s->ended = true; /* one that waits to be accepted still is, and then tells how it ended */
+    s->ended = true; /* a stream that waits to be accepted stays and reports the error later */
     s->error = err == ERR_RST && s->state == LW_CONNECTING ? -ECONNREFUSED : lw_error(err);
-    lw_stream_note(s);
+    lw_stream_add_event(s);
 }
 
 void lw_stream_attach(struct lw_stream *s, struct tcp_pcb *pcb) {
@@ -85,15 +85,18 @@ static struct inet_endpoint endpoint_of(const ip_addr_t *ip, uint16_t port) {
     return (struct inet_endpoint){inet_addr_ip4(ip->addr), port};
 }
 
-/* Counts among the listener's until it is accepted, so that the backlog bounds those too; here those that ended too. */
+/*
+ * The connection counts against lwIP's backlog until it is accepted. on_accept itself bounds connections that have
+ * ended before that, too.
+ */
 static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err) {
     struct lw_stream *listener = arg, *s;
     if (!pcb || err != ERR_OK) return ERR_VAL;
     bool room = listener && listener->accepted_count < listener->backlog;
     int r = room ? lw_stream_make(listener->net, &s) : -ECONNABORTED;
     if (r && room) {
-        listener->error = r; /* for who accepts next */
-        lw_stream_note(listener);
+        listener->error = r; /* for the next accept */
+        lw_stream_add_event(listener);
     }
     if (r) {
         tcp_abort(pcb);
@@ -107,7 +110,7 @@ static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err) {
     tcp_backlog_delayed(pcb);
     list_push_back(&listener->accepted, &s->link);
     listener->accepted_count++;
-    lw_stream_note(listener);
+    lw_stream_add_event(listener);
     return ERR_OK;
 }
 
@@ -119,7 +122,10 @@ static int need_pcb(struct lw_stream *s) {
     return 0;
 }
 
-/* An address is bound once; lwIP itself looks at this no more where both have SOF_REUSEADDR. */
+/*
+ * Whether a stream has bound the address. An address can be bound once; lwIP does not check that if both have
+ * SOF_REUSEADDR.
+ */
 static bool in_use(const struct lw_net *net, const struct inet_endpoint *local) {
     struct list *l, *tmp;
     list_for_each (&net->streams, l, tmp) {
@@ -156,20 +162,20 @@ int lw_stream_bind(struct queue *q, const struct sockaddr *addr, socklen_t len) 
 int lw_stream_listen(struct queue *q, int backlog) {
     struct lw_stream *s = to_lw_stream(q);
     err_t err;
-    uint8_t most = (uint8_t)(backlog < 1 ? 1 : backlog > BACKLOG_MAX ? BACKLOG_MAX : backlog);
+    uint8_t bounded = (uint8_t)(backlog < 1 ? 1 : backlog > BACKLOG_MAX ? BACKLOG_MAX : backlog);
     if (s->state == LW_LISTENING) {
-        tcp_backlog_set(s->pcb, most);
-        s->backlog = most;
+        tcp_backlog_set(s->pcb, bounded);
+        s->backlog = bounded;
         return 0;
     }
     if (s->state != LW_NEW) return s->state == LW_CONNECTING ? -EINVAL : -EISCONN;
     if (s->net->lost) return -ENETDOWN;
     int r = s->bound ? 0 : bind_to(s, &(struct inet_endpoint){.port = 0});
     if (r) return r;
-    struct tcp_pcb *pcb = tcp_listen_with_backlog_and_err(s->pcb, most, &err);
+    struct tcp_pcb *pcb = tcp_listen_with_backlog_and_err(s->pcb, bounded, &err);
     if (!pcb) return lw_error(err);
-    s->pcb = pcb; /* the other is freed */
-    s->backlog = most;
+    s->pcb = pcb; /* lwIP has freed the old one */
+    s->backlog = bounded;
     s->state = LW_LISTENING;
     tcp_arg(pcb, s);
     tcp_accept(pcb, on_accept);
@@ -242,14 +248,14 @@ static void connected(struct lw_stream *s) {
     s->state = s->established ? LW_CONNECTED : LW_NEW;
     op_complete(s->q.rt, op, s->established ? 0 : s->error);
     if (s->established) return;
-    s->ended = s->bound = false; /* to be tried again */
+    s->ended = s->bound = false; /* the application may try again */
     s->error = 0;
 }
 
-bool lw_stream_settle(struct lw_net *net) {
-    struct list *l = list_pop_front(&net->news);
+bool lw_stream_process_event(struct lw_net *net) {
+    struct list *l = list_pop_front(&net->pending);
     if (!l) return false;
-    struct lw_stream *s = list_entry(l, struct lw_stream, news);
+    struct lw_stream *s = list_entry(l, struct lw_stream, pending);
     if (s->state == LW_LISTENING) serve_accepts(s);
     if (s->connect_op && (s->established || s->ended)) connected(s);
     if (s->state != LW_CONNECTED || s->listener) return true;
@@ -274,11 +280,11 @@ void lw_stream_lost(struct lw_net *net) {
     list_for_each (&net->streams, l, tmp) {
         struct lw_stream *s = list_entry(l, struct lw_stream, link);
         if (s->closed) {
-            lw_stream_give_up(s, -ENETDOWN);
+            lw_stream_abort(s, -ENETDOWN);
             continue;
         }
         ops_complete(s->q.rt, &s->waiters, -ENETDOWN);
-        s->cut |= !list_empty(&s->pushes);
+        s->push_failed |= !list_empty(&s->pushes);
         lw_stream_end_pushes(s, -ENETDOWN);
         if (s->connect_op) op_complete(s->q.rt, s->connect_op, -ENETDOWN);
         s->connect_op = NULL;

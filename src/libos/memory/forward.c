@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* qconnect: one element at a time is popped from one queue and pushed to another. */
+/* qconnect: pops one element at a time from one queue and pushes it to another. */
 #include "base/sys.h"
 #include "core/sga.h"
 #include "core/watch.h"
@@ -19,11 +19,11 @@ struct forward {
 };
 
 static void popped(struct dmtr_runtime *rt, struct op *op);
-static void go_on(struct forward *f);
+static void run(struct forward *f);
 
 static void end(struct forward *f, int error) {
     if (error && error != -ECANCELED)
-        log_warn(&f->rt->log, "forwarding to queue %d ended: %s", f->out.qd, strerror(-error));
+        log_warn(&f->rt->log, "qconnect: forwarding to queue %d ended: %s", f->out.qd, strerror(-error));
     if (f->holding) sga_release(&f->element);
     sys_free(f);
 }
@@ -35,11 +35,11 @@ static void retry(struct dmtr_runtime *rt, struct op *op) {
     if (r)
         end(f, r);
     else
-        go_on(f);
+        run(f);
 }
 
-/* Want of memory passes: nothing is lost, so it is tried again. All else ends the forwarding. */
-static void trouble(struct forward *f, int error) {
+/* A lack of memory is temporary and loses nothing, so the step is retried. Any other error ends the forwarding. */
+static void handle_error(struct forward *f, int error) {
     if (error == -ENOMEM || error == -ENOBUFS) error = timer_begin_internal(f->rt, RETRY_NS, retry, f);
     if (error) end(f, error);
 }
@@ -49,12 +49,12 @@ static void pushed(struct dmtr_runtime *rt, struct op *op) {
     int r = -op->error;
     op_free(rt, op);
     if (r) {
-        trouble(f, r);
+        handle_error(f, r);
         return;
     }
     f->holding = false;
     sga_release(&f->element);
-    go_on(f);
+    run(f);
 }
 
 static int forward_push(struct forward *f) {
@@ -70,9 +70,9 @@ static int forward_push(struct forward *f) {
     return r;
 }
 
-static void go_on(struct forward *f) {
+static void run(struct forward *f) {
     int r = f->holding ? forward_push(f) : source_pop(f->rt, &f->in, 0, popped, f);
-    if (r) trouble(f, r);
+    if (r) handle_error(f, r);
 }
 
 static void popped(struct dmtr_runtime *rt, struct op *op) {
@@ -83,9 +83,9 @@ static void popped(struct dmtr_runtime *rt, struct op *op) {
     if (f->holding) sga_copy_segments(&f->element, &op->sga);
     op_free(rt, op);
     if (f->holding)
-        go_on(f);
+        run(f);
     else if (r)
-        trouble(f, r);
+        handle_error(f, r);
     else
         end(f, 0);
 }

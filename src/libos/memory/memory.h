@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Queues in memory: the FIFO, and the operators over queues of any kind. Each constructor makes a queue that is not yet
- * opened. 0 or -ENOMEM. What each does is told in dmtr/libos.h.
+ * Queues in memory: the FIFO, and the operators over queues of any kind. Each constructor creates a queue that is not
+ * opened yet and returns 0 or -ENOMEM. dmtr/libos.h documents the queues.
  */
 #ifndef LIBOS_MEMORY_H
 #define LIBOS_MEMORY_H
@@ -15,7 +15,7 @@ int filter_queue_new(struct queue *q1, dmtr_filter_fn fn, void *arg, struct queu
 int map_queue_new(struct queue *q1, dmtr_map_fn fn, void *arg, struct queue **q_out);
 int sort_queue_new(struct queue *q1, dmtr_less_fn less, void *arg, struct queue **q_out);
 
-/* Starts forwarding; not a queue, it ends by itself. */
+/* Starts forwarding. It is not a queue and ends by itself. */
 int forward_new(struct queue *in, struct queue *out);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Merge: pops come from whichever source has data, pushes go to both. */
+/* Merge: a pop takes an element from the source that has one first; a push goes to both sources. */
 #include "base/sys.h"
 #include "core/sga.h"
 #include "libos/memory/memory.h"
@@ -9,15 +9,15 @@
 
 struct branch {
     struct source source;
-    bool ended;  /* its stream is over */
-    bool stored; /* an element came when nobody waited any more */
+    bool ended;  /* the source has reached the end of its stream */
+    bool stored; /* an element arrived when no pop waited any more */
     dmtr_sgarray_t element;
 };
 
 struct merge {
     struct operator_queue o;
     struct branch branches[2];
-    uint32_t turn; /* the branch to be asked first, so that neither starves */
+    uint32_t turn; /* the branch to try first, so that neither starves */
 };
 
 static struct merge *self(struct queue *q) {
@@ -40,7 +40,7 @@ static void popped(struct dmtr_runtime *rt, struct op *op) {
     } else {
         struct op *waiter = operator_waiter(&m->o);
         if (waiter) {
-            operator_give(&m->o, waiter, &sga, error);
+            operator_complete(&m->o, waiter, &sga, error);
         } else if (!error) {
             b->stored = true;
             sga_copy(&b->element, &sga);
@@ -49,7 +49,7 @@ static void popped(struct dmtr_runtime *rt, struct op *op) {
     pump(m);
 }
 
-/* Keeps pops on the sources while somebody waits, and none when nobody does. */
+/* Keeps pops on the sources while a pop waits; cancels them otherwise. */
 static void pump(struct merge *m) {
     struct dmtr_runtime *rt = m->o.q.rt;
     for (struct op *first; !list_empty(&m->o.waiters);) {
@@ -63,7 +63,7 @@ static void pump(struct merge *m) {
         bool over = m->branches[0].ended && m->branches[1].ended;
         if (!r && !over) return;
         dmtr_sgarray_t end = {0};
-        operator_give(&m->o, operator_waiter(&m->o), &end, r);
+        operator_complete(&m->o, operator_waiter(&m->o), &end, r);
     }
     for (uint32_t i = 0; i < 2; i++)
         source_cancel(rt, &m->branches[i].source);
@@ -74,7 +74,7 @@ static int merge_pop(struct queue *q, struct op *op) {
     for (uint32_t i = 0; i < 2; i++) {
         struct branch *b = &m->branches[m->turn ^ i];
         if (!b->stored) continue;
-        b->stored = !operator_give_whole(&m->o, op, &b->element);
+        b->stored = !operator_complete_whole(&m->o, op, &b->element);
         return 0;
     }
     list_push_back(&m->o.waiters, &op->link);

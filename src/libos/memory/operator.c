@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What operators share. */
+/* Code that operators share. */
 #include "libos/memory/operator.h"
 
 #include "core/sga.h"
@@ -38,7 +38,7 @@ void source_cancel(struct dmtr_runtime *rt, struct source *s) {
     if (q)
         queue_cancel(q, s->pop);
     else
-        op_drop(rt, s->pop); /* a closed source whose device still works on it */
+        op_drop(rt, s->pop); /* the source is closed and its device still processes the pop */
     s->pop = NULL;
 }
 
@@ -58,20 +58,20 @@ void operator_init(struct operator_queue *o, struct dmtr_runtime *rt, const stru
     o->fini = fini;
 }
 
-static void operator_put(struct operator_queue *o) {
+static void operator_free_if_done(struct operator_queue *o) {
     if (!o->closed || o->pushing) return;
     if (o->closing) op_complete(o->q.rt, o->closing, 0);
     o->q.rt->lingering--;
     o->fini(o);
 }
 
-/* backend[0] of a passed push: parts not complete; backend[1]: the first error. */
+/* State of a push that was passed on: backend[0] is the number of incomplete parts, backend[1] the first error. */
 static void push_part_done(struct operator_queue *o, struct op *op, int error) {
     if (error && !op->backend[1]) op->backend[1] = (uint64_t)error;
     if (--op->backend[0]) return;
     o->pushing--;
     op_complete(o->q.rt, op, -(int)op->backend[1]);
-    operator_put(o);
+    operator_free_if_done(o);
 }
 
 static void push_done(struct dmtr_runtime *rt, struct op *part) {
@@ -113,14 +113,14 @@ void operator_fail(struct operator_queue *o, int error) {
         op_complete(o->q.rt, pop, error);
 }
 
-void operator_give(struct operator_queue *o, struct op *pop, dmtr_sgarray_t *sga, int error) {
+void operator_complete(struct operator_queue *o, struct op *pop, dmtr_sgarray_t *sga, int error) {
     if (!error) sga_copy(&pop->sga, sga);
     op_complete(o->q.rt, pop, error);
 }
 
-bool operator_give_whole(struct operator_queue *o, struct op *pop, dmtr_sgarray_t *sga) {
+bool operator_complete_whole(struct operator_queue *o, struct op *pop, dmtr_sgarray_t *sga) {
     bool fits = !(pop->flags & OP_LIMITED) || sga_bytes(sga) <= pop->bytes;
-    operator_give(o, pop, sga, fits ? 0 : -EMSGSIZE);
+    operator_complete(o, pop, sga, fits ? 0 : -EMSGSIZE);
     return fits;
 }
 
@@ -129,5 +129,5 @@ void operator_close(struct operator_queue *o, struct op *op) {
     o->closing = op;
     o->closed = true;
     o->q.rt->lingering++;
-    operator_put(o);
+    operator_free_if_done(o);
 }

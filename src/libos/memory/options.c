@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The table of options of memory queues. */
+/* The option table of memory queues. */
 #include "libos/memory/options.h"
 
 #define CONFIG_VALUES struct memory_options

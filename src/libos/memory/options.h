@@ -7,7 +7,7 @@
 
 #define MEMORY_OPTIONS(UINT, ENUM, BOOL, STRING)                                                                       \
     UINT("memory.max_elements", max_elements, 1048576, 1, 16777216, "elements",                                        \
-         "Most elements an in-memory queue or sort operator holds; a further push waits")
+         "Limit of elements that an in-memory queue or a sort operator holds; a further push waits")
 
 struct memory_options {
     CONFIG_FIELDS(MEMORY_OPTIONS)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The FIFO. An element owns its memory: it becomes a further owner of what is the heap's, and copies what is not. A
- * push meets a waiting pop without being stored.
+ * The FIFO. An element owns its memory: it becomes a further owner of heap blocks, and copies other memory. A push that
+ * finds a waiting pop completes it without storing the element.
  */
 #include "base/sys.h"
 #include "core/completion.h"
@@ -22,14 +22,14 @@ struct memory_queue {
     dmtr_sgarray_t *elements;
     uint32_t capacity; /* a power of two, or 0 */
     uint32_t head, count, max;
-    uint32_t room; /* elements that fit now: the lesser of capacity and max */
+    uint32_t room; /* elements that fit now: the minimum of capacity and max */
 };
 
 static struct memory_queue *self(struct queue *q) {
     return list_entry(q, struct memory_queue, q);
 }
 
-/* Makes foreign memory ours. */
+/* Copies a segment that is not in the heap. */
 static int copy_foreign(struct queue *q, dmtr_sgaseg_t *seg) {
     void *copy = heap_alloc(seg->sgaseg_len);
     if (!copy) return -ENOMEM;
@@ -48,7 +48,7 @@ static int own_segment(struct queue *q, dmtr_sgaseg_t *seg) {
 }
 
 /* Makes `sga` an owner of the memory of each of its segments. */
-static int own_segments(struct queue *q, dmtr_sgarray_t *sga) {
+static int take_ownership(struct queue *q, dmtr_sgarray_t *sga) {
     sga->sga_buf = NULL;
     for (uint32_t i = 0; i < sga->sga_numsegs; i++) {
         int r = own_segment(q, &sga->sga_segs[i]);
@@ -74,7 +74,7 @@ static int elements_grow(struct memory_queue *m) {
     return 0;
 }
 
-/* The newest element; there is room. */
+/* Stores the newest element; there is room. */
 static inline void store(struct memory_queue *m, const dmtr_sgarray_t *sga) {
     sga_copy_segments(&m->elements[(m->head + m->count++) & (m->capacity - 1)], sga);
 }
@@ -83,7 +83,7 @@ static bool fits(const struct op *pop, const dmtr_sgarray_t *sga) {
     return likely(!(pop->flags & OP_LIMITED)) || sga_bytes(sga) <= pop->bytes;
 }
 
-/* The first waiting pop that takes so much; those that asked for less end with EMSGSIZE. */
+/* Returns the first waiting pop that accepts this many bytes. Pops before it that asked for less fail with EMSGSIZE. */
 static struct op *waiting_pop(struct memory_queue *m, const dmtr_sgarray_t *sga) {
     for (struct list *l; (l = list_pop_front(&m->pops));) {
         struct op *pop = list_entry(l, struct op, link);
@@ -93,7 +93,7 @@ static struct op *waiting_pop(struct memory_queue *m, const dmtr_sgarray_t *sga)
     return NULL;
 }
 
-/* The queue is full: the push waits for room, as far as its limit lets it. */
+/* The queue is full: the push waits for room, within the queue's push limit. */
 static int push_wait(struct memory_queue *m, struct op *op) {
     op->bytes = sga_bytes(&op->sga);
     int r = queue_admit(&m->q, op);
@@ -104,10 +104,13 @@ static int push_wait(struct memory_queue *m, struct op *op) {
     return 0;
 }
 
-/* Any push. The memory is the queue's already (`owned`), or it becomes so here. In either case it is not on failure. */
+/*
+ * Pushes in any case. With `owned` the push passes its ownership of the memory to the queue, otherwise the queue
+ * becomes a further owner. After an error the queue owns nothing.
+ */
 static inline __attribute__((always_inline)) int push_as(struct memory_queue *m, struct op *op, bool owned) {
     int r = m->count == m->room && m->count < m->max ? elements_grow(m) : 0;
-    if (!r && !owned) r = own_segments(&m->q, &op->sga);
+    if (!r && !owned) r = take_ownership(&m->q, &op->sga);
     if (r) return r;
     struct op *pop = waiting_pop(m, &op->sga);
     if (!pop && m->count == m->max) {
@@ -126,8 +129,8 @@ static inline __attribute__((always_inline)) int push_as(struct memory_queue *m,
     return 0;
 }
 
-/* Whatever is not the usual case of one segment of the heap's, room, and nobody waiting. */
-static __attribute__((noinline)) int push_any(struct memory_queue *m, struct op *op) {
+/* Slow path: anything but one heap segment, with room and no waiting pop. */
+static __attribute__((noinline)) int push_slow(struct memory_queue *m, struct op *op) {
     return push_as(m, op, false);
 }
 
@@ -140,7 +143,7 @@ static int memory_push(struct queue *q, struct op *op) {
     const dmtr_sgaseg_t *seg = &op->sga.sga_segs[0];
     bool room = m->count < m->room && list_empty(&m->pops);
     if (unlikely(!room || op->sga.sga_numsegs != 1 || !seg->sgaseg_len || !heap_share(seg->sgaseg_buf)))
-        return push_any(m, op);
+        return push_slow(m, op);
     q->pushes++;
     op->sga.sga_buf = NULL;
     store(m, &op->sga);
@@ -148,7 +151,7 @@ static int memory_push(struct queue *q, struct op *op) {
     return 0;
 }
 
-/* A push that waited for room gets it. */
+/* Stores the oldest push that waits for room. */
 static void admit_waiting(struct memory_queue *m) {
     struct list *l = list_pop_front(&m->pushes);
     if (!l) return;

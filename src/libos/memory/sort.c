@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sort: a pop takes all that has arrived at the source into a binary heap and gives the least. Equal elements
- * keep their order of arrival.
+ * Sort: a pop moves everything that has arrived at the source into a binary heap and returns the least element. Equal
+ * elements keep their order of arrival.
  */
 #include "base/sys.h"
 #include "core/sga.h"
@@ -26,7 +26,7 @@ struct sort {
     struct element **heap; /* least first */
     uint32_t count, capacity, max;
     uint64_t arrivals;
-    bool ended; /* the source's stream is over */
+    bool ended; /* the source has reached the end of its stream */
 };
 
 static struct sort *self(struct queue *q) {
@@ -38,7 +38,7 @@ static bool before(const struct sort *s, const struct element *a, const struct e
     return !s->less(&b->sga, &a->sga, s->arg) && a->arrival < b->arrival;
 }
 
-/* Room for one more element, so that insert cannot fail: *fresh. */
+/* Allocates room for one more element, *fresh, so that insert cannot fail. */
 static int reserve(struct sort *s, struct element **fresh) {
     if (s->count == s->capacity) {
         uint32_t capacity = s->capacity ? s->capacity * 2 : CAPACITY_FIRST;
@@ -63,7 +63,7 @@ static void insert(struct sort *s, struct element *e, const dmtr_sgarray_t *sga)
     s->heap[i] = e;
 }
 
-static struct element *take_least(struct sort *s) {
+static struct element *remove_least(struct sort *s) {
     struct element *least = s->heap[0], *last = s->heap[--s->count];
     uint32_t i = 0;
     for (uint32_t child; (child = 2 * i + 1) < s->count; i = child) {
@@ -78,9 +78,10 @@ static struct element *take_least(struct sort *s) {
 static void popped(struct dmtr_runtime *rt, struct op *op);
 
 /*
- * Takes one element that has arrived. 1: taken; 0: none there, the pop on the source stays; or a negative errno.
+ * Moves one element that has arrived into the heap. Returns 1, 0 (none has arrived; the pop on the source stays) or a
+ * negative errno.
  */
-static int take_arrived(struct sort *s) {
+static int pop_arrived(struct sort *s) {
     if (s->ended || s->count == s->max) return 0;
     struct element *e;
     int r = reserve(s, &e);
@@ -104,34 +105,34 @@ static int take_arrived(struct sort *s) {
     return element ? 1 : r;
 }
 
-/* Serves who waits, as far as elements are there; keeps a pop on the source only while somebody still waits. */
+/* Serves waiting pops while there are elements. Keeps a pop on the source only while a pop still waits. */
 static void pump(struct sort *s) {
     while (!list_empty(&s->o.waiters)) {
         int r;
         do {
-            r = take_arrived(s);
+            r = pop_arrived(s);
         } while (r > 0);
         if (s->count == 0 && r == 0 && !s->ended) return;
         struct op *waiter = list_entry(list_first(&s->o.waiters), struct op, link);
         list_remove(&waiter->link);
         if (s->count == 0) {
             dmtr_sgarray_t end = {0};
-            operator_give(&s->o, waiter, &end, r);
-        } else if (operator_give_whole(&s->o, waiter, &s->heap[0]->sga)) {
-            sys_free(take_least(s));
+            operator_complete(&s->o, waiter, &end, r);
+        } else if (operator_complete_whole(&s->o, waiter, &s->heap[0]->sga)) {
+            sys_free(remove_least(s));
         }
     }
     source_cancel(s->o.q.rt, &s->source);
 }
 
-/* The pop that was left on the source is complete: pump finds it so. */
+/* The pop that stayed on the source is complete; pop_arrived consumes it. */
 static void popped(struct dmtr_runtime *rt, struct op *op) {
     struct sort *s = op->ctx;
     (void)rt;
-    int r = take_arrived(s);
+    int r = pop_arrived(s);
     if (r < 0) {
         struct op *waiter = operator_waiter(&s->o);
-        if (waiter) operator_give(&s->o, waiter, NULL, r);
+        if (waiter) operator_complete(&s->o, waiter, NULL, r);
     }
     pump(s);
 }

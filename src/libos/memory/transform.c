@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Filter and map: each element popped from a source is passed on, changed or left out. */
+/* Filter and map: each element popped from a source is passed on, changed or dropped. */
 #include "base/sys.h"
 #include "core/sga.h"
 #include "libos/memory/memory.h"
@@ -7,15 +7,15 @@
 
 #include <errno.h>
 
-enum verdict { PASS, LEAVE_OUT };
+enum outcome { PASS, DROP };
 
 struct transform {
     struct operator_queue o;
     struct source source;
-    dmtr_filter_fn filter; /* one of the two */
+    dmtr_filter_fn filter; /* one of the two is set */
     dmtr_map_fn map;
     void *arg;
-    bool stored; /* an element taken from the source when nobody waited any more */
+    bool stored; /* an element arrived when no pop waited any more */
     dmtr_sgarray_t element;
 };
 
@@ -23,10 +23,12 @@ static struct transform *self(struct queue *q) {
     return list_entry(q, struct transform, o.q);
 }
 
-/* PASS, LEAVE_OUT, or a negative errno. End of stream (no segments) is not an element. */
-static int judge(struct transform *t, dmtr_sgarray_t *sga) {
+/*
+ * Applies the function. Returns PASS, DROP or a negative errno. The end of the stream (no segments) is not an element.
+ */
+static int apply(struct transform *t, dmtr_sgarray_t *sga) {
     if (sga->sga_numsegs == 0) return PASS;
-    if (t->filter) return t->filter(sga, t->arg) ? PASS : LEAVE_OUT;
+    if (t->filter) return t->filter(sga, t->arg) ? PASS : DROP;
     int r = t->map(sga, t->arg);
     if (r == 0 && sga->sga_numsegs > DMTR_SGARRAY_MAXSIZE) r = EINVAL;
     return -r;
@@ -42,17 +44,17 @@ static void popped(struct dmtr_runtime *rt, struct op *op) {
     if (!error) sga_copy(&sga, &op->sga);
     op_free(rt, op);
     if (!error) {
-        int verdict = judge(t, &sga);
-        if (verdict != PASS) sga_release(&sga);
-        if (verdict < 0) error = verdict;
-        if (verdict == LEAVE_OUT) {
+        int outcome = apply(t, &sga);
+        if (outcome != PASS) sga_release(&sga);
+        if (outcome < 0) error = outcome;
+        if (outcome == DROP) {
             pump(t);
             return;
         }
     }
     struct op *waiter = operator_waiter(&t->o);
     if (waiter) {
-        operator_give(&t->o, waiter, &sga, error);
+        operator_complete(&t->o, waiter, &sga, error);
     } else if (!error) {
         t->stored = true;
         sga_copy(&t->element, &sga);
@@ -60,21 +62,21 @@ static void popped(struct dmtr_runtime *rt, struct op *op) {
     pump(t);
 }
 
-/* Keeps a pop on the source while somebody waits. */
+/* Keeps a pop on the source while a pop waits. */
 static void pump(struct transform *t) {
     while (!list_empty(&t->o.waiters)) {
         struct op *first = list_entry(list_first(&t->o.waiters), struct op, link);
         uint64_t limit = first->flags & OP_LIMITED ? first->bytes : 0;
         int r = source_pop(t->o.q.rt, &t->source, limit, popped, t);
         if (!r) return;
-        operator_give(&t->o, operator_waiter(&t->o), NULL, r);
+        operator_complete(&t->o, operator_waiter(&t->o), NULL, r);
     }
 }
 
 static int transform_pop(struct queue *q, struct op *op) {
     struct transform *t = self(q);
     if (t->stored) {
-        t->stored = !operator_give_whole(&t->o, op, &t->element);
+        t->stored = !operator_complete_whole(&t->o, op, &t->element);
         return 0;
     }
     list_push_back(&t->o.waiters, &op->link);

@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-/* Pieces begin on cache lines of their own. */
+/* Each piece starts on a cache line of its own. */
 #define ARENA_ALIGN 64u
 
 char *arena_room(struct recv_arena *a, uint32_t bytes) {
@@ -16,10 +16,10 @@ char *arena_room(struct recv_arena *a, uint32_t bytes) {
     return a->block;
 }
 
-char *arena_take(struct recv_arena *a, uint32_t bytes) {
+char *arena_commit(struct recv_arena *a, uint32_t bytes) {
     char *p = a->block + a->used;
     uint32_t step = (bytes + ARENA_ALIGN - 1) & ~(ARENA_ALIGN - 1);
-    if (step >= ARENA_BLOCK_BYTES - a->used) { /* the last piece takes over the arena's ownership */
+    if (step >= ARENA_BLOCK_BYTES - a->used) { /* the caller becomes the owner in place of the arena */
         a->block = NULL;
         a->used = 0;
         return p;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory to receive into when the length is not known before: data is packed one after another into blocks of the
- * heap, and each piece is a further owner of its block. Small messages thus keep little memory and stay near each
- * other.
+ * Memory to receive into when the length is not known in advance. Data is packed into heap blocks, and each piece is a
+ * further owner of its block, so that small messages use little memory and stay close to each other.
  */
 #ifndef POSIX_ARENA_H
 #define POSIX_ARENA_H
@@ -16,10 +15,13 @@ struct recv_arena {
     uint32_t used;
 };
 
-/* Room for at least `bytes` (up to 64 KiB); NULL: no memory. It stays the arena's until arena_take. */
+/*
+ * Returns room for at least `bytes` (up to 64 KiB), or NULL if there is no memory. The arena owns it until
+ * arena_commit.
+ */
 char *arena_room(struct recv_arena *a, uint32_t bytes);
-/* The first `bytes` of the room are the caller's, to be freed with heap_free. */
-char *arena_take(struct recv_arena *a, uint32_t bytes);
+/* Makes the caller the owner of the first `bytes` of the room. The caller frees them with heap_free. */
+char *arena_commit(struct recv_arena *a, uint32_t bytes);
 void arena_fini(struct recv_arena *a);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Closing. What was pushed is still delivered: the descriptor is kept until the peer has acknowledged everything, and
- * then our FIN, because a close with unread data would make the kernel reset the connection and lose what is under way.
- * If there was or comes data that no pop was given, a reset takes the place of the FIN (RFC 1122 section 4.2.2.13). A
- * peer that takes nothing for STALL_NS is given up; SO_LINGER sets another time, and 0 gives up at once.
+ * Closing. Pushed data is still delivered: the descriptor stays open until the peer has acknowledged the data and then
+ * our FIN, because closing with unread data would make the kernel reset the connection and discard data in flight. If
+ * received data was never popped, or arrives later, a reset replaces the FIN (RFC 1122 section 4.2.2.13). If the peer
+ * acknowledges nothing for STALL_NS, the connection is dropped; SO_LINGER sets another time, and 0 drops at once.
  */
 #include "libos/posix/posix.h"
 
@@ -13,7 +13,7 @@
 
 #define STALL_NS        60000000000
 #define LINGER_FIRST_NS 50000
-#define LINGER_MOST_NS  20000000
+#define LINGER_MAX_NS   20000000
 
 void sock_disconnect(struct sock *s) {
     struct sockaddr none = {.sa_family = AF_UNSPEC};
@@ -25,25 +25,25 @@ void sock_destroy(struct sock *s, int error) {
     s->close_error = error;
     sock_timer_stop(s);
     if (s->stream && (s->sending || !list_empty(&s->pushes) || !list_empty(&s->sent)))
-        sock_disconnect(s);                   /* so that zero-copy sends let their memory go */
-    else if (s->linger_on && s->linger_s > 0) /* or close(2) would block */
+        sock_disconnect(s);                   /* so that zero-copy sends release their memory */
+    else if (s->linger_on && s->linger_s > 0) /* else close(2) would block */
         POSIX_SYS(&s->q, setsockopt, s->fd, SOL_SOCKET, SO_LINGER, &off, sizeof off);
     s->px->engine->release(s);
 }
 
-/* The kernel has received data that nobody has read, an end of the stream apart. */
+/* Whether the kernel has received unread data. An end of stream does not count. */
 static bool kernel_has_data(struct sock *s) {
     int bytes = 0;
     return POSIX_SYS(&s->q, ioctl, s->fd, SIOCINQ, &bytes) == 0 && bytes > 0;
 }
 
-/* Bytes that were pushed and are not acknowledged, or a negative errno. */
+/* Returns the pushed bytes that are not acknowledged, or a negative errno. */
 static int64_t undelivered(struct sock *s) {
     int64_t outq = sock_outq(s);
     return outq > 0 && s->fin_sent ? outq - 1 : outq;
 }
 
-/* The kernel does not know of data that was read ahead: the reset is asked for. */
+/* Makes close(2) reset the connection: the kernel does not know about data that was read ahead. */
 static void reset_at_close(struct sock *s) {
     const struct linger now = {.l_onoff = 1};
     POSIX_SYS(&s->q, setsockopt, s->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
@@ -51,7 +51,10 @@ static void reset_at_close(struct sock *s) {
     s->linger_s = 0;
 }
 
-/* The peer has all that was pushed. 1: it is to be reset, or has our FIN, or the kernel may see to that; 0: not yet. */
+/*
+ * Called when the peer has acknowledged all pushed data. Returns 1 if the descriptor can be closed: the connection is
+ * to be reset, or our FIN is acknowledged, or nobody waits for that; 0: not yet.
+ */
 static int all_delivered(struct sock *s) {
     if (s->unread) {
         reset_at_close(s);
@@ -63,7 +66,10 @@ static int all_delivered(struct sock *s) {
     return sock_outq(s) == 0;
 }
 
-/* 1: there is nothing to wait for; 0: there is; a negative errno: the peer never gets all. */
+/*
+ * Returns 1 if there is nothing left to wait for, 0 if there is, or a negative errno if the peer will not receive
+ * everything.
+ */
 static int delivered(struct sock *s) {
     bool progress;
     if (s->sending || !list_empty(&s->pushes)) return 0;
@@ -71,10 +77,10 @@ static int delivered(struct sock *s) {
     sock_poll_acked(s, &progress);
     if (!s->send_error && !s->px->engine->stop_receiving(s)) return 0;
     s->unread |= kernel_has_data(s);
-    bool whole = !s->push_failed && undelivered(s) == 0;
+    bool complete = !s->push_failed && undelivered(s) == 0;
     int error = s->send_error ? s->send_error : sock_connection_error(s);
-    if (error) return whole ? 1 : error;
-    return whole && list_empty(&s->sent) ? all_delivered(s) : 0;
+    if (error) return complete ? 1 : error;
+    return complete && list_empty(&s->sent) ? all_delivered(s) : 0;
 }
 
 void sock_linger(struct sock *s) {
@@ -88,7 +94,7 @@ void sock_linger(struct sock *s) {
             if (!s->timer_ns)
                 sock_timer_start(s, LINGER_FIRST_NS);
             else if (!s->timer.timer.armed)
-                sock_timer_next(s, LINGER_MOST_NS);
+                sock_timer_next(s, LINGER_MAX_NS);
             return;
         }
         r = -ETIMEDOUT;
@@ -96,11 +102,11 @@ void sock_linger(struct sock *s) {
     sock_destroy(s, r < 0 ? r : 0);
 }
 
-void sock_give_up(struct sock *s) {
-    bool taken = s->stream && !s->push_failed && !s->sending && list_empty(&s->pushes);
-    bool whole = taken && s->state == SOCK_CONNECTED && undelivered(s) == 0;
+void sock_abort(struct sock *s) {
+    bool in_kernel = s->stream && !s->push_failed && !s->sending && list_empty(&s->pushes);
+    bool complete = in_kernel && s->state == SOCK_CONNECTED && undelivered(s) == 0;
     if (s->unread) reset_at_close(s);
-    sock_destroy(s, whole ? 0 : -ETIMEDOUT);
+    sock_destroy(s, complete ? 0 : -ETIMEDOUT);
 }
 
 static void close_backlog(struct sock *s) {

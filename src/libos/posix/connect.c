@@ -5,16 +5,19 @@
 
 #include <unistd.h>
 
-/* Accepting pauses this long when the kernel refuses for want of descriptors or memory, doubling each time. */
+/*
+ * Accepting pauses this long when the kernel refuses for lack of descriptors or memory; the time doubles with each
+ * refusal.
+ */
 #define RETRY_FIRST_NS 10000000
-#define RETRY_MOST_NS  1000000000
+#define RETRY_MAX_NS   1000000000
 
 int sock_connect(struct queue *q, struct op *op, const struct sockaddr *addr, socklen_t len) {
     struct sock *s = to_sock(q);
     if (s->state == SOCK_CONNECTING) return -EALREADY;
     if (s->stream && s->state == SOCK_CONNECTED) return -EISCONN;
     if (s->state == SOCK_LISTENING) return -EOPNOTSUPP;
-    /* Asked again when interrupted, which tells how far it has come by itself. */
+    /* POSIX_SYS repeats an interrupted connect. The repeated call reports the progress of the first. */
     int r = POSIX_SYS(q, connect, s->fd, addr, len);
     if (r == -EISCONN) r = 0;
     if (r == -EINPROGRESS || r == -EALREADY) {
@@ -36,7 +39,7 @@ void sock_connect_ready(struct sock *s) {
     struct op *op = s->connect_op;
     int r = POSIX_SYS(&s->q, getsockopt, s->fd, SOL_SOCKET, SO_ERROR, &error, &len);
     if (!r) r = -error;
-    if (!r) { /* woken although nothing is decided? */
+    if (!r) { /* the connection may still be undecided */
         len = sizeof peer;
         r = POSIX_SYS(&s->q, getpeername, s->fd, (struct sockaddr *)&peer, &len);
         if (r == -ENOTCONN) {
@@ -44,15 +47,15 @@ void sock_connect_ready(struct sock *s) {
             if (!r) return;
         }
     }
-    if (r) sock_disconnect(s); /* or the next connect would fail with ECONNABORTED */
+    if (r) sock_disconnect(s); /* else the next connect would fail with ECONNABORTED */
     s->connect_op = NULL;
     s->state = r ? SOCK_NEW : SOCK_CONNECTED;
     op_complete(s->q.rt, op, r);
 }
 
 /*
- * The kernel refused: tells who waits first, and tries again later or when a descriptor is free, so that the listener
- * neither dies nor spins.
+ * The kernel refused an accept: fails the first waiting operation, and retries later or when a descriptor is closed, so
+ * that the listener neither dies nor spins.
  */
 static void accept_failed(struct sock *s, int error) {
     struct op *op = op_first(&s->waiters);
@@ -65,12 +68,12 @@ static void accept_failed(struct sock *s, int error) {
     list_remove(&s->pausing);
     list_push_back(&s->px->pausing, &s->pausing);
     if (s->timer_ns)
-        sock_timer_next(s, RETRY_MOST_NS);
+        sock_timer_next(s, RETRY_MAX_NS);
     else
         sock_timer_start(s, RETRY_FIRST_NS);
 }
 
-static void give_connection(struct sock *s, struct sock *fresh, const struct sockaddr *addr, socklen_t len) {
+static void complete_accept(struct sock *s, struct sock *fresh, const struct sockaddr *addr, socklen_t len) {
     struct op *op = op_first(&s->waiters);
     list_remove(&op->link);
     queue_accepted(op, &fresh->q, addr, len);
@@ -86,15 +89,19 @@ static int sock_from_accept(struct sock *listener, int fd, struct sock **fresh) 
     return 0;
 }
 
-/* Connections that the engine accepted ahead. Their address is asked for here, where an operation wants it. */
+/*
+ * Hands connections that the engine accepted ahead to waiting operations. Asks for a peer's address only here, when an
+ * operation needs it.
+ */
 static void serve_backlog(struct sock *s) {
     while (!list_empty(&s->waiters) && !list_empty(&s->backlog)) {
         struct sock *fresh = list_entry(list_pop_front(&s->backlog), struct sock, backlog);
         struct sockaddr_storage addr = {.ss_family = AF_UNSPEC};
         socklen_t len = sizeof addr;
         s->backlog_len--;
-        if (POSIX_SYS(&s->q, getpeername, fresh->fd, (struct sockaddr *)&addr, &len)) len = 0; /* gone already */
-        give_connection(s, fresh, (struct sockaddr *)&addr, len);
+        if (POSIX_SYS(&s->q, getpeername, fresh->fd, (struct sockaddr *)&addr, &len))
+            len = 0; /* already disconnected */
+        complete_accept(s, fresh, (struct sockaddr *)&addr, len);
     }
 }
 
@@ -116,7 +123,7 @@ bool sock_connection_gone(int error) {
            error == -EHOSTDOWN || error == -EHOSTUNREACH;
 }
 
-/* accept4 until the operations are served; false: nothing there. */
+/* Accepts one connection for a waiting operation. Returns false if there is none, or on failure. */
 static bool accept_one(struct sock *s) {
     struct sockaddr_storage addr;
     socklen_t len = sizeof addr;
@@ -130,7 +137,7 @@ static bool accept_one(struct sock *s) {
         return false;
     }
     s->timer_ns = 0;
-    give_connection(s, fresh, (struct sockaddr *)&addr, len);
+    complete_accept(s, fresh, (struct sockaddr *)&addr, len);
     return true;
 }
 

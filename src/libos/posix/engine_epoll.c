@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The engine for kernels without io_uring: readiness through the runtime's evloop; files block. */
+/* The engine for kernels without io_uring: readiness through the runtime's evloop; file operations block. */
 #include "libos/posix/posix.h"
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* An item is registered while something waits; the runtime then looks at the evloop in every poll. */
+/* An item is registered while something waits for it. While any is, the runtime checks the evloop in every poll. */
 static int set_events(struct sock *s, uint32_t events) {
     struct evloop_item *item = &s->epoll.item;
     struct dmtr_runtime *rt = s->q.rt;
@@ -20,7 +20,7 @@ static int set_events(struct sock *s, uint32_t events) {
     return r;
 }
 
-/* What is not waited for any more is taken out when it shows, rather than each time it was served. */
+/* Removes events that nobody waits for when they occur, rather than each time a wait was served. */
 static void item_ready(struct evloop_item *item, uint32_t events) {
     struct sock *s = list_entry(item, struct sock, epoll.item);
     uint32_t failed = events & (EPOLLHUP | EPOLLERR);
@@ -28,7 +28,7 @@ static void item_ready(struct evloop_item *item, uint32_t events) {
     uint32_t keep = item->events;
     if (failed || events & EPOLLIN) ready |= SOCK_READ;
     if (failed || events & EPOLLOUT) ready |= SOCK_WRITE;
-    /* A listener that pauses would be ready for ever. */
+    /* A pausing listener would always be ready. */
     if (ready & SOCK_READ && (list_empty(&s->waiters) || sock_is_pausing(s))) keep &= ~(uint32_t)EPOLLIN;
     if (ready & SOCK_WRITE && list_empty(&s->pushes) && !s->connect_op) keep &= ~(uint32_t)EPOLLOUT;
     set_events(s, keep);
@@ -71,7 +71,7 @@ static bool spinner_prepare(struct poller *p) {
     return false;
 }
 
-/* Only the spin policy receives directly; its poller has a descriptor that is never ready. */
+/* Only the spin policy receives directly. Its poller has a descriptor that never becomes ready. */
 static int epoll_start(struct posix *px) {
     if (!px->direct_allowed) return 0;
     int fd = SYS(eventfd, 0, EFD_CLOEXEC);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The io_uring engine: the ring as a poller of the runtime, and the way of completions to what they belong to. */
+/* The io_uring engine: the ring as a poller of the runtime, and the dispatch of completions. */
 #include "libos/posix/uring.h"
 
 #include <poll.h>
@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #define REAP_BATCH 256
-/* Tries to see the last requests end when the runtime stops, and the length of one. */
+/* Number and length of the waits for the last requests when the runtime stops. */
 #define STOP_TRIES  100
 #define STOP_TRY_NS 10000000
 
@@ -22,13 +22,13 @@ int uring_enter(struct uring *u, uint64_t timeout_ns) {
         r = io_uring_submit_and_wait_timeout(&u->ring, &first, 1, timeout_ns == UINT64_MAX ? NULL : &ts, NULL);
     else if (!r)
         r = io_uring_submit_and_get_events(&u->ring);
-    /* Time ran out, a signal, or the kernel wants completions taken first: all are tried again by the callers. */
+    /* A timeout, a signal, or completions that must be consumed first: the callers retry. */
     return r >= 0 || r == -ETIME || r == -EINTR || r == -EAGAIN || r == -EBUSY ? 0 : r;
 }
 
 /*
- * Enters the kernel if it has work for this thread, or completions that did not fit; liburing sees that in shared
- * memory. Whether completions are there.
+ * Enters the kernel if it has work for this thread or completions that did not fit into the ring; liburing sees that in
+ * shared memory. Returns whether there are completions.
  */
 static bool fetch_completions(struct uring *u) {
     struct io_uring_cqe *first;
@@ -97,7 +97,7 @@ static uint32_t uring_poll(struct poller *p) {
     struct posix *px = posix_of(p);
     struct uring *u = px->uring;
     uint64_t signals;
-    if (u->event_wired) (void)SYS(read, u->event_fd, &signals, sizeof signals);
+    if (u->event_registered) (void)SYS(read, u->event_fd, &signals, sizeof signals);
     uint32_t n = list_empty(&px->direct) ? 0 : posix_direct_poll(px);
     if (!list_empty(&u->todo)) uring_flush(u);
     if (io_uring_sq_ready(&u->ring)) uring_enter(u, 0);
@@ -106,30 +106,30 @@ static uint32_t uring_poll(struct poller *p) {
 }
 
 /*
- * The ring's own descriptor does not wake those who poll it before completions are fetched, a registered eventfd does.
- * What it does not tell of any more is what the ring holds already.
+ * The ring's own descriptor does not become readable before completions are fetched, so a registered eventfd signals
+ * them. It does not signal completions that are already in the ring: returns whether there are any.
  */
-static bool wire_event_fd(struct uring *u) {
+static bool register_event_fd(struct uring *u) {
     int error = FAULT_POINT("io_uring_register");
     int r = error ? -error : io_uring_register_eventfd(&u->ring, u->event_fd);
-    u->event_wired = r == 0;
-    if (r) log_error(&u->px->rt->log, "io_uring: foreign event loops are not told: %s", strerror(-r));
+    u->event_registered = r == 0;
+    if (r) log_error(&u->px->rt->log, "io_uring: external event loops get no notification: %s", strerror(-r));
     return fetch_completions(u);
 }
 
-/* The sleep below submits by itself; somebody else's event loop needs it done before. */
+/* uring_sleep submits requests itself, but an external event loop needs them submitted before it sleeps. */
 static bool uring_prepare(struct poller *p) {
     struct posix *px = posix_of(p);
     struct uring *u = px->uring;
     posix_direct_end(px);
     if (px->rt->event.epoll_fd < 0 || u->busy) return false;
-    bool work = !u->event_wired && wire_event_fd(u);
+    bool work = !u->event_registered && register_event_fd(u);
     uring_flush(u);
     if (io_uring_sq_ready(&u->ring)) uring_enter(u, 0);
     return work;
 }
 
-/* Asked for anew at each sleep, because it tells of a change and the evloop may have been ready before. */
+/* Armed for each sleep, because it reports a change, and the evloop may have been ready before. */
 static void watch_evloop(struct uring *u, int epoll_fd) {
     struct io_uring_sqe *sqe = u->evloop_armed ? NULL : uring_sqe(u);
     if (!sqe) return;
@@ -143,9 +143,9 @@ static int uring_sleep(struct poller *p, int epoll_fd, uint64_t timeout_ns) {
     u->evloop_ready = false;
     uring_flush(u);
     watch_evloop(u, epoll_fd);
-    /* What could not be put into the ring would not be heard of: then do not sleep. */
-    bool complete_set = list_empty(&u->todo) && u->evloop_armed;
-    int r = uring_enter(u, complete_set ? timeout_ns : 0);
+    /* A request that is not in the ring would not wake us, so do not sleep then. */
+    bool all_armed = list_empty(&u->todo) && u->evloop_armed;
+    int r = uring_enter(u, all_armed ? timeout_ns : 0);
     uring_reap(u);
     return r < 0 ? r : u->evloop_ready;
 }
@@ -186,7 +186,7 @@ static int uring_start(struct posix *px) {
     return r;
 }
 
-/* Everything was given up; the kernel lets go of memory and descriptors with the last completions. */
+/* All requests are cancelled; the kernel releases memory and descriptors with the last completions. */
 static void uring_stop(struct posix *px) {
     struct uring *u = px->uring;
     for (int i = 0; i < STOP_TRIES && u->inflight; i++) {
@@ -194,8 +194,7 @@ static void uring_stop(struct posix *px) {
         uring_enter(u, STOP_TRY_NS);
         uring_reap(u);
     }
-    if (u->inflight)
-        log_warn(&px->rt->log, "io_uring: %u requests did not end; what they may write to is leaked", u->inflight);
+    if (u->inflight) log_warn(&px->rt->log, "io_uring: %u requests did not end; their buffers are leaked", u->inflight);
     runtime_poller_remove(px->rt, &px->poller);
     uring_free(u);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Files. The operations of a queue run one after another at the queue's own cursor, so that each begins where the one
- * before it ended; with O_APPEND pushes go to the end and leave the cursor to the pops. Regular files, block devices
- * and seekable character devices; directories are EISDIR, all else EOPNOTSUPP. With the epoll engine an operation
- * blocks while the device works. A push that fails has written what the kernel took before, and has moved the cursor as
- * far.
+ * Files. The operations of a queue run one after another at the queue's own cursor, so that each starts where the
+ * previous one ended. With O_APPEND, pushes write at the end and only pops move the cursor. Supported are regular
+ * files, block devices and seekable character devices; directories fail with EISDIR, everything else with EOPNOTSUPP.
+ * With the epoll engine an operation blocks while the device works. A failed push may have written some bytes, and has
+ * moved the cursor by as many.
  */
 #include "libos/posix/posix.h"
 
@@ -15,13 +15,16 @@
 #include <unistd.h>
 
 #define POP_DEFAULT_BYTES 65536u
-#define POP_MOST_BYTES    1048576u /* a longer pop2 gives less than it asked for */
+#define POP_MAX_BYTES     1048576u /* a longer pop2 returns less than it requested */
 
 static struct file *to_file(struct queue *q) {
     return list_entry(q, struct file, q);
 }
 
-/* Which files are carried. Regular ones lose O_NONBLOCK, which would make io_uring give up instead of waiting. */
+/*
+ * Checks that the file is supported. Clears O_NONBLOCK for regular files and block devices, because io_uring would fail
+ * instead of waiting.
+ */
 static int check_kind(int fd) {
     struct stat st;
     int r = SYS(fstat, fd, &st);
@@ -71,14 +74,14 @@ static void file_free(struct file *f) {
     posix_descriptor_freed(px);
 }
 
-/* Prepares the first operation; a pop needs memory. */
+/* Prepares the first operation; allocates the buffer of a pop. */
 static int file_prepare(struct file *f, struct op *op) {
     if (op->opcode == DMTR_OPC_PUSH) {
         f->iovcnt = push_iov(op, PUSH_SENT(op), f->iov);
         return 0;
     }
     uint64_t want = op->flags & OP_LIMITED ? op->bytes : POP_DEFAULT_BYTES;
-    f->buf_len = want < POP_MOST_BYTES ? (uint32_t)want : POP_MOST_BYTES;
+    f->buf_len = want < POP_MAX_BYTES ? (uint32_t)want : POP_MAX_BYTES;
     if (!f->buf) f->buf = heap_alloc(f->buf_len);
     return f->buf ? 0 : -ENOMEM;
 }
@@ -92,7 +95,7 @@ static void pop_finish(struct file *f, struct op *op, int64_t n) {
     char *buf = f->buf;
     f->buf = NULL;
     list_remove(&op->link);
-    if (op->flags & OP_DROPPED || f->closed) n = -ECANCELED; /* what it read is still to be read by the next one */
+    if (op->flags & OP_DROPPED || f->closed) n = -ECANCELED; /* the next pop reads this data again */
     if (n > 0) {
         f->cursor += n;
         op->sga.sga_buf = buf;
@@ -104,7 +107,7 @@ static void pop_finish(struct file *f, struct op *op, int64_t n) {
     op_complete(f->q.rt, op, n < 0 ? (int)n : 0);
 }
 
-/* A write that ended early goes on; nothing written where something was asked is an error the kernel did not name. */
+/* Continues a short write. If nothing was written, completes with EIO, because the kernel gave no error. */
 static void push_finish(struct file *f, struct op *op, int64_t n) {
     if (n > 0) {
         PUSH_SENT(op) += (uint64_t)n;
@@ -116,7 +119,7 @@ static void push_finish(struct file *f, struct op *op, int64_t n) {
     op_complete(f->q.rt, op, n < 0 ? (int)n : 0);
 }
 
-/* The first operation's system call returned n. */
+/* Handles the result n of the first operation's system call. */
 static void file_op_finish(struct file *f, struct op *op, int64_t n) {
     if (op->opcode == DMTR_OPC_POP)
         pop_finish(f, op, n);
@@ -140,7 +143,7 @@ void file_done(struct file *f, int64_t result) {
     file_next(f);
 }
 
-static int file_begin(struct queue *q, struct op *op) {
+static int file_submit(struct queue *q, struct op *op) {
     struct file *f = to_file(q);
     if (op->flags & OP_TO) return -EOPNOTSUPP;
     PUSH_SENT(op) = 0;
@@ -149,7 +152,7 @@ static int file_begin(struct queue *q, struct op *op) {
     return 0;
 }
 
-/* What has not begun can be taken back. */
+/* Only a pop that has not started can be cancelled. */
 static bool file_cancel(struct queue *q, struct op *op) {
     struct file *f = to_file(q);
     if (op->opcode != DMTR_OPC_POP || (f->busy && op == op_first(&f->ops))) return false;
@@ -197,8 +200,8 @@ static int file_fsync(struct queue *q) {
 }
 
 const struct queue_ops file_ops = {
-    .push = file_begin,
-    .pop = file_begin,
+    .push = file_submit,
+    .pop = file_submit,
     .cancel = file_cancel,
     .close = file_close,
     .lseek = file_lseek,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The kernel's sockets and files as a libos. */
+/* The libos for the kernel's sockets and files. */
 #ifndef POSIX_LIBOS_H
 #define POSIX_LIBOS_H
 

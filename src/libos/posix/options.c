@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The table of options of libos posix. */
+/* The option table of libos posix. */
 #include "libos/posix/options.h"
 
 const char *const posix_engines[] = {"auto", "io_uring", "epoll", NULL};

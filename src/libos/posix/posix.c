@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The posix libos: chooses the engine by what the kernel offers, starts and stops it. */
+/* The posix libos: chooses, starts and stops the engine. */
 #include "libos/posix/posix.h"
 #include "libos/posix/libos.h"
 
@@ -19,7 +19,7 @@ static int start_engine(struct posix *px, const struct engine *engine) {
     return r;
 }
 
-/* io_uring where the kernel has what is needed; engine_uring has logged what it misses. */
+/* Uses io_uring if the kernel has the needed features. engine_uring has logged what is missing. */
 static int choose_engine(struct posix *px) {
     struct dmtr_runtime *rt = px->rt;
     if (px->options->engine != POSIX_EPOLL) {
@@ -32,7 +32,7 @@ static int choose_engine(struct posix *px) {
     return r;
 }
 
-/* A line in this time says it: the program hears of each case by itself. */
+/* Interval of log lines about missing descriptors. The program learns of each case from the call's error. */
 #define SHORTAGE_LOG_NS 60000000000u
 
 void posix_log_shortage(struct posix *px, int error) {
@@ -42,11 +42,11 @@ void posix_log_shortage(struct posix *px, int error) {
     if (px->shortage_ns && now_ns - px->shortage_ns < SHORTAGE_LOG_NS) return;
     px->shortage_ns = now_ns;
     if (error == -ENFILE) {
-        log_warn(&px->rt->log, "posix: the system has no descriptor left (sysctl fs.file-max)");
+        log_warn(&px->rt->log, "posix: the system has no free descriptor (sysctl fs.file-max)");
         return;
     }
-    (void)SYS(getrlimit, RLIMIT_NOFILE, &limit); /* failing, it leaves 0 */
-    log_warn(&px->rt->log, "posix: the process has no descriptor left: its limit is %llu (RLIMIT_NOFILE, ulimit -n)",
+    (void)SYS(getrlimit, RLIMIT_NOFILE, &limit); /* on failure the limit stays 0 */
+    log_warn(&px->rt->log, "posix: the process has no free descriptor: its limit is %llu (RLIMIT_NOFILE, ulimit -n)",
              (unsigned long long)limit.rlim_cur);
 }
 
@@ -76,14 +76,14 @@ static int posix_start(struct dmtr_runtime *rt, void **state_out) {
     return 0;
 }
 
-/* Sockets that still linger are given up; the engine ends and frees what is left. */
+/* Aborts sockets that still linger. The engine then ends and frees the rest. */
 static void posix_stop(struct dmtr_runtime *rt, void *state) {
     struct posix *px = state;
     struct list *l, *tmp;
     (void)rt;
     px->stopping = true;
     list_for_each (&px->socks, l, tmp)
-        sock_give_up(list_entry(l, struct sock, link));
+        sock_abort(list_entry(l, struct sock, link));
     px->engine->stop(px);
     arena_fini(&px->arena);
     posix_chunks_fini(px);
@@ -93,7 +93,7 @@ static void posix_stop(struct dmtr_runtime *rt, void *state) {
 const struct libos libos_posix = {
     .name = "posix",
     .aliases = (const char *const[]){"catnap", "linux", NULL},
-    .text = "Sockets and files of the kernel, through io_uring or epoll",
+    .text = "The kernel's sockets and files, through io_uring or epoll",
     .start = posix_start,
     .stop = posix_stop,
     .socket = sock_create,

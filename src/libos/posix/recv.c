@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Receiving: pops, the data kept for them, and receiving directly from the kernel. */
+/* Receiving: pops, the data held for them, and receiving directly from the kernel. */
 #include "libos/posix/posix.h"
 
 #include "mem/heap.h"
@@ -46,7 +46,7 @@ static uint64_t pop_limit(const struct op *op, uint64_t most) {
     return op->flags & OP_LIMITED && op->bytes < most ? op->bytes : most;
 }
 
-/* Completes a pop with `data`, whose owner the application becomes. */
+/* Completes a pop with `data`; the application becomes its owner. */
 static void pop_complete(struct op *op, char *data, uint32_t len) {
     op->sga.sga_buf = data;
     op->sga.sga_numsegs = 1;
@@ -55,7 +55,7 @@ static void pop_complete(struct op *op, char *data, uint32_t len) {
     op_complete(op->q->rt, op, 0);
 }
 
-static void pop_give_chunk(struct sock *s, struct op *op) {
+static void pop_complete_chunk(struct sock *s, struct op *op) {
     struct chunk *c = list_entry(list_first(&s->chunks), struct chunk, link);
     char *data = c->data;
     uint32_t len = (uint32_t)pop_limit(op, c->len);
@@ -72,7 +72,7 @@ static void pop_give_chunk(struct sock *s, struct op *op) {
 bool sock_serve_pops(struct sock *s) {
     for (struct op *op; (op = op_first(&s->waiters));) {
         if (!list_empty(&s->chunks)) {
-            pop_give_chunk(s, op);
+            pop_complete_chunk(s, op);
             continue;
         }
         if (!s->error && !s->eof) return true;
@@ -82,27 +82,27 @@ bool sock_serve_pops(struct sock *s) {
     return false;
 }
 
-/* Failures that say nothing about the connection. */
-static bool transient(int error) {
+/* Whether the error says nothing about the connection. */
+static bool is_transient(int error) {
     return error == -ENOMEM || error == -ENOBUFS;
 }
 
 void sock_receive_ended(struct sock *s, int error) {
     struct op *op = op_first(&s->waiters);
-    if (error && (transient(error) || !s->stream)) {
+    if (error && (is_transient(error) || !s->stream)) {
         if (!op) return;
         list_remove(&op->link);
         op_complete(s->q.rt, op, error);
         return;
     }
-    /* A reset of which a send was told shows here as the end of the stream. */
+    /* If a send has already reported a reset, the kernel shows it here as the end of the stream. */
     if (!error && !s->fin_sent && sock_is_dead(s)) error = -ECONNRESET;
     s->eof = true;
     s->error = error;
     if (error) sock_fail_pushes(s, error);
 }
 
-/* One receive for the first pop. 1: done with that; 0: nothing there; a negative errno: nothing will come. */
+/* Receives once for the first pop. Returns 1 if that succeeded or ended the stream, 0 if there is no data. */
 static int receive_stream(struct sock *s, struct op *op) {
     uint32_t room = (uint32_t)pop_limit(op, s->px->options->recv_buffer_bytes);
     char *buf = arena_room(&s->px->arena, room);
@@ -113,11 +113,11 @@ static int receive_stream(struct sock *s, struct op *op) {
         return 1;
     }
     s->more = (size_t)n == room;
-    pop_complete(op, arena_take(&s->px->arena, (uint32_t)n), (uint32_t)n);
+    pop_complete(op, arena_commit(&s->px->arena, (uint32_t)n), (uint32_t)n);
     return 1;
 }
 
-/* MSG_TRUNC: the length is the datagram's, also where it was cut. */
+/* With MSG_TRUNC the kernel returns the datagram's full length even if it was truncated. */
 static int receive_datagram(struct sock *s, struct op *op) {
     uint32_t room = (uint32_t)pop_limit(op, DATAGRAM_ROOM);
     char *buf = arena_room(&s->px->arena, room);
@@ -132,7 +132,7 @@ static int receive_datagram(struct sock *s, struct op *op) {
     uint32_t len = n < room ? (uint32_t)n : room;
     if (n > room) counter_inc(&s->q.rt->counters, posix_datagrams_truncated);
     op->sga.sga_addrlen = addrlen;
-    pop_complete(op, arena_take(&s->px->arena, len), len);
+    pop_complete(op, arena_commit(&s->px->arena, len), len);
     return 1;
 }
 
@@ -210,7 +210,7 @@ void sock_received(struct sock *s, char *data, uint32_t len, uint32_t charge) {
             *c = (struct chunk){.data = data, .len = len, .charge = charge};
             list_push_back(&s->chunks, &c->link);
             s->held_bytes += charge;
-        } else { /* a hole in the stream ends it */
+        } else { /* the lost data is a gap in the stream, so the stream ends */
             heap_free(data);
             s->eof = s->unread = true;
             s->error = -ENOMEM;

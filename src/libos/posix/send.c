@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sending: a push goes to the kernel at once where nothing is queued before it, else when the kernel has room again. A
- * push in the kernel is complete, unless its memory is still in use (zero-copy) or an acknowledgement is asked for;
- * pushes complete in order.
+ * Sending. A push is sent at once if no other is queued before it, else when the kernel has room again. A push that the
+ * kernel has accepted completes unless its memory is still in use (zero-copy) or an acknowledgement is required. Pushes
+ * complete in order.
  */
 #include "libos/posix/posix.h"
 
@@ -11,8 +11,8 @@
 #include <sys/ioctl.h>
 
 #define ACK_POLL_FIRST_NS 20000
-#define ACK_POLL_MOST_NS  10000000
-/* After so many zero-copy sends in a row that were copies, a connection is not worth trying again. */
+#define ACK_POLL_MAX_NS   10000000
+/* After this many consecutive zero-copy sends that the kernel copied, the connection stops trying. */
 #define ZEROCOPY_COPIED_MAX 8
 
 int push_iov(const struct op *op, uint64_t skip, struct iovec iov[SEGS_MAX]) {
@@ -29,7 +29,7 @@ int push_iov(const struct op *op, uint64_t skip, struct iovec iov[SEGS_MAX]) {
     return n;
 }
 
-/* The calls for one buffer cost less than those for a list. */
+/* The calls for one buffer are cheaper than those for a list. */
 static int64_t send_some(struct sock *s, struct op *op) {
     struct iovec iov[SEGS_MAX];
     int flags = MSG_NOSIGNAL | MSG_DONTWAIT, n = push_iov(op, PUSH_SENT(op), iov);
@@ -49,7 +49,7 @@ static void complete_sent(struct sock *s, uint64_t acked) {
     }
 }
 
-/* The kernel has all of op. */
+/* Called when the kernel has accepted all of op. */
 static void push_sent(struct sock *s, struct op *op) {
     bool acked = s->stream && s->q.push_acked;
     list_remove(&op->link);
@@ -62,7 +62,7 @@ static void push_sent(struct sock *s, struct op *op) {
     if (acked) sock_check_acked(s);
 }
 
-/* The kernel has taken `bytes` more of the first push. True: all of it. */
+/* The kernel has accepted `bytes` more of the first push. Returns whether it has all of it. */
 static bool push_advance(struct sock *s, struct op *op, uint64_t bytes) {
     PUSH_SENT(op) += bytes;
     s->sent_bytes += bytes;
@@ -71,11 +71,11 @@ static bool push_advance(struct sock *s, struct op *op, uint64_t bytes) {
     return true;
 }
 
-/* Memory that a zero-copy send still uses stays in `sent` until the kernel lets it go. */
+/* Pushes whose memory a zero-copy send still uses stay in `sent` until the kernel releases it. */
 void sock_fail_pushes(struct sock *s, int error) {
     if (!s->send_error) s->send_error = error;
     s->push_failed |= s->sending || !list_empty(&s->pushes);
-    if (s->sending) return; /* goes on in sock_sent_zerocopy */
+    if (s->sending) return; /* sock_sent_zerocopy continues */
     for (struct op *op; (op = op_first(&s->pushes));) {
         list_remove(&op->link);
         PUSH_END(op) = 0;
@@ -84,9 +84,12 @@ void sock_fail_pushes(struct sock *s, int error) {
     complete_sent(s, UINT64_MAX);
 }
 
-/* A datagram, or a push of which nothing was sent for want of memory, fails alone; all else ends the stream. */
+/*
+ * A datagram fails alone, and so does a push of which nothing was sent for lack of memory. Any other failure ends the
+ * stream.
+ */
 static void push_failed(struct sock *s, struct op *op, int error) {
-    if (error == -EPIPE) error = -ECONNRESET; /* it was reset, and somebody has been told */
+    if (error == -EPIPE) error = -ECONNRESET; /* the connection was reset, and another operation has reported that */
     if (s->stream && !((error == -ENOMEM || error == -ENOBUFS) && PUSH_SENT(op) == 0)) {
         sock_fail_pushes(s, error);
         return;
@@ -107,11 +110,11 @@ static bool zerocopy_pays(const struct sock *s, const struct op *op) {
     return false;
 }
 
-/* The application will push no more, and all it pushed is in the kernel. */
+/* Sends the FIN: the application will push no more, and the kernel has all pushed data. */
 static void send_fin(struct sock *s) {
     if (s->fin_sent || !s->stream) return;
     s->fin_sent = true;
-    POSIX_SYS(&s->q, shutdown, s->fd, SHUT_WR); /* fails only where the connection is gone already */
+    POSIX_SYS(&s->q, shutdown, s->fd, SHUT_WR); /* fails only if the connection has already ended */
 }
 
 void sock_send(struct sock *s) {
@@ -175,7 +178,7 @@ bool sock_poll_acked(struct sock *s, bool *progress) {
     complete_sent(s, s->send_error ? UINT64_MAX : 0);
     struct op *op = op_first(&s->sent);
     *progress = false;
-    if (!op || PUSH_NOTIFIES(op)) return false; /* sock_zerocopy_notified goes on */
+    if (!op || PUSH_NOTIFIES(op)) return false; /* sock_zerocopy_notified continues */
     int64_t outq = sock_outq(s);
     if (outq > 0 && s->fin_sent) outq--;
     if (outq >= 0) complete_sent(s, s->sent_bytes - (uint64_t)outq);
@@ -195,7 +198,7 @@ void sock_check_acked(struct sock *s) {
     else if (progress || !s->timer_ns)
         sock_timer_start(s, ACK_POLL_FIRST_NS);
     else if (!s->timer.timer.armed)
-        sock_timer_next(s, ACK_POLL_MOST_NS);
+        sock_timer_next(s, ACK_POLL_MAX_NS);
 }
 
 int sock_push(struct queue *q, struct op *op) {

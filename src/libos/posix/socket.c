@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Sockets: making and freeing them, addresses, options, shutdown, and their table of queue operations. */
+/* Sockets: creating and freeing, addresses, options, shutdown, and the table of queue operations. */
 #include "libos/posix/posix.h"
 
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <unistd.h>
 
-/* Largest UDP payload: 65,535 less the headers of UDP, and for IPv4 of IP. */
+/* Largest UDP payload: 65,535 less the UDP header and, for IPv4, the IP header. */
 #define UDP4_MAX_BYTES 65507
 #define UDP6_MAX_BYTES 65527
 
@@ -27,9 +27,9 @@ void sock_timer_start(struct sock *s, uint64_t first_ns) {
     runtime_timer_arm(s->q.rt, &s->timer, clock_now_ns() + first_ns);
 }
 
-void sock_timer_next(struct sock *s, uint64_t most_ns) {
+void sock_timer_next(struct sock *s, uint64_t max_ns) {
     uint64_t next_ns = s->timer_ns * 2;
-    sock_timer_start(s, next_ns < most_ns ? next_ns : most_ns);
+    sock_timer_start(s, next_ns < max_ns ? next_ns : max_ns);
 }
 
 void sock_timer_stop(struct sock *s) {
@@ -128,14 +128,14 @@ static int sock_shutdown(struct queue *q, int how) {
     if (how != SHUT_WR) {
         int r = POSIX_SYS(q, shutdown, s->fd, SHUT_RD);
         if (r) return r;
-        if (!s->stream) { /* the kernel would call it readable for ever */
+        if (!s->stream) { /* the kernel would report it readable for ever */
             s->eof = true;
             sock_receive(s, false);
         }
     }
     if (how == SHUT_RD || s->shut_wr || s->state == SOCK_LISTENING) return 0;
     s->shut_wr = true;
-    sock_send(s); /* tells the kernel once all pushes are there */
+    sock_send(s); /* sends the FIN after the queued pushes */
     return 0;
 }
 
@@ -154,7 +154,10 @@ static bool level_known(int level) {
     return false;
 }
 
-/* SO_RCVTIMEO and SO_SNDTIMEO go to the kernel like the rest: no call here blocks, so they change nothing. */
+/*
+ * Passes SO_RCVTIMEO and SO_SNDTIMEO to the kernel like other options. They have no effect, because no call here
+ * blocks.
+ */
 static int sock_setsockopt(struct queue *q, int level, int name, const void *value, socklen_t len) {
     struct sock *s = to_sock(q);
     if (!level_known(level)) return -ENOPROTOOPT;
@@ -173,7 +176,10 @@ static int sock_getsockopt(struct queue *q, int level, int name, void *value, so
     return POSIX_SYS(q, getsockopt, to_sock(q)->fd, level, name, value, len);
 }
 
-/* A connect cannot be taken back; pops and accepts can, because data and connections are kept apart from them. */
+/*
+ * A connect cannot be cancelled. Pops and accepts can, because received data and accepted connections are stored
+ * separately from the operations.
+ */
 static bool sock_cancel(struct queue *q, struct op *op) {
     struct sock *s = to_sock(q);
     if (op == s->connect_op) return false;

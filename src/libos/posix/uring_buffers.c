@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Receive buffers that the kernel fills by itself; each that is used up is replaced by a fresh block of the heap. */
+/* Receive buffers that the kernel fills on its own. Each full one is replaced by a new heap block. */
 #include "libos/posix/uring.h"
 
 #include "mem/heap.h"
@@ -7,12 +7,12 @@
 #include <sys/mman.h>
 
 #define BUFFER_GROUP 0
-/* Newer than Debian 12's headers: a buffer may be filled by several receives. */
+/* Missing in Debian 12's headers: several receives may fill one buffer. */
 #define PBUF_RING_INC 2
-/* Least memory a piece of a packed buffer is said to keep. */
+/* Least memory that a piece of a packed buffer is charged for. */
 #define PIECE_CHARGE 1024
 
-static void give(struct uring_buffers *b, uint16_t id) {
+static void provide(struct uring_buffers *b, uint16_t id) {
     b->used[id] = 0;
     io_uring_buf_ring_add(b->ring, b->block[id], b->bytes, id, (int)b->count - 1, 0);
     io_uring_buf_ring_advance(b->ring, 1);
@@ -21,7 +21,7 @@ static void give(struct uring_buffers *b, uint16_t id) {
 static void replace(struct uring_buffers *b, uint16_t id) {
     b->block[id] = heap_alloc(b->bytes);
     if (b->block[id])
-        give(b, id);
+        provide(b, id);
     else
         b->missing[b->missing_len++] = id;
 }
@@ -55,7 +55,7 @@ static int register_ring(struct uring *u, uint16_t flags) {
 #ifdef HAVE_IO_URING_BUF_REG_FLAGS
     reg.flags = flags;
 #else
-    reg.pad = flags; /* the same bytes, in headers from before Linux 6.4 had a name for them */
+    reg.pad = flags; /* the same bytes, which have no name in headers before Linux 6.4 */
 #endif
     int error = FAULT_POINT("io_uring_register");
     return error ? -error : io_uring_register_buf_ring(&u->ring, &reg, 0);
@@ -67,7 +67,7 @@ int uring_buffers_init(struct uring *u) {
     int r = 0;
     b->bytes = (uint32_t)o->recv_buffer_bytes;
     for (b->count = 8; b->count < o->recv_buffers;)
-        b->count *= 2; /* the kernel wants a power of two */
+        b->count *= 2; /* the kernel requires a power of two */
     b->ring_bytes = b->count * sizeof(struct io_uring_buf);
     b->ring = sys_map(b->ring_bytes, PROT_READ | PROT_WRITE, 0, &r);
     b->block = sys_calloc(b->count, sizeof *b->block);
@@ -94,7 +94,7 @@ void uring_buffers_leak(struct uring *u) {
     sys_free(b->missing);
 }
 
-/* No request is left, so the kernel does not write to the buffers any more. */
+/* There are no requests left, so the kernel does not write to the buffers any more. */
 void uring_buffers_fini(struct uring *u) {
     struct uring_buffers *b = &u->buffers;
     for (uint32_t i = 0; b->block && i < b->count; i++)

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Files in the ring: reads and writes at the queue's cursor, on registered descriptors as far as there are. */
+/* Files in the ring: reads and writes at the queue's cursor, on registered descriptors while there are free indices. */
 #include "libos/posix/uring.h"
 
 #include <string.h>
 #include <sys/resource.h>
 
-/* Sockets need none: their requests are few and last. A file has a request per operation. */
+/*
+ * Only files use registered descriptors, because a file needs a request per operation. Sockets need few, long-lived
+ * requests.
+ */
 int uring_files_init(struct uring *u) {
     struct dmtr_runtime *rt = u->px->rt;
     uint64_t count = u->px->options->registered_files;
@@ -34,7 +37,7 @@ static int update_slot(struct uring *u, uint32_t slot, int fd) {
     return error ? -error : io_uring_register_files_update(&u->ring, slot, &fd, 1);
 }
 
-static void take_slot(struct uring *u, struct file *f) {
+static void register_file(struct uring *u, struct file *f) {
     uint32_t slot = u->slots_free[u->slots_free_len - 1];
     counter_inc(&u->px->rt->counters, posix_syscalls);
     if (update_slot(u, slot, f->fd) != 1) return;
@@ -52,7 +55,7 @@ int64_t uring_file_run(struct file *f, struct op *op) {
     struct uring *u = f->px->uring;
     struct io_uring_sqe *sqe = uring_sqe(u);
     if (!sqe) return file_run_blocking(f, op);
-    if (f->slot == UINT32_MAX && u->slots_free_len) take_slot(u, f);
+    if (f->slot == UINT32_MAX && u->slots_free_len) register_file(u, f);
     int fd = f->slot == UINT32_MAX ? f->fd : (int)f->slot;
     if (op->opcode == DMTR_OPC_POP)
         io_uring_prep_read(sqe, fd, f->buf, f->buf_len, (uint64_t)f->cursor);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Makes the ring: what the kernel must offer, and the set-up flags from the best down to the plainest. */
+/* Creates the ring: checks the kernel's features and tries set-up flags, the best first. */
 #include "libos/posix/uring.h"
 
 #include <string.h>
@@ -8,10 +8,11 @@
 #define CQ_PER_SQ 4
 
 /*
- * The kernel works for this thread only when it enters, and says in shared memory when that is worth it. On the second
- * rung it works in any system call, so that it may receive ahead as much as there are buffers.
+ * With the first flags the kernel works for this thread only when the thread enters it, and shows in shared memory that
+ * there is work. With the second flags it works during any system call, so it may receive ahead until all buffers are
+ * full.
  */
-static const unsigned flag_ladder[] = {
+static const unsigned flag_choices[] = {
     IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG, /* Linux 6.1 */
     IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,  /* Linux 6.0 */
 };
@@ -30,7 +31,7 @@ static const char *setup_hint(int error) {
     case -ENOSYS:
         return "the kernel has no io_uring";
     case -EPERM:
-        return "it is switched off (kernel.io_uring_disabled, or a seccomp filter)";
+        return "it is disabled (kernel.io_uring_disabled, or a seccomp filter)";
     case -ENOMEM:
         return "no memory, or RLIMIT_MEMLOCK is too low (ulimit -l)";
     case -EINVAL:
@@ -57,7 +58,7 @@ static int check_features(const struct uring *u, unsigned features, enum log_lev
     return 0;
 }
 
-/* Multishot receive has no bit of its own; it came with SEND_ZC in Linux 6.0. */
+/* Multishot receive has no feature bit; it was added with SEND_ZC in Linux 6.0. */
 static int check_operations(struct uring *u, enum log_level level) {
     struct io_uring_probe *probe = FAULT_POINT("io_uring_probe") ? NULL : io_uring_get_probe_ring(&u->ring);
     if (!probe) return -ENOMEM;
@@ -72,10 +73,10 @@ int uring_setup(struct uring *u, enum log_level level) {
     struct dmtr_runtime *rt = u->px->rt;
     unsigned features = 0;
     int r = -EINVAL;
-    for (size_t i = 0; i < sizeof flag_ladder / sizeof *flag_ladder && r == -EINVAL; i++)
-        r = setup((unsigned)u->px->options->ring_entries, &u->ring, flag_ladder[i], &features);
+    for (size_t i = 0; i < sizeof flag_choices / sizeof *flag_choices && r == -EINVAL; i++)
+        r = setup((unsigned)u->px->options->ring_entries, &u->ring, flag_choices[i], &features);
     if (r) {
-        log_at(&rt->log, level, "io_uring: no ring: %s", setup_hint(r));
+        log_at(&rt->log, level, "io_uring: cannot create a ring: %s", setup_hint(r));
         return r;
     }
     r = check_features(u, features, level);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Requests of sockets in the ring: multishot receive and accept, readiness, zero-copy sends, and their ends. */
+/* Socket requests in the ring: multishot receive and accept, readiness, zero-copy sends, and their completions. */
 #include "libos/posix/uring.h"
 
 #include "mem/heap.h"
@@ -7,7 +7,7 @@
 #include <poll.h>
 #include <unistd.h>
 
-/* Newer than Debian 12's headers. */
+/* Missing in Debian 12's headers. */
 #define CQE_F_BUF_MORE        (1u << 4)
 #define SEND_ZC_REPORT_USAGE  (1u << 3)
 #define NOTIF_USAGE_ZC_COPIED (1u << 31)
@@ -95,7 +95,7 @@ static void prepare_cancel_all(struct sock *s, struct io_uring_sqe *sqe) {
 
 static const struct {
     unsigned bit;
-    bool stays; /* a request of the socket, with a completion of its own */
+    bool has_completion; /* has a completion of its own that the socket must wait for */
     void (*prepare)(struct sock *s, struct io_uring_sqe *sqe);
 } requests[] = {
     {REQUEST_RECV, true, prepare_recv},
@@ -114,7 +114,7 @@ static bool flush_sock(struct uring *u, struct sock *s) {
         if (!sqe) return false;
         requests[i].prepare(s, sqe);
         s->uring.wanted &= (uint16_t)~requests[i].bit;
-        if (!requests[i].stays) continue;
+        if (!requests[i].has_completion) continue;
         s->uring.armed |= (uint16_t)requests[i].bit;
         s->uring.inflight++;
         u->inflight++;
@@ -125,12 +125,14 @@ static bool flush_sock(struct uring *u, struct sock *s) {
 void uring_flush(struct uring *u) {
     for (struct list *l; (l = list_first(&u->todo));) {
         struct sock *s = list_entry(l, struct sock, uring.todo);
-        if (!flush_sock(u, s)) return; /* goes on at the next poll */
+        if (!flush_sock(u, s)) return; /* continues at the next poll */
         list_remove(l);
     }
 }
 
-/* The requests hold the descriptor open, so they are ended here and now where possible, and the number is free again.
+/*
+ * Requests keep the descriptor open. Ends them before returning if possible, so that the descriptor's number is free
+ * again.
  */
 void uring_release(struct sock *s) {
     struct uring *u = ring_of(s);
@@ -148,8 +150,8 @@ void uring_release(struct sock *s) {
     uring_reap(u);
 }
 
-/* A request has had its last completion; s is freed with the last one after its release. */
-static void request_over(struct uring *u, struct sock *s) {
+/* A request has had its last completion. Frees s with the last one after its release. */
+static void request_done(struct uring *u, struct sock *s) {
     u->inflight--;
     s->uring.inflight--;
     if (!s->uring.released || s->uring.inflight) return;
@@ -173,7 +175,7 @@ static void recv_ended(struct uring *u, struct sock *s, int res) {
     } else if (res != -ECANCELED && res != -EAGAIN && res != -EINTR) {
         sock_receive_ended(s, res);
     }
-    sock_receive(s, false); /* begins again where a pop waits */
+    sock_receive(s, false); /* rearms the receive if a pop waits */
 }
 
 static void on_recv(struct uring *u, struct sock *s, int res, uint32_t flags) {
@@ -197,7 +199,7 @@ static void on_recv(struct uring *u, struct sock *s, int res, uint32_t flags) {
     if (!s->closed)
         recv_ended(u, s, res);
     else if (failed && !s->send_error)
-        s->send_error = res; /* which the kernel tells once */
+        s->send_error = res; /* the kernel reports it only once */
 }
 
 static void on_accept(struct uring *u, struct sock *s, int res, uint32_t flags) {
@@ -235,7 +237,7 @@ void uring_sock_complete(struct uring *u, struct sock *s, enum uring_tag tag, in
         on_accept(u, s, res, flags);
     else
         on_ready(s, tag);
-    if (!(flags & IORING_CQE_F_MORE)) request_over(u, s);
+    if (!(flags & IORING_CQE_F_MORE)) request_done(u, s);
 }
 
 bool uring_send_zerocopy(struct sock *s, struct op *op) {
@@ -252,7 +254,7 @@ bool uring_send_zerocopy(struct sock *s, struct op *op) {
     return true;
 }
 
-/* The kernel has let the memory go, and says whether it had to copy it all the same. */
+/* The kernel has released the memory of a zero-copy send, and reports whether it copied the data. */
 static void on_notification(struct uring *u, struct sock *s, struct op *op, uint32_t usage) {
     bool copied = u->zerocopy_reports && usage & NOTIF_USAGE_ZC_COPIED;
     if (copied) counter_inc(&u->px->rt->counters, posix_send_zerocopy_copied);
@@ -264,22 +266,22 @@ void uring_send_complete(struct uring *u, struct op *op, int res, uint32_t flags
     struct sock *s = to_sock(op->q);
     bool last = !(flags & IORING_CQE_F_MORE);
     if (s->uring.released) { /* sock_free completes op */
-        if (last) request_over(u, s);
+        if (last) request_done(u, s);
         return;
     }
     if (flags & IORING_CQE_F_NOTIF) {
         on_notification(u, s, op, (uint32_t)res);
-        request_over(u, s);
+        request_done(u, s);
         return;
     }
     if (!last) PUSH_NOTIFIES(op)++;
     if (res == -EINVAL && u->zerocopy_reports) {
-        u->zerocopy_reports = false; /* before Linux 6.2 */
+        u->zerocopy_reports = false; /* the kernel is older than Linux 6.2 */
         res = -EAGAIN;
     } else if (res == -EINVAL || res == -EOPNOTSUPP || res == -ENOMEM || res == -ENOBUFS) {
         s->zerocopy_copied = ZEROCOPY_NEVER;
         res = -EAGAIN;
     }
     sock_sent_zerocopy(s, op, res);
-    if (last) request_over(u, s);
+    if (last) request_done(u, s);
 }

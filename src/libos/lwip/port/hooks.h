@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Where lwIP's own choice would be predictable: initial sequence numbers (RFC 6528). */
+/* Replaces a predictable choice of lwIP: initial sequence numbers (RFC 6528). */
 #ifndef LWIP_PORT_HOOKS_H
 #define LWIP_PORT_HOOKS_H
 

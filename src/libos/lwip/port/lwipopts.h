@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How lwIP is built here: without threads (NO_SYS), its raw API alone, IPv4, memory from our heap. Limits are its
- * pools.
+ * Configuration of lwIP: without threads (NO_SYS), only the raw API, IPv4, memory from our heap. The limits are the
+ * sizes of its pools.
  */
 #ifndef LWIP_PORT_LWIPOPTS_H
 #define LWIP_PORT_LWIPOPTS_H
@@ -12,7 +12,9 @@
 #define LWIP_SOCKET          0
 #define LWIP_STATS           0
 
-/* Structures lie in pools of a fixed size, payload and headers in the heap, so that a device can take them as they are.
+/*
+ * Structures are in pools of fixed size. Payload and headers are in the heap, so that a device can use them without a
+ * copy.
  */
 #ifdef LWIP_PORT_CUSTOM_ALLOCATOR /* lwIP 2.2 */
 #define MEM_CUSTOM_ALLOCATOR 1
@@ -35,11 +37,11 @@
 #define PBUF_POOL_SIZE            16
 #define LWIP_SUPPORT_CUSTOM_PBUF  1
 
-/* What is pushed stays the application's until it is acknowledged: a packet that waits for ARP longer is a copy. */
+/* Pushed memory belongs to the application until it is acknowledged, so lwIP must copy a packet that waits for ARP. */
 #define PBUF_NEEDS_COPY(p) 1
 
 #define LWIP_IPV6                     0
-#define SO_REUSE                      1 /* connections of before do not keep a server from its port */
+#define SO_REUSE                      1 /* old connections do not keep a restarted server from its port */
 #define LWIP_RAW                      0
 #define LWIP_DNS                      0
 #define LWIP_NETIF_LOOPBACK           1
@@ -56,14 +58,14 @@
 #define LWIP_TCP_KEEPALIVE             1
 #define LWIP_TCP_SACK_OUT              1
 #define LWIP_WND_SCALE                 1
-#define LWIP_DISABLE_TCP_SANITY_CHECKS 1 /* they reckon with its own pool of receive buffers, which is not used */
+#define LWIP_DISABLE_TCP_SANITY_CHECKS 1 /* they assume lwIP's own pool of receive buffers, which is not used */
 #define TCP_RCV_SCALE                  3
 #define TCP_WND                        (256u << 10)
-#define TCP_SND_BUF                    (256u << 10) /* its queues are walked from end to end for every ACK */
+#define TCP_SND_BUF                    (256u << 10) /* lwIP walks its queues from end to end for every ACK */
 #define TCP_SND_QUEUELEN               8192
 #define TCP_SNDLOWAT                   16384
 #define TCP_SNDQUEUELOWAT              (TCP_SND_QUEUELEN / 2)
-#define TCP_MSS                        9176 /* of the largest MTU; smaller ones are reckoned with */
+#define TCP_MSS                        9176 /* for the largest MTU; smaller MTUs are respected */
 #define TCP_OVERSIZE                   1460
 #define TCP_LISTEN_BACKLOG             1
 #define TCP_WND_UPDATE_THRESHOLD       (2u * TCP_OVERSIZE)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Functions of lwIP that our own stack has under the same name. Both are in one library, so lwIP's are renamed; a
- * linker that finds a name twice asks for a line here.
+ * lwIP functions whose names our own stack also uses. Both stacks are in one library, so lwIP's are renamed. If a
+ * linker reports a duplicate name, add a line here.
  */
 #ifndef LWIP_PORT_NAMES_H
 #define LWIP_PORT_NAMES_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What lwIP asks of the platform. Whoever links lwIP defines the functions named lwip_port_*, and sys_now. */
+/* The platform for lwIP. A program that links lwIP defines the lwip_port_* functions and sys_now. */
 #ifndef LWIP_PORT_ARCH_CC_H
 #define LWIP_PORT_ARCH_CC_H
 
@@ -21,7 +21,7 @@ uint32_t lwip_port_random(void);
 
 #define LWIP_RAND() lwip_port_random()
 
-/* Its assertions are about itself, and stay on as ours do. */
+/* lwIP's assertions check lwIP itself, and stay on as ours do. */
 #define LWIP_PLATFORM_DIAG(x)
 #define LWIP_PLATFORM_ASSERT(x) abort()
 
