@@ -106,7 +106,7 @@ static void go_on(void) {
     expect_wait_error(qt, 0);
 }
 
-static void unread_data_becomes_a_reset_behind_what_was_pushed(void **state) {
+static void unread_data_causes_a_reset_after_the_pushed_data(void **state) {
     (void)state;
     struct pair p = connected();
     dmtr_qtoken_t closed;
@@ -120,7 +120,7 @@ static void unread_data_becomes_a_reset_behind_what_was_pushed(void **state) {
     assert_ok(dmtr_close(p.server));
 }
 
-static void data_that_comes_after_the_close_becomes_a_reset_behind_what_was_pushed(void **state) {
+static void data_after_the_close_causes_a_reset_after_the_pushed_data(void **state) {
     (void)state;
     struct pair p = connected();
     dmtr_qtoken_t closed, pushed = push_bulk(p.client);
@@ -315,8 +315,8 @@ static void two_ends_that_finish_at_once_do_not_wait_for_the_limit(void **state)
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        alone(unread_data_becomes_a_reset_behind_what_was_pushed),
-        alone(data_that_comes_after_the_close_becomes_a_reset_behind_what_was_pushed),
+        alone(unread_data_causes_a_reset_after_the_pushed_data),
+        alone(data_after_the_close_causes_a_reset_after_the_pushed_data),
         alone(unread_data_with_nothing_pushed_becomes_a_reset_at_once),
         alone(an_incomplete_message_is_unread_data),
         alone(an_unread_end_is_no_data),

@@ -199,7 +199,7 @@ static void a_reset_ends_pops_and_pushes(void **state) {
     expect_wait_error(qt, ECONNRESET);
 }
 
-static void a_refused_connect_says_so_and_may_be_tried_again(void **state) {
+static void a_refused_connect_is_reported_and_may_be_retried(void **state) {
     (void)state;
     struct sockaddr_in at = address_of(OUR_ADDRESS, 1000), away = address_of("192.0.2.1", 9);
     dmtr_qtoken_t qt;
@@ -384,7 +384,7 @@ static void messages_are_framed(void **state) {
     expect_pop_text(p.server, "and another");
 }
 
-static void closing_ends_what_waits(void **state) {
+static void closing_cancels_waiting_operations(void **state) {
     (void)state;
     struct pair p;
     dmtr_qtoken_t accept, pop, closed;
@@ -408,7 +408,7 @@ static const struct CMUnitTest tests[] = {
     alone(shutdown_ends_one_direction),
     alone(connections_reset_before_they_are_accepted_are_accepted),
     alone(a_reset_ends_pops_and_pushes),
-    alone(a_refused_connect_says_so_and_may_be_tried_again),
+    alone(a_refused_connect_is_reported_and_may_be_retried),
     alone(many_connects_and_accepts_are_outstanding_at_once),
     alone(calls_in_the_wrong_state_are_refused),
     alone(options_are_kept_bounded_and_inherited),
@@ -417,7 +417,7 @@ static const struct CMUnitTest tests[] = {
     alone(a_connection_in_use_is_not_handed_over),
     alone(congestion_control_is_chosen_by_name_and_the_state_shown),
     alone(messages_are_framed),
-    alone(closing_ends_what_waits),
+    alone(closing_cancels_waiting_operations),
 };
 
 int main(void) {

@@ -107,7 +107,7 @@ static void pushes_wait_for_a_slow_peer_and_nothing_is_lost(void **state) {
     assert_int_equal(p.received, COUNT + 1);
 }
 
-static void closing_delivers_what_was_pushed(void **state) {
+static void closing_delivers_pushed_data(void **state) {
     (void)state;
     enum { COUNT = 600 };
     struct sockaddr_in to = address_of(PEER_ADDRESS, PEER_PORT);
@@ -197,7 +197,7 @@ static const struct CMUnitTest tests[] = {
     wire(datagrams_go_both_ways_while_both_sleep, setup_block),
     wire(datagrams_of_all_sizes_arrive_equal, setup),
     wire(pushes_wait_for_a_slow_peer_and_nothing_is_lost, setup),
-    wire(closing_delivers_what_was_pushed, setup),
+    wire(closing_delivers_pushed_data, setup),
     wire(ending_delivers_what_waits_for_a_neighbour, setup),
     wire(a_port_nobody_has_is_told_by_the_peer, setup),
     wire(a_host_that_is_not_there_is_told, setup),

@@ -178,7 +178,7 @@ static void a_reset_ends_pops(void **state) {
     expect_wait_error(push_text(p.server, "late"), ECONNRESET);
 }
 
-static void closing_ends_what_waits(void **state) {
+static void closing_cancels_waiting_operations(void **state) {
     (void)state;
     struct pair p;
     dmtr_qtoken_t accepted;
@@ -204,7 +204,7 @@ static void closing_a_listener_resets_who_waits_there(void **state) {
     expect_wait_error(popped, ECONNRESET);
 }
 
-static void a_refused_connect_says_so_and_may_be_tried_again(void **state) {
+static void a_refused_connect_is_reported_and_may_be_retried(void **state) {
     (void)state;
     struct sockaddr_in at, nobody = address_of(OUR_ADDRESS, 9);
     dmtr_qtoken_t qt;
@@ -353,9 +353,9 @@ int main(void) {
         lwip_test(shutdown_ends_one_direction),
         lwip_test(connections_reset_before_they_are_accepted_are_accepted),
         lwip_test(a_reset_ends_pops),
-        lwip_test(closing_ends_what_waits),
+        lwip_test(closing_cancels_waiting_operations),
         lwip_test(closing_a_listener_resets_who_waits_there),
-        lwip_test(a_refused_connect_says_so_and_may_be_tried_again),
+        lwip_test(a_refused_connect_is_reported_and_may_be_retried),
         lwip_test(a_datagram_socket_may_be_disconnected),
         lwip_test(addresses_are_checked_at_the_bind),
         lwip_test(options_that_lwip_has_are_kept_and_others_refused),

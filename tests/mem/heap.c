@@ -22,7 +22,7 @@ static size_t used_bytes(void) {
     return st.used_bytes;
 }
 
-static void blocks_are_aligned_and_hold_what_was_asked_for(void **state) {
+static void blocks_are_aligned_and_hold_the_requested_size(void **state) {
     (void)state;
     for (size_t i = 0; i < SIZES; i++) {
         unsigned char *p = heap_alloc(sizes[i]);
@@ -36,7 +36,7 @@ static void blocks_are_aligned_and_hold_what_was_asked_for(void **state) {
     }
 }
 
-static void any_pointer_into_a_block_names_it(void **state) {
+static void any_pointer_into_a_block_identifies_it(void **state) {
     (void)state;
     for (size_t i = 1; i < SIZES; i++) {
         char *p = heap_alloc(sizes[i]);
@@ -63,8 +63,8 @@ static void foreign_pointers_are_refused(void **state) {
     assert_int_equal(heap_free(p), 0);
 }
 
-/* Blocks of 48 bytes leave 16 at the end of a unit of 64 KiB. */
-static void bytes_behind_the_last_block_are_no_block(void **state) {
+/* Blocks of 48 bytes leave 16 bytes at the end of a unit of 64 KiB. */
+static void bytes_after_the_last_block_are_not_a_block(void **state) {
     (void)state;
     char *p = heap_alloc(48), *unit = (char *)((uintptr_t)p & ~(uintptr_t)(HEAP_UNIT_BYTES - 1));
     assert_null(heap_block(unit + HEAP_UNIT_BYTES - 1));
@@ -73,7 +73,7 @@ static void bytes_behind_the_last_block_are_no_block(void **state) {
     assert_int_equal(heap_free(p), 0);
 }
 
-static void freed_block_is_used_again_first(void **state) {
+static void freed_block_is_reused_first(void **state) {
     (void)state;
     void *a = heap_alloc(200), *b = heap_alloc(200);
     heap_free(a);
@@ -84,7 +84,7 @@ static void freed_block_is_used_again_first(void **state) {
     heap_free(b);
 }
 
-static void zeroed_memory_is_zero_also_when_used_before(void **state) {
+static void reused_memory_is_zeroed_on_request(void **state) {
     (void)state;
     for (size_t i = 0; i < SIZES; i++) {
         for (int round = 0; round < 2; round++) {
@@ -115,7 +115,7 @@ static void alignment_is_kept_for_every_size(void **state) {
     }
 }
 
-static void impossible_sizes_give_null(void **state) {
+static void impossible_sizes_return_null(void **state) {
     (void)state;
     assert_null(heap_alloc(SIZE_MAX));
     assert_null(heap_alloc(SIZE_MAX / 2));
@@ -125,7 +125,7 @@ static void impossible_sizes_give_null(void **state) {
     assert_null(heap_alloc_aligned(4096, SIZE_MAX));
 }
 
-static void large_blocks_are_counted_apart(void **state) {
+static void large_blocks_are_counted_separately(void **state) {
     (void)state;
     struct heap_stats before, with, after;
     heap_get_stats(&before);
@@ -138,7 +138,7 @@ static void large_blocks_are_counted_apart(void **state) {
     assert_int_equal(after.large_bytes, before.large_bytes);
 }
 
-static void used_bytes_return_to_where_they_were(void **state) {
+static void used_bytes_return_to_their_initial_value(void **state) {
     (void)state;
     static void *p[3000];
     size_t before = used_bytes();
@@ -150,7 +150,7 @@ static void used_bytes_return_to_where_they_were(void **state) {
     assert_int_equal(used_bytes(), before);
 }
 
-static void memory_goes_back_to_the_kernel(void **state) {
+static void memory_returns_to_the_kernel(void **state) {
     (void)state;
     struct heap_stats before, full, after;
     heap_get_stats(&before);
@@ -165,7 +165,7 @@ static void memory_goes_back_to_the_kernel(void **state) {
     assert_true(after.mapped_bytes <= before.mapped_bytes + (32u << 20));
 }
 
-/* Blocks with a pattern of their own, allocated and freed at random, never touch one another. */
+/* Blocks with distinct patterns, allocated and freed at random, must not overwrite each other. */
 static void random_blocks_do_not_overlap(void **state) {
     (void)state;
     enum { BLOCKS = 2000, STEPS = 300000 };
@@ -197,7 +197,7 @@ static void random_blocks_do_not_overlap(void **state) {
     assert_int_equal(used_bytes(), before);
 }
 
-static void free_leaves_errno_alone(void **state) {
+static void free_keeps_errno(void **state) {
     (void)state;
     void *p = heap_alloc(20u << 20), *q = heap_alloc(10);
     errno = 77;
@@ -233,19 +233,19 @@ static void freed_memory_is_poisoned_under_asan(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(blocks_are_aligned_and_hold_what_was_asked_for),
-        cmocka_unit_test(any_pointer_into_a_block_names_it),
+        cmocka_unit_test(blocks_are_aligned_and_hold_the_requested_size),
+        cmocka_unit_test(any_pointer_into_a_block_identifies_it),
         cmocka_unit_test(foreign_pointers_are_refused),
-        cmocka_unit_test(bytes_behind_the_last_block_are_no_block),
-        cmocka_unit_test(freed_block_is_used_again_first),
-        cmocka_unit_test(zeroed_memory_is_zero_also_when_used_before),
+        cmocka_unit_test(bytes_after_the_last_block_are_not_a_block),
+        cmocka_unit_test(freed_block_is_reused_first),
+        cmocka_unit_test(reused_memory_is_zeroed_on_request),
         cmocka_unit_test(alignment_is_kept_for_every_size),
-        cmocka_unit_test(impossible_sizes_give_null),
-        cmocka_unit_test(large_blocks_are_counted_apart),
-        cmocka_unit_test(used_bytes_return_to_where_they_were),
-        cmocka_unit_test(memory_goes_back_to_the_kernel),
+        cmocka_unit_test(impossible_sizes_return_null),
+        cmocka_unit_test(large_blocks_are_counted_separately),
+        cmocka_unit_test(used_bytes_return_to_their_initial_value),
+        cmocka_unit_test(memory_returns_to_the_kernel),
         cmocka_unit_test(random_blocks_do_not_overlap),
-        cmocka_unit_test(free_leaves_errno_alone),
+        cmocka_unit_test(free_keeps_errno),
 #ifdef DMTR_DEBUG
         cmocka_unit_test(double_free_is_reported_in_debug_builds),
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Holds and owners: a block lives until the last of both is gone, in whatever order. */
+/* Holds and owners: a block lives until the last of them is gone, in any order. */
 #include "mem/heap.h"
 
 #include "../base/test.h"
@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* One class with few blocks to a slab, one with many, and a block in units of its own. */
+/* A class with few blocks per slab, one with many, and a block with its own units. */
 static const size_t sizes[] = {64, 4096, 1u << 20};
 #define SIZES (sizeof sizes / sizeof *sizes)
 
@@ -36,7 +36,7 @@ static void held_block_outlives_its_owner(void **state) {
     }
 }
 
-static void release_leaves_the_owner_its_block(void **state) {
+static void release_keeps_the_owners_block(void **state) {
     (void)state;
     for (size_t i = 0; i < SIZES; i++) {
         char *p = heap_alloc(sizes[i]);
@@ -55,7 +55,7 @@ static void freeing_a_block_without_owner_is_refused(void **state) {
         heap_hold(p);
         assert_int_equal(heap_free(p), 0);
         assert_int_equal(heap_free(p), -EINVAL);
-        heap_hold(p); /* a holder may hold once more */
+        heap_hold(p); /* a holder may take another hold */
         heap_release(p);
         assert_false(is_free(p, sizes[i]));
         heap_release(p);
@@ -77,7 +77,7 @@ static void shared_block_needs_as_many_frees(void **state) {
     }
 }
 
-static void lent_block_is_taken_back_once_it_is_nobody_elses(void **state) {
+static void lent_block_is_reclaimed_once_its_owner_has_freed_it(void **state) {
     (void)state;
     for (size_t i = 0; i < SIZES; i++) {
         char *p = heap_alloc(sizes[i]);
@@ -88,7 +88,7 @@ static void lent_block_is_taken_back_once_it_is_nobody_elses(void **state) {
         assert_int_equal(heap_free(p), 0);
         assert_false(heap_reclaim(p));
         assert_int_equal(heap_free(p), 0);
-        assert_false(heap_reclaim(p)); /* another holds it */
+        assert_false(heap_reclaim(p)); /* it has another hold */
         heap_release(p);
         assert_true(heap_reclaim(p));
         assert_false(heap_reclaim(p));
@@ -100,7 +100,7 @@ static void lent_block_is_taken_back_once_it_is_nobody_elses(void **state) {
     }
 }
 
-static void neighbours_of_held_blocks_are_freed_as_ever(void **state) {
+static void neighbours_of_held_blocks_are_freed_normally(void **state) {
     (void)state;
     char *held = heap_alloc(64), *other = heap_alloc(64), *unit;
     heap_hold(held);
@@ -108,7 +108,7 @@ static void neighbours_of_held_blocks_are_freed_as_ever(void **state) {
     assert_true(is_free(other, 64));
     heap_release(held);
     assert_int_equal(heap_free(held), 0);
-    /* and what is behind the last block is still no block */
+    /* bytes after the last block are still not a block */
     unit = (char *)((uintptr_t)(held = heap_alloc(48)) & ~(uintptr_t)(HEAP_UNIT_BYTES - 1));
     heap_hold(held);
     assert_int_equal(heap_free(unit + HEAP_UNIT_BYTES - 1), -EINVAL);
@@ -120,10 +120,10 @@ static void only_the_heaps_blocks_can_be_held(void **state) {
     (void)state;
     int local;
     char *p = heap_alloc(48), *unit = (char *)((uintptr_t)p & ~(uintptr_t)(HEAP_UNIT_BYTES - 1));
-    char *foreign[] = {NULL, (char *)&local, unit + HEAP_UNIT_BYTES - 1 /* behind the last block */};
-    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
-        assert_false(heap_hold(foreign[i]));
-        assert_false(heap_share(foreign[i]));
+    char *outside[] = {NULL, (char *)&local, unit + HEAP_UNIT_BYTES - 1 /* after the last block */};
+    for (size_t i = 0; i < sizeof outside / sizeof *outside; i++) {
+        assert_false(heap_hold(outside[i]));
+        assert_false(heap_share(outside[i]));
     }
     assert_true(heap_hold(p));
     heap_release(p);
@@ -132,8 +132,8 @@ static void only_the_heaps_blocks_can_be_held(void **state) {
     assert_int_equal(heap_free(p), 0);
 }
 
-/* Random references to random blocks, against counts of our own. */
-static void random_references_behave_as_the_model(void **state) {
+/* Random references to random blocks, compared with counts of our own. */
+static void random_references_match_the_model(void **state) {
     (void)state;
     enum { BLOCKS = 200, STEPS = 400000 };
     static struct {
@@ -187,13 +187,13 @@ static void random_references_behave_as_the_model(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(held_block_outlives_its_owner),
-        cmocka_unit_test(release_leaves_the_owner_its_block),
+        cmocka_unit_test(release_keeps_the_owners_block),
         cmocka_unit_test(freeing_a_block_without_owner_is_refused),
         cmocka_unit_test(shared_block_needs_as_many_frees),
-        cmocka_unit_test(lent_block_is_taken_back_once_it_is_nobody_elses),
-        cmocka_unit_test(neighbours_of_held_blocks_are_freed_as_ever),
+        cmocka_unit_test(lent_block_is_reclaimed_once_its_owner_has_freed_it),
+        cmocka_unit_test(neighbours_of_held_blocks_are_freed_normally),
         cmocka_unit_test(only_the_heaps_blocks_can_be_held),
-        cmocka_unit_test(random_references_behave_as_the_model),
+        cmocka_unit_test(random_references_match_the_model),
     };
     return cmocka_run_group_tests_name("hold", tests, NULL, NULL);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The heap's bounds, and system calls that fail. Each case is a process of its own: the heap is set up once. */
+/*
+ * The heap's limits, and failing system calls. Each case runs in its own process, because the heap is set up once per
+ * process.
+ */
 #include "base/fault.h"
 #include "mem/heap.h"
 
@@ -15,7 +18,7 @@
 
 #define MIB ((size_t)1 << 20)
 
-/* Runs the case in a child whose heap was never used; it ends with 0 if all is well. */
+/* Runs the case in a child that has not used the heap. The child exits with 0 on success. */
 static void in_child(int (*test)(void)) {
     int status;
     fflush(stdout);
@@ -35,7 +38,7 @@ static void in_child(int (*test)(void)) {
         }                                                                                                              \
     } while (0)
 
-/* Fills the heap with blocks of one size; how many there were. Each is freed again. */
+/* Fills the heap with blocks of one size, then frees them. Returns their number. */
 static size_t fill(size_t size) {
     void **last = NULL, **p;
     size_t n = 0;
@@ -56,7 +59,7 @@ static int limit_child(void) {
         size_t n = fill(1000);
         CHECK(n > 32 * MIB / 1100 && n <= 32 * MIB / 1000);
         n = fill(3 * MIB);
-        CHECK(n >= 6 && n <= 8); /* two chunks of sixteen each; what other sizes allocate from stands in some */
+        CHECK(n >= 6 && n <= 8); /* two chunks of sixteen each; slabs of other sizes use some of the room */
         n = fill(100000);
         CHECK(n > 200);
         CHECK(!heap_alloc(40 * MIB));
@@ -67,7 +70,7 @@ static int limit_child(void) {
     return 0;
 }
 
-static void full_heap_gives_null_and_recovers(void **state) {
+static void full_heap_returns_null_and_recovers(void **state) {
     (void)state;
     in_child(limit_child);
 }
@@ -80,7 +83,7 @@ static size_t mapped_bytes(void) {
 
 #define KEPT 8u /* free runs that stay mapped */
 
-/* Allocates so many runs, and frees them. */
+/* Allocates this many runs and frees them. */
 static void cycle(uint32_t count) {
     void *blocks[32];
     for (uint32_t i = 0; i < count; i++)
@@ -96,14 +99,14 @@ static int kept_runs_child(void) {
     CHECK(rest <= (KEPT + 1) * HEAP_RUN_BYTES);
     for (uint32_t i = 0; i < KEPT + 1; i++)
         CHECK((blocks[i] = heap_alloc(HEAP_RUN_BYTES)));
-    CHECK(mapped_bytes() == rest + HEAP_RUN_BYTES); /* all that were kept, and one more */
+    CHECK(mapped_bytes() == rest + HEAP_RUN_BYTES); /* all that are kept, and one more */
     for (uint32_t i = 0; i < KEPT + 1; i++)
         CHECK(heap_free(blocks[i]) == 0);
     CHECK(mapped_bytes() == rest);
     return 0;
 }
 
-static void free_runs_are_kept_up_to_a_bound_and_used_again(void **state) {
+static void free_runs_are_kept_up_to_a_limit_and_reused(void **state) {
     (void)state;
     in_child(kept_runs_child);
 }
@@ -115,12 +118,12 @@ static int kept_slabs_child(void) {
     return 0;
 }
 
-static void what_a_thread_keeps_of_its_empty_slabs_is_bounded(void **state) {
+static void empty_slabs_kept_by_a_thread_are_bounded(void **state) {
     (void)state;
     in_child(kept_slabs_child);
 }
 
-/* At most a sixteenth of a slab lies behind its last block. */
+/* At most a sixteenth of a slab is unused after its last block. */
 static int tail_child(void) {
     static void *blocks[1000];
     const size_t size = 40960, count = sizeof blocks / sizeof *blocks;
@@ -135,7 +138,7 @@ static void large_blocks_of_a_slab_waste_little(void **state) {
     in_child(tail_child);
 }
 
-static int senseless_limit_child(void) {
+static int invalid_limit_child(void) {
     struct heap_stats st;
     setenv("DMTR_HEAP_MAX_BYTES", "12 elephants", 1);
     CHECK(heap_alloc(1));
@@ -144,9 +147,9 @@ static int senseless_limit_child(void) {
     return 0;
 }
 
-static void senseless_limit_is_ignored(void **state) {
+static void invalid_limit_is_ignored(void **state) {
     (void)state;
-    in_child(senseless_limit_child);
+    in_child(invalid_limit_child);
 }
 
 #ifndef TEST_SANITIZED
@@ -158,7 +161,7 @@ static int address_space_child(void) {
     return 0;
 }
 
-/* Sanitizers take more address space than that themselves. */
+/* Sanitizers need more address space than that. */
 static void little_address_space_is_enough(void **state) {
     (void)state;
     in_child(address_space_child);
@@ -174,7 +177,7 @@ static int never_huge_child(void) {
     return 0;
 }
 
-/* Where the pool has no pages, this must fail rather than take others; where it has some, they are used. */
+/* Without free pages in the pool this must fail instead of using other pages; otherwise it uses the pool. */
 static int always_huge_child(void) {
     struct heap_stats st;
     setenv("DMTR_HEAP_HUGEPAGES", "always", 1);
@@ -186,7 +189,7 @@ static int always_huge_child(void) {
     return 0;
 }
 
-static void page_policy_is_kept(void **state) {
+static void page_policy_is_obeyed(void **state) {
     (void)state;
     in_child(never_huge_child);
     in_child(always_huge_child);
@@ -199,10 +202,10 @@ static void *thread_allocates(void *arg) {
     void *p = heap_alloc(10), *q = heap_alloc(10);
     fault_arm(0, NULL, 0);
     heap_free(q);
-    return p; /* NULL: the first allocation failed, the second did not */
+    return p; /* NULL: the first allocation failed, the second succeeded */
 }
 
-/* Every call on the way to memory fails once: NULL then, and success when it does not. */
+/* Makes each call on the way to memory fail once. The allocation returns NULL then, and succeeds afterwards. */
 static int faults_child(void) {
     for (uint64_t n = 1;; n++) {
         fault_arm(n, NULL, ENOMEM);
@@ -225,7 +228,7 @@ static int faults_child(void) {
     return 0;
 }
 
-/* What could not be given back to the kernel is not taken for fresh zeros later. */
+/* Memory that could not be unmapped is not treated as fresh zeros later. */
 static int unmap_faults_child(void) {
     for (uint64_t n = 1;; n++) {
         char *p = heap_alloc(40 * MIB);
@@ -248,7 +251,7 @@ static void memory_that_cannot_be_unmapped_is_cleared_before_use(void **state) {
     in_child(unmap_faults_child);
 }
 
-static void any_failing_call_gives_null_and_nothing_worse(void **state) {
+static void any_failing_call_only_returns_null(void **state) {
     (void)state;
     in_child(faults_child);
 }
@@ -256,17 +259,17 @@ static void any_failing_call_gives_null_and_nothing_worse(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(full_heap_gives_null_and_recovers),
-        cmocka_unit_test(free_runs_are_kept_up_to_a_bound_and_used_again),
-        cmocka_unit_test(what_a_thread_keeps_of_its_empty_slabs_is_bounded),
+        cmocka_unit_test(full_heap_returns_null_and_recovers),
+        cmocka_unit_test(free_runs_are_kept_up_to_a_limit_and_reused),
+        cmocka_unit_test(empty_slabs_kept_by_a_thread_are_bounded),
         cmocka_unit_test(large_blocks_of_a_slab_waste_little),
-        cmocka_unit_test(senseless_limit_is_ignored),
+        cmocka_unit_test(invalid_limit_is_ignored),
 #ifndef TEST_SANITIZED
         cmocka_unit_test(little_address_space_is_enough),
 #endif
-        cmocka_unit_test(page_policy_is_kept),
+        cmocka_unit_test(page_policy_is_obeyed),
 #ifdef DMTR_FAULT
-        cmocka_unit_test(any_failing_call_gives_null_and_nothing_worse),
+        cmocka_unit_test(any_failing_call_only_returns_null),
         cmocka_unit_test(memory_that_cannot_be_unmapped_is_cleared_before_use),
 #endif
     };

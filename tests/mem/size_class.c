@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* mem/size_class.h: every size, and every offset of every slab. */
+/* mem/size_class.h: every size, and every offset in every slab. */
 #include "mem/size_class.h"
 
 #include "../base/test.h"

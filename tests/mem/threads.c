@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The heap on many threads: frees from elsewhere, threads that come and go, fork. */
+/* The heap on many threads: remote frees, threads that start and exit, fork. */
 #include "base/ring.h"
 #include "mem/heap.h"
 
@@ -38,7 +38,7 @@ static void *allocate_and_pass_on(void *arg) {
     return NULL;
 }
 
-static void blocks_freed_elsewhere_come_back(void **state) {
+static void blocks_freed_by_another_thread_are_reused(void **state) {
     (void)state;
     struct spsc ring;
     pthread_t thread;
@@ -55,7 +55,7 @@ static void blocks_freed_elsewhere_come_back(void **state) {
     }
     pthread_join(thread, NULL);
     spsc_fini(&ring);
-    /* what was in flight at any time was a few MiB, so a heap that loses blocks would show */
+    /* only a few MiB were in use at any time, so a heap that loses blocks would exceed this */
     assert_true(mapped_bytes() < 64u << 20);
 }
 
@@ -70,7 +70,7 @@ static void *leave_blocks_behind(void *arg) {
     return NULL;
 }
 
-static void memory_of_a_thread_that_is_gone_returns(void **state) {
+static void memory_of_an_exited_thread_is_returned(void **state) {
     (void)state;
     static void *blocks[8][LEFT];
     size_t before = mapped_bytes();
@@ -98,7 +98,7 @@ static void *allocate_little(void *arg) {
     return arg;
 }
 
-static void threads_one_after_another_use_the_same_memory(void **state) {
+static void consecutive_threads_reuse_the_same_memory(void **state) {
     (void)state;
     size_t before = mapped_bytes();
     for (int i = 0; i < 500; i++) {
@@ -113,7 +113,7 @@ static void threads_one_after_another_use_the_same_memory(void **state) {
 #define SLOTS   256
 static _Atomic(size_t *) slots[SLOTS];
 
-/* Threads swap blocks through shared slots, so that most are freed by another thread than their own. */
+/* Threads swap blocks through shared slots, so that most blocks are freed by another thread than their own. */
 static void *swap_blocks(void *arg) {
     struct rng r;
     rng_init(&r, (uintptr_t)arg);
@@ -153,7 +153,7 @@ static void threads_swap_blocks_without_losing_any(void **state) {
     assert_true(mapped_bytes() <= before + (64u << 20));
 }
 
-/* Two references to each block, given up by two threads at the same time: one of them frees it. */
+/* Each block has two references, which two threads give up at the same time; one of the threads frees the block. */
 static void *release_all(void *arg) {
     void **blocks = arg;
     for (int i = 0; i < LEFT; i++)
@@ -161,7 +161,7 @@ static void *release_all(void *arg) {
     return NULL;
 }
 
-static void last_of_two_concurrent_references_frees(void **state) {
+static void last_of_two_concurrent_references_frees_the_block(void **state) {
     (void)state;
     static void *blocks[LEFT];
     struct heap_stats before, after;
@@ -215,11 +215,11 @@ static void forked_child_allocates_while_other_threads_hold_the_lock(void **stat
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(blocks_freed_elsewhere_come_back),
-        cmocka_unit_test(memory_of_a_thread_that_is_gone_returns),
-        cmocka_unit_test(threads_one_after_another_use_the_same_memory),
+        cmocka_unit_test(blocks_freed_by_another_thread_are_reused),
+        cmocka_unit_test(memory_of_an_exited_thread_is_returned),
+        cmocka_unit_test(consecutive_threads_reuse_the_same_memory),
         cmocka_unit_test(threads_swap_blocks_without_losing_any),
-        cmocka_unit_test(last_of_two_concurrent_references_frees),
+        cmocka_unit_test(last_of_two_concurrent_references_frees_the_block),
         cmocka_unit_test(forked_child_allocates_while_other_threads_hold_the_lock),
     };
     return cmocka_run_group_tests_name("threads", tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* qconnect: what goes in at one queue comes out at another. */
+/* qconnect: elements pushed to one queue arrive at another. */
 #include "api_test.h"
 
 static void elements_flow_from_one_queue_to_the_other(void **state) {
@@ -23,7 +23,7 @@ static void chains_and_operators_can_be_connected(void **state) {
     expect_pop_text(c, "y");
 }
 
-static void a_cycle_does_not_hold_a_wait_for_ever(void **state) {
+static void a_cycle_does_not_block_a_wait(void **state) {
     (void)state;
     int a = new_queue(), b = new_queue();
     assert_ok(dmtr_qconnect(a, b));
@@ -35,7 +35,7 @@ static void a_cycle_does_not_hold_a_wait_for_ever(void **state) {
     assert_ok(dmtr_wait_timed(&qr, timer, HANG));
 }
 
-static void closing_either_end_ends_it(void **state) {
+static void closing_either_end_ends_the_forwarding(void **state) {
     (void)state;
     for (int end = 0; end < 2; end++) {
         int in = new_queue(), out = new_queue();
@@ -52,7 +52,7 @@ static void closing_either_end_ends_it(void **state) {
     }
 }
 
-static void back_pressure_holds_the_source(void **state) {
+static void backpressure_stops_the_source(void **state) {
     (void)state;
     restart_with("memory.max_elements=1");
     int in = new_queue(), out = new_queue();
@@ -75,9 +75,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         api_test(elements_flow_from_one_queue_to_the_other),
         api_test(chains_and_operators_can_be_connected),
-        api_test(a_cycle_does_not_hold_a_wait_for_ever),
-        api_test(closing_either_end_ends_it),
-        api_test(back_pressure_holds_the_source),
+        api_test(a_cycle_does_not_block_a_wait),
+        api_test(closing_either_end_ends_the_forwarding),
+        api_test(backpressure_stops_the_source),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* merge, filter, sort and map: alone, over each other, while sources come and go. */
+/* merge, filter, sort and map: alone, combined, and with sources that are opened and closed. */
 #include "api_test.h"
 
 #include <ctype.h>
@@ -56,7 +56,7 @@ static int new_sort(int source) {
     return qd;
 }
 
-static void filter_passes_what_its_function_wants(void **state) {
+static void filter_passes_what_its_function_accepts(void **state) {
     (void)state;
     int source = new_queue(), filter = new_filter(source, "a");
     dmtr_qtoken_t waiting = pop_begin(filter);
@@ -95,7 +95,7 @@ static void map_may_replace_an_element_or_fail_its_pop(void **state) {
     expect_pop_text(map, "replaced");
 }
 
-static void sort_gives_the_least_that_has_arrived(void **state) {
+static void sort_returns_the_least_element_that_has_arrived(void **state) {
     (void)state;
     int source = new_queue(), sort = new_sort(source);
     dmtr_qtoken_t waiting = pop_begin(sort);
@@ -155,7 +155,7 @@ static void merge_pushes_to_both(void **state) {
     expect_pop_text(b, "twice");
 }
 
-static void a_cancelled_pop_on_an_operator_loses_nothing(void **state) {
+static void a_cancelled_pop_on_an_operator_loses_no_element(void **state) {
     (void)state;
     int a = new_queue(), b = new_queue(), calls = 0, ops[4];
     ops[0] = new_filter(a, "x");
@@ -166,7 +166,10 @@ static void a_cancelled_pop_on_an_operator_loses_nothing(void **state) {
         assert_ok(dmtr_drop(pop_begin(ops[i])));
         push_wait(a, "x");
         expect_pop_text(a, "x");
-        /* Taken from the source, then not wanted: the operator keeps it for its next pop. Sort completes at once. */
+        /*
+         * The element is popped from the source but not wanted any more: the operator keeps it for its next pop. Sort
+         * completes at once.
+         */
         if (i == 2) continue;
         push_wait(a, "x");
         assert_ok(dmtr_drop(pop_begin(ops[i])));
@@ -211,7 +214,7 @@ static void closing_a_source_ends_operations_with_ecanceled(void **state) {
         if (kind == 3) assert_ok(dmtr_map(&op, a, to_upper, &calls));
         dmtr_qtoken_t one = pop_begin(op), two = pop_begin(op), qt;
         assert_ok(dmtr_close(a));
-        /* The number is taken again at once: it must not be mistaken for the source. */
+        /* The descriptor is reused at once; it must not be mistaken for the source. */
         int again = new_queue();
         assert_int_equal(again, a);
         push_wait(again, "x");
@@ -226,7 +229,7 @@ static void closing_a_source_ends_operations_with_ecanceled(void **state) {
     }
 }
 
-static void closing_an_operator_leaves_its_sources(void **state) {
+static void closing_an_operator_does_not_close_its_sources(void **state) {
     (void)state;
     int a = new_queue(), b = new_queue(), merge = new_merge(a, b), filter = new_filter(a, "x");
     dmtr_qtoken_t pop = pop_begin(merge), pop2 = pop_begin(filter), close;
@@ -270,7 +273,7 @@ static void a_source_that_is_busy_when_closed_may_outlive_its_operator(void **st
         assert_ok(dmtr_close(file));
         assert_ok(dmtr_close(qd));
         dmtr_qresult_t qr;
-        dmtr_wait_timed(&qr, qt, HANG); /* canceled, or, where the device was quick, its data */
+        dmtr_wait_timed(&qr, qt, HANG); /* canceled, or complete if the device was quick */
         if (!qr.qr_error) assert_ok(dmtr_sgafree(&qr.qr_value.sga));
         assert_ok(dmtr_fini());
         assert_ok(dmtr_init(0, NULL));
@@ -289,17 +292,17 @@ static void results_left_in_operators_are_freed_with_the_runtime(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        api_test(filter_passes_what_its_function_wants),
+        api_test(filter_passes_what_its_function_accepts),
         api_test(map_changes_each_element_once),
         api_test(map_may_replace_an_element_or_fail_its_pop),
-        api_test(sort_gives_the_least_that_has_arrived),
+        api_test(sort_returns_the_least_element_that_has_arrived),
         api_test(sort_keeps_the_order_of_equal_elements),
         api_test(merge_pops_from_both_and_starves_neither),
         api_test(merge_pushes_to_both),
-        api_test(a_cancelled_pop_on_an_operator_loses_nothing),
+        api_test(a_cancelled_pop_on_an_operator_loses_no_element),
         api_test(operators_compose),
         api_test(closing_a_source_ends_operations_with_ecanceled),
-        api_test(closing_an_operator_leaves_its_sources),
+        api_test(closing_an_operator_does_not_close_its_sources),
         api_test(an_operator_closed_with_pushes_outstanding_still_delivers),
         api_test(a_source_that_is_busy_when_closed_may_outlive_its_operator),
         api_test(results_left_in_operators_are_freed_with_the_runtime),

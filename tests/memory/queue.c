@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The in-memory FIFO: order, ownership of buffers, bounds. */
+/* The in-memory FIFO: order, ownership of buffers, limits. */
 #include "api_test.h"
 
-static void elements_come_out_in_order_through_growth(void **state) {
+static void elements_keep_their_order_when_the_queue_grows(void **state) {
     (void)state;
     int qd = new_queue();
     char text[16];
@@ -30,7 +30,7 @@ static void waiting_pops_are_served_oldest_first(void **state) {
     expect_wait_text(b, "2");
 }
 
-static void the_buffer_itself_is_passed_on(void **state) {
+static void the_buffer_is_passed_without_a_copy(void **state) {
     (void)state;
     int qd = new_queue();
     dmtr_sgarray_t sga = message("zero copy");
@@ -141,7 +141,7 @@ static void a_pop_of_too_few_bytes_fails_and_the_message_stays(void **state) {
     expect_wait_text(qt, "four");
 }
 
-static void close_cancels_what_waits_and_frees_what_is_stored(void **state) {
+static void close_cancels_waiting_operations_and_frees_stored_elements(void **state) {
     (void)state;
     restart_with("memory.max_elements=1");
     int full = new_queue(), empty = new_queue();
@@ -159,7 +159,7 @@ static void close_cancels_what_waits_and_frees_what_is_stored(void **state) {
     assert_int_equal(valid, 0);
 }
 
-static void queues_beyond_the_limit_are_refused_and_come_back(void **state) {
+static void queues_beyond_the_limit_are_refused_until_one_is_closed(void **state) {
     (void)state;
     restart_with("core.max_queues=8");
     int qd[8], more;
@@ -173,16 +173,16 @@ static void queues_beyond_the_limit_are_refused_and_come_back(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        api_test(elements_come_out_in_order_through_growth),
+        api_test(elements_keep_their_order_when_the_queue_grows),
         api_test(waiting_pops_are_served_oldest_first),
-        api_test(the_buffer_itself_is_passed_on),
+        api_test(the_buffer_is_passed_without_a_copy),
         api_test(foreign_memory_is_copied_and_counted),
         api_test(slices_and_empty_segments_keep_their_segmentation),
         api_test(pushes_beyond_the_bound_wait_for_room),
         api_test(bytes_beyond_the_push_limit_are_refused_until_pushes_complete),
         api_test(a_pop_of_too_few_bytes_fails_and_the_message_stays),
-        api_test(close_cancels_what_waits_and_frees_what_is_stored),
-        api_test(queues_beyond_the_limit_are_refused_and_come_back),
+        api_test(close_cancels_waiting_operations_and_frees_stored_elements),
+        api_test(queues_beyond_the_limit_are_refused_until_one_is_closed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

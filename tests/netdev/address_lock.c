@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Addresses are locked for their interface: who is refused, who shares, and when a lock ends. */
+/* Addresses are locked on their interface: who is refused, who shares, and when a lock ends. */
 #include "netdev/address_lock.h"
 
 #include "netdev_test.h"
@@ -14,61 +14,61 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static uint32_t addresses[2]; /* that nobody else locks while this runs */
+static uint32_t addresses[2]; /* addresses that no other process locks meanwhile */
 static char why[256];
 
-static int take(struct address_lock **lock, uint32_t count, const uint32_t *ip4, uint32_t queue, uint32_t queues) {
+static int acquire(struct address_lock **lock, uint32_t count, const uint32_t *ip4, uint32_t queue, uint32_t queues) {
     struct netdev_args args = {
         .ip4 = ip4, .ip4_count = count, .queue = queue, .queues = queues, .why = why, .why_bytes = sizeof why};
     why[0] = '\0';
     return address_lock_acquire(lock, &args, "test", "lo");
 }
 
-static struct address_lock *taken(uint32_t count, const uint32_t *ip4) {
+static struct address_lock *acquired(uint32_t count, const uint32_t *ip4) {
     struct address_lock *lock = NULL;
-    assert_int_equal(take(&lock, count, ip4, 0, 0), 0);
+    assert_int_equal(acquire(&lock, count, ip4, 0, 0), 0);
     assert_non_null(lock);
     return lock;
 }
 
 static void expect_refused(uint32_t count, const uint32_t *ip4, const char *says) {
     struct address_lock *lock = NULL;
-    assert_int_equal(take(&lock, count, ip4, 0, 0), -EADDRINUSE);
+    assert_int_equal(acquire(&lock, count, ip4, 0, 0), -EADDRINUSE);
     assert_null(lock);
     if (!strstr(why, says)) fail_msg("\"%s\" expected: %s", says, why);
 }
 
 static void second_device_of_this_process_is_refused(void **state) {
     (void)state;
-    struct address_lock *lock = taken(1, addresses), *other;
+    struct address_lock *lock = acquired(1, addresses), *other;
     char self[32];
     snprintf(self, sizeof self, "(%d)", (int)getpid());
     expect_refused(1, addresses, self);
     expect_refused(1, addresses, "inet.queues");
     expect_refused(2, addresses, "on lo");
-    other = taken(1, addresses + 1); /* which the one that was refused has not kept */
+    other = acquired(1, addresses + 1); /* the refused device has not kept it */
     address_lock_release(other);
     address_lock_release(lock);
-    address_lock_release(taken(1, addresses));
+    address_lock_release(acquired(1, addresses));
 }
 
 static void queues_of_a_device_share(void **state) {
     (void)state;
     struct address_lock *first = NULL, *second = NULL, *third = NULL;
-    assert_int_equal(take(&first, 1, addresses, 0, 2), 0);
-    assert_int_equal(take(&second, 1, addresses, 1, 2), 0);
-    assert_int_equal(take(&third, 1, addresses, 1, 2), -EADDRINUSE); /* the same queue */
-    assert_int_equal(take(&third, 1, addresses, 2, 3), -EADDRINUSE); /* another device */
+    assert_int_equal(acquire(&first, 1, addresses, 0, 2), 0);
+    assert_int_equal(acquire(&second, 1, addresses, 1, 2), 0);
+    assert_int_equal(acquire(&third, 1, addresses, 1, 2), -EADDRINUSE); /* the same queue */
+    assert_int_equal(acquire(&third, 1, addresses, 2, 3), -EADDRINUSE); /* another device */
     address_lock_release(first);
     expect_refused(1, addresses, "this process");
     address_lock_release(second);
-    assert_int_equal(take(&first, 1, addresses, 0, 3), 0);
-    assert_int_equal(take(&second, 1, addresses, 1, 2), -EADDRINUSE); /* another device, of fewer queues */
+    assert_int_equal(acquire(&first, 1, addresses, 0, 3), 0);
+    assert_int_equal(acquire(&second, 1, addresses, 1, 2), -EADDRINUSE); /* another device, of fewer queues */
     address_lock_release(first);
-    address_lock_release(taken(1, addresses));
+    address_lock_release(acquired(1, addresses));
 }
 
-static void interface_that_is_not_there_has_no_lock(void **state) {
+static void missing_interface_has_no_lock(void **state) {
     (void)state;
     struct address_lock *lock = NULL;
     struct netdev_args args = {.ip4 = addresses, .ip4_count = 1};
@@ -77,7 +77,7 @@ static void interface_that_is_not_there_has_no_lock(void **state) {
     address_lock_release(lock);
 }
 
-/* A process that has the lock until it is killed. */
+/* Starts a process that holds the lock until it is killed. */
 static pid_t holder(void) {
     int ready[2];
     char byte = 0;
@@ -86,7 +86,7 @@ static pid_t holder(void) {
     assert_true(child >= 0);
     if (child == 0) {
         struct address_lock *lock = NULL;
-        byte = take(&lock, 1, addresses, 0, 0) == 0;
+        byte = acquire(&lock, 1, addresses, 0, 0) == 0;
         if (write(ready[1], &byte, 1) == 1) pause();
         _exit(1);
     }
@@ -97,29 +97,29 @@ static pid_t holder(void) {
     return child;
 }
 
-static void lock_of_another_process_names_it_and_dies_with_it(void **state) {
+static void refusal_names_the_holding_process_whose_lock_ends_with_it(void **state) {
     (void)state;
     char who[48];
     pid_t child = holder();
     snprintf(who, sizeof who, "process %d of user %u", (int)child, (unsigned)getuid());
     expect_refused(1, addresses, who);
-    address_lock_release(taken(1, addresses + 1)); /* two addresses on an interface are fine */
+    address_lock_release(acquired(1, addresses + 1)); /* two addresses on one interface are fine */
     kill(child, SIGKILL);
     assert_int_equal(waitpid(child, NULL, 0), child);
-    address_lock_release(taken(1, addresses));
+    address_lock_release(acquired(1, addresses));
 }
 
 static void lock_holds_in_its_network_namespace(void **state) {
     (void)state;
-    struct address_lock *lock = taken(1, addresses);
+    struct address_lock *lock = acquired(1, addresses);
     int status;
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
         struct address_lock *mine = NULL;
-        /* With a new namespace for users, because not everybody may have one for networks alone. */
+        /* Also creates a user namespace if needed, because not every user may create a network namespace alone. */
         if (unshare(CLONE_NEWNET) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0) _exit(2);
-        _exit(take(&mine, 1, addresses, 0, 0) != 0);
+        _exit(acquire(&mine, 1, addresses, 0, 0) != 0);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     address_lock_release(lock);
@@ -127,8 +127,11 @@ static void lock_holds_in_its_network_namespace(void **state) {
     assert_int_equal(status, 0);
 }
 
-/* Somebody has the name and tells nothing: no listener, or one whose queue is full. We are refused, and never wait. */
-static void silent_squatters_only_have_us_refused(void **state) {
+/*
+ * Another socket has the name but does not answer: it does not listen, or its queue is full. We are refused, and never
+ * block.
+ */
+static void unresponsive_name_holders_only_cause_a_refusal(void **state) {
     (void)state;
     struct sockaddr_un name = {.sun_family = AF_UNIX};
     int len = snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "dmtr/address/1/%08x", ntohl(addresses[0]));
@@ -146,7 +149,7 @@ static void silent_squatters_only_have_us_refused(void **state) {
     assert_int_equal(caller, -1); /* the queue is full */
     expect_refused(1, addresses, "another process");
     close(squatter);
-    address_lock_release(taken(1, addresses));
+    address_lock_release(acquired(1, addresses));
 }
 
 int main(void) {
@@ -155,10 +158,10 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(second_device_of_this_process_is_refused),
         cmocka_unit_test(queues_of_a_device_share),
-        cmocka_unit_test(interface_that_is_not_there_has_no_lock),
-        cmocka_unit_test(lock_of_another_process_names_it_and_dies_with_it),
+        cmocka_unit_test(missing_interface_has_no_lock),
+        cmocka_unit_test(refusal_names_the_holding_process_whose_lock_ends_with_it),
         cmocka_unit_test(lock_holds_in_its_network_namespace),
-        cmocka_unit_test(silent_squatters_only_have_us_refused),
+        cmocka_unit_test(unresponsive_name_holders_only_cause_a_refusal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* netdev/wrap/cut.h, through the device that does so: sim. */
+/* netdev/wrap/cut.h, through a device that uses it: sim. */
 #include "netdev/wrap/cut.h"
 #include "netdev/device.h"
 #include "netdev/sim/sim.h"
@@ -14,7 +14,7 @@
 
 #define L4_BYTES 32u /* TCP with twelve bytes of options */
 #define HEADERS  (14u + 20u + L4_BYTES)
-#define SEQ      0xfffffa00u /* wraps on the way */
+#define SEQ      0xfffffa00u /* wraps during the frame */
 #define IP_ID    0xfffeu
 
 static struct netdev *open_host(struct sim *sim, const char *options) {
@@ -25,7 +25,7 @@ static struct netdev *open_host(struct sim *sim, const char *options) {
     return dev;
 }
 
-/* The sum of the pseudo header of a segment of so many bytes, header included. */
+/* The pseudo-header sum of a segment of this many bytes, including the TCP header. */
 static uint64_t pseudo_sum(const uint8_t *frame, uint32_t bytes) {
     return csum_join(csum_add(0, frame + 14 + 12, 8), (uint64_t)htons(IPPROTO_TCP) + htons((uint16_t)bytes));
 }
@@ -62,7 +62,7 @@ static uint8_t *make_whole(uint32_t payload) {
     return p;
 }
 
-/* The piece whose payload begins at `at`; its payload's length. */
+/* Checks the segment whose payload starts at `at`. Returns the length of its payload. */
 static uint32_t check_piece(const struct netdev_buffer *b, uint32_t number, uint32_t at, bool last) {
     const uint8_t *p = b->data;
     uint32_t payload = b->bytes - HEADERS;
@@ -84,7 +84,7 @@ static uint32_t check_piece(const struct netdev_buffer *b, uint32_t number, uint
     return payload;
 }
 
-static void each_segment_has_headers_of_its_own(void **state) {
+static void each_segment_has_its_own_headers(void **state) {
     (void)state;
     static const uint16_t sizes[] = {1, 7, 536, 1448};
     struct sim *sim = sim_new(&(struct sim_config){.host_queue_max = 4096});
@@ -121,7 +121,7 @@ static void each_segment_has_headers_of_its_own(void **state) {
     sim_free(sim);
 }
 
-static void what_cannot_be_cut_is_refused_and_counted(void **state) {
+static void frames_that_cannot_be_segmented_are_refused_and_counted(void **state) {
     (void)state;
     struct sim *sim = sim_new(&(struct sim_config){.seed = 1});
     uint8_t *whole = make_whole(3000);
@@ -178,8 +178,8 @@ static void checksum_of_0_is_written_as_all_ones(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_segment_has_headers_of_its_own),
-        cmocka_unit_test(what_cannot_be_cut_is_refused_and_counted),
+        cmocka_unit_test(each_segment_has_its_own_headers),
+        cmocka_unit_test(frames_that_cannot_be_segmented_are_refused_and_counted),
         cmocka_unit_test(checksum_of_0_is_written_as_all_ones),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The dpdk device on rings of DPDK in this process, whose other end the test holds: what it receives and sends, mbuf by
- * mbuf, and what becomes of their memory. And frames made into mbufs for ports of every ability.
+ * The dpdk device over DPDK rings in this process, whose other end the test uses: what it receives and sends, mbuf by
+ * mbuf, and the ownership of their memory. Also the conversion of frames to mbufs for ports with any offloads.
  */
 #include "netdev_test.h"
 
@@ -35,7 +35,7 @@ static void find_buffers(struct rte_mempool *mp, void *found) {
     if (strcmp(rte_mempool_get_ops(mp->ops_index)->name, "dmtr_heap") == 0) *(struct rte_mempool **)found = mp;
 }
 
-/* A port over two rings; each test has its own. */
+/* Opens a port over two rings; each test has its own. */
 static int open_pair(const char *more) {
     static unsigned serial;
     char name[24], options[200];
@@ -80,7 +80,7 @@ static int tear_down(void **state) {
     return 0;
 }
 
-/* What a driver does with a frame that comes in; false: it has no buffer for it. */
+/* Does what a driver does with a received frame. Returns false if there is no buffer for it. */
 static bool arrive(uint32_t number, uint32_t bytes) {
     struct rte_mbuf *m = rte_pktmbuf_alloc(buffers);
     uint8_t *frame;
@@ -92,7 +92,7 @@ static bool arrive(uint32_t number, uint32_t bytes) {
     return true;
 }
 
-static void a_received_frame_lies_where_the_driver_put_it(void **state) {
+static void a_received_frame_is_not_copied(void **state) {
     struct netdev_buffer b;
     (void)state;
     for (uint32_t i = 0; i < 500; i++) {
@@ -112,7 +112,7 @@ static void a_received_frame_lies_where_the_driver_put_it(void **state) {
     assert_int_equal(dev->stats.rx_copied, 0);
 }
 
-static void buffers_that_are_held_run_out_are_counted_and_come_back(void **state) {
+static void held_buffers_run_out_are_counted_and_are_reclaimed(void **state) {
     struct netdev_buffer held[BUFFERS], small[10 * SLOTS], b;
     (void)state;
     for (uint32_t i = 0; i < BUFFERS; i++) {
@@ -120,12 +120,12 @@ static void buffers_that_are_held_run_out_are_counted_and_come_back(void **state
         assert_int_equal(netdev_rx(dev, &held[i], 1, 0), 1);
     }
     for (uint32_t i = 0; i < SLOTS; i++) {
-        assert_true(arrive(BUFFERS, 600)); /* the driver never lacks one */
+        assert_true(arrive(BUFFERS, 600)); /* the driver always has a buffer */
         assert_int_equal(netdev_rx(dev, &b, 1, 0), 0);
     }
-    assert_int_equal(netdev_rx(dev, &b, 1, UINT64_C(1) << 40), 0); /* looks, and says so */
+    assert_int_equal(netdev_rx(dev, &b, 1, UINT64_C(1) << 40), 0); /* the check logs a warning */
     assert_int_equal(dev->stats.rx_held, SLOTS);
-    for (uint32_t i = 0; i < 10 * SLOTS; i++) { /* what may free memory is still heard */
+    for (uint32_t i = 0; i < 10 * SLOTS; i++) { /* frames that may free memory are still received */
         assert_true(arrive(i, 100));
         assert_int_equal(netdev_rx(dev, &small[i], 1, 0), 1);
     }
@@ -167,7 +167,7 @@ static void frames_that_no_mtu_allows_are_dropped_and_counted(void **state) {
     assert_int_equal(dev->stats.rx_malformed, 1);
 }
 
-static void what_the_port_counts_itself_is_told_by_name(void **state) {
+static void counters_of_the_port_are_reported_by_name(void **state) {
     char names[NETDEV_OWN_MAX][NETDEV_OWN_BYTES], again[1][NETDEV_OWN_BYTES];
     uint64_t values[NETDEV_OWN_MAX];
     uint32_t n = netdev_own(dev, names, NULL, NETDEV_OWN_MAX), found = 0;
@@ -183,7 +183,7 @@ static void what_the_port_counts_itself_is_told_by_name(void **state) {
     assert_string_equal(again[0], names[0]);
 }
 
-/* A port of DPDK's own, the other end of virtio_user's wire. */
+/* Opens a DPDK port that is the peer of virtio_user. */
 static uint16_t open_vhost(const char *path, struct rte_mempool *pool) {
     const struct rte_eth_conf conf = {0};
     char args[200];
@@ -214,7 +214,7 @@ static struct rte_mbuf *large_frame(struct rte_mempool *pool) {
     return m;
 }
 
-static void segments_that_the_port_put_together_come_as_one_frame(void **state) {
+static void segments_that_the_port_coalesced_arrive_as_one_frame(void **state) {
     struct rte_mempool *pool = dpdk_plain_pool(511, LARGE_BYTES, SOCKET_ID_ANY);
     struct rte_mbuf *m = large_frame(pool), *copy = large_frame(pool);
     struct netdev_buffer b = {0};
@@ -227,9 +227,9 @@ static void segments_that_the_port_put_together_come_as_one_frame(void **state) 
     vhost = open_vhost(path, pool);
     snprintf(options, sizeof options, "vdev=virtio_user0;path=%s;queue_size=256,slots=256,lro=yes", path);
     n = open_dev(options, 0, 0, &end);
-    unlink(path); /* the wire is there, or will not be */
+    unlink(path); /* the connection exists by now or never will */
     assert_int_equal(n, 0);
-    for (uint32_t i = 0; n == 0 && i < TRIES; i++) { /* the wire is tied by a thread of DPDK's */
+    for (uint32_t i = 0; n == 0 && i < TRIES; i++) { /* a DPDK thread establishes the connection */
         if (m && rte_eth_tx_burst(vhost, 0, &m, 1) == 1) m = NULL;
         usleep(1000);
         n = netdev_rx(end, &b, 1, UINT64_C(1000000) * i);
@@ -248,7 +248,7 @@ static void segments_that_the_port_put_together_come_as_one_frame(void **state) 
     dpdk_plain_pool_free(pool);
 }
 
-static void frames_in_pieces_and_of_strangers_are_copied(void **state) {
+static void frames_in_pieces_and_in_foreign_mbufs_are_copied(void **state) {
     struct rte_mempool *pool = dpdk_plain_pool(511, 2048, SOCKET_ID_ANY);
     uint8_t *frame = test_frame(mac_a, mac_b, 9, 1200);
     struct rte_mbuf *parts[3];
@@ -267,7 +267,7 @@ static void frames_in_pieces_and_of_strangers_are_copied(void **state) {
     heap_free(frame);
 }
 
-static void small_frames_are_copied_beside_the_mbuf(void **state) {
+static void small_frames_are_copied_into_the_mbuf(void **state) {
     struct rte_mbuf *m;
     (void)state;
     assert_int_equal(test_send(dev, mac_b, 5, 200, 0), 1);
@@ -279,7 +279,7 @@ static void small_frames_are_copied_beside_the_mbuf(void **state) {
     rte_pktmbuf_free(m);
 }
 
-static void large_payload_is_sent_where_it_lies_and_held_until_it_was(void **state) {
+static void large_payload_is_sent_without_a_copy_and_held_until_sent(void **state) {
     struct netdev_seg segs[2];
     struct netdev_frame frame = {.segs = segs, .segs_count = 2, .bytes = 1514};
     uint8_t *p = test_frame(mac_b, mac_a, 3, 1514), *header = heap_alloc(54);
@@ -290,20 +290,20 @@ static void large_payload_is_sent_where_it_lies_and_held_until_it_was(void **sta
     segs[1] = (struct netdev_seg){p + 54, 1460};
     assert_int_equal(netdev_tx(dev, &frame, 1, 0), 1);
     heap_free(header);
-    heap_free(p); /* ours; the device holds it */
+    heap_free(p); /* our reference; the device holds the block */
     m = sent();
     assert_non_null(m);
     assert_int_equal(m->nb_segs, 2);
     assert_ptr_equal(rte_pktmbuf_mtod(m->next, char *), p + 54);
     assert_int_equal(test_number(p, 1514), 3);
-    assert_int_equal(heap_free(p), -EINVAL); /* has a hold alone */
+    assert_int_equal(heap_free(p), -EINVAL); /* it has only a hold */
     rte_pktmbuf_free(m);
     assert_int_equal(dev->stats.tx_frames, 1);
     assert_int_equal(dev->stats.tx_bytes, 1514);
     assert_int_equal(dev->stats.tx_copied, 0);
 }
 
-static void a_short_transmit_leaves_the_rest_the_callers(void **state) {
+static void a_short_transmit_leaves_the_rest_to_the_caller(void **state) {
     uint32_t accepted = 0;
     struct rte_mbuf *m;
     (void)state;
@@ -322,7 +322,7 @@ static void a_short_transmit_leaves_the_rest_the_callers(void **state) {
     }
 }
 
-/* An mbuf with this frame, of which a driver has taken the tag out (`stripped`), or has not, or which has none (0). */
+/* An mbuf with this frame: the driver has removed the tag (`stripped`) or not, or the frame is untagged (0). */
 static struct rte_mbuf *tagged(uint32_t number, uint16_t tci, bool stripped) {
     const uint8_t tag[4] = {0x81, 0, (uint8_t)(tci >> 8), (uint8_t)tci};
     uint8_t *frame = test_frame(mac_a, mac_b, number, 100);
@@ -365,7 +365,7 @@ static void frames_of_the_vlan_lose_their_tag_and_others_are_dropped(void **stat
     }
 }
 
-static void frames_of_every_length_leave_with_the_tag_of_the_vlan(void **state) {
+static void frames_of_every_length_are_sent_with_the_vlan_tag(void **state) {
     const uint32_t lengths[] = {60, 256, 257, 1514};
     (void)state;
     for (uint32_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
@@ -387,25 +387,25 @@ static void frames_of_every_length_leave_with_the_tag_of_the_vlan(void **state) 
     }
 }
 
-static void a_frame_that_breaks_the_rules_is_taken_and_dropped(void **state) {
+static void a_frame_that_breaks_the_rules_is_accepted_and_dropped(void **state) {
     (void)state;
     assert_int_equal(test_send(dev, mac_b, 1, 1600, 0), 1);
     assert_int_equal(dev->stats.tx_refused, 1);
     assert_null(sent());
 }
 
-static void a_device_that_is_taken_away_is_gone_for_good(void **state) {
+static void a_removed_device_fails_for_good(void **state) {
     struct netdev_buffer b;
     struct netdev *gone;
     (void)state;
-    for (int round = 0; round < 2; round++) { /* and may come back */
+    for (int round = 0; round < 2; round++) { /* the device may also be added again */
         void *grown;
         assert_int_equal(open_dev("vdev=net_null3", 0, 0, &gone), 0);
         assert_int_equal(netdev_rx(gone, &b, 1, 0), 1);
         assert_int_equal(rte_eal_hotplug_remove("vdev", "net_null3"), 0);
         assert_int_equal(netdev_rx(gone, &b, 1, UINT64_C(1) << 40), -ENODEV);
         assert_int_equal(test_send(gone, mac_b, 1, 100, 0), -ENODEV);
-        grown = heap_alloc(32u << 20); /* the heap does not ask it for anything any more */
+        grown = heap_alloc(32u << 20); /* the heap does not map memory for it any more */
         assert_non_null(grown);
         heap_free(grown);
         netdev_close(gone);
@@ -413,7 +413,7 @@ static void a_device_that_is_taken_away_is_gone_for_good(void **state) {
     }
 }
 
-static void what_is_wrong_is_refused_with_a_reason(void **state) {
+static void wrong_options_are_refused_with_a_reason(void **state) {
     static const struct {
         const char *options;
         uint32_t queues;
@@ -434,11 +434,11 @@ static void what_is_wrong_is_refused_with_a_reason(void **state) {
     }
 }
 
-static void all_queues_are_opened_before_the_first_carries_anything(void **state) {
+static void the_link_is_down_until_all_queues_are_open(void **state) {
     struct netdev *queue[2], *again;
     struct netdev_buffer b[8];
     (void)state;
-    for (int round = 0; round < 2; round++) { /* a closed port can be opened anew */
+    for (int round = 0; round < 2; round++) { /* a closed port can be opened again */
         assert_int_equal(open_dev("vdev=net_null0", 0, 2, &queue[0]), 0);
         assert_false(queue[0]->link_up);
         assert_int_equal(netdev_rx(queue[0], b, 8, 0), -ENETDOWN);
@@ -460,14 +460,14 @@ static void all_queues_are_opened_before_the_first_carries_anything(void **state
     }
 }
 
-/* ---- frames for ports of every ability ---- */
+/* ---- frames for ports with any offloads ---- */
 
 #define ALL_OFFLOADS 5
 static const uint64_t abilities[ALL_OFFLOADS] = {RTE_ETH_TX_OFFLOAD_TCP_CKSUM, RTE_ETH_TX_OFFLOAD_UDP_CKSUM,
                                                  RTE_ETH_TX_OFFLOAD_IPV4_CKSUM, RTE_ETH_TX_OFFLOAD_TCP_TSO,
                                                  RTE_ETH_TX_OFFLOAD_MULTI_SEGS};
 
-static void only_what_the_port_can_do_is_promised(void **state) {
+static void only_offloads_of_the_port_are_offered(void **state) {
     (void)state;
     for (uint32_t set = 0; set < 1u << ALL_OFFLOADS; set++) {
         uint64_t capable = 0, wanted;
@@ -490,7 +490,7 @@ struct shape {
     uint32_t payload, pieces;
 };
 
-/* Fills one mbuf and reads it back: bytes, lengths and flags must be as DPDK wants them. */
+/* Fills one mbuf and reads it back: bytes, lengths and flags must be as DPDK requires. */
 static void fill_and_verify(const struct dpdk_port *port, struct rte_mempool *pool, const struct shape *s) {
     uint32_t headers = 14u + s->l3 + s->l4, bytes = headers + s->payload, at = headers;
     struct netdev_seg segs[NETDEV_SEGS_MAX];
@@ -522,9 +522,9 @@ static void fill_and_verify(const struct dpdk_port *port, struct rte_mempool *po
                      port->tx_tagged && !RTE_MBUF_HAS_EXTBUF(m));
     assert_int_equal(m->pkt_len, bytes + tagged);
     assert_true(m->nb_segs == 1 || m->nb_segs <= port->chain_max);
-    assert_true(m->data_len >= headers); /* drivers look for headers there */
+    assert_true(m->data_len >= headers); /* drivers expect the headers there */
     rte_mbuf_sanity_check(m, 1);
-    if (tso && s->version == 4) memset(p + 14 + 10, 0, 2); /* DPDK wants the header's checksum to be 0 then */
+    if (tso && s->version == 4) memset(p + 14 + 10, 0, 2); /* DPDK requires an IP checksum of 0 then */
     assert_memory_equal(rte_pktmbuf_read(m, 0, 12, back), p, 12);
     assert_memory_equal(rte_pktmbuf_read(m, 12, tagged, back), tag, tagged);
     assert_memory_equal(rte_pktmbuf_read(m, 12 + tagged, bytes - 12, back), p + 12, bytes - 12);
@@ -547,7 +547,7 @@ static void fill_and_verify(const struct dpdk_port *port, struct rte_mempool *po
     assert_int_equal(heap_free(back), 0);
 }
 
-static void frames_of_every_shape_become_mbufs_that_ports_understand(void **state) {
+static void frames_of_every_shape_become_valid_mbufs(void **state) {
     static const struct shape shapes[] = {
         {4, 20, 20, 16, 0, 0, 0},
         {4, 20, 20, 16, NETDEV_CSUM, 10, 1},
@@ -587,26 +587,26 @@ static void frames_of_every_shape_become_mbufs_that_ports_understand(void **stat
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        /* The first, because virtio_user takes no memory but DPDK's, and does not start beside devices that do. */
-        cmocka_unit_test(segments_that_the_port_put_together_come_as_one_frame),
-        cmocka_unit_test(what_is_wrong_is_refused_with_a_reason),
-        cmocka_unit_test(a_device_that_is_taken_away_is_gone_for_good),
-        cmocka_unit_test(all_queues_are_opened_before_the_first_carries_anything),
-        cmocka_unit_test_setup_teardown(a_received_frame_lies_where_the_driver_put_it, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(buffers_that_are_held_run_out_are_counted_and_come_back, set_up, tear_down),
+        /* First, because virtio_user accepts only DPDK's memory and does not start while other devices are open. */
+        cmocka_unit_test(segments_that_the_port_coalesced_arrive_as_one_frame),
+        cmocka_unit_test(wrong_options_are_refused_with_a_reason),
+        cmocka_unit_test(a_removed_device_fails_for_good),
+        cmocka_unit_test(the_link_is_down_until_all_queues_are_open),
+        cmocka_unit_test_setup_teardown(a_received_frame_is_not_copied, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(held_buffers_run_out_are_counted_and_are_reclaimed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_frame_outlives_the_device, set_up, tear_down),
         cmocka_unit_test_setup_teardown(frames_that_no_mtu_allows_are_dropped_and_counted, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(frames_in_pieces_and_of_strangers_are_copied, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_the_port_counts_itself_is_told_by_name, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(frames_in_pieces_and_in_foreign_mbufs_are_copied, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(counters_of_the_port_are_reported_by_name, set_up, tear_down),
         cmocka_unit_test_setup_teardown(frames_of_the_vlan_lose_their_tag_and_others_are_dropped, set_up_vlan,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(frames_of_every_length_leave_with_the_tag_of_the_vlan, set_up_vlan, tear_down),
-        cmocka_unit_test_setup_teardown(small_frames_are_copied_beside_the_mbuf, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(large_payload_is_sent_where_it_lies_and_held_until_it_was, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_short_transmit_leaves_the_rest_the_callers, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_frame_that_breaks_the_rules_is_taken_and_dropped, set_up, tear_down),
-        cmocka_unit_test(only_what_the_port_can_do_is_promised),
-        cmocka_unit_test(frames_of_every_shape_become_mbufs_that_ports_understand),
+        cmocka_unit_test_setup_teardown(frames_of_every_length_are_sent_with_the_vlan_tag, set_up_vlan, tear_down),
+        cmocka_unit_test_setup_teardown(small_frames_are_copied_into_the_mbuf, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(large_payload_is_sent_without_a_copy_and_held_until_sent, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_short_transmit_leaves_the_rest_to_the_caller, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_frame_that_breaks_the_rules_is_accepted_and_dropped, set_up, tear_down),
+        cmocka_unit_test(only_offloads_of_the_port_are_offered),
+        cmocka_unit_test(frames_of_every_shape_become_valid_mbufs),
     };
     struct netdev *first;
     /* The first device of the process starts DPDK. */

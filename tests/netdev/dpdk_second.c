@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The dpdk device in a process that has started DPDK for itself: it takes part, and leaves what is not its own alone.
+/*
+ * The dpdk device in a process that has started DPDK itself: it uses the running DPDK and does not touch what it does
+ * not own.
  */
 #include "netdev_test.h"
 
@@ -8,7 +10,7 @@
 #include <rte_log.h>
 #include <rte_mbuf.h>
 
-static void a_process_that_has_dpdk_goes_on_with_it(void **state) {
+static void a_process_that_uses_dpdk_keeps_using_it(void **state) {
     static char *words[] = {"test", "--no-telemetry", "--no-huge", "--no-shconf", "--no-pci", "-m", "128", NULL};
     struct netdev_buffer frames[8];
     struct rte_mempool *own;
@@ -25,7 +27,7 @@ static void a_process_that_has_dpdk_goes_on_with_it(void **state) {
         assert_ptr_equal(rte_log_get_stream(), log);
         assert_int_equal(netdev_update(dev, 0), 0);
         int n = netdev_rx(dev, frames, 8, 0);
-        assert_true(n > 0); /* this port always has something */
+        assert_true(n > 0); /* this port always has frames */
         while (n > 0)
             heap_free(frames[--n].data);
         netdev_close(dev);
@@ -37,6 +39,6 @@ static void a_process_that_has_dpdk_goes_on_with_it(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_process_that_has_dpdk_goes_on_with_it)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(a_process_that_uses_dpdk_keeps_using_it)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

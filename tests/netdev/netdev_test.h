@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of netdev/ share: frames to send and a look at what came. */
+/* Shared by the tests of netdev/: makes frames, and checks received ones. */
 #ifndef TESTS_NETDEV_NETDEV_TEST_H
 #define TESTS_NETDEV_NETDEV_TEST_H
 
@@ -21,11 +21,11 @@
 static const uint8_t mac_a[6] = {2, 0, 0, 0, 0, 0xa}, mac_b[6] = {2, 0, 0, 0, 0, 0xb};
 static const uint8_t mac_all[6] = {255, 255, 255, 255, 255, 255};
 
-/* An experimental EtherType (RFC 5342), which nobody else on a wire speaks. */
+/* An experimental EtherType (RFC 5342), which no other sender uses. */
 #define TEST_ETHERTYPE_0 0x88
 #define TEST_ETHERTYPE_1 0xb5
 
-/* A frame of `bytes` bytes whose payload begins with `number` and follows from it; heap memory. */
+/* Makes a frame of `bytes` bytes, in heap memory; the payload starts with `number` and is derived from it. */
 static inline uint8_t *test_frame(const uint8_t to[6], const uint8_t from[6], uint32_t number, uint32_t bytes) {
     uint8_t *p = heap_alloc(bytes);
     assert_non_null(p);
@@ -40,7 +40,7 @@ static inline uint8_t *test_frame(const uint8_t to[6], const uint8_t from[6], ui
     return p;
 }
 
-/* The number in a frame; everything behind it must be as test_frame made it. */
+/* Returns the number in a frame; checks that the bytes after it are as test_frame made them. */
 static inline uint32_t test_number(const void *data, uint32_t bytes) {
     const uint8_t *p = data;
     uint32_t number;
@@ -51,7 +51,7 @@ static inline uint32_t test_number(const void *data, uint32_t bytes) {
     return number;
 }
 
-/* Sends frame `number` in three segments; what tx said. */
+/* Sends frame `number` in three segments. Returns the result of tx. */
 static inline int test_send(struct netdev *dev, const uint8_t to[6], uint32_t number, uint32_t bytes, uint64_t now_ns) {
     uint8_t *p = test_frame(to, dev->mac, number, bytes);
     struct netdev_seg segs[3] = {{p, 14}, {p + 14, 1}, {p + 15, bytes - 15}};
@@ -61,7 +61,7 @@ static inline int test_send(struct netdev *dev, const uint8_t to[6], uint32_t nu
     return r;
 }
 
-/* Receives one frame and frees it; its number, or -1: there is none. */
+/* Receives one frame and frees it. Returns its number, or -1 if there is none. */
 static inline int64_t test_receive(struct netdev *dev, uint64_t now_ns) {
     struct netdev_buffer b;
     int64_t number;

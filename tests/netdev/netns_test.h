@@ -17,7 +17,7 @@
 
 #define GUARD_MS 20000
 
-/* False, and the reason printed: this machine does not let us. The namespace goes with the process. */
+/* Returns false, and prints the reason, if this machine does not allow it. The namespace ends with the process. */
 static inline bool netns_enter(void) {
     if (unshare(CLONE_NEWNET) == 0 && system("ip link set lo up") == 0) return true;
     printf("1..0 # SKIP no network namespace of our own: %s\n", strerror(errno));
@@ -28,7 +28,7 @@ static inline void netns_run(const char *command) {
     assert_int_equal(system(command), 0);
 }
 
-/* The kernel says only some time after an interface was set up that it can be used. */
+/* The kernel reports an interface as running only some time after it was set up. */
 static inline void await_link(struct netdev *dev) {
     uint64_t end = clock_now_ns() + GUARD_MS * 1000000ull;
     while (!dev->link_up && clock_now_ns() < end) {
@@ -38,7 +38,7 @@ static inline void await_link(struct netdev *dev) {
     assert_true(dev->link_up);
 }
 
-/* The device says this of its link before long, by its own clock; frames that still come are thrown away. */
+/* Waits, with a bound, until the device returns this error. Discards frames that arrive meanwhile. */
 static inline void await_error(struct netdev *dev, int error) {
     struct netdev_buffer b;
     int r = 0;
@@ -47,7 +47,7 @@ static inline void await_error(struct netdev *dev, int error) {
     assert_int_equal(r, error);
 }
 
-/* A raw socket on an interface that hears only frames of the test's type. */
+/* Opens a raw socket on an interface that receives only frames of the test's type. */
 static inline int raw_open(const char *interface) {
     const uint16_t type = htons(TEST_ETHERTYPE_0 << 8 | TEST_ETHERTYPE_1);
     struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_protocol = type};
@@ -64,7 +64,7 @@ static inline void raw_send(int fd, const uint8_t to[6], uint32_t number, uint32
     heap_free(p);
 }
 
-/* The number of the next frame that the socket hears. */
+/* Returns the number of the next frame that the socket receives. */
 static inline int64_t raw_receive(int fd) {
     static uint8_t data[70000];
     struct pollfd p = {.fd = fd, .events = POLLIN};
@@ -75,7 +75,7 @@ static inline int64_t raw_receive(int fd) {
     return test_number(data, (uint32_t)n);
 }
 
-/* The next frame of the test's type from a device; others (the kernel's own) are passed over. */
+/* Returns the next frame of the test's type from a device; skips others (the kernel sends some). */
 static inline int64_t await_frame(struct netdev *dev) {
     for (int i = 0; i < 1000; i++) {
         struct netdev_buffer b;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The device `packet` on one end of a veth, with a raw socket at the other. */
+/* The device `packet` on one end of a veth pair, with a raw socket on the other. */
 #include "netns_test.h"
 
 static struct netdev *open_packet(const char *options) {
@@ -28,7 +28,7 @@ static void frames_cross_at_every_mtu(void **state) {
         dev = open_packet("name=v0,slots=16");
         assert_int_equal(dev->mtu, mtus[m]);
         raw = raw_open("v1");
-        for (uint32_t i = 0; i < 200; i++) { /* around the rings many times */
+        for (uint32_t i = 0; i < 200; i++) { /* several times around the rings */
             uint32_t bytes = i % 4 ? mtus[m] + 14 : 60 + i;
             assert_int_equal(test_send(dev, mac_b, i, bytes, 0), 1);
             assert_int_equal(raw_receive(raw), i);
@@ -58,7 +58,7 @@ static void own_frames_are_not_received(void **state) {
     netns_run("ip link del v0");
 }
 
-static void interface_set_down_and_up_is_seen(void **state) {
+static void interface_set_down_and_up_changes_the_link(void **state) {
     (void)state;
     struct netdev *dev;
     make_veth(1500);
@@ -78,7 +78,7 @@ static void interface_set_down_and_up_is_seen(void **state) {
     netns_run("ip link del v0");
 }
 
-static void removed_interface_is_gone_for_good(void **state) {
+static void removed_interface_fails_for_good(void **state) {
     (void)state;
     struct netdev *dev;
     make_veth(1500);
@@ -106,14 +106,14 @@ static void full_receive_ring_loses_the_rest_and_counts_it(void **state) {
         got++;
         heap_free(b.data);
     }
-    assert_uint_in_range(got, 1, 20); /* what the kernel itself sends in a new network may be among them */
+    assert_uint_in_range(got, 1, 20); /* may include frames that the kernel itself sends in a new network */
     assert_true(dev->stats.rx_overrun >= 30);
     close(raw);
     netdev_close(dev);
     netns_run("ip link del v0");
 }
 
-static void interface_that_is_not_there_is_refused(void **state) {
+static void missing_interface_is_refused(void **state) {
     (void)state;
     char why[160] = "";
     struct netdev_args args = {.options = "name=nosuch0", .why = why, .why_bytes = sizeof why};
@@ -126,10 +126,10 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frames_cross_at_every_mtu),
         cmocka_unit_test(own_frames_are_not_received),
-        cmocka_unit_test(interface_set_down_and_up_is_seen),
-        cmocka_unit_test(removed_interface_is_gone_for_good),
+        cmocka_unit_test(interface_set_down_and_up_changes_the_link),
+        cmocka_unit_test(removed_interface_fails_for_good),
         cmocka_unit_test(full_receive_ring_loses_the_rest_and_counts_it),
-        cmocka_unit_test(interface_that_is_not_there_is_refused),
+        cmocka_unit_test(missing_interface_is_refused),
     };
     return netns_enter() ? cmocka_run_group_tests(tests, NULL, NULL) : 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* netdev/netdev.h: devices by name, options, and refusals that say why. */
+/* netdev/netdev.h: devices by name, options, and refusals with a reason. */
 #include "netdev_test.h"
 
 #include "base/fault.h"
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static void unknown_device_is_refused_with_the_names_there_are(void **state) {
+static void unknown_device_is_refused_with_the_known_names(void **state) {
     (void)state;
     char why[160] = "";
     struct netdev_args args = {.why = why, .why_bytes = sizeof why};
@@ -40,7 +40,7 @@ static void more_queues_than_a_device_has_are_refused(void **state) {
         uint32_t most = ops->queues_max > 1 ? ops->queues_max : 1;
         struct netdev_args args = {.why = why, .why_bytes = sizeof why, .queues = most + 1};
         struct netdev *dev;
-        if (ops->wraps) continue; /* as many as the one below */
+        if (ops->wraps) continue; /* as many as the lower device */
         assert_int_equal(netdev_open(ops->name, &args, &dev), -EINVAL);
         if (!strstr(why, "are requested")) fail_msg("%s: %s", ops->name, why);
     }
@@ -92,7 +92,7 @@ static void every_device_describes_itself_and_its_options(void **state) {
     }
 }
 
-static void options_that_are_not_given_have_their_defaults(void **state) {
+static void missing_options_have_their_defaults(void **state) {
     struct {
         uint64_t number, kept;
         bool flag;
@@ -150,13 +150,13 @@ static void every_format_prints_every_device_and_option(void **state) {
     }
 }
 
-static void closing_nothing_does_nothing(void **state) {
+static void closing_null_has_no_effect(void **state) {
     (void)state;
     netdev_close(NULL);
 }
 
 #ifdef DMTR_FAULT
-/* Opens a host of a simulated network and both ends of a wire, sends a frame, closes; any step may fail. */
+/* Opens a host of a simulated network and both ends of a link, sends a frame, closes. Any step may fail. */
 static void use_devices(void) {
     char listening[96], calling[80];
     struct sim *sim = sim_new(&(struct sim_config){.seed = 1});
@@ -203,16 +203,16 @@ static void every_call_and_allocation_may_fail_once(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(unknown_device_is_refused_with_the_names_there_are),
+        cmocka_unit_test(unknown_device_is_refused_with_the_known_names),
         cmocka_unit_test(each_device_is_found_by_its_name),
         cmocka_unit_test(more_queues_than_a_device_has_are_refused),
         cmocka_unit_test(a_missing_plugin_is_refused_with_its_path_and_its_package),
         cmocka_unit_test(wrong_options_are_refused_by_every_device),
         cmocka_unit_test(every_device_describes_itself_and_its_options),
-        cmocka_unit_test(options_that_are_not_given_have_their_defaults),
+        cmocka_unit_test(missing_options_have_their_defaults),
         cmocka_unit_test(an_unknown_option_is_refused_with_the_nearest_name),
         cmocka_unit_test(every_format_prints_every_device_and_option),
-        cmocka_unit_test(closing_nothing_does_nothing),
+        cmocka_unit_test(closing_null_has_no_effect),
 #ifdef DMTR_FAULT
         cmocka_unit_test(every_call_and_allocation_may_fail_once),
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The device `shm`: frames between processes, peers that die, and peers that lie. */
+/* The device `shm`: frames between processes, peers that die, and malicious peers. */
 #include "netdev/shm/ring.h"
 
 #include "base/clock.h"
@@ -20,7 +20,7 @@
 
 #define MS       1000000u
 #define GUARD_MS 20000
-#define LIES_MAX 50000 /* rounds: a liar may trip over its own lies, and be heard no more */
+#define LIES_MAX 50000 /* rounds: the malicious peer may break its own connection and have no more effect */
 
 static const char *wire_path(void) {
     static char path[64];
@@ -54,7 +54,7 @@ static void free_pair(struct pair *p) {
     netdev_close(p->b);
 }
 
-static void frames_cross_in_order_both_ways(void **state) {
+static void frames_arrive_in_order_in_both_directions(void **state) {
     (void)state;
     struct pair p = make_pair(",listen=yes,slots=8");
     for (uint32_t i = 0; i < 1000; i++) {
@@ -72,7 +72,7 @@ static void frames_cross_in_order_both_ways(void **state) {
     free_pair(&p);
 }
 
-static void full_ring_takes_what_fits_and_leaves_the_rest(void **state) {
+static void full_ring_accepts_what_fits_and_leaves_the_rest(void **state) {
     (void)state;
     struct pair p = make_pair(",listen=yes,slots=4");
     uint8_t *data = test_frame(mac_b, mac_a, 5, 100);
@@ -95,7 +95,7 @@ static void full_ring_takes_what_fits_and_leaves_the_rest(void **state) {
     free_pair(&p);
 }
 
-static void caller_may_come_first_and_takes_the_mtu_of_who_listens(void **state) {
+static void connecting_side_may_start_first_and_uses_the_listeners_mtu(void **state) {
     (void)state;
     struct netdev *b = open_wire(wire_path(), ",mtu=1500"), *a;
     struct netdev_buffer buffer;
@@ -115,7 +115,7 @@ static void caller_may_come_first_and_takes_the_mtu_of_who_listens(void **state)
     netdev_close(b);
 }
 
-static void checksum_left_out_is_said_to_be_good(void **state) {
+static void omitted_checksum_is_reported_as_good(void **state) {
     (void)state;
     struct pair p = make_pair(",listen=yes");
     uint8_t *data = test_frame(mac_b, mac_a, 5, 100);
@@ -147,7 +147,7 @@ static bool readable(int fd, int timeout_ms) {
     return poll(&p, 1, timeout_ms) == 1;
 }
 
-static void sleeper_is_woken_once_and_polling_wakes_nobody(void **state) {
+static void sleeping_peer_is_woken_once_and_a_polling_peer_never(void **state) {
     (void)state;
     struct pair p = make_pair(",listen=yes");
     test_send(p.a, mac_b, 1, 100, 0);
@@ -167,7 +167,7 @@ static void sleeper_is_woken_once_and_polling_wakes_nobody(void **state) {
     free_pair(&p);
 }
 
-/* Sends back what comes until the parent is gone. Sleeps between frames. */
+/* Sends every received frame back until the parent ends. Sleeps between frames. */
 static void echo_process(const char *path, uint32_t die_after) {
     struct netdev *dev = open_wire(path, "");
     for (uint32_t echoed = 0; echoed < die_after;) {
@@ -184,7 +184,7 @@ static void echo_process(const char *path, uint32_t die_after) {
             readable(dev->fd, dev->link_up ? GUARD_MS : 1);
         }
     }
-    _exit(0); /* without closing anything, as when killed */
+    _exit(0); /* closes nothing, as when killed */
 }
 
 static pid_t start_echo(const char *path, uint32_t die_after) {
@@ -195,7 +195,7 @@ static pid_t start_echo(const char *path, uint32_t die_after) {
 }
 
 static void wait_link(struct netdev *dev, bool up) {
-    /* By the clock: a descriptor that is ready for another reason would use up any number of turns at once. */
+    /* Bounded by time, not by turns: a descriptor that is ready for another reason would use up any number of turns. */
     uint64_t end = clock_now_ns() + GUARD_MS * MS;
     while (dev->link_up != up && clock_now_ns() < end) {
         readable(dev->fd, 1);
@@ -205,7 +205,7 @@ static void wait_link(struct netdev *dev, bool up) {
     assert_int_equal(dev->link_up, up);
 }
 
-static void frames_echo_between_processes_that_sleep(void **state) {
+static void frames_are_echoed_between_sleeping_processes(void **state) {
     (void)state;
     struct netdev *a = open_wire(wire_path(), ",listen=yes");
     pid_t child = start_echo(wire_path(), 500);
@@ -223,7 +223,7 @@ static void frames_echo_between_processes_that_sleep(void **state) {
     netdev_close(a);
 }
 
-static void dead_peer_takes_the_link_down_and_another_brings_it_up(void **state) {
+static void link_goes_down_when_the_peer_dies_and_up_with_another(void **state) {
     (void)state;
     struct netdev *a = open_wire(wire_path(), ",listen=yes");
     struct netdev_buffer b;
@@ -236,7 +236,7 @@ static void dead_peer_takes_the_link_down_and_another_brings_it_up(void **state)
         assert_int_equal(netdev_prepare(a), 0);
         kill(child, SIGKILL);
         waitpid(child, NULL, 0);
-        assert_true(readable(a->fd, GUARD_MS)); /* a sleeper is told */
+        assert_true(readable(a->fd, GUARD_MS)); /* a sleeping process is woken */
         assert_int_equal(netdev_rx(a, &b, 1, (uint64_t)(round + 1) * 1000 * MS), -ENETDOWN);
         assert_int_equal(test_send(a, mac_b, 1, 100, 0), -ENETDOWN);
     }
@@ -244,7 +244,7 @@ static void dead_peer_takes_the_link_down_and_another_brings_it_up(void **state)
     netdev_close(a);
 }
 
-static void what_was_sent_before_closing_is_received(void **state) {
+static void frames_sent_before_closing_are_received(void **state) {
     (void)state;
     struct pair p = make_pair(",listen=yes");
     struct netdev_buffer b;
@@ -274,7 +274,7 @@ static void path_is_private_unique_and_cleaned_up(void **state) {
     netdev_close(a);
     assert_int_equal(stat(wire_path(), &st), -1);
 
-    /* a file that is no socket stays; a socket that nobody listens at is replaced */
+    /* a file that is not a socket stays; a socket without a listener is replaced */
     fd = open(wire_path(), O_CREAT | O_WRONLY, 0600);
     assert_true(fd >= 0);
     close(fd);
@@ -288,7 +288,7 @@ static void path_is_private_unique_and_cleaned_up(void **state) {
     netdev_close(a);
 }
 
-static void third_process_is_sent_away_and_keeps_nobody_awake(void **state) {
+static void third_process_is_refused_and_wakes_nobody(void **state) {
     (void)state;
     struct pair p = make_pair(",listen=yes");
     struct netdev *third = open_wire(wire_path(), "");
@@ -323,7 +323,7 @@ static void wrong_options_are_refused(void **state) {
     }
 }
 
-/* A peer that speaks the handshake by itself, and then writes what it likes where it likes until it is killed. */
+/* A peer that performs the handshake itself and then writes random values to the shared memory until it is killed. */
 static void scribble_process(const char *path, uint64_t seed) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct {
@@ -345,7 +345,7 @@ static void scribble_process(const char *path, uint64_t seed) {
     strcpy(address.sun_path, path);
     if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0 || recvmsg(fd, &m, 0) != sizeof hello) _exit(1);
     memcpy(&memory, CMSG_DATA(&control.head), sizeof memory);
-    if (fstat(memory, &st) < 0 || ftruncate(memory, 0) == 0) _exit(2); /* sealed */
+    if (fstat(memory, &st) < 0 || ftruncate(memory, 0) == 0) _exit(2); /* the memory must be sealed */
     words = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
     if (words == MAP_FAILED) _exit(3);
     uint32_t turn = 0;
@@ -358,10 +358,10 @@ static void scribble_process(const char *path, uint64_t seed) {
         case 0: /* anywhere */
             words[rng_below(&r, 2 * ring_words)] = number;
             break;
-        case 1: /* a length, flags, somebody's turn */
+        case 1: /* a length, flags, or a turn */
             slot[rng_below(&r, 32) ? 2 + rng_below(&r, 2) : 0] = number;
             break;
-        default: /* the slot that the reader waits for: full, of what it may happen to say */
+        default: /* the slot that the reader waits for: full, with random contents */
             slot = words + ring_words + 16 + (turn & (hello.slots - 1)) * stride_words;
             if (*(volatile uint32_t *)slot == turn + hello.slots) {
                 turn++;
@@ -373,7 +373,7 @@ static void scribble_process(const char *path, uint64_t seed) {
     }
 }
 
-static void lying_peer_garbles_frames_and_nothing_else(void **state) {
+static void malicious_peer_corrupts_only_frames(void **state) {
     (void)state;
     struct netdev *a = open_wire(wire_path(), ",listen=yes,slots=16");
     const char *path = wire_path();
@@ -404,8 +404,8 @@ static void lying_peer_garbles_frames_and_nothing_else(void **state) {
         }
         kill(child, SIGKILL);
         waitpid(child, &status, 0);
-        assert_true(WIFSIGNALED(status));               /* it did come to lie */
-        for (int i = 0; i < 10000 && a->link_up; i++) { /* what the dead one left in the ring is read out */
+        assert_true(WIFSIGNALED(status));               /* it was killed, so it had started to write */
+        for (int i = 0; i < 10000 && a->link_up; i++) { /* reads the frames that the dead peer left in the ring */
             struct netdev_buffer b;
             if (netdev_rx(a, &b, 1, (uint64_t)i * 100 * MS) == 1) heap_free(b.data);
         }
@@ -418,19 +418,19 @@ static void lying_peer_garbles_frames_and_nothing_else(void **state) {
 struct lie {
     uint64_t magic;
     uint32_t version, slots, mtu;
-    off_t bytes; /* of the memory; -1: none is handed over */
+    off_t bytes; /* of the memory; -1: no descriptor is sent */
     bool sealed;
-    size_t cut; /* bytes of the message that are left out */
+    size_t cut; /* bytes omitted from the message */
 };
 
-static int make_memory(const struct lie *lie) {
+static int create_memory(const struct lie *lie) {
     int fd = memfd_create("dmtr-test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     assert_int_equal(ftruncate(fd, lie->bytes), 0);
     if (lie->sealed) assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
     return fd;
 }
 
-static void tell_lie(int listener, const struct lie *lie) {
+static void send_lie(int listener, const struct lie *lie) {
     struct {
         uint64_t magic;
         uint32_t version, slots, mtu, pad;
@@ -443,7 +443,7 @@ static void tell_lie(int listener, const struct lie *lie) {
     struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
     int fd = accept(listener, NULL, NULL), memory = -1;
     if (lie->bytes >= 0) {
-        memory = make_memory(lie);
+        memory = create_memory(lie);
         memcpy(CMSG_DATA(&control.head), &memory, sizeof memory);
         m.msg_control = &control;
         m.msg_controllen = sizeof control;
@@ -453,7 +453,7 @@ static void tell_lie(int listener, const struct lie *lie) {
     close(fd);
 }
 
-static void lies_in_the_handshake_are_not_believed(void **state) {
+static void invalid_handshakes_are_rejected(void **state) {
     (void)state;
     const uint64_t magic = 0x646d747277697265;
     const off_t enough = 1 << 20;
@@ -473,10 +473,10 @@ static void lies_in_the_handshake_are_not_believed(void **state) {
     assert_int_equal(listen(listener, 1), 0);
     b = open_wire(wire_path(), "");
     for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
-        tell_lie(listener, &lies[i]);
-        netdev_update(b, 0); /* hears it */
+        send_lie(listener, &lies[i]);
+        netdev_update(b, 0); /* reads the message */
         assert_false(b->link_up);
-        netdev_update(b, 0); /* calls again */
+        netdev_update(b, 0); /* connects again */
     }
     netdev_close(b);
     close(listener);
@@ -485,19 +485,19 @@ static void lies_in_the_handshake_are_not_believed(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(frames_cross_in_order_both_ways),
-        cmocka_unit_test(full_ring_takes_what_fits_and_leaves_the_rest),
-        cmocka_unit_test(caller_may_come_first_and_takes_the_mtu_of_who_listens),
-        cmocka_unit_test(checksum_left_out_is_said_to_be_good),
-        cmocka_unit_test(sleeper_is_woken_once_and_polling_wakes_nobody),
-        cmocka_unit_test(frames_echo_between_processes_that_sleep),
-        cmocka_unit_test(dead_peer_takes_the_link_down_and_another_brings_it_up),
-        cmocka_unit_test(what_was_sent_before_closing_is_received),
+        cmocka_unit_test(frames_arrive_in_order_in_both_directions),
+        cmocka_unit_test(full_ring_accepts_what_fits_and_leaves_the_rest),
+        cmocka_unit_test(connecting_side_may_start_first_and_uses_the_listeners_mtu),
+        cmocka_unit_test(omitted_checksum_is_reported_as_good),
+        cmocka_unit_test(sleeping_peer_is_woken_once_and_a_polling_peer_never),
+        cmocka_unit_test(frames_are_echoed_between_sleeping_processes),
+        cmocka_unit_test(link_goes_down_when_the_peer_dies_and_up_with_another),
+        cmocka_unit_test(frames_sent_before_closing_are_received),
         cmocka_unit_test(path_is_private_unique_and_cleaned_up),
-        cmocka_unit_test(third_process_is_sent_away_and_keeps_nobody_awake),
+        cmocka_unit_test(third_process_is_refused_and_wakes_nobody),
         cmocka_unit_test(wrong_options_are_refused),
-        cmocka_unit_test(lying_peer_garbles_frames_and_nothing_else),
-        cmocka_unit_test(lies_in_the_handshake_are_not_believed),
+        cmocka_unit_test(malicious_peer_corrupts_only_frames),
+        cmocka_unit_test(invalid_handshakes_are_rejected),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,7 +60,7 @@ static void frame_arrives_after_its_delay_and_not_before(void **state) {
 
 static void rate_spaces_frames_and_its_queue_is_bounded(void **state) {
     (void)state;
-    /* 8 Mbit/s: 1,000 bytes a millisecond */
+    /* 8 Mbit/s: 1,000 bytes per millisecond */
     struct pair p = make_pair(1, &(struct sim_path){.rate_bps = 8000000, .queue_bytes = 5000});
     for (uint32_t i = 0; i < 10; i++)
         assert_int_equal(test_send(p.a, mac_b, i, 1000, 0), 1);
@@ -106,7 +106,7 @@ static void reordering_lets_frames_overtake(void **state) {
     free_pair(&p);
 }
 
-static void loss_and_duplication_come_as_often_as_asked(void **state) {
+static void loss_and_duplication_have_the_requested_rates(void **state) {
     (void)state;
     struct pair p = make_pair(5, &(struct sim_path){.loss = SIM_CHANCE_ONE / 10, .duplicate = SIM_CHANCE_ONE / 20});
     struct sim_path_stats s;
@@ -139,7 +139,7 @@ static void bursts_lose_frames_in_a_row(void **state) {
     }
     s = sim_get_stats(p.sim, p.link, true);
     assert_int_equal(s.lost, 0);
-    assert_uint_in_range(s.lost_in_bursts, 1200, 2500); /* 1 in 11 of the time is bad */
+    assert_uint_in_range(s.lost_in_bursts, 1200, 2500); /* the bad state lasts 1/11 of the time */
     assert_uint_in_range(s.lost_in_bursts / runs, 7, 13);
     free_pair(&p);
 }
@@ -164,7 +164,7 @@ static void corruption_flips_one_bit(void **state) {
     free_pair(&p);
 }
 
-static void cut_link_loses_silently_and_heals(void **state) {
+static void cut_link_loses_frames_until_it_is_repaired(void **state) {
     (void)state;
     struct pair p = make_pair(1, NULL);
     sim_cut(p.sim, p.link, true);
@@ -178,7 +178,7 @@ static void cut_link_loses_silently_and_heals(void **state) {
     free_pair(&p);
 }
 
-static void unplugged_host_sees_its_link_down(void **state) {
+static void unplugged_host_reports_its_link_down(void **state) {
     (void)state;
     struct pair p = make_pair(1, NULL);
     struct netdev_buffer b;
@@ -228,14 +228,14 @@ static void switch_learns_where_addresses_are(void **state) {
         assert_int_equal(links[i], i);
         dev[i] = open_host(sim, options);
     }
-    test_send(dev[0], dev[1]->mac, 1, 64, 0); /* unknown: to all but the sender */
+    test_send(dev[0], dev[1]->mac, 1, 64, 0); /* unknown: flooded to all but the sender */
     assert_int_equal(test_receive(dev[1], 0), 1);
     assert_int_equal(test_receive(dev[2], 0), 1);
     assert_int_equal(test_receive(dev[0], 0), -1);
-    test_send(dev[1], dev[0]->mac, 2, 64, 0); /* known by now */
+    test_send(dev[1], dev[0]->mac, 2, 64, 0); /* learned by now */
     assert_int_equal(test_receive(dev[0], 0), 2);
     assert_int_equal(test_receive(dev[2], 0), -1);
-    test_send(dev[1], dev[1]->mac, 6, 64, 0); /* known to be where it came from: to nobody */
+    test_send(dev[1], dev[1]->mac, 6, 64, 0); /* its address was learned on the port it came from: to nobody */
     for (int i = 0; i < 3; i++)
         assert_int_equal(test_receive(dev[i], 0), -1);
     test_send(dev[2], mac_all, 3, 64, 0);
@@ -252,7 +252,7 @@ static void switch_learns_where_addresses_are(void **state) {
     sim_free(sim);
 }
 
-static void loop_of_switches_comes_to_rest(void **state) {
+static void frames_in_a_loop_of_switches_end(void **state) {
     (void)state;
     struct sim *sim = sim_new(&(struct sim_config){.seed = 1});
     int s0 = sim_add_switch(sim, "s0"), s1 = sim_add_switch(sim, "s1");
@@ -352,7 +352,7 @@ static void frames_that_break_the_rules_are_dropped_and_counted(void **state) {
     free_pair(&p);
 }
 
-static void host_that_does_not_fetch_loses_what_exceeds_its_queue(void **state) {
+static void host_that_does_not_receive_loses_frames_beyond_its_queue(void **state) {
     (void)state;
     struct pair p = make_pair(1, NULL);
     for (uint32_t i = 0; i < 4100; i++)
@@ -368,7 +368,7 @@ static void host_that_does_not_fetch_loses_what_exceeds_its_queue(void **state) 
     free_pair(&p);
 }
 
-/* Sends at random over a bad link; a number made of all that arrived, and when. */
+/* Sends at random over a bad link. Returns a digest of the frames that arrived and their times. */
 static uint64_t run_digest(uint64_t seed) {
     struct sim_path path = {.delay_ns = MS,
                             .jitter_ns = MS,
@@ -402,14 +402,14 @@ static uint64_t run_digest(uint64_t seed) {
     return digest;
 }
 
-static void same_seed_replays_bit_by_bit(void **state) {
+static void same_seed_replays_exactly(void **state) {
     (void)state;
     for (uint64_t seed = 0; seed < 4; seed++)
         assert_true(run_digest(seed) == run_digest(seed));
     assert_true(run_digest(1) != run_digest(2));
 }
 
-static void wrong_topologies_are_refused(void **state) {
+static void invalid_topologies_are_refused(void **state) {
     (void)state;
     struct sim *sim = sim_new(&(struct sim_config){.nodes_max = 3});
     struct netdev *dev, *again;
@@ -447,19 +447,19 @@ int main(void) {
         cmocka_unit_test(rate_spaces_frames_and_its_queue_is_bounded),
         cmocka_unit_test(jitter_keeps_the_order),
         cmocka_unit_test(reordering_lets_frames_overtake),
-        cmocka_unit_test(loss_and_duplication_come_as_often_as_asked),
+        cmocka_unit_test(loss_and_duplication_have_the_requested_rates),
         cmocka_unit_test(bursts_lose_frames_in_a_row),
         cmocka_unit_test(corruption_flips_one_bit),
-        cmocka_unit_test(cut_link_loses_silently_and_heals),
-        cmocka_unit_test(unplugged_host_sees_its_link_down),
+        cmocka_unit_test(cut_link_loses_frames_until_it_is_repaired),
+        cmocka_unit_test(unplugged_host_reports_its_link_down),
         cmocka_unit_test(mtu_changes_on_path_and_host),
         cmocka_unit_test(switch_learns_where_addresses_are),
-        cmocka_unit_test(loop_of_switches_comes_to_rest),
+        cmocka_unit_test(frames_in_a_loop_of_switches_end),
         cmocka_unit_test(checksum_offload_writes_the_checksum),
         cmocka_unit_test(frames_that_break_the_rules_are_dropped_and_counted),
-        cmocka_unit_test(host_that_does_not_fetch_loses_what_exceeds_its_queue),
-        cmocka_unit_test(same_seed_replays_bit_by_bit),
-        cmocka_unit_test(wrong_topologies_are_refused),
+        cmocka_unit_test(host_that_does_not_receive_loses_frames_beyond_its_queue),
+        cmocka_unit_test(same_seed_replays_exactly),
+        cmocka_unit_test(invalid_topologies_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The device `tap`, with the kernel at the other end. */
+/* The device `tap`, with the kernel as the peer. */
 #include "netns_test.h"
 
 #include "base/csum.h"
@@ -14,7 +14,7 @@ static struct netdev *open_tap(const char *options) {
     return dev;
 }
 
-static void frames_cross_between_device_and_kernel(void **state) {
+static void frames_pass_between_device_and_kernel(void **state) {
     (void)state;
     struct netdev *dev = open_tap("name=t0");
     int raw;
@@ -34,7 +34,7 @@ static void frames_cross_between_device_and_kernel(void **state) {
     netdev_close(dev);
 }
 
-static void interface_set_down_and_up_is_seen(void **state) {
+static void interface_set_down_and_up_changes_the_link(void **state) {
     (void)state;
     struct netdev *dev = open_tap("name=t1");
     struct netdev_buffer b;
@@ -51,7 +51,7 @@ static void interface_set_down_and_up_is_seen(void **state) {
     netdev_close(dev);
 }
 
-static void removed_interface_is_gone_for_good(void **state) {
+static void removed_interface_fails_for_good(void **state) {
     (void)state;
     struct netdev *dev = open_tap("name=t2");
     struct netdev_buffer b;
@@ -80,8 +80,8 @@ static void queues_share_an_interface(void **state) {
     netdev_close(second);
 }
 
-/* An IPv4 packet of UDP to the interface's own address, its checksum left to the device. */
-static void checksum_offload_is_finished_by_the_kernel(void **state) {
+/* A UDP packet over IPv4 to the interface's own address, whose checksum is left to the device. */
+static void checksum_offload_is_completed_by_the_kernel(void **state) {
     (void)state;
     struct netdev *dev = open_tap("name=t4");
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x0a090001)};
@@ -114,7 +114,7 @@ static void checksum_offload_is_finished_by_the_kernel(void **state) {
     memcpy(p + 42, "ping", 4);
     check = csum_finish(csum_add(0, p + 14, 20));
     memcpy(p + 24, &check, 2);
-    /* the pseudo-header: addresses, protocol, length */
+    /* the pseudo header: addresses, protocol, length */
     check = csum_fold(csum_join(csum_add(0, p + 26, 8), (uint64_t)htons(17) + htons(12)));
     memcpy(p + 40, &check, 2);
     assert_int_equal(netdev_tx(dev, &frame, 1, 0), 1);
@@ -128,11 +128,11 @@ static void checksum_offload_is_finished_by_the_kernel(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(frames_cross_between_device_and_kernel),
-        cmocka_unit_test(interface_set_down_and_up_is_seen),
-        cmocka_unit_test(removed_interface_is_gone_for_good),
+        cmocka_unit_test(frames_pass_between_device_and_kernel),
+        cmocka_unit_test(interface_set_down_and_up_changes_the_link),
+        cmocka_unit_test(removed_interface_fails_for_good),
         cmocka_unit_test(queues_share_an_interface),
-        cmocka_unit_test(checksum_offload_is_finished_by_the_kernel),
+        cmocka_unit_test(checksum_offload_is_completed_by_the_kernel),
     };
     if (access("/dev/net/tun", R_OK | W_OK) < 0) {
         printf("1..0 # SKIP no /dev/net/tun: %s\n", strerror(errno));

@@ -65,7 +65,10 @@ static size_t load_capture(uint8_t *file, size_t room) {
     return bytes;
 }
 
-/* Walks the file's blocks; checks each packet's length, time and direction against its number. How many packets. */
+/*
+ * Reads all blocks of the file. Checks each packet's length, time and direction against its number. Returns the number
+ * of packets.
+ */
 static uint32_t read_capture(void) {
     static uint8_t file[1 << 20];
     size_t bytes = load_capture(file, sizeof file), at = 0;
@@ -114,7 +117,7 @@ static void capture_is_readable_while_it_is_written(void **state) {
     unlink(capture_path());
 }
 
-/* A wire through shared memory, whose clock is the machine's; both ends are up. */
+/* Opens a link through shared memory, whose clock is the machine's; both ends are up. */
 static void open_wire(struct netdev *ends[2]) {
     char path[64], listening[96];
     struct netdev_args args = {.options = listening};
@@ -134,7 +137,7 @@ static uint64_t day_now_ns(void) {
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-/* How many packets a file has that ends with a whole block; their times. */
+/* Counts the packets of a file that must end with a complete block. Stores their times. */
 static uint32_t count_packets(uint64_t *times, uint32_t room) {
     static uint8_t file[1 << 20];
     size_t bytes = load_capture(file, sizeof file), at = 0;
@@ -148,7 +151,7 @@ static uint32_t count_packets(uint64_t *times, uint32_t room) {
     return packets;
 }
 
-static void times_in_a_capture_are_of_the_day(void **state) {
+static void timestamps_in_a_capture_are_the_time_of_day(void **state) {
     (void)state;
     char options[160];
     struct netdev *ends[2];
@@ -168,7 +171,7 @@ static void times_in_a_capture_are_of_the_day(void **state) {
     unlink(capture_path());
 }
 
-/* Runs `step` with standard error in a file; how many lines it wrote there, the first of them in `line`. */
+/* Runs `step` with standard error redirected to a file. Returns the number of lines; the first one is in `line`. */
 static int count_log_lines(void (*step)(void *), void *arg, char *line, int room) {
     FILE *f = tmpfile();
     char more[1024];
@@ -193,8 +196,8 @@ static void send_all(void *arg) {
         assert_int_equal(test_send(arg, mac_b, i, 60, i), 1);
 }
 
-/* Captures FRAMES frames into a file with room for fewer; the log gives the reason, once. */
-static void capture_ends_whole(struct pair *p, const char *reason, uint32_t packets) {
+/* Captures FRAMES frames into a file with room for fewer. The log must give the reason once. */
+static void check_capture_ends(struct pair *p, const char *reason, uint32_t packets) {
     char options[160], line[1024];
     const struct log log = {LOG_LEVEL_ERROR, LOG_SINK_STDERR};
     sigset_t pending;
@@ -212,7 +215,7 @@ static void capture_ends_whole(struct pair *p, const char *reason, uint32_t pack
 
 #define BLOCK_BYTES 104 /* of a frame of 60 bytes */
 
-static void capture_ends_with_a_whole_block_at_the_limit_for_files(void **state) {
+static void capture_ends_with_a_complete_block_at_the_file_size_limit(void **state) {
     (void)state;
     static const uint32_t more[] = {0, 1, 50, BLOCK_BYTES - 1};
     struct rlimit before, limit;
@@ -222,14 +225,14 @@ static void capture_ends_with_a_whole_block_at_the_limit_for_files(void **state)
         limit = before;
         limit.rlim_cur = 60 + 5 * BLOCK_BYTES + more[i];
         assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-        capture_ends_whole(&p, "File too large", 5);
+        check_capture_ends(&p, "File too large", 5);
         assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
         free_pair(&p);
         unlink(capture_path());
     }
 }
 
-static void capture_ends_with_a_whole_block_on_a_full_disk(void **state) {
+static void capture_ends_with_a_complete_block_on_a_full_disk(void **state) {
     (void)state;
     char folder[] = "/tmp/dmtr-test-full.XXXXXX";
     static uint8_t filling[16384 - 4096];
@@ -248,7 +251,7 @@ static void capture_ends_with_a_whole_block_on_a_full_disk(void **state) {
     assert_non_null(f);
     assert_int_equal(fwrite(filling, 1, sizeof filling, f), sizeof filling);
     fclose(f);
-    capture_ends_whole(&p, "No space left on device", (4096 - 60) / BLOCK_BYTES);
+    check_capture_ends(&p, "No space left on device", (4096 - 60) / BLOCK_BYTES);
     free_pair(&p);
     strcpy(capture_folder, "/tmp");
     assert_int_equal(umount(folder), 0);
@@ -274,7 +277,7 @@ static void capture_to_a_pipe_ends_with_its_reader(void **state) {
     unlink(capture_path());
 }
 
-static void capture_that_cannot_be_written_leaves_the_frames_alone(void **state) {
+static void failing_capture_does_not_affect_the_frames(void **state) {
     (void)state;
     struct pair p = make_pair();
     struct netdev *dev;
@@ -282,7 +285,7 @@ static void capture_that_cannot_be_written_leaves_the_frames_alone(void **state)
     assert_int_equal(netdev_open("pcap", &args, &dev), -ENOENT);
     args.options = "file=/dev/full";
     assert_int_equal(netdev_open("pcap", &args, &dev), -ENOSPC);
-    assert_int_equal(test_send(p.a, mac_b, 1, 60, 0), 1); /* still the caller's */
+    assert_int_equal(test_send(p.a, mac_b, 1, 60, 0), 1); /* still owned by the caller */
     assert_int_equal(test_receive(p.b, 0), 1);
     free_pair(&p);
 }
@@ -310,7 +313,7 @@ static void faults_lose_and_duplicate_in_both_directions(void **state) {
     free_pair(&p);
 }
 
-static void delayed_frames_come_when_due_and_reordered_ones_later(void **state) {
+static void delayed_frames_arrive_when_due_and_reordered_ones_later(void **state) {
     (void)state;
     struct pair p = make_faulty_pair("delay_ns=1000,reorder=0.2,reorder_ns=500,seed=1");
     uint32_t got = 0, overtaken = 0;
@@ -321,7 +324,7 @@ static void delayed_frames_come_when_due_and_reordered_ones_later(void **state) 
     for (uint32_t i = 1; i < 200; i++)
         assert_int_equal(test_send(p.a, mac_b, i, 60, 100 + i), 1);
     for (uint64_t now = 1100; now < 4000; now += 10) {
-        assert_int_equal(test_receive(p.a, now), -1); /* lets what is due go */
+        assert_int_equal(test_receive(p.a, now), -1); /* sends the frames that are due */
         for (; (number = test_receive(p.b, now)) >= 0; got++) {
             overtaken += number < last;
             last = number > last ? number : last;
@@ -332,7 +335,7 @@ static void delayed_frames_come_when_due_and_reordered_ones_later(void **state) 
     free_pair(&p);
 }
 
-static void fault_transmits_fall_short_and_calls_fail(void **state) {
+static void fault_shortens_transmits_and_fails_calls(void **state) {
     (void)state;
     struct pair p = make_faulty_pair("short=1");
     struct netdev_buffer b;
@@ -356,7 +359,7 @@ static void corrupted_frames_differ_in_one_bit(void **state) {
         struct netdev_buffer got;
         int bits = 0;
         assert_int_equal(netdev_tx(p.a, &frame, 1, 0), 1);
-        assert_int_equal(test_number(sent, 100), i); /* the caller's own is whole */
+        assert_int_equal(test_number(sent, 100), i); /* the caller's frame is intact */
         assert_int_equal(netdev_rx(p.b, &got, 1, 0), 1);
         for (uint32_t j = 0; j < 100; j++)
             bits += __builtin_popcount(sent[j] ^ ((uint8_t *)got.data)[j]);
@@ -367,12 +370,12 @@ static void corrupted_frames_differ_in_one_bit(void **state) {
     free_pair(&p);
 }
 
-static void frames_held_when_closing_are_given_back(void **state) {
+static void frames_held_when_closing_are_freed(void **state) {
     (void)state;
     struct pair p = make_faulty_pair("delay_ns=1000000,duplicate=1");
     for (uint32_t i = 0; i < 3000; i++) {
         int r = test_send(p.a, mac_b, i, 60, 0);
-        assert_int_equal(r, i < 2048); /* both copies must find room */
+        assert_int_equal(r, i < 2048); /* both copies need room */
         test_send(p.b, mac_a, i, 60, 0);
         assert_int_equal(test_receive(p.a, 0), -1);
     }
@@ -390,7 +393,7 @@ static void keep_line(void *ctx, const char *line) {
     snprintf(l->text[l->count++], sizeof l->text[0], "%s", line);
 }
 
-static void trace_says_a_line_for_each_frame(void **state) {
+static void trace_prints_a_line_for_each_frame(void **state) {
     (void)state;
     struct pair p = make_pair();
     struct lines lines = {.count = 0};
@@ -405,7 +408,7 @@ static void trace_says_a_line_for_each_frame(void **state) {
     free_pair(&p);
 }
 
-static void wrapper_looks_like_the_device_below(void **state) {
+static void wrapper_mirrors_the_device_below(void **state) {
     (void)state;
     struct pair p = make_pair();
     struct lines lines = {.count = 0};
@@ -430,7 +433,7 @@ static void wrapper_looks_like_the_device_below(void **state) {
     free_pair(&p);
 }
 
-/* A device that counts and notes, and moves no frame. */
+/* A device that counts and records calls, and moves no frame. */
 struct noting {
     struct netdev dev;
     uint8_t protocol;
@@ -500,7 +503,7 @@ static void wrapper_passes_on_ports_and_counters(void **state) {
     unlink(capture_path());
 }
 
-static void wrapper_wants_a_device_and_a_device_wants_none(void **state) {
+static void only_a_wrapper_accepts_a_lower_device(void **state) {
     (void)state;
     struct pair p = make_pair();
     struct netdev *dev;
@@ -514,20 +517,20 @@ static void wrapper_wants_a_device_and_a_device_wants_none(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(capture_is_readable_while_it_is_written),
-        cmocka_unit_test(times_in_a_capture_are_of_the_day),
-        cmocka_unit_test(capture_ends_with_a_whole_block_at_the_limit_for_files),
-        cmocka_unit_test(capture_ends_with_a_whole_block_on_a_full_disk),
+        cmocka_unit_test(timestamps_in_a_capture_are_the_time_of_day),
+        cmocka_unit_test(capture_ends_with_a_complete_block_at_the_file_size_limit),
+        cmocka_unit_test(capture_ends_with_a_complete_block_on_a_full_disk),
         cmocka_unit_test(capture_to_a_pipe_ends_with_its_reader),
-        cmocka_unit_test(capture_that_cannot_be_written_leaves_the_frames_alone),
+        cmocka_unit_test(failing_capture_does_not_affect_the_frames),
         cmocka_unit_test(faults_lose_and_duplicate_in_both_directions),
-        cmocka_unit_test(delayed_frames_come_when_due_and_reordered_ones_later),
-        cmocka_unit_test(fault_transmits_fall_short_and_calls_fail),
+        cmocka_unit_test(delayed_frames_arrive_when_due_and_reordered_ones_later),
+        cmocka_unit_test(fault_shortens_transmits_and_fails_calls),
         cmocka_unit_test(corrupted_frames_differ_in_one_bit),
-        cmocka_unit_test(frames_held_when_closing_are_given_back),
-        cmocka_unit_test(trace_says_a_line_for_each_frame),
-        cmocka_unit_test(wrapper_looks_like_the_device_below),
+        cmocka_unit_test(frames_held_when_closing_are_freed),
+        cmocka_unit_test(trace_prints_a_line_for_each_frame),
+        cmocka_unit_test(wrapper_mirrors_the_device_below),
         cmocka_unit_test(wrapper_passes_on_ports_and_counters),
-        cmocka_unit_test(wrapper_wants_a_device_and_a_device_wants_none),
+        cmocka_unit_test(only_a_wrapper_accepts_a_lower_device),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The device `xdp` on one end of a veth pair, with raw sockets at both ends. */
+/* The device `xdp` on one end of a veth pair, with raw sockets on both ends. */
 #include "netns_test.h"
 
 #include "netdev/xdp/xdp.h"
@@ -10,11 +10,11 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#define OURS   "\x0a\x09\x00\x03" /* an address that the kernel does not have, 10.9.0.3 */
-#define SHARED "\x0a\x09\x00\x01" /* 10.9.0.1, which it may have */
+#define OURS   "\x0a\x09\x00\x03" /* 10.9.0.3, an address that the kernel does not have */
+#define SHARED "\x0a\x09\x00\x01" /* 10.9.0.1, which the kernel may have */
 #define OTHERS "\x0a\x09\x00\x07"
 
-#define MARK_AT 42 /* behind Ethernet, IPv4 and UDP */
+#define MARK_AT 42 /* after Ethernet, IPv4 and UDP */
 
 static uint32_t address(const char *bytes) {
     uint32_t ip4;
@@ -53,12 +53,12 @@ static void make_veth(uint32_t mtu, uint32_t queues) {
 }
 
 static void remove_veth(void) {
-    netns_run("! ip link show v0 | grep -q xdp"); /* nothing is left behind */
+    netns_run("! ip link show v0 | grep -q xdp"); /* the XDP program is detached */
     netns_run("ip link del v0");
 }
 
-/* A raw socket that hears all that reaches the kernel on an interface. */
-static int hear_all(const char *interface) {
+/* Opens a raw socket that receives everything that reaches the kernel on an interface. */
+static int receive_all(const char *interface) {
     struct sockaddr_ll at = {.sll_family = AF_PACKET, .sll_protocol = htons(3)};
     int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, 0);
     assert_true(fd >= 0);
@@ -74,7 +74,9 @@ struct sent {
     uint32_t number, bytes;
 };
 
-/* A frame to port `port` of an address, with a number in it; the UDP header is one for TCP as well, as far as it goes.
+/*
+ * Sends a frame with a number in it to port `port` of an address. The UDP header also serves as the start of a TCP
+ * header.
  */
 static void send_ip4(int raw, const struct netdev *dev, const struct sent *s) {
     uint8_t *p = test_frame(dev->mac, mac_b, s->number, s->bytes);
@@ -110,7 +112,7 @@ static int64_t number_in(const void *data, uint32_t bytes) {
     return number;
 }
 
-/* Waits for the frame with this number at the device, passing over the kernel's own; its memory. */
+/* Waits for the frame with this number at the device; skips the kernel's own frames. Returns its memory. */
 static uint8_t *await_number(struct netdev *dev, uint32_t number, uint32_t bytes) {
     static uint64_t now;
     for (int i = 0; i < 100000; i++) {
@@ -139,7 +141,7 @@ static void receive_number(struct netdev *dev, uint32_t number, uint32_t bytes) 
     assert_int_equal(heap_free(p), 0);
 }
 
-static void kernel_hears_number(int fd, uint32_t number) {
+static void kernel_receives_number(int fd, uint32_t number) {
     for (int i = 0; i < 100000; i++) {
         uint8_t data[2048];
         struct pollfd p = {.fd = fd, .events = POLLIN};
@@ -151,8 +153,8 @@ static void kernel_hears_number(int fd, uint32_t number) {
     fail_msg("frame %u does not come", number);
 }
 
-/* Neither has the one that was not for it: what was sent after it has come. */
-static bool kernel_heard(int fd, uint32_t number) {
+/* Whether the kernel has received the frame. Call it after a frame that was sent later has arrived. */
+static bool kernel_received(int fd, uint32_t number) {
     uint8_t data[2048];
     ssize_t n;
     while ((n = recv(fd, data, sizeof data, 0)) > 0)
@@ -160,7 +162,7 @@ static bool kernel_heard(int fd, uint32_t number) {
     return false;
 }
 
-static void frames_cross_without_a_copy(void **state) {
+static void frames_pass_without_a_copy(void **state) {
     (void)state;
     static const char *const modes[] = {"generic", "native", "native,busy_poll=20"};
     static const uint32_t mtus[] = {576, 1500, 3400};
@@ -175,7 +177,7 @@ static void frames_cross_without_a_copy(void **state) {
         assert_int_equal(dev->mtu, mtu);
         assert_int_equal(((struct xdp_device *)dev)->socket.busy_poll, m % 3 == 2);
         raw = raw_open("v1");
-        for (uint32_t i = 0; i < 300; i++) { /* around the rings many times */
+        for (uint32_t i = 0; i < 300; i++) { /* several times around the rings */
             uint32_t bytes = i % 4 ? mtu + 14 : 60 + i;
             assert_int_equal(test_send(dev, mac_b, i, bytes, 0), 1);
             assert_int_equal(raw_receive(raw), i);
@@ -191,14 +193,14 @@ static void frames_cross_without_a_copy(void **state) {
     }
 }
 
-static void frames_larger_than_a_page_cross_in_pieces(void **state) {
+static void frames_larger_than_a_page_use_several_buffers(void **state) {
     (void)state;
     struct netdev *dev;
     int raw;
     make_veth(9000, 1);
     dev = open_xdp("name=v0,slots=64");
     raw = raw_open("v1");
-    if (dev->mtu < 9000) { /* a kernel before 6.6 has no pieces */
+    if (dev->mtu < 9000) { /* a kernel before 6.6 has no multi-buffer support */
         assert_int_equal(test_send(dev, mac_b, 1, 9014, 0), 1);
         assert_int_equal(dev->stats.tx_refused, 1);
     } else {
@@ -216,25 +218,27 @@ static void frames_larger_than_a_page_cross_in_pieces(void **state) {
     remove_veth();
 }
 
-static void frames_for_others_go_on_to_the_kernel(void **state) {
+static void frames_for_others_reach_the_kernel(void **state) {
     (void)state;
     struct netdev *dev;
     int raw, kernel;
     make_veth(1500, 1);
     dev = open_xdp("name=v0");
     raw = raw_open("v1");
-    kernel = hear_all("v0");
+    kernel = receive_all("v0");
     send_ip4(raw, dev, &(struct sent){OURS, 17, 5, 0, 1, 100});
     send_arp(raw, mac_all, 1, OURS, 2);
     send_ip4(raw, dev, &(struct sent){OTHERS, 17, 5, 0, 3, 100});
-    kernel_hears_number(kernel, 3);
+    kernel_receives_number(kernel, 3);
     send_arp(raw, mac_all, 1, OTHERS, 4);
-    kernel_hears_number(kernel, 4);
-    send_ip4(raw, dev, &(struct sent){OURS, 6, 5, 0x2000, 5, 100}); /* all of our own address, fragments too */
+    kernel_receives_number(kernel, 4);
+    send_ip4(raw, dev,
+             &(struct sent){OURS, 6, 5, 0x2000, 5,
+                            100}); /* everything to an address that only we have, including fragments */
     receive_number(dev, 1, 100);
     receive_number(dev, 2, 60);
-    receive_number(dev, 5, 100); /* and 3 and 4 did not come before it */
-    assert_false(kernel_heard(kernel, 1));
+    receive_number(dev, 5, 100); /* and 3 and 4 did not arrive before it */
+    assert_false(kernel_received(kernel, 1));
     assert_int_equal(dev->stats.rx_frames, 3);
     close(kernel);
     close(raw);
@@ -242,7 +246,7 @@ static void frames_for_others_go_on_to_the_kernel(void **state) {
     remove_veth();
 }
 
-static void shared_address_gives_us_our_open_ports(void **state) {
+static void at_a_shared_address_we_receive_only_our_open_ports(void **state) {
     (void)state;
     struct netdev *dev;
     int raw, kernel;
@@ -250,37 +254,37 @@ static void shared_address_gives_us_our_open_ports(void **state) {
     netns_run("ip addr add 10.9.0.1/24 dev v0");
     dev = open_xdp("name=v0");
     raw = raw_open("v1");
-    kernel = hear_all("v0");
+    kernel = receive_all("v0");
     for (uint8_t protocol = 6; protocol <= 17; protocol += 11) {
         const uint16_t ports[] = {80, 0, 63, 64, 65535};
         for (uint32_t i = 0; i < sizeof ports / sizeof *ports; i++) {
             struct sent s = {SHARED, protocol, ports[i], 0, 100 + i, 100};
             send_ip4(raw, dev, &s);
-            kernel_hears_number(kernel, 100 + i);
+            kernel_receives_number(kernel, 100 + i);
             assert_int_equal(netdev_claim(dev, protocol, ports[i], true), 0);
             assert_int_equal(netdev_claim(dev, protocol, ports[i], true), 0);
-            assert_int_equal(netdev_claim(dev, protocol, ports[i], false), 0); /* still open once */
+            assert_int_equal(netdev_claim(dev, protocol, ports[i], false), 0); /* it was opened twice */
             s.number = 200 + i;
             send_ip4(raw, dev, &s);
             receive_number(dev, 200 + i, 100);
-            s.number = 300 + i; /* fragments have no ports */
+            s.number = 300 + i; /* fragments carry no ports */
             s.fragment = 0x2000;
             send_ip4(raw, dev, &s);
-            kernel_hears_number(kernel, 300 + i);
+            kernel_receives_number(kernel, 300 + i);
             s.fragment = 0;
             s.number = 400 + i; /* the other protocol's port is closed */
             s.protocol = (uint8_t)(23 - protocol);
             send_ip4(raw, dev, &s);
-            kernel_hears_number(kernel, 400 + i);
+            kernel_receives_number(kernel, 400 + i);
             assert_int_equal(netdev_claim(dev, protocol, ports[i], false), 0);
             s.number = 500 + i;
             s.protocol = protocol;
             send_ip4(raw, dev, &s);
-            kernel_hears_number(kernel, 500 + i);
+            kernel_receives_number(kernel, 500 + i);
         }
     }
     send_ip4(raw, dev, &(struct sent){SHARED, 1, 80, 0, 600, 100}); /* ICMP */
-    kernel_hears_number(kernel, 600);
+    kernel_receives_number(kernel, 600);
     close(kernel);
     close(raw);
     netdev_close(dev);
@@ -295,11 +299,11 @@ static void arp_replies_to_a_shared_address_reach_both(void **state) {
     netns_run("ip addr add 10.9.0.1/24 dev v0");
     dev = open_xdp("name=v0");
     raw = raw_open("v1");
-    kernel = hear_all("v0");
+    kernel = receive_all("v0");
     for (uint32_t i = 0; i < 20; i++) {
-        send_arp(raw, dev->mac, 1, SHARED, 100 + i); /* requests are for the kernel to answer */
+        send_arp(raw, dev->mac, 1, SHARED, 100 + i); /* the kernel answers requests */
         send_arp(raw, dev->mac, 2, SHARED, i);
-        kernel_hears_number(kernel, i);
+        kernel_receives_number(kernel, i);
         receive_number(dev, i, 60);
     }
     assert_int_equal(dev->stats.rx_frames, 20);
@@ -328,7 +332,7 @@ static void queues_share_an_interface(void **state) {
     raw = raw_open("v1");
     netdev_claim(dev[0], 17, 80, true);
     netdev_claim(dev[1], 17, 80, true);
-    netdev_claim(dev[0], 17, 80, false); /* open at the other */
+    netdev_claim(dev[0], 17, 80, false); /* still open at the other queue */
     for (uint32_t i = 0; i < 200; i++)
         send_ip4(raw, dev[0], &(struct sent){i % 2 ? OURS : SHARED, 17, 80, 0, i, 100 + i});
     for (int i = 0; i < GUARD_MS && got < 200; i++) {
@@ -342,7 +346,7 @@ static void queues_share_an_interface(void **state) {
     }
     assert_int_equal(got, 200);
     netdev_close(dev[0]);
-    assert_int_equal(test_send(dev[1], mac_b, 1, 1514, 0), 1); /* each lives on its own */
+    assert_int_equal(test_send(dev[1], mac_b, 1, 1514, 0), 1); /* each queue works on its own */
     assert_int_equal(raw_receive(raw), 1);
     if (try_open("name=v0", 0, 2, why, sizeof why, &dev[0]) < 0) fail_msg("%s", why);
     close(raw);
@@ -351,8 +355,8 @@ static void queues_share_an_interface(void **state) {
     remove_veth();
 }
 
-/* The heap's part that the kernel knows is 4 MiB here. */
-static void reception_goes_on_whatever_is_held(void **state) {
+/* The UMEM is 4 MiB here. */
+static void reception_continues_whatever_is_held(void **state) {
     (void)state;
     enum { FRAMES = 4000 };
     static uint8_t *held[FRAMES];
@@ -372,7 +376,7 @@ static void reception_goes_on_whatever_is_held(void **state) {
             if (held[i][k] != (uint8_t)(i * 31 + k)) fail_msg("byte %u of frame %u is wrong", k, i);
         assert_int_equal(heap_free(held[i]), 0);
     }
-    assert_int_equal(test_send(dev, mac_b, 7, 1514, 0), 1); /* also from memory that the kernel does not know */
+    assert_int_equal(test_send(dev, mac_b, 7, 1514, 0), 1); /* also from memory outside the UMEM */
     assert_int_equal(raw_receive(raw), 7);
     copied = dev->stats.rx_copied;
     for (uint32_t i = 0; i < 100; i++) {
@@ -385,7 +389,7 @@ static void reception_goes_on_whatever_is_held(void **state) {
     remove_veth();
 }
 
-static void memory_the_kernel_does_not_know_is_copied(void **state) {
+static void memory_outside_the_umem_is_copied(void **state) {
     (void)state;
     uint8_t *far = heap_alloc(16u << 20), *p = far + (12u << 20);
     struct netdev_seg segs[2] = {{p, 14}, {p + 14, 1500}};
@@ -409,7 +413,7 @@ static void memory_the_kernel_does_not_know_is_copied(void **state) {
     remove_veth();
 }
 
-static void interface_set_down_and_up_is_seen(void **state) {
+static void interface_set_down_and_up_changes_the_link(void **state) {
     (void)state;
     struct netdev *dev;
     int raw;
@@ -431,7 +435,7 @@ static void interface_set_down_and_up_is_seen(void **state) {
     remove_veth();
 }
 
-static void removed_interface_is_gone_for_good(void **state) {
+static void removed_interface_fails_for_good(void **state) {
     (void)state;
     struct netdev *dev;
     make_veth(1500, 1);
@@ -443,7 +447,7 @@ static void removed_interface_is_gone_for_good(void **state) {
     netdev_close(dev);
 }
 
-static void device_may_be_opened_again_at_once(void **state) {
+static void device_can_be_reopened_at_once(void **state) {
     (void)state;
     make_veth(1500, 1);
     for (int i = 0; i < 10; i++)
@@ -451,8 +455,11 @@ static void device_may_be_opened_again_at_once(void **state) {
     remove_veth();
 }
 
-/* Another process has the interface; killed, it leaves nothing, and the kernel's frames go on all the while. */
-static void killed_process_leaves_nothing(void **state) {
+/*
+ * Another process has opened the interface and is killed. It leaves nothing behind, and the kernel receives its frames
+ * all the time.
+ */
+static void killed_process_leaves_nothing_behind(void **state) {
     (void)state;
     char holder[32];
     char why[256] = "";
@@ -480,16 +487,16 @@ static void killed_process_leaves_nothing(void **state) {
     raw = raw_open("v1");
     send_ip4(raw, dev, &(struct sent){OURS, 17, 5, 0, 1, 100});
     receive_number(dev, 1, 100);
-    kernel = hear_all("v0");
+    kernel = receive_all("v0");
     send_ip4(raw, dev, &(struct sent){OTHERS, 17, 5, 0, 2, 100});
-    kernel_hears_number(kernel, 2);
+    kernel_receives_number(kernel, 2);
     close(kernel);
     close(raw);
     netdev_close(dev);
     remove_veth();
 }
 
-static void refusals_name_what_is_wrong(void **state) {
+static void refusals_give_the_reason(void **state) {
     (void)state;
     static const struct {
         const char *options;
@@ -538,7 +545,7 @@ static void every_call_and_allocation_may_fail_once(void **state) {
 }
 #endif
 
-/* AF_XDP and bpf(2) may be forbidden where namespaces are not. */
+/* AF_XDP and bpf(2) may be forbidden although namespaces are allowed. */
 static bool allowed(void) {
     char why[256] = "";
     struct netdev *dev;
@@ -554,19 +561,19 @@ static bool allowed(void) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(frames_cross_without_a_copy),
-        cmocka_unit_test(frames_larger_than_a_page_cross_in_pieces),
-        cmocka_unit_test(frames_for_others_go_on_to_the_kernel),
-        cmocka_unit_test(shared_address_gives_us_our_open_ports),
+        cmocka_unit_test(frames_pass_without_a_copy),
+        cmocka_unit_test(frames_larger_than_a_page_use_several_buffers),
+        cmocka_unit_test(frames_for_others_reach_the_kernel),
+        cmocka_unit_test(at_a_shared_address_we_receive_only_our_open_ports),
         cmocka_unit_test(arp_replies_to_a_shared_address_reach_both),
         cmocka_unit_test(queues_share_an_interface),
-        cmocka_unit_test(reception_goes_on_whatever_is_held),
-        cmocka_unit_test(memory_the_kernel_does_not_know_is_copied),
-        cmocka_unit_test(interface_set_down_and_up_is_seen),
-        cmocka_unit_test(removed_interface_is_gone_for_good),
-        cmocka_unit_test(device_may_be_opened_again_at_once),
-        cmocka_unit_test(killed_process_leaves_nothing),
-        cmocka_unit_test(refusals_name_what_is_wrong),
+        cmocka_unit_test(reception_continues_whatever_is_held),
+        cmocka_unit_test(memory_outside_the_umem_is_copied),
+        cmocka_unit_test(interface_set_down_and_up_changes_the_link),
+        cmocka_unit_test(removed_interface_fails_for_good),
+        cmocka_unit_test(device_can_be_reopened_at_once),
+        cmocka_unit_test(killed_process_leaves_nothing_behind),
+        cmocka_unit_test(refusals_give_the_reason),
 #ifdef DMTR_FAULT
         cmocka_unit_test(every_call_and_allocation_may_fail_once),
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Bounds over both engines: what a peer or a shortage may do, and what it may not. */
+/* Limits over both engines: what a peer or a lack of resources can do, and what it cannot. */
 #include "posix_test.h"
 
 #include <sys/resource.h>
 
-/* Writes the pattern until the peer takes no more for a while; the bytes written. */
+/* Writes the pattern until the peer accepts no more for a while. Returns the bytes written. */
 static uint64_t flood(int fd, uint64_t most) {
     static uint8_t buf[65536];
     uint64_t sent = 0;
@@ -39,7 +39,7 @@ static void expect_pattern(int qd, uint64_t from, uint64_t to) {
     assert_true(from == to);
 }
 
-static void a_queue_nobody_pops_holds_a_bounded_amount(void **state) {
+static void an_unpopped_queue_holds_a_bounded_amount(void **state) {
     (void)state;
     skip_without_engine();
     restart_engine_with("posix.recv_ahead_bytes=65536");
@@ -48,14 +48,14 @@ static void a_queue_nobody_pops_holds_a_bounded_amount(void **state) {
     const uint64_t most = 64u << 20;
     assert_int_equal(setsockopt(e.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small), 0);
     assert_ok(dmtr_setsockopt(e.server, SOL_SOCKET, SO_RCVBUF, &small, sizeof small));
-    dmtr_qtoken_t qt = pop_begin(e.server); /* so that receiving begins */
+    dmtr_qtoken_t qt = pop_begin(e.server); /* starts reception */
     raw_send(e.fd, "x", 1);
     expect_wait_text(qt, "x");
     uint64_t sent = flood(e.fd, most);
     assert_true(sent < 4u << 20);
     if (on_io_uring()) assert_true(counter_value("posix_recv_ahead_limit") > 0);
     expect_pattern(e.server, 0, sent);
-    /* And it goes on, time after time. */
+    /* Reception continues after each pop. */
     for (int i = 0; i < 3; i++) {
         sent = flood(e.fd, most);
         assert_true(sent > 0);
@@ -64,7 +64,7 @@ static void a_queue_nobody_pops_holds_a_bounded_amount(void **state) {
     raw_close(&e);
 }
 
-static void nothing_is_held_ahead_where_that_is_the_limit(void **state) {
+static void a_limit_of_zero_holds_no_data_ahead(void **state) {
     (void)state;
     skip_without_engine();
     restart_engine_with("posix.recv_ahead_bytes=0");
@@ -189,7 +189,7 @@ static void connections_never_accepted_are_closed_with_their_listener(void **sta
     }
 }
 
-static void a_want_of_descriptors_is_reported_and_the_listener_lives_on(void **state) {
+static void a_lack_of_descriptors_is_reported_and_the_listener_survives(void **state) {
     (void)state;
     skip_without_engine();
     struct sockaddr_in addr;
@@ -217,7 +217,7 @@ static void a_want_of_descriptors_is_reported_and_the_listener_lives_on(void **s
     assert_ok(dmtr_close(l));
 }
 
-/* No descriptor may be opened any more, but for `more`; the limit as it was. */
+/* Lets the process open only `more` further descriptors. Returns the previous limit. */
 static struct rlimit forbid_descriptors(int more) {
     struct rlimit limit, low;
     int lowest = dup(0);
@@ -229,7 +229,7 @@ static struct rlimit forbid_descriptors(int more) {
     return limit;
 }
 
-/* Two accepts stay outstanding while the kernel refuses so many. */
+/* Keeps two accepts outstanding while the kernel refuses `times` of them. */
 static void accept_refused(int listening, dmtr_qtoken_t qts[2], int times) {
     for (; times; times--) {
         expect_wait_error(qts[0], EMFILE);
@@ -238,8 +238,8 @@ static void accept_refused(int listening, dmtr_qtoken_t qts[2], int times) {
     }
 }
 
-/* Wake-ups are counted against what there was to do, however long it took. */
-static void a_listener_without_descriptors_sleeps_between_its_tries(void **state) {
+/* Compares wake-ups with the number of necessary ones, without any time limit. */
+static void a_listener_without_descriptors_sleeps_between_retries(void **state) {
     (void)state;
     skip_without_engine();
     enum { TIMES = 5, WAKES_EACH = 6 };
@@ -250,7 +250,7 @@ static void a_listener_without_descriptors_sleeps_between_its_tries(void **state
     uint64_t sleeps = counter_value("wait_sleeps"), polls = counter_value("polls");
     struct rlimit limit = forbid_descriptors(1);
     dmtr_qtoken_t qts[2] = {accept_begin(l), accept_begin(l)};
-    run_for(MS); /* the engine looks out for connections, and io_uring has noted the limit */
+    run_for(MS); /* the engine watches for connections, and io_uring has noticed the limit */
     int last = dup(0);
     assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof addr), 0);
     accept_refused(l, qts, TIMES);
@@ -264,8 +264,8 @@ static void a_listener_without_descriptors_sleeps_between_its_tries(void **state
     assert_ok(dmtr_close(l));
 }
 
-/* The timer ends long before the listener would try again by itself. */
-static void a_closed_descriptor_is_used_by_the_listener_that_waits_for_one(void **state) {
+/* The timer ends long before the listener would retry on its own. */
+static void a_closed_descriptor_wakes_the_listener_that_waits_for_one(void **state) {
     (void)state;
     skip_without_engine();
     struct sockaddr_in addr;
@@ -289,7 +289,7 @@ static void a_closed_descriptor_is_used_by_the_listener_that_waits_for_one(void 
     assert_ok(dmtr_close(l));
 }
 
-static void a_want_of_descriptors_is_logged_once(void **state) {
+static void a_lack_of_descriptors_is_logged_once(void **state) {
     (void)state;
     skip_without_engine();
     restart_engine_with("log.sink=stderr");
@@ -318,7 +318,7 @@ static void a_want_of_descriptors_is_logged_once(void **state) {
     assert_ok(dmtr_close(l));
 }
 
-static void clients_that_vanish_leave_the_others_alone(void **state) {
+static void clients_that_vanish_do_not_affect_others(void **state) {
     (void)state;
     skip_without_engine();
     struct sockaddr_in addr;
@@ -328,7 +328,7 @@ static void clients_that_vanish_leave_the_others_alone(void **state) {
     for (int i = 0; i < 50; i++) {
         int fd = raw_connect(&addr);
         raw_send(fd, "x", 1);
-        if (i % 2) raw_reset(fd); /* some before they are accepted */
+        if (i % 2) raw_reset(fd); /* some of them before they are accepted */
         int qd = accept_wait(e.listener);
         dmtr_qtoken_t qt = pop_begin(qd);
         if (i % 2 == 0) raw_reset(fd);
@@ -343,7 +343,7 @@ static void clients_that_vanish_leave_the_others_alone(void **state) {
     close_ends(&e);
 }
 
-static void an_engine_that_is_not_there_is_an_error_only_when_asked_for(void **state) {
+static void an_unavailable_engine_is_an_error_only_if_requested(void **state) {
     (void)state;
     int qd;
     struct rlimit limit, none;
@@ -367,18 +367,18 @@ static void an_engine_that_is_not_there_is_an_error_only_when_asked_for(void **s
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        both_engines(a_queue_nobody_pops_holds_a_bounded_amount),
-        both_engines(nothing_is_held_ahead_where_that_is_the_limit),
+        both_engines(an_unpopped_queue_holds_a_bounded_amount),
+        both_engines(a_limit_of_zero_holds_no_data_ahead),
         both_engines(few_small_receive_buffers_serve_many_connections),
         both_engines(a_peer_that_never_reads_costs_no_more_than_the_push_limit),
         both_engines(connections_accepted_ahead_are_bounded_and_none_is_lost),
         both_engines(connections_never_accepted_are_closed_with_their_listener),
-        both_engines(a_want_of_descriptors_is_reported_and_the_listener_lives_on),
-        both_engines(a_listener_without_descriptors_sleeps_between_its_tries),
-        both_engines(a_closed_descriptor_is_used_by_the_listener_that_waits_for_one),
-        both_engines(a_want_of_descriptors_is_logged_once),
-        both_engines(clients_that_vanish_leave_the_others_alone),
-        cmocka_unit_test_setup_teardown(an_engine_that_is_not_there_is_an_error_only_when_asked_for, setup_epoll,
+        both_engines(a_lack_of_descriptors_is_reported_and_the_listener_survives),
+        both_engines(a_listener_without_descriptors_sleeps_between_retries),
+        both_engines(a_closed_descriptor_wakes_the_listener_that_waits_for_one),
+        both_engines(a_lack_of_descriptors_is_logged_once),
+        both_engines(clients_that_vanish_do_not_affect_others),
+        cmocka_unit_test_setup_teardown(an_unavailable_engine_is_an_error_only_if_requested, setup_epoll,
                                         test_teardown),
     };
     return cmocka_run_group_tests_name("posix bounds", tests, NULL, NULL);

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* Closing over both engines: what was pushed arrives; lingering, resets, acknowledgements. */
+/* Closing over both engines: pushed data arrives; lingering, resets, acknowledgements. */
 #include "posix_test.h"
 
 #include <pthread.h>
 
 #define MUCH (24u << 20)
 
-/* A peer that reads slowly, in its own thread: bytes received until the end, all of them right. */
+/* A peer that reads slowly, in its own thread. Counts the bytes until the end and checks them. */
 struct reader {
     pthread_t thread;
     int fd;
     uint64_t got;
     bool right;
-    int error; /* that ended it; 0: the end of the stream */
+    int error; /* the error that ended it; 0: end of stream */
 };
 
 static void *read_slowly(void *arg) {
@@ -58,7 +58,7 @@ static void push_much(int qd) {
         assert_ok(dmtr_drop(push_pattern(qd, at, 1 << 20)));
 }
 
-static void closing_delivers_what_was_pushed(void **state) {
+static void closing_delivers_pushed_data(void **state) {
     (void)state;
     skip_without_engine();
     struct raw_ends e = raw_connected();
@@ -73,7 +73,7 @@ static void closing_delivers_what_was_pushed(void **state) {
     assert_ok(dmtr_close(e.listener));
 }
 
-/* What the peer reads until the end of the stream, and how that ended. */
+/* Reads until the end of the stream. Returns how the stream ended. */
 static int raw_read_all(int fd, uint64_t bytes) {
     static uint8_t buf[65536];
     uint64_t got = 0;
@@ -86,10 +86,10 @@ static int raw_read_all(int fd, uint64_t bytes) {
     return n < 0 ? errno : 0;
 }
 
-#define SOME (32u << 10) /* which the kernel's buffers take */
+#define SOME (32u << 10) /* fits into the kernel's buffers */
 
-/* Three places: the kernel's buffer, what was read ahead, and an incomplete message. */
-static void unread_data_becomes_a_reset_behind_what_was_pushed(void **state) {
+/* Three places of unread data: the kernel's buffer, data read ahead, and an incomplete message. */
+static void unread_data_causes_a_reset_after_the_pushed_data(void **state) {
     (void)state;
     skip_without_engine();
     for (int place = 0; place < 3; place++) {
@@ -99,7 +99,7 @@ static void unread_data_becomes_a_reset_behind_what_was_pushed(void **state) {
         dmtr_qtoken_t closed, popped = 0;
         if (place == 2) assert_ok(dmtr_setsockopt(e.server, DMTR_SOL_QUEUE, DMTR_SO_FRAMED, &on, sizeof on));
         if (place > 0) popped = pop_begin(e.server);
-        if (place == 1) { /* served, so that the engine is receiving */
+        if (place == 1) { /* a served pop, so that the engine keeps receiving */
             raw_send(e.fd, "popped", 6);
             expect_wait_text(popped, "popped");
             popped = pop_begin(e.server);
@@ -119,8 +119,8 @@ static void unread_data_becomes_a_reset_behind_what_was_pushed(void **state) {
     }
 }
 
-/* The peer's window is shut meanwhile. */
-static void data_that_comes_after_the_close_becomes_a_reset_behind_what_was_pushed(void **state) {
+/* Meanwhile the peer's window is closed. */
+static void data_after_the_close_causes_a_reset_after_the_pushed_data(void **state) {
     (void)state;
     skip_without_engine();
     struct raw_ends e = raw_connected();
@@ -139,7 +139,7 @@ static void data_that_comes_after_the_close_becomes_a_reset_behind_what_was_push
     assert_ok(dmtr_close(e.listener));
 }
 
-static void an_unread_end_is_no_data_and_shutdown_resets_nothing(void **state) {
+static void an_unread_end_of_stream_and_shutdown_cause_no_reset(void **state) {
     (void)state;
     skip_without_engine();
     struct raw_ends e = raw_connected();
@@ -163,7 +163,7 @@ static void an_unread_end_is_no_data_and_shutdown_resets_nothing(void **state) {
     raw_close(&e);
 }
 
-static void async_close_succeeds_where_a_reset_came_after_the_last_acknowledgement(void **state) {
+static void async_close_succeeds_if_a_reset_follows_the_last_acknowledgement(void **state) {
     (void)state;
     skip_without_engine();
     struct raw_ends e = raw_connected();
@@ -177,7 +177,7 @@ static void async_close_succeeds_where_a_reset_came_after_the_last_acknowledgeme
     assert_ok(dmtr_close(e.listener));
 }
 
-static void fini_right_after_close_delivers_what_was_pushed(void **state) {
+static void fini_right_after_close_delivers_pushed_data(void **state) {
     (void)state;
     skip_without_engine();
     restart_engine_with("core.linger_ms=20000");
@@ -191,7 +191,7 @@ static void fini_right_after_close_delivers_what_was_pushed(void **state) {
     assert_ok(start_with(NULL));
 }
 
-static void fini_gives_up_a_peer_that_takes_nothing(void **state) {
+static void fini_drops_a_peer_that_reads_nothing(void **state) {
     (void)state;
     skip_without_engine();
     restart_engine_with("core.linger_ms=50");
@@ -204,7 +204,7 @@ static void fini_gives_up_a_peer_that_takes_nothing(void **state) {
     assert_ok(start_with(NULL));
 }
 
-/* A listener whose queue is full leaves further connects pending. */
+/* A full accept queue leaves further connects pending. */
 static int full_listener(struct sockaddr_in *addr, int fillers[4]) {
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     socklen_t len = sizeof *addr;
@@ -219,7 +219,7 @@ static int full_listener(struct sockaddr_in *addr, int fillers[4]) {
     return fd;
 }
 
-static void closing_ends_what_waits(void **state) {
+static void closing_cancels_waiting_operations(void **state) {
     (void)state;
     skip_without_engine();
     struct ends e = connected();
@@ -256,7 +256,7 @@ static void async_close_completes_when_the_peer_has_everything(void **state) {
     expect_wait_error(qt, 0);
 }
 
-static void async_close_tells_of_a_peer_that_reset_the_connection(void **state) {
+static void async_close_reports_a_reset_by_the_peer(void **state) {
     (void)state;
     skip_without_engine();
     struct raw_ends e = raw_connected();
@@ -270,7 +270,7 @@ static void async_close_tells_of_a_peer_that_reset_the_connection(void **state) 
     assert_ok(dmtr_close(e.listener));
 }
 
-static void zero_linger_resets_and_drops_what_is_queued(void **state) {
+static void zero_linger_resets_and_drops_queued_data(void **state) {
     (void)state;
     skip_without_engine();
     struct raw_ends e = raw_connected();
@@ -306,7 +306,7 @@ static void zero_linger_is_inherited_from_the_listener(void **state) {
     assert_ok(dmtr_close(l));
 }
 
-static void lingering_for_a_time_gives_up_after_it(void **state) {
+static void lingering_ends_after_its_time(void **state) {
     (void)state;
     skip_without_engine();
     struct raw_ends e = raw_connected();
@@ -318,7 +318,7 @@ static void lingering_for_a_time_gives_up_after_it(void **state) {
     expect_wait_error(qt, ETIMEDOUT);
     expect_wait_error(last, ETIMEDOUT);
     close(e.fd);
-    /* Where all is delivered in time, it is an ordinary close. */
+    /* If all data is delivered in time, it is an ordinary close. */
     struct sockaddr_in addr;
     socklen_t len = sizeof addr;
     assert_ok(dmtr_getsockname(e.listener, (struct sockaddr *)&addr, &len));
@@ -332,7 +332,7 @@ static void lingering_for_a_time_gives_up_after_it(void **state) {
     assert_ok(dmtr_close(e.listener));
 }
 
-static void acknowledged_pushes_complete_when_the_peer_has_taken_them(void **state) {
+static void acknowledged_pushes_complete_when_the_peer_has_received_them(void **state) {
     (void)state;
     skip_without_engine();
     struct raw_ends e = raw_connected();
@@ -343,7 +343,7 @@ static void acknowledged_pushes_complete_when_the_peer_has_taken_them(void **sta
     expect_wait_error(first, 0);
     expect_wait_error(second, 0);
     raw_expect(e.fd, "ackedtoo");
-    /* A window that is shut leaves the push outstanding; its opening completes it. */
+    /* A closed window leaves the push outstanding; opening it completes the push. */
     dmtr_qtoken_t large = push_pattern(e.server, 0, MUCH);
     assert_int_equal(dmtr_wait_timed(&qr, large, 50 * MS), ETIMEDOUT);
     struct reader r;
@@ -387,20 +387,20 @@ static void shutdown_with_unsent_data_sends_it_before_the_end(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        both_engines(closing_delivers_what_was_pushed),
-        both_engines(unread_data_becomes_a_reset_behind_what_was_pushed),
-        both_engines(data_that_comes_after_the_close_becomes_a_reset_behind_what_was_pushed),
-        both_engines(an_unread_end_is_no_data_and_shutdown_resets_nothing),
-        both_engines(async_close_succeeds_where_a_reset_came_after_the_last_acknowledgement),
-        both_engines(fini_right_after_close_delivers_what_was_pushed),
-        both_engines(fini_gives_up_a_peer_that_takes_nothing),
-        both_engines(closing_ends_what_waits),
+        both_engines(closing_delivers_pushed_data),
+        both_engines(unread_data_causes_a_reset_after_the_pushed_data),
+        both_engines(data_after_the_close_causes_a_reset_after_the_pushed_data),
+        both_engines(an_unread_end_of_stream_and_shutdown_cause_no_reset),
+        both_engines(async_close_succeeds_if_a_reset_follows_the_last_acknowledgement),
+        both_engines(fini_right_after_close_delivers_pushed_data),
+        both_engines(fini_drops_a_peer_that_reads_nothing),
+        both_engines(closing_cancels_waiting_operations),
         both_engines(async_close_completes_when_the_peer_has_everything),
-        both_engines(async_close_tells_of_a_peer_that_reset_the_connection),
-        both_engines(zero_linger_resets_and_drops_what_is_queued),
+        both_engines(async_close_reports_a_reset_by_the_peer),
+        both_engines(zero_linger_resets_and_drops_queued_data),
         both_engines(zero_linger_is_inherited_from_the_listener),
-        both_engines(lingering_for_a_time_gives_up_after_it),
-        both_engines(acknowledged_pushes_complete_when_the_peer_has_taken_them),
+        both_engines(lingering_ends_after_its_time),
+        both_engines(acknowledged_pushes_complete_when_the_peer_has_received_them),
         both_engines(unacknowledged_pushes_fail_with_the_connection),
         both_engines(shutdown_with_unsent_data_sends_it_before_the_end),
     };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Kernel sockets inside somebody else's event loop, beside watches, and many at a time. */
+/* Kernel sockets in an external event loop, together with watches, and many at a time. */
 #include "posix_test.h"
 
 #include <pthread.h>
@@ -16,7 +16,7 @@ static void await_outside(int event_fd, dmtr_qtoken_t qt, dmtr_qresult_t *qr) {
     fail();
 }
 
-static void the_event_descriptor_tells_of_everything(void **state) {
+static void the_event_descriptor_signals_every_event(void **state) {
     static const char *const policies[] = {"wait.policy=adaptive", "wait.policy=spin"};
     (void)state;
     skip_without_engine();
@@ -52,7 +52,7 @@ static void *send_later(void *arg) {
     return NULL;
 }
 
-static void a_foreign_loop_that_sleeps_is_woken(void **state) {
+static void a_sleeping_external_loop_is_woken(void **state) {
     (void)state;
     skip_without_engine();
     struct raw_ends e = raw_connected();
@@ -71,7 +71,7 @@ static void a_foreign_loop_that_sleeps_is_woken(void **state) {
     raw_close(&e);
 }
 
-static void files_complete_in_a_foreign_loop(void **state) {
+static void files_complete_in_an_external_loop(void **state) {
     (void)state;
     skip_without_engine();
     char path[64];
@@ -146,9 +146,9 @@ static void many_connections_share_a_small_ring(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        both_engines(the_event_descriptor_tells_of_everything),
-        both_engines(a_foreign_loop_that_sleeps_is_woken),
-        both_engines(files_complete_in_a_foreign_loop),
+        both_engines(the_event_descriptor_signals_every_event),
+        both_engines(a_sleeping_external_loop_is_woken),
+        both_engines(files_complete_in_an_external_loop),
         both_engines(a_watch_and_a_socket_are_waited_for_together),
         both_engines(many_connections_share_a_small_ring),
     };

@@ -79,7 +79,7 @@ static void appending_writes_at_the_end(void **state) {
     end_file(qd);
 }
 
-static void synchronous_files_take_pushes_and_fsync(void **state) {
+static void synchronous_files_accept_pushes_and_fsync(void **state) {
     (void)state;
     skip_without_engine();
     int qd = new_file(O_RDWR | O_DSYNC);
@@ -105,7 +105,7 @@ static void creat_and_truncate_set_the_length(void **state) {
     assert_ok(dmtr_creat(&qd, path, 0600));
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_size, 0);
-    dmtr_qtoken_t qt = pop_begin(qd); /* for writing only */
+    dmtr_qtoken_t qt = pop_begin(qd); /* the file is open only for writing */
     expect_wait_error(qt, EBADF);
     end_file(qd);
 }
@@ -133,7 +133,7 @@ static void large_gathered_pushes_come_back_equal(void **state) {
         if (got % 2)
             assert_ok(dmtr_pop(&qt, qd));
         else
-            assert_ok(dmtr_pop2(&qt, qd, 10000001)); /* gives what it can */
+            assert_ok(dmtr_pop2(&qt, qd, 10000001)); /* returns what it can */
         wait_ok(qt, &qr);
         assert_int_equal(qr.qr_value.sga.sga_numsegs, 1);
         dmtr_sgaseg_t *seg = &qr.qr_value.sga.sga_segs[0];
@@ -159,7 +159,7 @@ static void control_calls_are_refused_while_operations_are_outstanding(void **st
     int qd = new_file(O_RDWR);
     dmtr_qtoken_t qt = push_text(qd, "x");
     off_t at;
-    if (on_io_uring()) { /* the other engine has done it already */
+    if (on_io_uring()) { /* with the other engine the operation is already complete */
         assert_int_equal(dmtr_lseek(qd, 0, SEEK_SET, &at), EBUSY);
         assert_int_equal(dmtr_truncate(qd, 0), EBUSY);
         assert_int_equal(dmtr_fsync(qd), EBUSY);
@@ -170,7 +170,7 @@ static void control_calls_are_refused_while_operations_are_outstanding(void **st
     end_file(qd);
 }
 
-static void dropped_pops_leave_the_data_for_the_next(void **state) {
+static void dropped_pops_leave_the_data_for_the_next_pop(void **state) {
     (void)state;
     skip_without_engine();
     int qd = new_file(O_RDWR);
@@ -191,7 +191,7 @@ static void dropped_pops_leave_the_data_for_the_next(void **state) {
     end_file(qd);
 }
 
-static void closing_writes_what_was_pushed_and_cancels_pops(void **state) {
+static void closing_writes_pushed_data_and_cancels_pops(void **state) {
     (void)state;
     skip_without_engine();
     int qd = new_file(O_RDWR);
@@ -217,7 +217,7 @@ static void closing_writes_what_was_pushed_and_cancels_pops(void **state) {
     unlink(path);
 }
 
-static void a_full_device_is_reported_and_does_no_further_harm(void **state) {
+static void a_full_device_is_reported_and_later_operations_work(void **state) {
     (void)state;
     skip_without_engine();
     int qd;
@@ -230,8 +230,8 @@ static void a_full_device_is_reported_and_does_no_further_harm(void **state) {
     assert_ok(dmtr_close(qd));
 }
 
-/* In a child, because the limit is the process's. */
-static void a_file_at_its_size_limit_takes_what_fits_and_reports_the_rest(void **state) {
+/* In a child process, because the limit applies to the process. */
+static void a_file_at_its_size_limit_accepts_what_fits_and_reports_the_rest(void **state) {
     (void)state;
     skip_without_engine();
     assert_ok(dmtr_fini());
@@ -242,7 +242,7 @@ static void a_file_at_its_size_limit_takes_what_fits_and_reports_the_rest(void *
         struct stat st;
         dmtr_qresult_t qr;
         signal(SIGXFSZ, SIG_IGN);
-        /* The page of counters is a file too. */
+        /* The counters' page is a file too. */
         char *argv[] = {"test", "--dmtr-set", "stats.share=false", "--dmtr-set",
                         (char *)(on_io_uring() ? "posix.engine=io_uring" : "posix.engine=epoll")};
         if (dmtr_init(5, argv)) _exit(1);
@@ -262,7 +262,7 @@ static void a_file_at_its_size_limit_takes_what_fits_and_reports_the_rest(void *
     assert_ok(start_with(NULL));
 }
 
-static void what_is_no_file_is_refused(void **state) {
+static void directories_and_other_non_files_are_refused(void **state) {
     (void)state;
     skip_without_engine();
     int qd;
@@ -304,16 +304,16 @@ int main(void) {
         both_engines(pushes_and_pops_move_the_cursor),
         both_engines(operations_run_in_order_when_many_are_outstanding),
         both_engines(appending_writes_at_the_end),
-        both_engines(synchronous_files_take_pushes_and_fsync),
+        both_engines(synchronous_files_accept_pushes_and_fsync),
         both_engines(creat_and_truncate_set_the_length),
         both_engines(large_gathered_pushes_come_back_equal),
         both_engines(a_push_without_bytes_completes),
         both_engines(control_calls_are_refused_while_operations_are_outstanding),
-        both_engines(dropped_pops_leave_the_data_for_the_next),
-        both_engines(closing_writes_what_was_pushed_and_cancels_pops),
-        both_engines(a_full_device_is_reported_and_does_no_further_harm),
-        both_engines(a_file_at_its_size_limit_takes_what_fits_and_reports_the_rest),
-        both_engines(what_is_no_file_is_refused),
+        both_engines(dropped_pops_leave_the_data_for_the_next_pop),
+        both_engines(closing_writes_pushed_data_and_cancels_pops),
+        both_engines(a_full_device_is_reported_and_later_operations_work),
+        both_engines(a_file_at_its_size_limit_accepts_what_fits_and_reports_the_rest),
+        both_engines(directories_and_other_non_files_are_refused),
         both_engines(descriptors_beyond_the_registered_ones_work_too),
     };
     return cmocka_run_group_tests_name("posix file", tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Message framing over TCP, both engines: borders kept, bad peers bounded. */
+/* Message framing over TCP, both engines: message boundaries are kept, malicious peers are bounded. */
 #include "posix_test.h"
 
 static void framed(int qd) {
@@ -25,7 +25,7 @@ static void put32(uint8_t *to, uint32_t value) {
     memcpy(to, &value, sizeof value);
 }
 
-/* A message of one segment as it is on the wire; its length. */
+/* Encodes a message of one segment as sent on the wire. Returns its length. */
 static size_t wire(uint8_t *to, const char *text) {
     uint32_t len = (uint32_t)strlen(text);
     put32(to, DMTR_HEADER_MAGIC);
@@ -36,7 +36,7 @@ static size_t wire(uint8_t *to, const char *text) {
     return len + 16;
 }
 
-static void a_pop_gives_one_message_with_its_segments(void **state) {
+static void a_pop_returns_one_message_with_its_segments(void **state) {
     (void)state;
     skip_without_engine();
     struct ends e = framed_ends();
@@ -103,7 +103,7 @@ static void messages_of_all_sizes_arrive_equal(void **state) {
     close_ends(&e);
 }
 
-static void many_small_messages_in_one_piece_are_not_copied(void **state) {
+static void many_small_messages_in_one_receive_are_not_copied(void **state) {
     (void)state;
     skip_without_engine();
     struct raw_ends e = raw_framed();
@@ -121,7 +121,7 @@ static void many_small_messages_in_one_piece_are_not_copied(void **state) {
     raw_close(&e);
 }
 
-static void a_sender_of_single_bytes_is_understood(void **state) {
+static void messages_sent_byte_by_byte_are_parsed(void **state) {
     (void)state;
     skip_without_engine();
     struct raw_ends e = raw_framed();
@@ -143,7 +143,7 @@ static void a_sender_of_single_bytes_is_understood(void **state) {
     raw_close(&e);
 }
 
-static void what_is_sent_is_demikernels_format(void **state) {
+static void the_wire_format_is_demikernels(void **state) {
     (void)state;
     skip_without_engine();
     struct raw_ends e = raw_framed();
@@ -155,17 +155,17 @@ static void what_is_sent_is_demikernels_format(void **state) {
     raw_close(&e);
 }
 
-/* Headers that cannot be: words of the header, then the first length. */
+/* Invalid headers: the words of the header, then the first length. */
 static void bad_headers_end_the_queue_for_ever(void **state) {
     static const uint32_t bad[][4] = {
-        {0x47455420, 0x2f204854, 0x54502f31, 0x2e310d0a}, /* something else altogether */
+        {0x47455420, 0x2f204854, 0x54502f31, 0x2e310d0a}, /* not a header */
         {DMTR_HEADER_MAGIC, 8, 0, 0},                     /* no segment */
         {DMTR_HEADER_MAGIC, 400, 11, 4},                  /* too many segments */
         {DMTR_HEADER_MAGIC, 7, 2, 0},                     /* fewer bytes than lengths */
         {DMTR_HEADER_MAGIC, 0xffffffff, 1, 4},            /* too large */
         {DMTR_HEADER_MAGIC, (16u << 20) + 5, 1, 4},       /* just too large */
-        {DMTR_HEADER_MAGIC, 8, 1, 5},                     /* a segment beyond the message */
-        {DMTR_HEADER_MAGIC, 8, 1, 3},                     /* segments that end before it */
+        {DMTR_HEADER_MAGIC, 8, 1, 5},                     /* a segment exceeds the message */
+        {DMTR_HEADER_MAGIC, 8, 1, 3},                     /* the segments end before the message */
     };
     (void)state;
     skip_without_engine();
@@ -184,7 +184,7 @@ static void bad_headers_end_the_queue_for_ever(void **state) {
     assert_int_equal(counter_value("frame_too_large"), 2);
 }
 
-static void a_stream_that_ends_between_messages_is_at_its_end(void **state) {
+static void a_stream_that_ends_between_messages_ends_normally(void **state) {
     (void)state;
     skip_without_engine();
     struct raw_ends e = raw_framed();
@@ -198,7 +198,7 @@ static void a_stream_that_ends_between_messages_is_at_its_end(void **state) {
     assert_ok(dmtr_close(e.listener));
 }
 
-static void a_stream_that_ends_inside_a_message_was_cut_off(void **state) {
+static void a_stream_that_ends_inside_a_message_is_an_error(void **state) {
     (void)state;
     skip_without_engine();
     for (size_t cut = 1; cut < 23; cut += 5) {
@@ -254,7 +254,7 @@ static size_t resident_bytes(void) {
     return resident * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-static void an_announced_size_takes_no_memory_before_its_data_comes(void **state) {
+static void an_announced_size_uses_no_memory_before_its_data_arrives(void **state) {
     (void)state;
     skip_without_engine();
     struct sockaddr_in addr;
@@ -319,7 +319,7 @@ static void a_push_dropped_after_its_queue_was_closed_is_delivered(void **state)
     assert_ok(dmtr_close(e.listener));
 }
 
-static void framing_is_for_streams_and_is_inherited(void **state) {
+static void framing_requires_a_stream_and_is_inherited(void **state) {
     (void)state;
     skip_without_engine();
     struct sockaddr_in addr;
@@ -341,20 +341,20 @@ static void framing_is_for_streams_and_is_inherited(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        both_engines(a_pop_gives_one_message_with_its_segments),
+        both_engines(a_pop_returns_one_message_with_its_segments),
         both_engines(messages_of_all_sizes_arrive_equal),
-        both_engines(many_small_messages_in_one_piece_are_not_copied),
-        both_engines(a_sender_of_single_bytes_is_understood),
-        both_engines(what_is_sent_is_demikernels_format),
+        both_engines(many_small_messages_in_one_receive_are_not_copied),
+        both_engines(messages_sent_byte_by_byte_are_parsed),
+        both_engines(the_wire_format_is_demikernels),
         both_engines(bad_headers_end_the_queue_for_ever),
-        both_engines(a_stream_that_ends_between_messages_is_at_its_end),
-        both_engines(a_stream_that_ends_inside_a_message_was_cut_off),
+        both_engines(a_stream_that_ends_between_messages_ends_normally),
+        both_engines(a_stream_that_ends_inside_a_message_is_an_error),
         both_engines(a_message_too_long_for_a_limited_pop_stays),
         both_engines(a_message_above_the_limit_is_refused_at_the_push),
-        both_engines(an_announced_size_takes_no_memory_before_its_data_comes),
+        both_engines(an_announced_size_uses_no_memory_before_its_data_arrives),
         both_engines(dropping_and_closing_leave_nothing_behind),
         both_engines(a_push_dropped_after_its_queue_was_closed_is_delivered),
-        both_engines(framing_is_for_streams_and_is_inherited),
+        both_engines(framing_requires_a_stream_and_is_inherited),
     };
     return cmocka_run_group_tests_name("posix framing", tests, NULL, NULL);
 }

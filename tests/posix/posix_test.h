@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of kernel sockets and files share: every test runs on both engines, with the library or plain sockets
- * as peer. */
+/*
+ * Shared by the tests of kernel sockets and files: every test runs on both engines, with the library or plain sockets
+ * as the peer.
+ */
 #ifndef TESTS_POSIX_TEST_H
 #define TESTS_POSIX_TEST_H
 
@@ -13,7 +15,7 @@
 #include <poll.h>
 #include <unistd.h>
 
-static const char *engine; /* of the test that runs */
+static const char *engine; /* of the running test */
 
 static inline int start_with(const char *option) {
     char engine_option[64];
@@ -23,13 +25,13 @@ static inline int start_with(const char *option) {
     return dmtr_init(option ? 7 : 5, argv);
 }
 
-/* As restart_with, keeping the engine. */
+/* Restarts with an option and the same engine. */
 static inline void restart_engine_with(const char *option) {
     assert_ok(dmtr_fini());
     assert_ok(start_with(option));
 }
 
-/* A kernel without io_uring refuses that engine; the test is skipped then. */
+/* Skips the test if the kernel lacks io_uring. */
 static inline int setup_engine(const char *name) {
     engine = name;
     if (start_with(NULL) == 0) return 0;
@@ -70,7 +72,7 @@ static inline struct sockaddr_in loopback(uint16_t port) {
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 }
 
-/* A listener of the library's on a port of the kernel's choice. */
+/* Creates a listener in the library on a port that the kernel chooses. */
 static inline int listener(struct sockaddr_in *addr) {
     int qd;
     socklen_t len = sizeof *addr;
@@ -176,7 +178,7 @@ static inline void raw_expect_end(int fd) {
     assert_int_equal(recv(fd, &c, 1, 0), 0);
 }
 
-/* Pops until `text` has come. */
+/* Pops until `text` has arrived. */
 static inline void expect_stream(int qd, const char *text) {
     size_t len = strlen(text);
     while (len) {
@@ -198,7 +200,7 @@ static inline void expect_end(int qd) {
     assert_int_equal(qr.qr_value.sga.sga_numsegs, 0);
 }
 
-/* Lets the library work for a while. */
+/* Lets the library run for a while. */
 static inline void run_for(uint64_t ns) {
     dmtr_qtoken_t qt;
     dmtr_qresult_t qr;
@@ -213,7 +215,7 @@ static inline dmtr_qtoken_t push_bytes(int qd, void *data, uint32_t len) {
     return qt;
 }
 
-/* A byte that depends on its place in the stream. */
+/* A byte that depends on its position in the stream. */
 static inline uint8_t pattern(uint64_t at) {
     return (uint8_t)((at * 2654435761u) >> 13);
 }

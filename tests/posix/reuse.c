@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Addresses that others have: restarted servers, second servers, and what SO_REUSEADDR and SO_REUSEPORT change. */
+/* Addresses in use: restarted servers, second servers, and the effects of SO_REUSEADDR and SO_REUSEPORT. */
 #include "posix_test.h"
 
-/* A kernel socket of this type, bound to addr (or to a free port, which is stored). `share`: with SO_REUSEPORT. */
+/*
+ * Creates a kernel socket of this type, bound to addr (or to a free port, which is stored in addr). `share`: with
+ * SO_REUSEPORT.
+ */
 static int kernel_socket(int type, struct sockaddr_in *addr, bool share) {
     const int one = 1;
     socklen_t len = sizeof *addr;
@@ -38,14 +41,14 @@ static void second_server_is_refused(void **state) {
     struct sockaddr_in addr = loopback(0);
     int fd = kernel_socket(SOCK_STREAM, &addr, false);
     const int one = 1;
-    assert_ok(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one)); /* as a second program on the library has */
+    assert_ok(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one)); /* as another program on the library has */
     assert_ok(listen(fd, 1));
     assert_int_equal(bind_error(SOCK_STREAM, &addr, false), EADDRINUSE);
     close(fd);
     assert_ok(bind_error(SOCK_STREAM, &addr, false));
 }
 
-static void datagram_address_is_not_shared_unasked(void **state) {
+static void datagram_address_is_not_shared_by_default(void **state) {
     (void)state;
     skip_without_engine();
     struct sockaddr_in addr = loopback(0);
@@ -70,7 +73,7 @@ static void address_is_shared_on_request(void **state) {
     }
 }
 
-static void streams_with_a_port_have_reuseaddr(void **state) {
+static void streams_bound_to_a_port_have_reuseaddr(void **state) {
     (void)state;
     skip_without_engine();
     struct sockaddr_in addr = loopback(0);
@@ -104,7 +107,7 @@ static int bound6(const struct sockaddr_in6 *addr, bool only, int *r) {
     return qd;
 }
 
-static void wildcard_of_ip6_takes_the_port_of_ip4(void **state) {
+static void ip6_wildcard_occupies_the_ip4_port(void **state) {
     (void)state;
     skip_without_engine();
     struct sockaddr_in addr = loopback(0);
@@ -125,11 +128,9 @@ static void wildcard_of_ip6_takes_the_port_of_ip4(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        both_engines(second_server_is_refused),
-        both_engines(datagram_address_is_not_shared_unasked),
-        both_engines(address_is_shared_on_request),
-        both_engines(streams_with_a_port_have_reuseaddr),
-        both_engines(wildcard_of_ip6_takes_the_port_of_ip4),
+        both_engines(second_server_is_refused),           both_engines(datagram_address_is_not_shared_by_default),
+        both_engines(address_is_shared_on_request),       both_engines(streams_bound_to_a_port_have_reuseaddr),
+        both_engines(ip6_wildcard_occupies_the_ip4_port),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

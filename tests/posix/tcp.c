@@ -97,7 +97,7 @@ static void many_accepts_and_connects_are_outstanding_at_once(void **state) {
     assert_ok(dmtr_close(l));
 }
 
-static void pops_of_a_queue_are_served_in_the_order_they_were_begun(void **state) {
+static void pops_of_a_queue_are_served_in_order(void **state) {
     (void)state;
     skip_without_engine();
     struct raw_ends e = raw_connected();
@@ -119,7 +119,7 @@ static void pops_of_a_queue_are_served_in_the_order_they_were_begun(void **state
 #define BULK_MOST     (1u << 20)
 #define BULK_INFLIGHT 4
 
-/* Segments of odd sizes, memory of the library's and foreign in turn. */
+/* Segments of odd sizes, alternately in the library's memory and in foreign memory. */
 static dmtr_qtoken_t push_bulk(int qd, uint64_t at, uint32_t len, uint8_t *foreign) {
     dmtr_sgarray_t sga = {0};
     dmtr_qtoken_t qt;
@@ -136,7 +136,7 @@ static dmtr_qtoken_t push_bulk(int qd, uint64_t at, uint32_t len, uint8_t *forei
     return qt;
 }
 
-static void bulk_data_arrives_whole_and_in_order(void **state) {
+static void bulk_data_arrives_completely_and_in_order(void **state) {
     (void)state;
     skip_without_engine();
     struct ends e = connected();
@@ -181,7 +181,7 @@ static void a_push_without_bytes_completes_and_sends_nothing(void **state) {
     raw_close(&e);
 }
 
-static void the_end_of_a_stream_is_told_again_and_again(void **state) {
+static void the_end_of_a_stream_is_reported_repeatedly(void **state) {
     (void)state;
     skip_without_engine();
     struct raw_ends e = raw_connected();
@@ -195,7 +195,7 @@ static void the_end_of_a_stream_is_told_again_and_again(void **state) {
     raw_close(&e);
 }
 
-static void shutdown_for_writing_delivers_what_was_pushed_and_refuses_more(void **state) {
+static void shutdown_for_writing_delivers_pushed_data_and_refuses_more(void **state) {
     (void)state;
     skip_without_engine();
     struct raw_ends e = raw_connected();
@@ -283,7 +283,7 @@ static void data_before_a_reset_can_still_be_popped_or_is_reported_lost(void **s
     assert_ok(dmtr_close(e.listener));
 }
 
-static void a_refused_connect_says_so_and_may_be_tried_again(void **state) {
+static void a_refused_connect_is_reported_and_may_be_retried(void **state) {
     (void)state;
     skip_without_engine();
     struct sockaddr_in addr, closed_addr;
@@ -349,7 +349,7 @@ static void a_dropped_push_is_still_delivered(void **state) {
     raw_close(&e);
 }
 
-static void a_dropped_connect_goes_on_unheard(void **state) {
+static void a_dropped_connect_continues(void **state) {
     (void)state;
     skip_without_engine();
     struct sockaddr_in addr;
@@ -422,7 +422,7 @@ static void socket_options_reach_the_kernel(void **state) {
     assert_int_equal(dmtr_setsockopt(e.client, 12345, 1, &value, len), ENOPROTOOPT);
     assert_int_equal(dmtr_getsockopt(e.client, 12345, 1, &value, &len), ENOPROTOOPT);
     assert_int_equal(dmtr_setsockopt(e.client, IPPROTO_TCP, 9999, &value, len), ENOPROTOOPT);
-    /* A time-out for blocking calls changes nothing here. */
+    /* Timeouts for blocking calls have no effect here. */
     assert_ok(dmtr_setsockopt(e.server, SOL_SOCKET, SO_RCVTIMEO, &brief, sizeof brief));
     dmtr_qtoken_t qt = pop_begin(e.server);
     run_for(20 * MS);
@@ -433,7 +433,7 @@ static void socket_options_reach_the_kernel(void **state) {
     close_ends(&e);
 }
 
-static void a_queue_tells_who_carries_it_and_that_nothing_was_copied(void **state) {
+static void a_queue_reports_its_backend_and_that_nothing_was_copied(void **state) {
     (void)state;
     skip_without_engine();
     struct ends e = connected();
@@ -449,7 +449,7 @@ static void a_queue_tells_who_carries_it_and_that_nothing_was_copied(void **stat
     close_ends(&e);
 }
 
-static void an_address_in_use_is_refused_and_free_after_close(void **state) {
+static void a_used_address_is_refused_until_it_is_closed(void **state) {
     (void)state;
     skip_without_engine();
     struct sockaddr_in addr = loopback(0);
@@ -482,7 +482,7 @@ static void a_closed_listener_frees_its_port_at_once(void **state) {
     assert_ok(dmtr_close(again));
 }
 
-static void the_network_has_other_names(void **state) {
+static void the_libos_has_aliases(void **state) {
     (void)state;
     skip_without_engine();
     static const char *const names[] = {"posix", "catnap", "linux"};
@@ -500,26 +500,26 @@ int main(void) {
         both_engines(data_goes_both_ways_under_each_wait_policy),
         both_engines(data_goes_both_ways_over_ipv6),
         both_engines(many_accepts_and_connects_are_outstanding_at_once),
-        both_engines(pops_of_a_queue_are_served_in_the_order_they_were_begun),
-        both_engines(bulk_data_arrives_whole_and_in_order),
+        both_engines(pops_of_a_queue_are_served_in_order),
+        both_engines(bulk_data_arrives_completely_and_in_order),
         both_engines(a_push_without_bytes_completes_and_sends_nothing),
-        both_engines(the_end_of_a_stream_is_told_again_and_again),
-        both_engines(shutdown_for_writing_delivers_what_was_pushed_and_refuses_more),
+        both_engines(the_end_of_a_stream_is_reported_repeatedly),
+        both_engines(shutdown_for_writing_delivers_pushed_data_and_refuses_more),
         both_engines(shutdown_for_reading_ends_the_pops),
         both_engines(a_reset_ends_outstanding_pops_and_pushes),
         both_engines(connections_reset_before_they_are_accepted_are_accepted),
         both_engines(data_before_a_reset_can_still_be_popped_or_is_reported_lost),
-        both_engines(a_refused_connect_says_so_and_may_be_tried_again),
+        both_engines(a_refused_connect_is_reported_and_may_be_retried),
         both_engines(a_dropped_pop_loses_no_data),
         both_engines(a_dropped_accept_loses_no_connection),
         both_engines(a_dropped_push_is_still_delivered),
-        both_engines(a_dropped_connect_goes_on_unheard),
+        both_engines(a_dropped_connect_continues),
         both_engines(calls_in_the_wrong_state_are_refused),
         both_engines(a_wildcard_listener_is_reached_over_loopback),
         both_engines(socket_options_reach_the_kernel),
-        both_engines(a_queue_tells_who_carries_it_and_that_nothing_was_copied),
-        both_engines(an_address_in_use_is_refused_and_free_after_close),
-        both_engines(the_network_has_other_names),
+        both_engines(a_queue_reports_its_backend_and_that_nothing_was_copied),
+        both_engines(a_used_address_is_refused_until_it_is_closed),
+        both_engines(the_libos_has_aliases),
         both_engines(a_closed_listener_frees_its_port_at_once),
     };
     return cmocka_run_group_tests_name("posix tcp", tests, NULL, NULL);

@@ -13,7 +13,7 @@ static int bound_socket(struct sockaddr_in *addr) {
     return qd;
 }
 
-/* The busy side's queue. */
+/* The queue that keeps the program busy. */
 static int busy_queue(int side) {
     struct sockaddr_in addr;
     return side == BUSY_SOCKET ? bound_socket(&addr) : new_queue();

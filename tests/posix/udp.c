@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* UDP over both engines: datagrams whole, with their sender; order; errors. */
+/* UDP over both engines: complete datagrams with their sender; order; errors. */
 #include "posix_test.h"
 
 #define LARGEST 65507
@@ -22,7 +22,7 @@ static dmtr_qtoken_t send_to(int qd, const char *text, const struct sockaddr_in 
     return qt;
 }
 
-static void a_datagram_comes_with_its_sender_and_can_be_answered(void **state) {
+static void a_datagram_arrives_with_its_sender_and_can_be_answered(void **state) {
     (void)state;
     skip_without_engine();
     struct sockaddr_in a_addr, b_addr;
@@ -90,7 +90,7 @@ static void connected_sockets_push_without_an_address(void **state) {
     assert_ok(dmtr_close(b));
 }
 
-static void the_largest_datagram_arrives_whole_and_a_larger_one_is_refused(void **state) {
+static void the_largest_datagram_arrives_and_a_larger_one_is_refused(void **state) {
     (void)state;
     skip_without_engine();
     struct sockaddr_in a_addr, b_addr;
@@ -116,7 +116,7 @@ static void the_largest_datagram_arrives_whole_and_a_larger_one_is_refused(void 
     assert_ok(dmtr_close(b));
 }
 
-static void segments_are_gathered_and_empty_datagrams_exist(void **state) {
+static void segments_are_gathered_and_empty_datagrams_arrive(void **state) {
     (void)state;
     skip_without_engine();
     struct sockaddr_in a_addr, b_addr;
@@ -142,7 +142,7 @@ static void segments_are_gathered_and_empty_datagrams_exist(void **state) {
     assert_ok(dmtr_close(b));
 }
 
-static void a_limited_pop_cuts_a_datagram_and_counts_it(void **state) {
+static void a_limited_pop_truncates_a_datagram_and_counts_it(void **state) {
     (void)state;
     skip_without_engine();
     struct sockaddr_in a_addr, b_addr;
@@ -185,7 +185,7 @@ static void outstanding_pops_are_served_in_order_and_may_be_dropped(void **state
     assert_ok(dmtr_close(b));
 }
 
-static void nobody_at_the_other_end_shows_on_a_connected_socket(void **state) {
+static void a_connected_socket_reports_a_closed_peer_port(void **state) {
     (void)state;
     skip_without_engine();
     struct sockaddr_in a_addr, b_addr;
@@ -197,7 +197,7 @@ static void nobody_at_the_other_end_shows_on_a_connected_socket(void **state) {
     dmtr_qtoken_t pop = pop_begin(a);
     push_wait(a, "anybody?");
     expect_wait_error(pop, ECONNREFUSED);
-    b = datagram_socket(&b_addr); /* the socket lives on */
+    b = datagram_socket(&b_addr); /* the socket keeps working */
     expect_wait_error(send_to(b, "somebody", &a_addr), 0);
     assert_ok(dmtr_close(a));
     assert_ok(dmtr_close(b));
@@ -224,7 +224,7 @@ static void shutdown_ends_pops_and_pushes(void **state) {
     assert_ok(dmtr_close(b));
 }
 
-static void a_burst_with_a_small_send_buffer_goes_out_completely(void **state) {
+static void a_burst_with_a_small_send_buffer_is_sent_completely(void **state) {
     (void)state;
     skip_without_engine();
     struct sockaddr_in a_addr, b_addr;
@@ -271,16 +271,16 @@ static void closing_ends_pops_and_datagrams_flow_under_the_spin_policy(void **st
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        both_engines(a_datagram_comes_with_its_sender_and_can_be_answered),
+        both_engines(a_datagram_arrives_with_its_sender_and_can_be_answered),
         both_engines(datagrams_go_both_ways_over_ipv6),
         both_engines(connected_sockets_push_without_an_address),
-        both_engines(the_largest_datagram_arrives_whole_and_a_larger_one_is_refused),
-        both_engines(segments_are_gathered_and_empty_datagrams_exist),
-        both_engines(a_limited_pop_cuts_a_datagram_and_counts_it),
+        both_engines(the_largest_datagram_arrives_and_a_larger_one_is_refused),
+        both_engines(segments_are_gathered_and_empty_datagrams_arrive),
+        both_engines(a_limited_pop_truncates_a_datagram_and_counts_it),
         both_engines(outstanding_pops_are_served_in_order_and_may_be_dropped),
-        both_engines(nobody_at_the_other_end_shows_on_a_connected_socket),
+        both_engines(a_connected_socket_reports_a_closed_peer_port),
         both_engines(shutdown_ends_pops_and_pushes),
-        both_engines(a_burst_with_a_small_send_buffer_goes_out_completely),
+        both_engines(a_burst_with_a_small_send_buffer_is_sent_completely),
         both_engines(closing_ends_pops_and_datagrams_flow_under_the_spin_policy),
     };
     return cmocka_run_group_tests_name("posix udp", tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the io_uring engine does when the kernel does not end a request. */
+/* The io_uring engine when the kernel does not end a request. */
 #include "posix_test.h"
 
 #include "api/api.h"
@@ -14,7 +14,7 @@ static size_t heap_used(void) {
     return stats.used_bytes;
 }
 
-/* The ring is told of a request that is not there, and so waits for it in vain. */
+/* Makes the engine believe in a request that does not exist, so that it waits for its completion in vain. */
 static void buffers_that_the_kernel_may_still_write_to_are_leaked_and_counted(void **state) {
     (void)state;
     if (setup_engine("io_uring") || !engine) skip();

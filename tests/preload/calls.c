@@ -138,7 +138,7 @@ static void senseless_alignment_is_einval(void **state) {
     assert_int_equal(errno, EINVAL);
 }
 
-static void free_leaves_errno_alone(void **state) {
+static void free_keeps_errno(void **state) {
     (void)state;
     void *small = malloc(10), *large = malloc(50u << 20);
     errno = 77;
@@ -197,7 +197,7 @@ int main(void) {
         cmocka_unit_test(realloc_keeps_what_fits),
         cmocka_unit_test(aligned_memory_is_aligned),
         cmocka_unit_test(senseless_alignment_is_einval),
-        cmocka_unit_test(free_leaves_errno_alone),
+        cmocka_unit_test(free_keeps_errno),
         cmocka_unit_test(exiting_threads_may_still_allocate),
         cmocka_unit_test(child_after_fork_allocates_and_frees),
     };
