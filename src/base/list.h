@@ -10,7 +10,7 @@ struct list {
     struct list *prev, *next;
 };
 
-#define list_entry(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
+#define list_entry(node, type, member) ((type *)(void *)((char *)(node) - offsetof(type, member)))
 
 /* The body may remove `node`. */
 #define list_for_each(head, node, tmp)                                                                                 \

@@ -13,7 +13,7 @@ const uint8_t toeplitz_key[TOEPLITZ_KEY_BYTES] = {
 #define WINDOW            (KEY_WORD << 16 | KEY_WORD)
 #define ROTATE_LEFT(x, n) ((x) << (n) | (x) >> (32 - (n)))
 #define BIT(n, b, at)     ((n) & (b) ? ROTATE_LEFT(WINDOW, at) : 0u)
-#define NIBBLE(n)         (((n)&8 ? WINDOW : 0u) ^ BIT(n, 4, 1) ^ BIT(n, 2, 2) ^ BIT(n, 1, 3))
+#define NIBBLE(n)         (((n) & 8 ? WINDOW : 0u) ^ BIT(n, 4, 1) ^ BIT(n, 2, 2) ^ BIT(n, 1, 3))
 
 /*
  * The contribution of the first nibble of the data, by value. For each later nibble it is rotated by four bits, because

@@ -16,7 +16,9 @@ static struct thread_heap no_heap = {.direct = {[0 ... DIRECT_MAX / GRANULE] = &
 _Thread_local struct thread_heap *thread_heap = &no_heap;
 
 /* Protected by the region's lock. */
-static struct { struct thread_heap *all; } heaps;
+static struct {
+    struct thread_heap *all;
+} heaps;
 
 /* ---- slabs of a heap that the calling thread owns or drains ---- */
 

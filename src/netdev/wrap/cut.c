@@ -50,7 +50,7 @@ static void cut_tcp(const struct netdev_frame *f, char *at, uint32_t bytes, uint
     struct tcphdr tcp;
     memcpy(&tcp, at, sizeof tcp);
     tcp.th_seq = htonl(ntohl(tcp.th_seq) + i * f->mss);
-    if (!last) tcp.th_flags &= (uint8_t) ~(TH_FIN | TH_PUSH);
+    if (!last) tcp.th_flags &= (uint8_t)~(TH_FIN | TH_PUSH);
     if (i > 0) tcp.th_flags &= (uint8_t)~TCP_CWR;
     tcp.th_sum = pseudo_sum(tcp.th_sum, f->bytes - f->l2_bytes - f->l3_bytes, bytes);
     memcpy(at, &tcp, sizeof tcp);

@@ -213,7 +213,7 @@ static int load_code(const struct assembler *a, uint32_t flags) {
         .prog_type = BPF_PROG_TYPE_XDP,
         .insns = (uintptr_t)a->code,
         .insn_cnt = a->count,
-        .license = (uintptr_t) "MIT",
+        .license = (uintptr_t)"MIT",
         .prog_flags = flags,
         .expected_attach_type = BPF_XDP,
         .prog_name = "dmtr_xdp",
