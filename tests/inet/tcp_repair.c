@@ -123,6 +123,29 @@ static void window_has_room_for_a_segment_when_segments_grow(void **state) {
     script_delete(s);
 }
 
+static void window_has_room_for_a_segment_when_segments_grow_in_a_recovery(void **state) {
+    (void)state;
+    struct script *s = with_round_trip();
+    struct tcp_status status;
+    uint32_t reno = (uint32_t)tcp_congestion_find("reno");
+    assert_int_equal(tcp_set_option(s->conn, TCP_OPTION_CONGESTION, reno, s->w->now), 0);
+    assert_int_equal(tcp_set_option(s->conn, TCP_OPTION_MAXSEG, 88, s->w->now), 0);
+    push(s, 880);
+    assert_int_equal(drain(s), 10);
+    pass(s, 10 * MS);
+    in_sack(s, 1001, 1001 + 88, 1881); /* the first is lost */
+    pass(s, 10 * MS);
+    drain(s);
+    tcp_get_status(s->conn, &status);
+    assert_true(status.ssthresh < 1000);
+    assert_int_equal(tcp_set_option(s->conn, TCP_OPTION_MAXSEG, 0, s->w->now), 0);
+    in_ack(s, 1881); /* ends the recovery */
+    tcp_get_status(s->conn, &status);
+    assert_int_equal(status.mss, 1000);
+    assert_true(status.cwnd >= status.mss);
+    script_delete(s);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(peer_that_goes_on_talking_does_not_put_off_our_repetition),
@@ -132,6 +155,7 @@ int main(void) {
         cmocka_unit_test(what_duplicate_acks_let_out_does_not_soften_the_reduction),
         cmocka_unit_test(cubic_is_no_faster_than_reno_would_be_where_that_is_what_counts),
         cmocka_unit_test(window_has_room_for_a_segment_when_segments_grow),
+        cmocka_unit_test(window_has_room_for_a_segment_when_segments_grow_in_a_recovery),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,7 +47,9 @@ void conn_path_changed(struct tcp_conn *c) {
     if (c->maxseg > 0 && c->maxseg < mss) mss = c->maxseg;
     c->mss = (uint16_t)(mss - (c->timestamps ? TCP_TIMESTAMP_BYTES : 0));
     if (c->mss < before) sent_cut(c);
+    /* Both have room for a segment; a recovery ends with the window at ssthresh. */
     if (c->cc.cwnd < c->mss) c->cc.cwnd = c->mss;
+    if (c->cc.ssthresh < c->mss) c->cc.ssthresh = c->mss;
 }
 
 bool conn_flight_new(struct tcp_conn *c) {
