@@ -26,27 +26,7 @@
     X(timers_fired, "Timers that expired")                                                                             \
     X(copied_bytes, "Payload bytes the library copied")                                                                \
     X(frame_bad_header, "Framed streams ended because of a bad header")                                                \
-    X(frame_too_large, "Framed streams ended because a message exceeded frame.max_bytes")                              \
-    X(posix_syscalls, "System calls made by the kernel socket and file queues")                                        \
-    X(posix_accepts, "Connections accepted from the kernel")                                                           \
-    X(posix_accept_errors, "Accepts that the kernel refused, for example because no descriptor was free")              \
-    X(posix_accept_backlog_limit, "Times accepting paused because too many connections waited for dmtr_accept")        \
-    X(posix_recv_ahead_limit, "Times receiving paused because too much received data waited for dmtr_pop")             \
-    X(posix_recv_buffers_empty, "Times the kernel found no provided receive buffer")                                   \
-    X(posix_recv_buffers_leaked, "Receive buffers never freed because the kernel did not release them in time")        \
-    X(posix_send_zerocopy, "Sends that the kernel made without a copy")                                                \
-    X(posix_send_zerocopy_copied, "Zero-copy sends that the kernel copied anyway")                                     \
-    X(posix_datagrams_truncated, "Datagrams truncated to the buffer or to the pop's count")                            \
-    X(inet_group_forwards, "Frames put into the mailbox of the runtime that owns their flow")                          \
-    X(inet_group_unmatched, "Segments without a connection or listener here, forwarded to a runtime that listens")     \
-    X(inet_group_drops, "Frames between runtimes dropped because a mailbox was full or a socket had moved")            \
-    X(inet_group_flow_limit, "Connections refused because the flow table of the device was full")                      \
-    X(inet_transfers_lost, "Transferred connections that the receiving runtime could not adopt")                       \
-    X(inet_push_waits, "Pushes that waited because the transmit queue was full")                                       \
-    X(inet_link_down_drops, "Frames dropped because the link was down and the transmit queue was full")                \
-    X(inet_datagrams_truncated, "Datagrams truncated to the pop's count, over the library's own stack")                \
-    X(lwip_receive_limit, "Datagrams dropped because too many waited for dmtr_pop, over lwIP")                         \
-    X(lwip_datagrams_truncated, "Datagrams truncated to the pop's count, over lwIP")
+    X(frame_too_large, "Framed streams ended because a message exceeded frame.max_bytes")
 
 enum counter {
 #define X(name, text) COUNTER_##name,
@@ -92,6 +72,11 @@ void counters_remove_stale(void);
 struct counter_name {
     const char *name, *text;
 };
+
+/* For LIST(X) macros such as DMTR_COUNTERS: a row of struct counter_name[]; and a condition that both texts fit the
+ * page. */
+#define COUNTER_ROW(name, text)  {#name, text},
+#define COUNTER_FITS(name, text) &&sizeof name <= COUNTERS_NAME_LEN && sizeof text <= COUNTERS_TEXT_LEN
 
 /*
  * Adds counters to the page, for components that count elsewhere and copy the values here. Returns their values, zero

@@ -18,7 +18,7 @@ ETH_P_ARP = 0x0806
 def test_a_second_process_with_the_address_is_refused():
     with our_server("echo-server", "--udp", "--address", OURS) as server:
         _, errors = run_ours("echo-client", "--udp", "--address", wires.PEER, "--port", 7, status=1)
-        assert f"process {server.process.pid} of user {os.geteuid()} has {OURS}" in errors, errors
+        assert f"process {server.process.pid} of user {os.geteuid()} already uses {OURS}" in errors, errors
         assert "inet.queues" in errors, errors
 
 

@@ -18,7 +18,7 @@ static void an_unmatched_segment_visits_at_most_two_stacks(void **state) {
     listener = listen_at(2, PORT, 5);
     for (uint32_t i = 0; i < 4; i++) {
         static const uint8_t flags[] = {TCP_ACK, TCP_ACK | TCP_PSH, TCP_RST, TCP_SYN | TCP_ACK};
-        uint64_t unmatched = counter(COUNTER_inet_group_unmatched);
+        uint64_t unmatched = counter(NET_COUNTER_group_unmatched);
         before = inputs();
         segment(port_at(1, PORT, 1), PORT, flags[i], 1, 1, "");
         look_all();
@@ -26,7 +26,7 @@ static void an_unmatched_segment_visits_at_most_two_stacks(void **state) {
         assert_int_equal(answers, flags[i] != TCP_RST);
         bool asks = i < 2; /* a listener may want it */
         assert_int_equal(inputs() - before, asks ? 2 : 1);
-        assert_int_equal(counter(COUNTER_inet_group_unmatched) - unmatched, asks);
+        assert_int_equal(counter(NET_COUNTER_group_unmatched) - unmatched, asks);
     }
     /* Segments of a connection visit one. */
     before = inputs();
@@ -124,7 +124,7 @@ static void a_segment_whose_listener_has_closed_may_be_sent_again(void **state) 
     receive();
     assert_int_equal(answers, 0);
     assert_int_equal(inputs() - before, 2);
-    assert_int_equal(counter(COUNTER_inet_group_drops), 1);
+    assert_int_equal(counter(NET_COUNTER_group_drops), 1);
     int fresh = connected(0, second, port, &iss);
     close_at(0, fresh);
     close_at(1, old);
@@ -167,7 +167,7 @@ static void a_full_table_refuses_who_connects(void **state) {
     segment(port_at(1, PORT, 0), PORT, TCP_SYN, 100, 0, "");
     look_all();
     expect_reset();
-    assert_int_equal(counter(COUNTER_inet_group_flow_limit), 1);
+    assert_int_equal(counter(NET_COUNTER_group_flow_limit), 1);
     /* And a socket that has bound its port. */
     struct sockaddr_in own = address_of(OUR_ADDRESS, 999), to = address_of(PEER_ADDRESS, port_at(1, 999, 0));
     dmtr_qtoken_t qt;
@@ -180,7 +180,7 @@ static void a_full_table_refuses_who_connects(void **state) {
     assert_ok(dmtr_socket(&qd, AF_INET, SOCK_DGRAM, 0));
     assert_ok(dmtr_connect(&qt, qd, (struct sockaddr *)&to, sizeof to));
     expect_wait_error(qt, ENOBUFS);
-    assert_int_equal(counter(COUNTER_inet_group_flow_limit), 3);
+    assert_int_equal(counter(NET_COUNTER_group_flow_limit), 3);
     steering()->flows = all;
     flow_table_free(none);
     teardown();

@@ -230,10 +230,10 @@ static inline uint64_t inputs(void) {
     return all;
 }
 
-static inline uint64_t counter(enum counter c) {
+static inline uint64_t counter(enum net_counter c) {
     uint64_t all = 0;
     for (uint32_t i = 0; i < MEMBERS; i++)
-        if (members[i]) all += members[i]->counters.values[c];
+        if (members[i]) all += net_of(i)->counters[c];
     return all;
 }
 

@@ -96,7 +96,7 @@ static void a_runtime_without_a_handover_queue_resets_what_comes(void **state) {
     assert_ok(transfer(0, qd, 1));
     look(1);
     expect_reset();
-    assert_int_equal(counter(COUNTER_inet_transfers_lost), 1);
+    assert_int_equal(counter(NET_COUNTER_transfers_lost), 1);
     teardown();
 }
 

@@ -15,7 +15,7 @@ POWERLESS = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
 REFUSALS = [
     ("none", "none", [], "inet.device=NAME"),
     ("nonsense", "none", [], "there are: sim shm tap packet xdp"),
-    ("shm", "path=/nowhere/wire,listen=yes", [], "mkdir"),
+    ("shm", "path=/nowhere/wire,listen=yes", [], "create its directory"),
     ("tap", f"name=dmtr{os.getpid()}", POWERLESS, "setcap cap_net_admin+ep"),
     ("packet", "name=nowhere0", [], "ip link"),
     ("packet", "name=lo", POWERLESS, "setcap cap_net_raw+ep"),

@@ -37,7 +37,7 @@ static void pop_give(struct datagram *d, struct op *op, const struct udp_datagra
     uint32_t len = got->payload.len;
     if (op->flags & OP_LIMITED && op->bytes < len) {
         len = (uint32_t)op->bytes;
-        counter_inc(&d->q.rt->counters, inet_datagrams_truncated);
+        net_count(d->net, datagrams_truncated);
     }
     op->sga.sga_buf = got->payload.base;
     op->sga.sga_numsegs = 1;
@@ -120,7 +120,7 @@ static int datagram_push(struct queue *q, struct op *op) {
     uint64_t now = clock_now_ns();
     r = list_empty(&d->pushes) ? send_datagram(d, op, now) : -EAGAIN;
     if (r == -EAGAIN) {
-        counter_inc(&q->rt->counters, inet_push_waits);
+        net_count(d->net, push_waits);
         if (list_empty(&d->pushes)) list_push_back(&d->net->blocked, &d->blocked);
         list_push_back(&d->pushes, &op->link);
     } else {

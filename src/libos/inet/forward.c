@@ -98,7 +98,7 @@ static void enqueue(struct net *net, uint32_t to, const struct mail *mail) {
         group_note(net, to);
         return;
     }
-    counter_inc(&net->rt->counters, inet_group_drops);
+    net_count(net, group_drops);
     heap_free(mail->frame);
 }
 
@@ -114,7 +114,7 @@ static void tell_others(struct net *net, const struct netdev_buffer *frame) {
 
 static __attribute__((noinline)) bool pass_on(struct net *net, const struct mail *mail, uint32_t to) {
     if (!steering_is_present(&net->group->steering, to)) return false;
-    counter_inc(&net->rt->counters, inet_group_forwards);
+    net_count(net, group_forwards);
     enqueue(net, to, mail);
     return true;
 }
@@ -195,7 +195,7 @@ int group_flow_used(struct net *net, uint8_t protocol, const struct inet_flow *f
     struct flow_key key = group_key(protocol, flow);
     if (event == INET_FLOW_OPENS) {
         int r = steering_open(s, net->member, &key, net->asked);
-        if (r == -ENOBUFS) counter_inc(&net->rt->counters, inet_group_flow_limit);
+        if (r == -ENOBUFS) net_count(net, group_flow_limit);
         return r;
     }
     if (event == INET_FLOW_ATTACHED)
@@ -225,14 +225,14 @@ bool group_unmatched(struct net *net, void *frame, uint32_t len, uint32_t flags)
     struct flow_key key;
     if (parse_packet((uint8_t *)frame + ETH_HEADER_BYTES, len - ETH_HEADER_BYTES, &key) != PARSED_FLOW) return false;
     if (flags & FRAME_UNMATCHED) { /* a socket has been closed or opened meanwhile: the sender tries again */
-        counter_inc(&net->rt->counters, inet_group_drops);
+        net_count(net, group_drops);
         heap_free(frame);
         return true;
     }
     bool home = steering_home(s, &key) == net->member;
     struct steered to = home ? steering_steer_on(s, net->member, &key) : steering_steer(s, net->member, &key);
     if (to.member == net->member || !steering_is_present(s, to.member)) return false;
-    counter_inc(&net->rt->counters, inet_group_unmatched);
+    net_count(net, group_unmatched);
     enqueue(net, to.member, &(struct mail){frame, len, flags | FRAME_UNMATCHED | (home ? FRAME_ASKED : 0)});
     return true;
 }

@@ -148,11 +148,23 @@ static void net_free(struct net *net) {
     sys_free(net);
 }
 
+#define COUNTER_PREFIX "inet_"
+static const struct counter_name counter_names[] = {NET_COUNTERS(COUNTER_ROW)};
+#define X(name, text) COUNTER_FITS(COUNTER_PREFIX #name, text)
+_Static_assert(true NET_COUNTERS(X), "counters fit the page");
+#undef X
+
 static int net_start(struct dmtr_runtime *rt, void **state_out) {
     struct net *net = sys_calloc(1, sizeof *net);
     if (!net) return -ENOMEM;
     net->rt = rt;
     net->options = config_values(&rt->config, &inet_options_group);
+    net->counters = counters_extend(&rt->counters, COUNTER_PREFIX, counter_names, NET_COUNTER_COUNT);
+    if (!net->counters) {
+        sys_free(net);
+        log_error(&rt->log, "inet: the counter page is full");
+        return -ENOSPC;
+    }
     list_init(&net->sockets);
     list_init(&net->streams);
     list_init(&net->blocked);

@@ -12,6 +12,7 @@
 
 #include "core/completion.h"
 #include "inet/udp/udp.h"
+#include "libos/inet/counters.h"
 #include "libos/inet/options.h"
 #include "libos/link.h"
 #include "netdev/netdev.h"
@@ -33,6 +34,7 @@ struct transmit_queue {
 struct net {
     struct dmtr_runtime *rt;
     const struct inet_options *options;
+    uint64_t *counters; /* [NET_COUNTER_COUNT] */
     struct netdev *dev;
     struct device_group *group; /* NULL: the device is ours alone */
     uint32_t member;            /* our place in the group */

@@ -14,26 +14,16 @@
 #define DEVICE_PREFIX "inet_device_"
 #define OWN_PREFIX    "inet_port_"
 
-static const struct counter_name stack_names[] = {
-#define X(name, text) {#name, text},
-    INET_COUNTERS(X)
-#undef X
-};
-static const struct counter_name device_names[] = {
-#define X(name, text) {#name, text},
-    NETDEV_STATS(X)
-#undef X
-};
+static const struct counter_name stack_names[] = {INET_COUNTERS(COUNTER_ROW)};
+static const struct counter_name device_names[] = {NETDEV_STATS(COUNTER_ROW)};
 #define DEVICE_COUNT (sizeof device_names / sizeof *device_names)
 _Static_assert(sizeof(struct netdev_stats) == DEVICE_COUNT * sizeof(uint64_t), "copied as one");
 
-#define X(name, text)                                                                                                  \
-    _Static_assert(sizeof STACK_PREFIX #name <= COUNTERS_NAME_LEN && sizeof text <= COUNTERS_TEXT_LEN, #name);
-INET_COUNTERS(X)
+#define X(name, text) COUNTER_FITS(STACK_PREFIX #name, text)
+_Static_assert(true INET_COUNTERS(X), "counters of the stack fit the page");
 #undef X
-#define X(name, text)                                                                                                  \
-    _Static_assert(sizeof DEVICE_PREFIX #name <= COUNTERS_NAME_LEN && sizeof text <= COUNTERS_TEXT_LEN, #name);
-NETDEV_STATS(X)
+#define X(name, text) COUNTER_FITS(DEVICE_PREFIX #name, text)
+_Static_assert(true NETDEV_STATS(X), "counters of devices fit the page");
 #undef X
 
 static uint32_t read_own(struct net *net, char (*names)[NETDEV_OWN_BYTES], uint64_t *values, uint32_t n) {

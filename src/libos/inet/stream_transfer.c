@@ -147,7 +147,7 @@ static void migration_arrived(struct net *net, struct migration *m, uint64_t now
     int r = attach(net, m, &s, now);
     sys_free(m);
     if (r) {
-        counter_inc(&net->rt->counters, inet_transfers_lost);
+        net_count(net, transfers_lost);
         return;
     }
     list_push_back(&net->arrived, &s->arrived);

@@ -46,7 +46,7 @@ int transmit_frame(void *ctx, const struct inet_frame *frame) {
     struct transmit_queue *t = &net->tx;
     if (t->count == NET_TX_SLOTS) {
         if (net_link_up(net) && !net->lost) return -EAGAIN;
-        counter_inc(&net->rt->counters, inet_link_down_drops);
+        net_count(net, link_down_drops);
         return 0;
     }
     void *header = heap_alloc(frame->segments[0].len);

@@ -56,7 +56,7 @@ static void pop_fill(struct lw_datagram *d, struct op *op, const struct message 
     uint32_t len = m->p->len;
     if (op->flags & OP_LIMITED && op->bytes < len) {
         len = (uint32_t)op->bytes;
-        counter_inc(&d->q.rt->counters, lwip_datagrams_truncated);
+        lw_count(d->net, datagrams_truncated);
     }
     heap_share(m->p->payload);
     op->sga.sga_buf = m->p->payload;
@@ -101,7 +101,7 @@ static void on_received(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip
     struct lw_datagram *d = arg;
     (void)pcb;
     if (d->received_bytes + p->tot_len > (uint32_t)d->receive_limit) {
-        counter_inc(&d->q.rt->counters, lwip_receive_limit);
+        lw_count(d->net, receive_limit);
         pbuf_free(p);
         return;
     }

@@ -142,11 +142,23 @@ static int open_host(struct lw_net *net) {
     return r;
 }
 
+#define COUNTER_PREFIX "lwip_"
+static const struct counter_name counter_names[] = {LW_COUNTERS(COUNTER_ROW)};
+#define X(name, text) COUNTER_FITS(COUNTER_PREFIX #name, text)
+_Static_assert(true LW_COUNTERS(X), "counters fit the page");
+#undef X
+
 static int net_start(struct dmtr_runtime *rt, void **state_out) {
     struct lw_net *net = sys_calloc(1, sizeof *net);
     if (!net) return -ENOMEM;
     net->rt = rt;
     net->options = config_values(&rt->config, &lwip_options_group);
+    net->counters = counters_extend(&rt->counters, COUNTER_PREFIX, counter_names, LW_COUNTER_COUNT);
+    if (!net->counters) {
+        sys_free(net);
+        log_error(&rt->log, "lwip: the counter page is full");
+        return -ENOSPC;
+    }
     list_init(&net->streams);
     list_init(&net->pending);
     list_init(&net->finishing);

@@ -11,12 +11,14 @@
 #include "core/completion.h"
 #include "inet/addr.h"
 #include "libos/link.h"
+#include "libos/lwip/counters.h"
 #include "libos/lwip/options.h"
 #include "netdev/netdev.h"
 
 struct lw_net {
     struct dmtr_runtime *rt;
     const struct lwip_options *options;
+    uint64_t *counters; /* [LW_COUNTER_COUNT] */
     struct netdev *dev;
     struct poller poller;
     struct runtime_timer timer;

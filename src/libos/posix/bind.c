@@ -36,7 +36,7 @@ static void address_of(struct sock *s, const struct sockaddr *addr, struct bound
     memcpy(&in6, addr, sizeof in6);
     bound_addr->addr = in6.sin6_addr;
     bound_addr->any = IN6_IS_ADDR_UNSPECIFIED(&in6.sin6_addr);
-    (void)POSIX_SYS(&s->q, getsockopt, s->fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, &len);
+    (void)POSIX_SYS(s, getsockopt, s->fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, &len);
     if (IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr)) bound_addr->families = BOUND_IP4;
     if (bound_addr->any && !only) bound_addr->families |= BOUND_IP4;
 }
@@ -61,10 +61,10 @@ static bool bound_here(const struct posix *px, bool stream, const struct bound_a
  */
 static bool bound_elsewhere(struct sock *s, const struct sockaddr *addr, socklen_t len) {
     const int one = 1;
-    int fd = POSIX_SYS(&s->q, socket, addr->sa_family, (s->stream ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0), r = 0;
+    int fd = POSIX_SYS(s, socket, addr->sa_family, (s->stream ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0), r = 0;
     if (fd < 0) return false;
-    if (s->stream) r = POSIX_SYS(&s->q, setsockopt, fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (!r) r = POSIX_SYS(&s->q, bind, fd, addr, len);
+    if (s->stream) r = POSIX_SYS(s, setsockopt, fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (!r) r = POSIX_SYS(s, bind, fd, addr, len);
     close(fd);
     return r == -EADDRINUSE;
 }
@@ -86,7 +86,7 @@ static void log_other_binders(struct sock *s, const struct sockaddr *addr, sockl
 static int has_option(struct sock *s, int name) {
     int value = 0;
     socklen_t len = sizeof value;
-    return POSIX_SYS(&s->q, getsockopt, s->fd, SOL_SOCKET, name, &value, &len) ? 0 : value;
+    return POSIX_SYS(s, getsockopt, s->fd, SOL_SOCKET, name, &value, &len) ? 0 : value;
 }
 
 int sock_bind(struct queue *q, const struct sockaddr *addr, socklen_t len) {
@@ -97,15 +97,15 @@ int sock_bind(struct queue *q, const struct sockaddr *addr, socklen_t len) {
         len >= sizeof(struct sockaddr_in) &&
         (addr->sa_family == AF_INET || (addr->sa_family == AF_INET6 && len >= sizeof(struct sockaddr_in6))) &&
         port_of(addr) != 0;
-    if (!explicit) return POSIX_SYS(q, bind, s->fd, addr, len);
+    if (!explicit) return POSIX_SYS(s, bind, s->fd, addr, len);
     address_of(s, addr, &bound_addr);
     if (bound_here(s->px, s->stream, &bound_addr)) return -EADDRINUSE;
     bool reuse = s->stream && !s->reuse_chosen;
-    int r = reuse ? POSIX_SYS(q, setsockopt, s->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) : 0;
+    int r = reuse ? POSIX_SYS(s, setsockopt, s->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) : 0;
     if (!r && has_option(s, SO_REUSEPORT)) log_other_binders(s, addr, len, &bound_addr);
-    if (!r) r = POSIX_SYS(q, bind, s->fd, addr, len);
+    if (!r) r = POSIX_SYS(s, bind, s->fd, addr, len);
     if (r) {
-        if (reuse) (void)POSIX_SYS(q, setsockopt, s->fd, SOL_SOCKET, SO_REUSEADDR, &off, sizeof off);
+        if (reuse) (void)POSIX_SYS(s, setsockopt, s->fd, SOL_SOCKET, SO_REUSEADDR, &off, sizeof off);
         return r;
     }
     s->bound_addr = bound_addr;

@@ -17,7 +17,7 @@
 
 void sock_disconnect(struct sock *s) {
     struct sockaddr none = {.sa_family = AF_UNSPEC};
-    POSIX_SYS(&s->q, connect, s->fd, &none, sizeof none);
+    POSIX_SYS(s, connect, s->fd, &none, sizeof none);
 }
 
 void sock_destroy(struct sock *s, int error) {
@@ -27,14 +27,14 @@ void sock_destroy(struct sock *s, int error) {
     if (s->stream && (s->sending || !list_empty(&s->pushes) || !list_empty(&s->sent)))
         sock_disconnect(s);                   /* so that zero-copy sends release their memory */
     else if (s->linger_on && s->linger_s > 0) /* else close(2) would block */
-        POSIX_SYS(&s->q, setsockopt, s->fd, SOL_SOCKET, SO_LINGER, &off, sizeof off);
+        POSIX_SYS(s, setsockopt, s->fd, SOL_SOCKET, SO_LINGER, &off, sizeof off);
     s->px->engine->release(s);
 }
 
 /* Whether the kernel has received unread data. An end of stream does not count. */
 static bool kernel_has_data(struct sock *s) {
     int bytes = 0;
-    return POSIX_SYS(&s->q, ioctl, s->fd, SIOCINQ, &bytes) == 0 && bytes > 0;
+    return POSIX_SYS(s, ioctl, s->fd, SIOCINQ, &bytes) == 0 && bytes > 0;
 }
 
 /* Returns the pushed bytes that are not acknowledged, or a negative errno. */
@@ -46,7 +46,7 @@ static int64_t undelivered(struct sock *s) {
 /* Makes close(2) reset the connection: the kernel does not know about data that was read ahead. */
 static void reset_at_close(struct sock *s) {
     const struct linger now = {.l_onoff = 1};
-    POSIX_SYS(&s->q, setsockopt, s->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    POSIX_SYS(s, setsockopt, s->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
     s->linger_on = true;
     s->linger_s = 0;
 }
@@ -61,7 +61,7 @@ static int all_delivered(struct sock *s) {
         return 1;
     }
     if (!s->close_op) return 1;
-    if (!s->fin_sent) POSIX_SYS(&s->q, shutdown, s->fd, SHUT_WR);
+    if (!s->fin_sent) POSIX_SYS(s, shutdown, s->fd, SHUT_WR);
     s->shut_wr = s->fin_sent = true;
     return sock_outq(s) == 0;
 }

@@ -18,7 +18,7 @@ int sock_connect(struct queue *q, struct op *op, const struct sockaddr *addr, so
     if (s->stream && s->state == SOCK_CONNECTED) return -EISCONN;
     if (s->state == SOCK_LISTENING) return -EOPNOTSUPP;
     /* POSIX_SYS repeats an interrupted connect. The repeated call reports the progress of the first. */
-    int r = POSIX_SYS(q, connect, s->fd, addr, len);
+    int r = POSIX_SYS(s, connect, s->fd, addr, len);
     if (r == -EISCONN) r = 0;
     if (r == -EINPROGRESS || r == -EALREADY) {
         r = s->px->engine->want(s, SOCK_WRITE);
@@ -37,11 +37,11 @@ void sock_connect_ready(struct sock *s) {
     socklen_t len = sizeof error;
     struct sockaddr_storage peer;
     struct op *op = s->connect_op;
-    int r = POSIX_SYS(&s->q, getsockopt, s->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+    int r = POSIX_SYS(s, getsockopt, s->fd, SOL_SOCKET, SO_ERROR, &error, &len);
     if (!r) r = -error;
     if (!r) { /* the connection may still be undecided */
         len = sizeof peer;
-        r = POSIX_SYS(&s->q, getpeername, s->fd, (struct sockaddr *)&peer, &len);
+        r = POSIX_SYS(s, getpeername, s->fd, (struct sockaddr *)&peer, &len);
         if (r == -ENOTCONN) {
             r = s->px->engine->want(s, SOCK_WRITE);
             if (!r) return;
@@ -59,7 +59,7 @@ void sock_connect_ready(struct sock *s) {
  */
 static void accept_failed(struct sock *s, int error) {
     struct op *op = op_first(&s->waiters);
-    counter_inc(&s->q.rt->counters, posix_accept_errors);
+    posix_count(s->px, accept_errors);
     if (op) {
         list_remove(&op->link);
         op_complete(s->q.rt, op, error);
@@ -82,7 +82,7 @@ static void complete_accept(struct sock *s, struct sock *fresh, const struct soc
 static int sock_from_accept(struct sock *listener, int fd, struct sock **fresh) {
     int r = sock_new(listener->px, fd, true, fresh);
     if (r) return r;
-    counter_inc(&listener->q.rt->counters, posix_accepts);
+    posix_count(listener->px, accepts);
     (*fresh)->state = SOCK_CONNECTED;
     (*fresh)->linger_on = listener->linger_on;
     (*fresh)->linger_s = listener->linger_s;
@@ -99,8 +99,7 @@ static void serve_backlog(struct sock *s) {
         struct sockaddr_storage addr = {.ss_family = AF_UNSPEC};
         socklen_t len = sizeof addr;
         s->backlog_len--;
-        if (POSIX_SYS(&s->q, getpeername, fresh->fd, (struct sockaddr *)&addr, &len))
-            len = 0; /* already disconnected */
+        if (POSIX_SYS(s, getpeername, fresh->fd, (struct sockaddr *)&addr, &len)) len = 0; /* already disconnected */
         complete_accept(s, fresh, (struct sockaddr *)&addr, len);
     }
 }
@@ -128,7 +127,7 @@ static bool accept_one(struct sock *s) {
     struct sockaddr_storage addr;
     socklen_t len = sizeof addr;
     struct sock *fresh;
-    int fd = POSIX_SYS(&s->q, accept4, s->fd, (struct sockaddr *)&addr, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd = POSIX_SYS(s, accept4, s->fd, (struct sockaddr *)&addr, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd == -EAGAIN) return false;
     if (sock_connection_gone(fd)) return true;
     int r = fd < 0 ? fd : sock_from_accept(s, fd, &fresh);

@@ -13,7 +13,7 @@ static int set_events(struct sock *s, uint32_t events) {
     if (events == item->events) return 0;
     bool was = item->events != 0;
     s->q.syscalls++;
-    counter_inc(&rt->counters, posix_syscalls);
+    posix_count(s->px, syscalls);
     int r = evloop_set(&rt->ev, item, events);
     rt->eager_items += (uint32_t)(item->events != 0) - (uint32_t)was;
     s->engine_reads = (item->events & EPOLLIN) != 0;

@@ -16,7 +16,7 @@ int uring_enter(struct uring *u, uint64_t timeout_ns) {
     struct __kernel_timespec ts = {.tv_sec = (int64_t)(timeout_ns / 1000000000),
                                    .tv_nsec = (int64_t)(timeout_ns % 1000000000)};
     struct io_uring_cqe *first;
-    counter_inc(&u->px->rt->counters, posix_syscalls);
+    posix_count(u->px, syscalls);
     int r = -FAULT_POINT("io_uring_enter");
     if (!r && timeout_ns)
         r = io_uring_submit_and_wait_timeout(&u->ring, &first, 1, timeout_ns == UINT64_MAX ? NULL : &ts, NULL);
@@ -34,7 +34,7 @@ static bool fetch_completions(struct uring *u) {
     struct io_uring_cqe *first;
     if (io_uring_cq_ready(&u->ring)) return true;
     if (io_uring_peek_cqe(&u->ring, &first)) return false;
-    counter_inc(&u->px->rt->counters, posix_syscalls);
+    posix_count(u->px, syscalls);
     return true;
 }
 

@@ -40,7 +40,7 @@ static int check_kind(int fd) {
 int file_open(struct dmtr_runtime *rt, void *state, const char *path, int flags, mode_t mode, struct queue **q_out) {
     struct posix *px = state;
     int fd = SYS(open, path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, mode);
-    counter_add(&rt->counters, posix_syscalls, 5);
+    posix_count_add(px, syscalls, 5);
     if (fd < 0) {
         posix_log_shortage(px, fd);
         return fd;
@@ -87,8 +87,8 @@ static int file_prepare(struct file *f, struct op *op) {
 }
 
 int64_t file_run_blocking(struct file *f, struct op *op) {
-    return op->opcode == DMTR_OPC_POP ? POSIX_SYS(&f->q, pread, f->fd, f->buf, f->buf_len, f->cursor)
-                                      : POSIX_SYS(&f->q, pwritev, f->fd, f->iov, f->iovcnt, f->cursor);
+    return op->opcode == DMTR_OPC_POP ? POSIX_SYS(f, pread, f->fd, f->buf, f->buf_len, f->cursor)
+                                      : POSIX_SYS(f, pwritev, f->fd, f->iov, f->iovcnt, f->cursor);
 }
 
 static void pop_finish(struct file *f, struct op *op, int64_t n) {
@@ -183,7 +183,7 @@ static int file_lseek(struct queue *q, off_t offset, int whence, off_t *offset_o
         if (__builtin_add_overflow(offset, f->cursor, &offset)) return -EOVERFLOW;
         whence = SEEK_SET;
     }
-    off_t r = POSIX_SYS(q, lseek, f->fd, offset, whence);
+    off_t r = POSIX_SYS(f, lseek, f->fd, offset, whence);
     if (r < 0) return (int)r;
     *offset_out = f->cursor = r;
     return 0;
@@ -191,12 +191,12 @@ static int file_lseek(struct queue *q, off_t offset, int whence, off_t *offset_o
 
 static int file_truncate(struct queue *q, off_t length) {
     struct file *f = to_file(q);
-    return list_empty(&f->ops) ? POSIX_SYS(q, ftruncate, f->fd, length) : -EBUSY;
+    return list_empty(&f->ops) ? POSIX_SYS(f, ftruncate, f->fd, length) : -EBUSY;
 }
 
 static int file_fsync(struct queue *q) {
     struct file *f = to_file(q);
-    return list_empty(&f->ops) ? POSIX_SYS(q, fsync, f->fd) : -EBUSY;
+    return list_empty(&f->ops) ? POSIX_SYS(f, fsync, f->fd) : -EBUSY;
 }
 
 const struct queue_ops file_ops = {

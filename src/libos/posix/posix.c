@@ -8,6 +8,12 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#define COUNTER_PREFIX "posix_"
+static const struct counter_name counter_names[] = {POSIX_COUNTERS(COUNTER_ROW)};
+#define X(name, text) COUNTER_FITS(COUNTER_PREFIX #name, text)
+_Static_assert(true POSIX_COUNTERS(X), "counters fit the page");
+#undef X
+
 static int start_engine(struct posix *px, const struct engine *engine) {
     px->engine = engine;
     px->stream_ops = stream_ops;
@@ -60,6 +66,12 @@ static int posix_start(struct dmtr_runtime *rt, void **state_out) {
     if (!px) return -ENOMEM;
     px->rt = rt;
     px->options = config_values(&rt->config, &posix_options_group);
+    px->counters = counters_extend(&rt->counters, COUNTER_PREFIX, counter_names, POSIX_COUNTER_COUNT);
+    if (!px->counters) {
+        sys_free(px);
+        log_error(&rt->log, "posix: the counter page is full");
+        return -ENOSPC;
+    }
     px->direct_allowed = rt->config.wait_policy == WAIT_SPIN;
     list_init(&px->socks);
     list_init(&px->files);

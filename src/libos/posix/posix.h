@@ -17,6 +17,7 @@
 #include "core/completion.h"
 #include "core/timer.h"
 #include "libos/posix/arena.h"
+#include "libos/posix/counters.h"
 #include "libos/posix/options.h"
 
 #include <netinet/in.h>
@@ -68,6 +69,7 @@ extern const struct engine engine_epoll, engine_uring;
 struct posix {
     struct dmtr_runtime *rt;
     const struct posix_options *options;
+    uint64_t *counters; /* [POSIX_COUNTER_COUNT] */
     const struct engine *engine;
     struct uring *uring;                                 /* for engine_uring */
     struct queue_ops stream_ops, datagram_ops, file_ops; /* with the engine's name in them */
@@ -166,12 +168,12 @@ struct sock {
 #define PUSH_END(op)      ((op)->backend[2]) /* the value of sock.sent_bytes that must be acknowledged; 0: none */
 
 /* Makes a system call on behalf of a queue and counts it. Repeats interrupted calls. */
-#define POSIX_SYS(queue, call, ...)                                                                                    \
+#define POSIX_SYS(owner, call, ...)                                                                                    \
     __extension__({                                                                                                    \
         __typeof__(call(__VA_ARGS__)) posix_r_;                                                                        \
         do {                                                                                                           \
-            (queue)->syscalls++;                                                                                       \
-            counter_inc(&(queue)->rt->counters, posix_syscalls);                                                       \
+            (owner)->q.syscalls++;                                                                                     \
+            posix_count((owner)->px, syscalls);                                                                        \
             posix_r_ = SYS(call, __VA_ARGS__);                                                                         \
         } while (posix_r_ == -EINTR);                                                                                  \
         posix_r_;                                                                                                      \

@@ -106,7 +106,7 @@ void sock_receive_ended(struct sock *s, int error) {
 static int receive_stream(struct sock *s, struct op *op) {
     uint32_t room = (uint32_t)pop_limit(op, s->px->options->recv_buffer_bytes);
     char *buf = arena_room(&s->px->arena, room);
-    ssize_t n = buf ? POSIX_SYS(&s->q, recv, s->fd, buf, room, MSG_DONTWAIT) : -ENOMEM;
+    ssize_t n = buf ? POSIX_SYS(s, recv, s->fd, buf, room, MSG_DONTWAIT) : -ENOMEM;
     if (n == -EAGAIN) return 0;
     if (n <= 0) {
         sock_receive_ended(s, (int)n);
@@ -123,14 +123,14 @@ static int receive_datagram(struct sock *s, struct op *op) {
     char *buf = arena_room(&s->px->arena, room);
     socklen_t addrlen = sizeof op->sga.sga_addr6;
     struct sockaddr *addr = (struct sockaddr *)&op->sga.sga_addr6;
-    ssize_t n = buf ? POSIX_SYS(&s->q, recvfrom, s->fd, buf, room, MSG_DONTWAIT | MSG_TRUNC, addr, &addrlen) : -ENOMEM;
+    ssize_t n = buf ? POSIX_SYS(s, recvfrom, s->fd, buf, room, MSG_DONTWAIT | MSG_TRUNC, addr, &addrlen) : -ENOMEM;
     if (n == -EAGAIN) return 0;
     if (n < 0) {
         sock_receive_ended(s, (int)n);
         return 1;
     }
     uint32_t len = n < room ? (uint32_t)n : room;
-    if (n > room) counter_inc(&s->q.rt->counters, posix_datagrams_truncated);
+    if (n > room) posix_count(s->px, datagrams_truncated);
     op->sga.sga_addrlen = addrlen;
     pop_complete(op, arena_commit(&s->px->arena, len), len);
     return 1;

@@ -36,9 +36,9 @@ static int64_t send_some(struct sock *s, struct op *op) {
     struct sockaddr *to = op->flags & OP_TO ? (struct sockaddr *)&op->sga.sga_addr6 : NULL;
     socklen_t to_len = to ? op->sga.sga_addrlen : 0;
     if (s->stream && n == 0) return 0;
-    if (n == 1) return POSIX_SYS(&s->q, sendto, s->fd, iov[0].iov_base, iov[0].iov_len, flags, to, to_len);
+    if (n == 1) return POSIX_SYS(s, sendto, s->fd, iov[0].iov_base, iov[0].iov_len, flags, to, to_len);
     struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)n, .msg_name = to, .msg_namelen = to_len};
-    return POSIX_SYS(&s->q, sendmsg, s->fd, &msg, flags);
+    return POSIX_SYS(s, sendmsg, s->fd, &msg, flags);
 }
 
 static void complete_sent(struct sock *s, uint64_t acked) {
@@ -114,7 +114,7 @@ static bool zerocopy_pays(const struct sock *s, const struct op *op) {
 static void send_fin(struct sock *s) {
     if (s->fin_sent || !s->stream) return;
     s->fin_sent = true;
-    POSIX_SYS(&s->q, shutdown, s->fd, SHUT_WR); /* fails only if the connection has already ended */
+    POSIX_SYS(s, shutdown, s->fd, SHUT_WR); /* fails only if the connection has already ended */
 }
 
 void sock_send(struct sock *s) {
@@ -139,7 +139,7 @@ void sock_send(struct sock *s) {
 void sock_sent_zerocopy(struct sock *s, struct op *op, int64_t result) {
     s->sending = false;
     if (result > 0) {
-        counter_inc(&s->q.rt->counters, posix_send_zerocopy);
+        posix_count(s->px, send_zerocopy);
         push_advance(s, op, (uint64_t)result);
     } else if (result != -EAGAIN && result != -EINTR) {
         push_failed(s, op, result ? (int)result : -EIO);
@@ -156,21 +156,21 @@ void sock_zerocopy_notified(struct sock *s, struct op *op) {
 
 int64_t sock_outq(struct sock *s) {
     int outq = 0;
-    int r = POSIX_SYS(&s->q, ioctl, s->fd, SIOCOUTQ, &outq);
+    int r = POSIX_SYS(s, ioctl, s->fd, SIOCOUTQ, &outq);
     return r ? r : outq;
 }
 
 bool sock_is_dead(struct sock *s) {
     struct tcp_info info;
     socklen_t len = sizeof info;
-    return POSIX_SYS(&s->q, getsockopt, s->fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_state == TCP_CLOSE;
+    return POSIX_SYS(s, getsockopt, s->fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_state == TCP_CLOSE;
 }
 
 int sock_connection_error(struct sock *s) {
     int error = 0;
     socklen_t len = sizeof error;
     if (!sock_is_dead(s)) return 0;
-    POSIX_SYS(&s->q, getsockopt, s->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+    POSIX_SYS(s, getsockopt, s->fd, SOL_SOCKET, SO_ERROR, &error, &len);
     return -error;
 }
 

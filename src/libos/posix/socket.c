@@ -65,11 +65,12 @@ int sock_new(struct posix *px, int fd, bool stream, struct sock **s_out) {
 }
 
 int sock_create(struct dmtr_runtime *rt, void *state, int domain, int type, int protocol, struct queue **q_out) {
+    (void)rt;
     struct posix *px = state;
     bool stream = type == SOCK_STREAM;
     struct sock *s;
     int fd = SYS(socket, domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
-    counter_inc(&rt->counters, posix_syscalls);
+    posix_count(px, syscalls);
     if (fd < 0) {
         posix_log_shortage(px, fd);
         return fd;
@@ -115,7 +116,7 @@ static int sock_listen(struct queue *q, int backlog) {
     struct sock *s = to_sock(q);
     if (s->state == SOCK_CONNECTING) return -EINVAL;
     if (s->state == SOCK_CONNECTED) return -EISCONN;
-    int r = POSIX_SYS(q, listen, s->fd, backlog);
+    int r = POSIX_SYS(s, listen, s->fd, backlog);
     if (r) return r;
     s->state = SOCK_LISTENING;
     return 0;
@@ -126,7 +127,7 @@ static int sock_shutdown(struct queue *q, int how) {
     if (how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR) return -EINVAL;
     if (s->state != SOCK_CONNECTED && s->state != SOCK_LISTENING) return -ENOTCONN;
     if (how != SHUT_WR) {
-        int r = POSIX_SYS(q, shutdown, s->fd, SHUT_RD);
+        int r = POSIX_SYS(s, shutdown, s->fd, SHUT_RD);
         if (r) return r;
         if (!s->stream) { /* the kernel would report it readable for ever */
             s->eof = true;
@@ -140,11 +141,11 @@ static int sock_shutdown(struct queue *q, int how) {
 }
 
 static int sock_getsockname(struct queue *q, struct sockaddr *addr, socklen_t *len) {
-    return POSIX_SYS(q, getsockname, to_sock(q)->fd, addr, len);
+    return POSIX_SYS(to_sock(q), getsockname, to_sock(q)->fd, addr, len);
 }
 
 static int sock_getpeername(struct queue *q, struct sockaddr *addr, socklen_t *len) {
-    return POSIX_SYS(q, getpeername, to_sock(q)->fd, addr, len);
+    return POSIX_SYS(to_sock(q), getpeername, to_sock(q)->fd, addr, len);
 }
 
 static bool level_known(int level) {
@@ -161,7 +162,7 @@ static bool level_known(int level) {
 static int sock_setsockopt(struct queue *q, int level, int name, const void *value, socklen_t len) {
     struct sock *s = to_sock(q);
     if (!level_known(level)) return -ENOPROTOOPT;
-    int r = POSIX_SYS(q, setsockopt, s->fd, level, name, value, len);
+    int r = POSIX_SYS(s, setsockopt, s->fd, level, name, value, len);
     if (r == 0 && level == SOL_SOCKET && name == SO_LINGER) {
         const struct linger *l = value;
         s->linger_on = l->l_onoff != 0;
@@ -173,7 +174,7 @@ static int sock_setsockopt(struct queue *q, int level, int name, const void *val
 
 static int sock_getsockopt(struct queue *q, int level, int name, void *value, socklen_t *len) {
     if (!level_known(level)) return -ENOPROTOOPT;
-    return POSIX_SYS(q, getsockopt, to_sock(q)->fd, level, name, value, len);
+    return POSIX_SYS(to_sock(q), getsockopt, to_sock(q)->fd, level, name, value, len);
 }
 
 /*

@@ -88,7 +88,7 @@ void uring_buffers_leak(struct uring *u) {
     uint32_t count = 0;
     for (uint32_t i = 0; i < b->count; i++)
         count += b->block[i] != NULL;
-    counter_add(&u->px->rt->counters, posix_recv_buffers_leaked, count);
+    posix_count_add(u->px, recv_buffers_leaked, count);
     sys_free(b->block);
     sys_free(b->used);
     sys_free(b->missing);

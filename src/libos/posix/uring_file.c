@@ -39,7 +39,7 @@ static int update_slot(struct uring *u, uint32_t slot, int fd) {
 
 static void register_file(struct uring *u, struct file *f) {
     uint32_t slot = u->slots_free[u->slots_free_len - 1];
-    counter_inc(&u->px->rt->counters, posix_syscalls);
+    posix_count(u->px, syscalls);
     if (update_slot(u, slot, f->fd) != 1) return;
     u->slots_free_len--;
     f->slot = slot;

@@ -163,14 +163,14 @@ static void pause_recv(struct uring *u, struct sock *s) {
     if (s->held_bytes <= u->px->options->recv_ahead_bytes || !(s->uring.armed & REQUEST_RECV)) return;
     if (s->uring.pausing) return;
     s->uring.pausing = true;
-    counter_inc(&u->px->rt->counters, posix_recv_ahead_limit);
+    posix_count(u->px, recv_ahead_limit);
     request(s, REQUEST_CANCEL_RECV);
 }
 
 static void recv_ended(struct uring *u, struct sock *s, int res) {
     struct dmtr_runtime *rt = u->px->rt;
     if (res == -ENOBUFS) {
-        counter_inc(&rt->counters, posix_recv_buffers_empty);
+        posix_count(u->px, recv_buffers_empty);
         if (!uring_buffers_refill(u)) ops_complete(rt, &s->waiters, -ENOMEM);
     } else if (res != -ECANCELED && res != -EAGAIN && res != -EINTR) {
         sock_receive_ended(s, res);
@@ -203,7 +203,6 @@ static void on_recv(struct uring *u, struct sock *s, int res, uint32_t flags) {
 }
 
 static void on_accept(struct uring *u, struct sock *s, int res, uint32_t flags) {
-    struct dmtr_runtime *rt = u->px->rt;
     bool ended = !(flags & IORING_CQE_F_MORE);
     if (ended) s->uring.armed &= (uint16_t)~REQUEST_ACCEPT;
     if (s->closed) {
@@ -214,7 +213,7 @@ static void on_accept(struct uring *u, struct sock *s, int res, uint32_t flags) 
     if (ended) {
         sock_accept_ready(s);
     } else if (s->backlog_len >= u->px->options->accept_ahead) {
-        counter_inc(&rt->counters, posix_accept_backlog_limit);
+        posix_count(u->px, accept_backlog_limit);
         request(s, REQUEST_CANCEL_ACCEPT);
     }
 }
@@ -257,7 +256,7 @@ bool uring_send_zerocopy(struct sock *s, struct op *op) {
 /* The kernel has released the memory of a zero-copy send, and reports whether it copied the data. */
 static void on_notification(struct uring *u, struct sock *s, struct op *op, uint32_t usage) {
     bool copied = u->zerocopy_reports && usage & NOTIF_USAGE_ZC_COPIED;
-    if (copied) counter_inc(&u->px->rt->counters, posix_send_zerocopy_copied);
+    if (copied) posix_count(u->px, send_zerocopy_copied);
     if (s->zerocopy_copied != ZEROCOPY_NEVER) s->zerocopy_copied = copied ? (uint16_t)(s->zerocopy_copied + 1) : 0;
     sock_zerocopy_notified(s, op);
 }
