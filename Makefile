@@ -2,7 +2,7 @@
 # A small front for meson and ninja; everything is built into build/. `make help` lists the targets.
 
 BUILD = build
-SOURCES = $(shell find include src apps bench man tests -name '*.[ch]' -o -name '*.cc')
+SOURCES = $(shell find include src apps bench examples man tests -name '*.[ch]' -o -name '*.cc')
 # The dynamic linker learns of libraries that come and go; a package (DESTDIR) or a user's own prefix does without.
 LDCONFIG = [ -n "$(DESTDIR)" ] || [ "$$(id -u)" != 0 ] || ldconfig
 

@@ -140,11 +140,11 @@ def tree():
         shutil.copytree(os.path.join(ROOT, "tests/tidy"), os.path.join(folder, "tests/tidy"))
         for name in (".clang-format", ".clang-tidy"):
             shutil.copy(os.path.join(ROOT, name), folder)
-        for name in ("apps", "bench", "man", "src/base"):
+        for name in ("apps", "bench", "examples", "man", "src/base"):
             os.makedirs(os.path.join(folder, name))
         for name, text in GOOD.items():
             write(folder, name, text)
-        write(folder, "build-lint/build.ninja", "")
+        write(folder, "build-lint/build.ninja", "build build.ninja: phony\n")
         write(folder, "build-lint/compile_commands.json",
               f'[{{"directory": "{folder}/build-lint", "command": "cc -c ../src/base/good.c", '
               '"file": "../src/base/good.c"}]')

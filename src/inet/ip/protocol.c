@@ -6,8 +6,9 @@
 
 void ip_register(struct inet *s, const struct ip_protocol *protocol) {
     uint32_t i = 0;
-    while (s->protocols.ip[i])
-        assert(++i < IP_PROTOCOLS_MAX);
+    while (i < IP_PROTOCOLS_MAX && s->protocols.ip[i])
+        i++;
+    assert(i < IP_PROTOCOLS_MAX);
     s->protocols.ip[i] = protocol;
 }
 
