@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Prints a manual page: its source, argv[1], in which three kinds of lines are replaced: @OPTIONS@ and @DEVICES@ by
- * tables of options, @FILE NAME@ by a program in the folder argv[2].
+ * Prints a manual page from its source, argv[1]. Replaces the lines @OPTIONS@ and @DEVICES@ by tables of options, and
+ * @FILE NAME@ by the text of a program in the folder argv[2].
  */
 #include "core/config.h"
 #include "libos/registry.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the declarations say to the compiler. The library itself is compiled with DEMI_IMPLEMENTATION, which leaves
- * out what callers promise: a compiler that believes an argument is never NULL deletes the check for NULL.
+ * Compiler attributes of the declarations. The library itself is compiled with DEMI_IMPLEMENTATION, which omits
+ * promises that callers make: if the compiler assumed that an argument is never NULL, it would delete the check for
+ * NULL.
  */
 #ifndef DEMI_CC_H
 #define DEMI_CC_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Scatter-gather arrays. Any thread; no demi_init needed. */
+/* Scatter-gather arrays. Any thread may make these calls, without demi_init. */
 #ifndef DEMI_SGA_H
 #define DEMI_SGA_H
 
@@ -9,12 +9,16 @@
 extern "C" {
 #endif
 
-/* One segment of size bytes, 1 ... 65535, uninitialised. Another size, or no memory: all members are zero. */
+/*
+ * Returns one uninitialised segment of size bytes, 1 ... 65535. For another size, or if there is no memory, all members
+ * are zero.
+ */
 ATTR_EXPORT demi_sgarray_t demi_sgaalloc(size_t size);
 
 /*
- * Releases an array of demi_sgaalloc or a pop, and empties it; an empty array is fine. Memory still being sent is kept
- * until it is sent. EINVAL: sga is NULL or malformed, or the memory is not the library's.
+ * Releases the memory of an array from demi_sgaalloc or a pop, and empties the array; an empty array is valid. Memory
+ * that is still being sent is freed when it is sent. EINVAL: sga is NULL or malformed, or the memory is not the
+ * library's.
  */
 ATTR_EXPORT int demi_sgafree(demi_sgarray_t *sga) ATTR_NONNULL(1);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The whole API in one include. */
+/* The whole API. */
 #ifndef DMTR_DMTR_H
 #define DMTR_DMTR_H
 

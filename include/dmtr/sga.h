@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Scatter-gather arrays: allocating, measuring and releasing them. Any thread, no dmtr_init needed. */
+/* Allocating, measuring and releasing scatter-gather arrays. Any thread may make these calls, without dmtr_init. */
 #ifndef DMTR_SGA_H
 #define DMTR_SGA_H
 
@@ -10,19 +10,19 @@ extern "C" {
 #endif
 
 /*
- * An array with one segment of `size` bytes of device-visible memory, uninitialised. On failure, and for
- * size 0, it has no segment. size is at most 64 MiB.
+ * Returns an array with one segment of `size` bytes of device-visible, uninitialised memory. On failure, and for size
+ * 0, it has no segment. size is at most 64 MiB.
  */
 DMTR_EXPORT dmtr_sgarray_t dmtr_sgaalloc(size_t size);
 
 /*
- * Releases the array's memory, which came from dmtr_sgaalloc, a pop, or (sga_buf NULL) is segment
- * by segment from dmtr_malloc, and empties it. An empty array is fine.
- * EINVAL: sga is NULL or malformed, or memory is not the library's; nothing is released then.
+ * Releases the array's memory and empties the array. The memory came from dmtr_sgaalloc or a pop or, if sga_buf is
+ * NULL, each segment's came from dmtr_malloc. An empty array is valid. EINVAL: sga is NULL or malformed, or some memory
+ * is not the library's; nothing is released then.
  */
 DMTR_EXPORT int dmtr_sgafree(dmtr_sgarray_t *sga);
 
-/* Sum of the segments' lengths, in bytes. EINVAL: an argument is NULL, or too many segments. */
+/* Stores the sum of the segments' lengths, in bytes. EINVAL: an argument is NULL, or there are too many segments. */
 DMTR_EXPORT int dmtr_sgalen(size_t *len_out, const dmtr_sgarray_t *sga);
 
 #ifdef __cplusplus
