@@ -29,7 +29,7 @@ int netdev_refuse_advised(const struct netdev_args *args, const char *kind, cons
 /* Initialises the common part of a device: link down, no offloads, no descriptor. */
 void netdev_init(struct netdev *dev, const struct netdev_ops *ops);
 
-/* Generates a MAC address for a device that was given none. Returns 0 or a negative errno of getrandom. */
+/* Generates a MAC address for a device that has no configured one. Returns 0 or a negative errno of getrandom. */
 int netdev_random_mac(uint8_t mac[NETDEV_MAC_BYTES]);
 
 void netdev_set_link(struct netdev *dev, bool up);

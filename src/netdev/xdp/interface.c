@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The list of interfaces on which queues are open. The create queue creates what they share, the last one destroys it.
+ * The list of interfaces on which queues are open. The first queue creates what they share, the last one destroys it.
  */
 #include "netdev/xdp/interface.h"
 
