@@ -12,7 +12,7 @@
 
 #define LINE_MAX_BYTES 1024
 
-/* Without its first line, which names the licence. 0, -1: the file cannot be read. */
+/* Prints the program without its first line, the licence. Returns 0, or -1 if the file cannot be read. */
 static int print_program(const char *folder, const char *name) {
     char path[LINE_MAX_BYTES], line[LINE_MAX_BYTES];
     int n = snprintf(path, sizeof path, "%s/%s", folder, name);
@@ -20,7 +20,7 @@ static int print_program(const char *folder, const char *name) {
     if (!f || !fgets(line, sizeof line, f)) return -1;
     puts(".Bd -literal -compact");
     while (fgets(line, sizeof line, f)) {
-        if (*line == '.' || *line == '\'') fputs("\\&", stdout); /* else it would be a request of mdoc */
+        if (*line == '.' || *line == '\'') fputs("\\&", stdout); /* else mdoc would take it for a macro */
         for (const char *p = line; *p; p++)
             fputs(*p == '\\' ? "\\e" : (char[]){*p, '\0'}, stdout);
     }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A ring of frames in memory to which another process may write anything: one producer, one consumer, no lock. Each
- * slot records which side's turn it is. Each side keeps its position in private memory, so the peer cannot corrupt an index.
- * Every other word is read once, then checked.
+ * slot records which side's turn it is. Each side keeps its position in private memory, so the peer cannot corrupt an
+ * index. Every other word is read once, then checked.
  */
 #ifndef NETDEV_SHM_RING_H
 #define NETDEV_SHM_RING_H
