@@ -191,7 +191,7 @@ static uint64_t fault_next_ns(const struct netdev *dev) {
 }
 
 static void drop_held(struct held_queue *q) {
-    for (uint32_t i = 0; i < q->count; i++)
+    for (uint32_t i = 0; q->held && i < q->count; i++)
         heap_free(q->held[i].buffer.data);
     sys_free(q->held);
 }
