@@ -75,9 +75,9 @@ static const char *check_sender(const struct tcp_conn *c) {
     HOLDS(conn_in_flight(c) <= c->snd_nxt - c->snd_una);
     HOLDS(c->recovery == TCP_RECOVERY || c->cc.cwnd >= c->mss); /* there it follows what is in flight */
     /* Somebody will act: what is under way or waits to be sent has a timer. */
-    HOLDS(c->snd_una == c->snd_nxt || c->deadlines[TCP_TIMER_SEND] != UINT64_MAX);
+    HOLDS(c->snd_una == c->snd_nxt || timers_pending(&c->timers, TCP_TIMER_SEND));
     HOLDS(c->state == TCP_STATE_TIME_WAIT || c->snd_end == c->snd_nxt || c->fin_sent ||
-          c->deadlines[TCP_TIMER_SEND] != UINT64_MAX || c->deadlines[TCP_TIMER_ROOM] != UINT64_MAX);
+          timers_pending(&c->timers, TCP_TIMER_SEND) || timers_pending(&c->timers, TCP_TIMER_ROOM));
     const char *wrong = check_chunks(c);
     return wrong ? wrong : check_sent(c);
 }
@@ -122,18 +122,19 @@ static const char *check_receiver(const struct tcp_conn *c) {
     HOLDS(bytes == c->received && charged == c->charged);
     if (!conn_synchronized(c)) return NULL;
     HOLDS(seq_le(c->last_ack, c->rcv_nxt));
-    HOLDS(!c->ack_later || c->ack_now || c->deadlines[TCP_TIMER_DELACK] != UINT64_MAX);
-    HOLDS(!c->ack_now || c->deadlines[TCP_TIMER_ROOM] != UINT64_MAX); /* the device had no room for it */
+    HOLDS(!c->ack_later || c->ack_now || timers_pending(&c->timers, TCP_TIMER_DELACK));
+    HOLDS(!c->ack_now || timers_pending(&c->timers, TCP_TIMER_ROOM)); /* the device had no room for it */
     return NULL;
 }
 
 const char *tcp_check(const struct tcp_conn *c) {
     if (c->state == TCP_STATE_CLOSED) {
-        HOLDS(c->flight->chunks.count == 0 && c->flight->sent.count == 0 && !c->timer.timer.armed);
+        HOLDS(c->flight->chunks.count == 0 && c->flight->sent.count == 0 && !c->timers.timer.timer.armed);
         return NULL;
     }
     for (uint32_t i = 0; i < TCP_TIMER_COUNT; i++)
-        HOLDS(c->deadlines[i] == UINT64_MAX || (c->timer.timer.armed && c->timer.timer.deadline_ns <= c->deadlines[i]));
+        HOLDS(c->timers.deadlines[i] == UINT64_MAX ||
+              (c->timers.timer.timer.armed && c->timers.timer.timer.deadline_ns <= c->timers.deadlines[i]));
     const char *wrong = check_sender(c);
     return wrong ? wrong : check_receiver(c);
 }

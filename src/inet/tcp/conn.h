@@ -10,20 +10,15 @@
 #include "inet/socket_event.h"
 #include "inet/tcp/cc.h"
 #include "inet/tcp/tcp.h"
+#include "inet/tcp/timers.h"
 #include "inet/wire/tcp.h"
 
 #define TCP_MSS_DEFAULT       536u /* RFC 9293 section 3.7.1 */
 #define TCP_MSS_OVERHEAD      40u  /* IP and TCP headers without options */
 #define TCP_MSS_MIN           48u  /* a smaller one offered is taken for this: tiny segments cost us, not the peer */
-#define TCP_RTO_INITIAL_NS    NS_PER_S
-#define TCP_RTO_MIN_NS        (200 * NS_PER_MS)
-#define TCP_RTO_MAX_NS        (120 * NS_PER_S)
 #define TCP_TIME_WAIT_NS      (60 * NS_PER_S)
-#define TCP_ORPHAN_NS         (120 * NS_PER_S) /* an orphan ends if its peer acknowledges nothing new for so long */
-#define TCP_FIN_WAIT_2_S      60u              /* of a connection that nobody owns any more */
 #define TCP_ROOM_RETRY_NS     (50 * 1000ull) /* a device without room is tried again after this, then after twice it */
 #define TCP_ROOM_RETRY_MAX_NS (10 * NS_PER_MS)
-#define TCP_MIN_RTT_SPAN      140u     /* ticks of 2^30 ns: the least round trip is that of once to twice this time */
 #define TCP_STALE_MS          500u     /* empty segments out of place are answered once in this time */
 #define TCP_TRIM_NS           NS_PER_S /* queues that stay empty give their memory back after this */
 #define TCP_SYN_ACK_TRIES     5u
@@ -69,12 +64,6 @@ struct tcp_sent {
 };
 _Static_assert(sizeof(struct tcp_sent) == 24, "many of them");
 
-/* TCP_TIMER_ROOM: the device had no room for a frame, which is offered again. */
-enum tcp_deadline { TCP_TIMER_SEND, TCP_TIMER_DELACK, TCP_TIMER_LIFE, TCP_TIMER_TRIM, TCP_TIMER_ROOM, TCP_TIMER_COUNT };
-
-/* What TCP_TIMER_SEND waits for. */
-enum tcp_send_timer { TCP_SEND_RTO, TCP_SEND_PROBE, TCP_SEND_REORDER, TCP_SEND_PERSIST };
-
 /* F-RTO (RFC 5682) after a timeout: nothing; the first segment was sent again; an ACK came, so new ones are sent. */
 enum tcp_frto { TCP_FRTO_NONE, TCP_FRTO_REPEATED, TCP_FRTO_NEW };
 
@@ -112,19 +101,16 @@ struct tcp_conn {
     struct inet *stack; /* NULL: it is on its way from one to another */
     struct list link;   /* among its listener's half-open or waiting ones; among the stack's dead ones */
     struct tcp_listener *listener;
-    struct inet_timer timer; /* at the earliest deadline, or earlier */
-    uint64_t deadlines[TCP_TIMER_COUNT];
+    struct tcp_timers timers;
+    struct tcp_rtt rtt;
     struct inet_flow flow;
     int error;
-    uint8_t state;      /* enum tcp_state */
-    uint8_t send_timer; /* enum tcp_send_timer */
-    uint8_t recovery;   /* enum tcp_recovery */
-    uint8_t backoff, tries, probes;
+    uint8_t state;    /* enum tcp_state */
+    uint8_t recovery; /* enum tcp_recovery */
     uint8_t send_shift, receive_shift;
-    uint8_t quick, dup_acks, reorder_steps, reorder_persist, keep_count;
-    uint8_t syn_count, tos, ttl;
-    uint8_t limit; /* enum tcp_limit: now */
-    uint8_t fin_wait_2_s;
+    uint8_t quick, dup_acks, reorder_steps, reorder_persist;
+    uint8_t tos, ttl;
+    uint8_t limit;                /* enum tcp_limit: now */
     uint16_t reordering_segments; /* how far a segment was overtaken at most */
     uint16_t delayed_ack_ms, maxseg;
     uint16_t path_epoch; /* the stack's when mss was last found */
@@ -141,7 +127,7 @@ struct tcp_conn {
     bool fin_received : 1; /* rcv_nxt is behind it */
     bool ack_now : 1, ack_later : 1;
     bool sack : 1, timestamps : 1, window_scale : 1;
-    bool nodelay : 1, more : 1, cork : 1, keepalive : 1;
+    bool nodelay : 1, more : 1, cork : 1;
     bool pmtu_discover : 1, dont_fragment : 1;
     bool interactive : 1; /* it answers what it receives: an ACK may wait for the answer */
     bool limited : 1;     /* the congestion window was full in the present round */
@@ -156,24 +142,18 @@ struct tcp_conn {
     uint32_t small_end; /* behind the last segment smaller than the MSS (Minshall's variant of Nagle) */
     uint32_t send_limit;
     uint16_t mss; /* payload of a full segment, options already subtracted */
-    uint16_t keep_idle_s, keep_interval_s;
-    uint32_t user_timeout_ms;
 
     /* receiving */
     uint32_t irs, rcv_nxt, rcv_adv, last_ack;      /* rcv_adv: edge of the window as promised, before rounding */
     uint32_t receive_limit, receive_max, received; /* bytes: the window's size now and at most; not yet popped */
     uint32_t ts_recent, ts_offset;
-    /* when last: ts_recent changed, anything came, data was sent, the peer acknowledged something new */
-    uint64_t ts_recent_ns, received_ns, sent_ns, progress_ns;
-    uint16_t peer_mss;    /* largest segment received */
+    uint64_t ts_recent_ns, sent_ns; /* when ts_recent last changed, and when data was last sent */
+    uint16_t peer_mss;              /* largest segment received */
     uint32_t stale_ms;    /* when an empty segment out of place was last answered, in milliseconds; 0: never */
     uint32_t tune_popped; /* receive auto-tuning: bytes popped since the measured round began, and when it did */
     uint32_t tune_tick;   /* of 1,024 ns */
 
-    /* round trip, recovery, congestion */
-    uint32_t srtt_us, rttvar_us, min_rtt_us;
-    uint32_t min_rtt_before_us, min_rtt_since; /* the least of the interval before, and when this one began */
-    uint32_t rto_us;
+    /* recovery, congestion */
     uint32_t retransmits, segments_in, segments_out;
     uint64_t bytes_acked, bytes_received;
     uint64_t limit_ns[TCP_LIMIT_COUNT - 1], limit_since_ns; /* but for TCP_LIMIT_IDLE */
@@ -220,15 +200,13 @@ int conn_new(struct inet *s, struct tcp_conn **out, const struct inet_flow *flow
 /* Leaves the tables and gives all memory but the structure back; error 0: in order. Orphans are freed by conn_reap. */
 void conn_end(struct tcp_conn *c, int error);
 void conn_reap(struct inet *s);
-/* UINT64_MAX: none. A timer that is early costs less than one that is moved with every segment. */
+/* Sets a deadline; UINT64_MAX: none. */
 static inline void conn_deadline(struct tcp_conn *c, enum tcp_deadline which, uint64_t at_ns) {
-    c->deadlines[which] = at_ns;
-    if (at_ns != UINT64_MAX && (!c->timer.timer.armed || at_ns < c->timer.timer.deadline_ns))
-        inet_timer_arm(c->stack, &c->timer, at_ns);
+    timers_set(&c->timers, &c->stack->wheel, which, at_ns);
 }
 /* The connection is idle at this moment; if it stays so, its queues are going to be trimmed. */
 static inline void conn_idle(struct tcp_conn *c) {
-    if (c->deadlines[TCP_TIMER_TRIM] == UINT64_MAX) conn_deadline(c, TCP_TIMER_TRIM, c->stack->now + TCP_TRIM_NS);
+    if (!timers_pending(&c->timers, TCP_TIMER_TRIM)) conn_deadline(c, TCP_TIMER_TRIM, c->stack->now + TCP_TRIM_NS);
 }
 /* For timestamps, to which each flow adds an offset of its own. */
 static inline uint32_t stack_clock_ms(const struct inet *s) {
@@ -294,10 +272,6 @@ static inline void conn_limited_by(struct tcp_conn *c, enum tcp_limit limit) {
     c->limit_since_ns = c->stack->now;
     c->limit = (uint8_t)limit;
 }
-/* How long an orphan stays in FIN_WAIT_2 (TCP_LINGER2). */
-static inline uint64_t conn_fin_wait_2_ns(const struct tcp_conn *c) {
-    return c->fin_wait_2_s * NS_PER_S;
-}
 void conn_established(struct tcp_conn *c);
 /* Enters TIME_WAIT, or ends where there are too many. */
 void conn_time_wait(struct tcp_conn *c);
@@ -332,22 +306,15 @@ bool tcp_send_one(struct tcp_conn *c);
 /* As tcp_send_one, however small the segment. */
 bool tcp_send_forced(struct tcp_conn *c);
 
-/* tcp_timers.c */
+/* timeouts.c */
 void tcp_timer_fire(struct inet *s, struct inet_timer *t);
 /* Arms what the state of sending asks for: loss probe, RTO, persist, or nothing. */
 void tcp_arm_send(struct tcp_conn *c);
 /* The same after new data was sent. It moves the loss probe; what arrives does not, or it would never fire. */
 static inline void tcp_arm_new(struct tcp_conn *c) {
-    if (c->deadlines[TCP_TIMER_SEND] == UINT64_MAX || c->send_timer == TCP_SEND_PERSIST ||
-        c->send_timer == TCP_SEND_PROBE)
+    if (!timers_pending(&c->timers, TCP_TIMER_SEND) || c->timers.send_timer == TCP_SEND_PERSIST ||
+        c->timers.send_timer == TCP_SEND_PROBE)
         tcp_arm_send(c);
-}
-void tcp_rtt_sample(struct tcp_conn *c, uint64_t rtt_us);
-/* The user timeout has changed: what is armed must not fire after it. */
-void tcp_user_timeout_changed(struct tcp_conn *c);
-/* The least round trip of the last minutes (RFC 8985 section 6.2 step 1). */
-static inline uint32_t conn_min_rtt_us(const struct tcp_conn *c) {
-    return c->min_rtt_us < c->min_rtt_before_us ? c->min_rtt_us : c->min_rtt_before_us;
 }
 
 #endif

@@ -64,14 +64,14 @@ static void answer_stale(struct tcp_conn *c, const struct tcp_segment *g) {
 
 static void connected(struct tcp_conn *c) {
     conn_established(c);
-    if (c->keepalive) conn_deadline(c, TCP_TIMER_LIFE, c->stack->now + c->keep_idle_s * NS_PER_S);
+    if (c->timers.keepalive) conn_deadline(c, TCP_TIMER_LIFE, c->stack->now + c->timers.keep_idle_s * NS_PER_S);
     if (!c->orphan) socket_event(c->stack, &c->socket, INET_EVENT_CONNECTED | INET_EVENT_WRITABLE);
 }
 
 /* Our SYN was acknowledged. */
 static void syn_acked(struct tcp_conn *c, const struct tcp_segment *g) {
     c->snd_una = g->h.ack;
-    if (c->tries == 0) tcp_rtt_sample(c, (c->stack->now - c->sent_ns) / 1000 + 1);
+    if (c->timers.tries == 0) rtt_sample(&c->rtt, c->stack->now, (c->stack->now - c->sent_ns) / 1000 + 1);
     connected(c);
 }
 
@@ -210,8 +210,8 @@ static inline void window_note(struct tcp_conn *c, uint32_t seq, uint32_t ack, u
     c->snd_wl1 = seq;
     c->snd_wl2 = ack;
     if (window > c->max_wnd) c->max_wnd = window;
-    if (opened && c->send_timer == TCP_SEND_PERSIST) {
-        c->backoff = 0;
+    if (opened && c->timers.send_timer == TCP_SEND_PERSIST) {
+        c->timers.backoff = 0;
         conn_deadline(c, TCP_TIMER_SEND, UINT64_MAX);
     }
 }
@@ -222,7 +222,7 @@ static void fin_acked(struct tcp_conn *c) {
     switch (c->state) {
     case TCP_STATE_FIN_WAIT_1:
         c->state = TCP_STATE_FIN_WAIT_2;
-        if (c->orphan) conn_deadline(c, TCP_TIMER_LIFE, c->stack->now + conn_fin_wait_2_ns(c));
+        if (c->orphan) conn_deadline(c, TCP_TIMER_LIFE, c->stack->now + timers_fin_wait_2_ns(&c->timers));
         break;
     case TCP_STATE_CLOSING:
         conn_time_wait(c);
@@ -260,7 +260,7 @@ static bool ack_input(struct tcp_conn *c, const struct rx_packet *p, const struc
         challenge(c);
         return false;
     }
-    c->tries = 0;
+    c->timers.tries = 0;
     if (seq_lt(ack, c->snd_una)) { /* old, but its data and blocks may be new */
         if (g->h.options.sack_count > 0 && c->flight->sent.count > 0) recovery_ack(c, c->snd_una, &g->h.options, false);
         return true;
@@ -401,8 +401,8 @@ static bool time_wait_reused(struct tcp_conn *c, const struct tcp_segment *g) {
 }
 
 static void conn_input(struct tcp_conn *c, struct rx_packet *p, struct tcp_segment *g) {
-    c->received_ns = c->stack->now;
-    c->probes = 0;
+    c->timers.received_ns = c->stack->now;
+    c->timers.probes = 0;
     c->segments_in++;
     if (c->state == TCP_STATE_SYN_SENT) {
         if (!syn_sent_input(c, p, g)) return;
@@ -440,8 +440,8 @@ enum tcp_taken tcp_input_expected(struct tcp_conn *c, uint8_t *t, uint32_t bytes
         if (csum_fold(csum_add(sum, t, bytes)) != 0xffff) return TCP_NOT_EXPECTED;
     }
     if (e.len > 0 && !reassembly_next(c, t + bytes - e.len, e.len)) return TCP_NOT_EXPECTED;
-    c->received_ns = c->stack->now;
-    c->probes = c->tries = 0;
+    c->timers.received_ns = c->stack->now;
+    c->timers.probes = c->timers.tries = 0;
     c->segments_in++;
     if (c->timestamps && seq_le(e.seq, c->last_ack)) timestamp_take(c, e.ts_value);
     window_note(c, e.seq, e.ack, e.window);

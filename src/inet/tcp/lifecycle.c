@@ -95,9 +95,8 @@ int conn_new(struct inet *s, struct tcp_conn **out, const struct inet_flow *flow
     c->stack = s;
     c->flow = *flow;
     list_init(&c->link);
-    inet_timer_init(&c->timer, tcp_timer_fire);
-    for (uint32_t i = 0; i < TCP_TIMER_COUNT; i++)
-        c->deadlines[i] = UINT64_MAX;
+    timers_init(&c->timers, tcp_timer_fire, s->now);
+    rtt_init(&c->rtt, s->now);
     c->iss = conn_isn(s, flow, &c->ts_offset);
     c->snd_una = c->snd_nxt = c->snd_end = c->small_end = c->iss;
     c->receive_limit = TCP_RECEIVE_FIRST;
@@ -105,14 +104,11 @@ int conn_new(struct inet *s, struct tcp_conn **out, const struct inet_flow *flow
     c->loopback = route_find(s, inet_addr_to_ip4(&flow->remote)).kind == ROUTE_LOOPBACK;
     c->dont_fragment = true;
     c->peer_mss = TCP_MSS_DEFAULT;
-    c->rto_us = TCP_RTO_INITIAL_NS / 1000;
-    c->min_rtt_us = c->min_rtt_before_us = UINT32_MAX;
-    c->min_rtt_since = (uint32_t)(s->now >> 30);
     c->flight = NO_FLIGHT;
     c->cc.ssthresh = UINT32_MAX;
     conn_configure(c, settings);
     c->receive_shift = conn_shift_for(c->receive_max);
-    c->received_ns = c->sent_ns = c->progress_ns = s->now;
+    c->sent_ns = s->now;
     *out = c;
     return 0;
 }
@@ -148,7 +144,7 @@ static void conn_leave(struct tcp_conn *c) {
     hash_remove(&s->tcp_conns, &c->flow);
     struct tcp_conn **place = &s->tcp_flows[conn_place(&c->flow)];
     if (*place == c) *place = NULL;
-    inet_timer_cancel(s, &c->timer);
+    timers_suspend(&c->timers, &s->wheel);
     assert(!c->abandoned || s->tcp_orphans > 0);
     assert(c->state != TCP_STATE_TIME_WAIT || s->tcp_time_waits > 0);
     if (c->abandoned) s->tcp_orphans--;
@@ -163,8 +159,7 @@ void conn_end(struct tcp_conn *c, int error) {
     conn_leave(c);
     inet_flow_used(s, IP_TCP, &c->flow, INET_FLOW_ENDS);
     inet_port_used(s, IP_TCP, c->flow.local_port, false);
-    for (uint32_t i = 0; i < TCP_TIMER_COUNT; i++) /* a call that comes later must not move them */
-        c->deadlines[i] = UINT64_MAX;
+    timers_stop(&c->timers, &s->wheel); /* a later call must not arm the timer again */
     c->undelivered = c->flight->chunks.count > 0;
     chunks_clear(c);
     c->error = error;
@@ -214,8 +209,7 @@ int tcp_attach(struct inet *s, struct tcp_conn *c, void *user, uint64_t now) {
     ooo_join(c);
     c->socket.user = user;
     c->path_epoch = (uint16_t)(s->path_epoch - 1); /* another stack may know another path */
-    for (uint32_t i = 0; i < TCP_TIMER_COUNT; i++)
-        conn_deadline(c, i, c->deadlines[i]);
+    timers_resume(&c->timers, &s->wheel);
     socket_event(s, &c->socket, INET_EVENT_READABLE | INET_EVENT_WRITABLE);
     return 0;
 }
@@ -261,10 +255,10 @@ void negotiate_options(struct tcp_conn *c, const struct tcp_header *syn) {
 
 void conn_established(struct tcp_conn *c) {
     c->state = TCP_STATE_ESTABLISHED;
-    c->backoff = c->tries = 0;
+    c->timers.backoff = c->timers.tries = 0;
     c->tune_tick = (uint32_t)(c->stack->now >> 10);
     conn_deadline(c, TCP_TIMER_SEND, UINT64_MAX);
-    c->progress_ns = c->stack->now;
+    c->timers.progress_ns = c->stack->now;
     neighbour_progress(c->stack, &c->flow.remote); /* the peer acknowledges our SYN */
 }
 
@@ -272,7 +266,7 @@ bool conn_abandon(struct tcp_conn *c) {
     struct inet *s = c->stack;
     c->orphan = true;
     socket_forget(&c->socket);
-    c->keepalive = false;
+    c->timers.keepalive = false;
     if (c->state == TCP_STATE_TIME_WAIT) return true;
     if (s->tcp_orphans >= s->config.limits.tcp_orphans) {
         inet_count(s, tcp_orphan_limit);
@@ -305,7 +299,7 @@ void conn_time_wait(struct tcp_conn *c) {
 }
 
 void conn_trim(struct tcp_conn *c) {
-    uint64_t last = c->sent_ns > c->received_ns ? c->sent_ns : c->received_ns;
+    uint64_t last = c->sent_ns > c->timers.received_ns ? c->sent_ns : c->timers.received_ns;
     if (c->stack->now - last < TCP_TRIM_NS) {
         conn_deadline(c, TCP_TIMER_TRIM, last + TCP_TRIM_NS);
         return;

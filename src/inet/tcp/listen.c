@@ -208,7 +208,7 @@ static struct tcp_conn *ack_received(struct tcp_listener *l, const struct rx_pac
     struct tcp_conn *c = half_open(l, p, g, flow, &syn);
     if (!c) return NULL;
     inet_count(l->stack, tcp_cookies_in);
-    c->tries = 1; /* nobody knows when the SYN was answered: no round trip to be measured */
+    c->timers.tries = 1; /* nobody knows when the SYN was answered: no round trip to be measured */
     c->iss = c->snd_una = iss;
     c->snd_nxt = c->snd_end = c->small_end = iss + 1;
     return c;

@@ -112,7 +112,7 @@ static inline void segment_left(struct tcp_conn *c, uint32_t promise) {
 
 static inline void ack_done(struct tcp_conn *c) {
     c->ack_now = c->ack_later = false;
-    c->deadlines[TCP_TIMER_DELACK] = UINT64_MAX;
+    timers_clear(&c->timers, TCP_TIMER_DELACK);
 }
 
 /* Sends a segment of a connection with what every one tells: ACK, window, timestamps. False: the device has no room. */
@@ -180,7 +180,7 @@ void tcp_send_syn(struct tcp_conn *c) {
     };
     tx_init(&o);
     int error = header_output(c->stack, &o, &c->flow, &h, c);
-    c->deadlines[TCP_TIMER_ROOM] = UINT64_MAX;
+    timers_clear(&c->timers, TCP_TIMER_ROOM);
     if (error == -EAGAIN) blocked(c); /* the retransmission timer runs as if it had left */
     if (error == 0 && answer) c->rcv_adv = c->rcv_nxt + h.window;
     c->snd_nxt = c->iss + 1;
@@ -256,7 +256,7 @@ bool tcp_resend(struct tcp_conn *c, uint32_t position) {
 
 /* New data has left; `first`: there was nothing to be acknowledged before. */
 static inline void new_left(struct tcp_conn *c, bool first, uint32_t len) {
-    if (first) c->progress_ns = c->stack->now;
+    if (first) c->timers.progress_ns = c->stack->now;
     if (len < c->mss) c->small_end = c->snd_nxt;
 }
 
@@ -439,7 +439,7 @@ static bool send_data(struct tcp_conn *c) {
 
 /* After a pause the window says nothing about the path any more (RFC 9293 section 3.8.2, RFC 5681 section 4.1). */
 static void restart_after_idle(struct tcp_conn *c) {
-    uint64_t idle = c->stack->now - c->sent_ns, rto = (uint64_t)c->rto_us * 1000;
+    uint64_t idle = c->stack->now - c->sent_ns, rto = rtt_timeout_ns(&c->rtt, 0);
     uint32_t restart = tcp_cc_initial(c->mss);
     if (c->snd_una != c->snd_nxt || c->snd_nxt == c->snd_end || idle <= rto) return;
     if (c->cc.ops->idle) c->cc.ops->idle(&c->cc, idle);
@@ -452,7 +452,7 @@ static bool sends_at_once(const struct tcp_conn *c, uint32_t len) {
     uint32_t out = c->snd_nxt - c->snd_una;
     return c->recovery == TCP_OPEN && c->snd_nxt + len == c->snd_end && len <= c->mss && !c->more && !c->cork &&
            (c->nodelay || !seq_lt(c->snd_una, c->small_end) || len == c->mss) && out + len <= c->snd_wnd &&
-           (out == 0 ? c->stack->now - c->sent_ns <= (uint64_t)c->rto_us * 1000 : out + len <= c->cc.cwnd) &&
+           (out == 0 ? c->stack->now - c->sent_ns <= (uint64_t)c->rtt.rto_us * 1000 : out + len <= c->cc.cwnd) &&
            f->sacked_bytes == 0 && f->lost_bytes == 0 && !c->ooo && c->dsack.start == c->dsack.end &&
            c->path_epoch == c->stack->path_epoch && (c->sack || c->dup_acks == 0);
 }
@@ -490,7 +490,7 @@ void tcp_output(struct tcp_conn *c) {
         conn_limited_by(c, limit_now(c));
         if (before != c->snd_nxt)
             tcp_arm_new(c);
-        else if (c->deadlines[TCP_TIMER_SEND] == UINT64_MAX && (room || c->snd_una != c->snd_nxt))
+        else if (!timers_pending(&c->timers, TCP_TIMER_SEND) && (room || c->snd_una != c->snd_nxt))
             tcp_arm_send(c);
         if (!room) return; /* TCP_TIMER_ROOM comes back here */
     }

@@ -14,7 +14,7 @@ static bool sent_after(uint64_t a_ns, uint32_t a_end, uint64_t b_ns, uint32_t b_
 void rack_delivered(struct tcp_conn *c, const struct tcp_sent *e) {
     uint64_t rtt_us = (c->stack->now - e->sent_ns) / 1000;
     /* Sent more than once, and back too soon: it is the first one that has arrived. */
-    if ((e->flags & TCP_SENT_EVER_RETRANSMITTED) && rtt_us < conn_min_rtt_us(c)) return;
+    if ((e->flags & TCP_SENT_EVER_RETRANSMITTED) && rtt_us < rtt_min_us(&c->rtt)) return;
     uint32_t end = e->seq + e->len;
     if (c->flight->rack_ns != 0 && !sent_after(e->sent_ns, end, c->flight->rack_ns, c->flight->rack_end)) return;
     c->flight->rack_ns = e->sent_ns;
@@ -26,8 +26,8 @@ void rack_delivered(struct tcp_conn *c, const struct tcp_sent *e) {
 static uint64_t reorder_window_ns(const struct tcp_conn *c) {
     if (!c->reordering && (c->recovery != TCP_OPEN || c->flight->sacked_bytes >= DUP_THRESHOLD * (uint32_t)c->mss))
         return 0;
-    uint64_t window_us = (uint64_t)conn_min_rtt_us(c) / 4 * (c->reorder_steps + 1u);
-    return (window_us < c->srtt_us ? window_us : c->srtt_us) * 1000;
+    uint64_t window_us = (uint64_t)rtt_min_us(&c->rtt) / 4 * (c->reorder_steps + 1u);
+    return (window_us < c->rtt.srtt_us ? window_us : c->rtt.srtt_us) * 1000;
 }
 
 void rack_duplicate(struct tcp_conn *c) {
@@ -54,7 +54,7 @@ bool rack_detect(struct tcp_conn *c, const struct tcp_delivery *d) {
         if (!sent_after(c->flight->rack_ns, c->flight->rack_end, e->sent_ns, e->seq + e->len)) break;
         uint64_t lost_ns = e->sent_ns + patience;
         if (lost_ns > c->stack->now) {
-            c->send_timer = TCP_SEND_REORDER;
+            c->timers.send_timer = TCP_SEND_REORDER;
             conn_deadline(c, TCP_TIMER_SEND, lost_ns);
             break;
         }

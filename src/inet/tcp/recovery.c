@@ -116,14 +116,14 @@ static void window_grow(struct tcp_conn *c, uint32_t acked) {
         cc->cwnd += n;
         acked -= n;
     }
-    if (acked > 0 && cc->cwnd >= cc->ssthresh) cc->ops->avoid(cc, acked, c->mss, c->srtt_us, c->stack->now);
+    if (acked > 0 && cc->cwnd >= cc->ssthresh) cc->ops->avoid(cc, acked, c->mss, c->rtt.srtt_us, c->stack->now);
 }
 
 /* Nothing was missing before this ACK, and it tells of nothing that is: there are no losses to look for. */
 static bool in_order(const struct tcp_conn *c, uint32_t ack, const struct tcp_options *o) {
     const struct tcp_flight *f = c->flight;
     return c->recovery == TCP_OPEN && ack != c->snd_una && o->sack_count == 0 && !c->probe_sent &&
-           c->send_timer != TCP_SEND_REORDER && f->sacked_bytes == 0 && f->lost_bytes == 0 &&
+           c->timers.send_timer != TCP_SEND_REORDER && f->sacked_bytes == 0 && f->lost_bytes == 0 &&
            (c->sack || c->dup_acks == 0);
 }
 
@@ -132,18 +132,18 @@ void recovery_ack(struct tcp_conn *c, uint32_t ack, const struct tcp_options *o,
     assert(acked <= c->snd_nxt - c->snd_una); /* the caller has refused what was never sent */
     bool repairs = c->recovery == TCP_RECOVERY, calm = in_order(c, ack, o);
     struct tcp_delivery d = {.high = c->flight->sack_high};
-    if (c->send_timer == TCP_SEND_REORDER) c->deadlines[TCP_TIMER_SEND] = UINT64_MAX; /* found anew below */
+    if (c->timers.send_timer == TCP_SEND_REORDER) timers_clear(&c->timers, TCP_TIMER_SEND); /* found anew below */
     if (c->sack && o->sack_count > 0) sent_sacked(c, o, ack, &d);
     if (acked > 0) {
         sent_acked(c, ack, &d);
         c->snd_una = ack;
         c->more = false; /* as in Linux: what was to come has had its time */
-        c->backoff = 0;
-        c->progress_ns = c->stack->now;
+        c->timers.backoff = 0;
+        c->timers.progress_ns = c->stack->now;
         neighbour_progress(c->stack, &c->flow.remote);
     }
     if (!c->sack && (acked > 0 || duplicate)) d.bytes = reno_delivered(c, acked);
-    if (d.rtt_us) tcp_rtt_sample(c, d.rtt_us);
+    if (d.rtt_us) rtt_sample(&c->rtt, c->stack->now, d.rtt_us);
     if (calm) {
         if (window_full(c)) window_grow(c, acked);
         tcp_arm_send(c);
@@ -161,8 +161,8 @@ void recovery_ack(struct tcp_conn *c, uint32_t ack, const struct tcp_options *o,
     if (lost && c->recovery == TCP_OPEN) recovery_begin(c);
     if (c->recovery == TCP_RECOVERY) prr(c, d.bytes, acked > 0 && !lost);
     /* Where something is known to be missing its timer takes the place of the probe (RFC 8985 section 7.2). */
-    bool probing = c->send_timer == TCP_SEND_PROBE && (c->recovery != TCP_OPEN || c->flight->sacked_bytes > 0);
-    if (probing || c->deadlines[TCP_TIMER_SEND] == UINT64_MAX) tcp_arm_send(c);
+    bool probing = c->timers.send_timer == TCP_SEND_PROBE && (c->recovery != TCP_OPEN || c->flight->sacked_bytes > 0);
+    if (probing || !timers_pending(&c->timers, TCP_TIMER_SEND)) tcp_arm_send(c);
 }
 
 void recovery_report(struct tcp_conn *c, const struct tcp_options *o) {

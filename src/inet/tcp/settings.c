@@ -78,23 +78,23 @@ static void set(struct tcp_conn *c, enum tcp_option option, uint32_t value) {
         if (value) c->quick = TCP_QUICK_ACKS;
         break;
     case TCP_OPTION_KEEPALIVE:
-        c->keepalive = value;
+        c->timers.keepalive = value;
         break;
     case TCP_OPTION_KEEP_IDLE_S:
-        c->keep_idle_s = (uint16_t)value;
+        c->timers.keep_idle_s = (uint16_t)value;
         break;
     case TCP_OPTION_KEEP_INTERVAL_S:
-        c->keep_interval_s = (uint16_t)value;
+        c->timers.keep_interval_s = (uint16_t)value;
         break;
     case TCP_OPTION_KEEP_COUNT:
-        c->keep_count = (uint8_t)value;
+        c->timers.keep_count = (uint8_t)value;
         break;
     case TCP_OPTION_SYN_COUNT:
-        c->syn_count = (uint8_t)value;
+        c->timers.syn_count = (uint8_t)value;
         break;
     case TCP_OPTION_USER_TIMEOUT_MS:
-        c->user_timeout_ms = value;
-        tcp_user_timeout_changed(c);
+        c->timers.user_timeout_ms = value;
+        timers_user_timeout_changed(&c->timers, &c->stack->wheel);
         break;
     case TCP_OPTION_SEND_LIMIT:
         c->send_limit = value;
@@ -119,7 +119,7 @@ static void set(struct tcp_conn *c, enum tcp_option option, uint32_t value) {
         c->pmtu_discover = value;
         break;
     case TCP_OPTION_FIN_WAIT_2_S:
-        c->fin_wait_2_s = (uint8_t)value;
+        c->timers.fin_wait_2_s = (uint8_t)value;
         break;
     case TCP_OPTION_CONGESTION:
         set_congestion(c, algorithms[value]);
@@ -140,7 +140,7 @@ int tcp_set_option(struct tcp_conn *c, enum tcp_option option, uint32_t value, u
     set(c, option, value);
     if (!conn_synchronized(c) || c->state == TCP_STATE_TIME_WAIT) return 0;
     conn_path_changed(c);
-    if (c->keepalive) conn_deadline(c, TCP_TIMER_LIFE, c->received_ns + c->keep_idle_s * NS_PER_S);
+    if (c->timers.keepalive) conn_deadline(c, TCP_TIMER_LIFE, timers_keepalive_ns(&c->timers));
     if (option == TCP_OPTION_QUICKACK && value && c->ack_later) c->ack_now = true;
     bool cork = c->cork;
     if (option == TCP_OPTION_NODELAY && value) c->more = c->cork = false; /* what has come so far goes, as in Linux */
@@ -162,12 +162,12 @@ int tcp_get_option(const struct tcp_conn *c, enum tcp_option option, uint32_t *v
         [TCP_OPTION_NODELAY] = c->nodelay,
         [TCP_OPTION_CORK] = c->cork,
         [TCP_OPTION_QUICKACK] = !c->interactive,
-        [TCP_OPTION_KEEPALIVE] = c->keepalive,
-        [TCP_OPTION_KEEP_IDLE_S] = c->keep_idle_s,
-        [TCP_OPTION_KEEP_INTERVAL_S] = c->keep_interval_s,
-        [TCP_OPTION_KEEP_COUNT] = c->keep_count,
-        [TCP_OPTION_SYN_COUNT] = c->syn_count,
-        [TCP_OPTION_USER_TIMEOUT_MS] = c->user_timeout_ms,
+        [TCP_OPTION_KEEPALIVE] = c->timers.keepalive,
+        [TCP_OPTION_KEEP_IDLE_S] = c->timers.keep_idle_s,
+        [TCP_OPTION_KEEP_INTERVAL_S] = c->timers.keep_interval_s,
+        [TCP_OPTION_KEEP_COUNT] = c->timers.keep_count,
+        [TCP_OPTION_SYN_COUNT] = c->timers.syn_count,
+        [TCP_OPTION_USER_TIMEOUT_MS] = c->timers.user_timeout_ms,
         [TCP_OPTION_SEND_LIMIT] = c->send_limit,
         [TCP_OPTION_RECEIVE_LIMIT] = c->receive_max,
         [TCP_OPTION_DELAYED_ACK_MS] = c->delayed_ack_ms,
@@ -175,7 +175,7 @@ int tcp_get_option(const struct tcp_conn *c, enum tcp_option option, uint32_t *v
         [TCP_OPTION_TOS] = c->tos,
         [TCP_OPTION_TTL] = c->ttl,
         [TCP_OPTION_PMTU_DISCOVER] = c->pmtu_discover,
-        [TCP_OPTION_FIN_WAIT_2_S] = c->fin_wait_2_s,
+        [TCP_OPTION_FIN_WAIT_2_S] = c->timers.fin_wait_2_s,
         [TCP_OPTION_CONGESTION] = congestion_of(c),
     };
     if (option >= TCP_OPTION_COUNT) return -EINVAL;

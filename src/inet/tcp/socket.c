@@ -118,7 +118,7 @@ static void receive_grow(struct tcp_conn *c) {
 }
 
 static inline void receive_tune(struct tcp_conn *c, uint32_t popped) {
-    uint32_t round = c->srtt_us ? c->srtt_us : 100000, tick = (uint32_t)(c->stack->now >> 10);
+    uint32_t round = c->rtt.srtt_us ? c->rtt.srtt_us : 100000, tick = (uint32_t)(c->stack->now >> 10);
     c->tune_popped += popped;
     if (tick - c->tune_tick < round) return;
     if (c->tune_popped > c->receive_limit / 4) receive_grow(c);
@@ -224,7 +224,7 @@ void tcp_close(struct tcp_conn *c, uint64_t now) {
     }
     if (!c->unread) tcp_shutdown(c, now);
     if (c->state == TCP_STATE_FIN_WAIT_2)
-        conn_deadline(c, TCP_TIMER_LIFE, now + conn_fin_wait_2_ns(c));
+        conn_deadline(c, TCP_TIMER_LIFE, now + timers_fin_wait_2_ns(&c->timers));
     else if (c->abandoned)
         conn_deadline(c, TCP_TIMER_LIFE, now + TCP_ORPHAN_NS);
     conn_reap(c->stack);
@@ -249,14 +249,14 @@ void tcp_get_status(const struct tcp_conn *c, struct tcp_status *out) {
     *out = (struct tcp_status){
         .state = c->state,
         .recovery = c->recovery,
-        .srtt_us = c->srtt_us,
-        .rttvar_us = c->rttvar_us,
-        .rto_us = c->rto_us,
+        .srtt_us = c->rtt.srtt_us,
+        .rttvar_us = c->rtt.rttvar_us,
+        .rto_us = c->rtt.rto_us,
         .reordering_segments = c->reordering_segments,
         .window_limited_us = limited_us(c, TCP_LIMIT_WINDOW),
         .buffer_limited_us = limited_us(c, TCP_LIMIT_BUFFER),
         .busy_us = limited_us(c, TCP_LIMIT_PATH) + limited_us(c, TCP_LIMIT_WINDOW) + limited_us(c, TCP_LIMIT_BUFFER),
-        .min_rtt_us = conn_min_rtt_us(c),
+        .min_rtt_us = rtt_min_us(&c->rtt),
         .cwnd = c->cc.cwnd,
         .ssthresh = c->cc.ssthresh,
         .mss = c->mss,
@@ -277,11 +277,11 @@ void tcp_get_status(const struct tcp_conn *c, struct tcp_status *out) {
         .bytes_acked = c->bytes_acked,
         .bytes_received = c->bytes_received,
         .sent_ns = c->sent_ns,
-        .received_ns = c->received_ns,
+        .received_ns = c->timers.received_ns,
         .send_shift = c->send_shift,
         .receive_shift = c->receive_shift,
-        .backoff = c->backoff,
-        .probes = c->probes,
+        .backoff = c->timers.backoff,
+        .probes = c->timers.probes,
         .delayed_ack_ms = c->delayed_ack_ms,
         .timestamps = c->timestamps,
         .window_scale = c->window_scale,

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/* What time brings: retransmission, probes, delayed ACKs, keepalive, the end of TIME_WAIT (RFC 6298, RFC 1122). */
+#include "inet/ip/neighbour.h"
+#include "inet/tcp/check.h"
+#include "inet/tcp/recovery.h"
+
+#define DOUBT_TRIES 2u /* after so many in vain the neighbour is doubted (RFC 1122 section 2.3.2.1) */
+
+static uint64_t timeout_ns(const struct tcp_conn *c) {
+    return rtt_timeout_ns(&c->rtt, c->timers.backoff);
+}
+
+static void arm(struct tcp_conn *c, enum tcp_send_timer kind, uint64_t after_ns) {
+    timers_arm_send(&c->timers, &c->stack->wheel, kind, c->stack->now + after_ns);
+}
+
+/*
+ * RFC 8985 section 7.2: after two round trips of silence, and a delayed ACK's time where one segment is out; in the
+ * place of the retransmission timer where that were earlier.
+ */
+static bool arm_probe(struct tcp_conn *c) {
+    if (!c->sack || c->probe_sent || c->rtt.srtt_us == 0 || c->recovery != TCP_OPEN || c->timers.backoff > 0 ||
+        c->flight->sacked_bytes > 0)
+        return false;
+    uint64_t wait = 2000ull * c->rtt.srtt_us + (c->flight->sent.count == 1 ? TCP_RTO_MIN_US * 1000ull : 2 * NS_PER_MS);
+    uint64_t rto = timeout_ns(c);
+    arm(c, TCP_SEND_PROBE, wait < rto ? wait : rto);
+    return true;
+}
+
+void tcp_arm_send(struct tcp_conn *c) {
+    if (c->snd_una != c->snd_nxt) {
+        if (!arm_probe(c)) arm(c, TCP_SEND_RTO, timeout_ns(c));
+    } else if (conn_synchronized(c) && !c->fin_sent && (c->snd_end != c->snd_nxt || c->fin_queued)) {
+        arm(c, TCP_SEND_PERSIST, timeout_ns(c));
+    } else {
+        timers_clear(&c->timers, TCP_TIMER_SEND);
+    }
+}
+
+static void give_up(struct tcp_conn *c) {
+    inet_count(c->stack, tcp_timeouts);
+    conn_end(c, -ETIMEDOUT);
+}
+
+static void retransmission_fire(struct tcp_conn *c) {
+    uint32_t tries = c->state == TCP_STATE_SYN_SENT       ? c->timers.syn_count
+                     : c->state == TCP_STATE_SYN_RECEIVED ? TCP_SYN_ACK_TRIES
+                     : c->orphan                          ? TCP_ORPHAN_TRIES
+                                                          : TCP_DATA_TRIES;
+    if (timers_tried(&c->timers, tries)) {
+        give_up(c);
+        return;
+    }
+    uint64_t sent_ns = c->sent_ns;
+    if (conn_synchronized(c)) {
+        recovery_timeout(c);
+        if (tcp_resend(c, c->flight->sent.first))
+            timers_count_try(&c->timers); /* else the peer had no chance to answer */
+    } else {
+        timers_count_try(&c->timers);
+        tcp_send_syn(c);
+    }
+    arm(c, TCP_SEND_RTO, timeout_ns(c));
+    if (c->timers.backoff >= DOUBT_TRIES) neighbour_doubt(c->stack, &c->flow.remote, sent_ns);
+}
+
+/* Goes on for as long as the peer answers: tries counts from its last sign of life. */
+static void persist_fire(struct tcp_conn *c) {
+    if (timers_tried(&c->timers, c->orphan ? TCP_ORPHAN_TRIES : TCP_DATA_TRIES)) {
+        give_up(c);
+        return;
+    }
+    uint32_t before = c->snd_nxt;
+    if (c->snd_wnd > 0 && tcp_send_forced(c)) {
+        if (before != c->snd_nxt) tcp_arm_send(c);
+        return;
+    }
+    uint64_t sent_ns = c->stack->now - timeout_ns(c);
+    timers_count_try(&c->timers);
+    arm(c, TCP_SEND_PERSIST, timeout_ns(c));
+    tcp_send_probe(c);
+    if (c->timers.tries >= DOUBT_TRIES) neighbour_doubt(c->stack, &c->flow.remote, sent_ns);
+}
+
+/* The tail may be lost without anything behind it to show it (RFC 8985 section 7.3). */
+static void probe_fire(struct tcp_conn *c) {
+    if (c->flight->sent.count == 0) return;
+    c->probe_again = !tcp_send_one(c);
+    arm(c, TCP_SEND_RTO, timeout_ns(c));
+    if (c->probe_again && !tcp_resend(c, sent_end(c) - 1)) return;
+    c->probe_sent = true;
+    c->flight->probe_end = c->snd_nxt;
+    inet_count(c->stack, tcp_loss_probes);
+}
+
+static void reorder_fire(struct tcp_conn *c) {
+    struct tcp_delivery none = {0};
+    recovery_detect(c, &none);
+    if (!timers_pending(&c->timers, TCP_TIMER_SEND)) tcp_arm_send(c);
+    tcp_output(c);
+}
+
+/* A device that stays full is asked less and less often, whatever the number of connections that wait for it. */
+static void room_fire(struct tcp_conn *c) {
+    struct inet *s = c->stack;
+    if (conn_synchronized(c))
+        tcp_output(c);
+    else
+        tcp_send_syn(c);
+    if (!timers_pending(&c->timers, TCP_TIMER_ROOM))
+        s->room_retry_ns = TCP_ROOM_RETRY_NS;
+    else if (s->room_retry_ns < TCP_ROOM_RETRY_MAX_NS)
+        s->room_retry_ns *= 2;
+}
+
+static void send_fire(struct tcp_conn *c) {
+    static void (*const fire[])(struct tcp_conn *c) = {
+        [TCP_SEND_RTO] = retransmission_fire,
+        [TCP_SEND_PROBE] = probe_fire,
+        [TCP_SEND_REORDER] = reorder_fire,
+        [TCP_SEND_PERSIST] = persist_fire,
+    };
+    if (c->stack->now >= timers_user_timeout_ns(&c->timers)) {
+        give_up(c);
+        return;
+    }
+    /* What the path does not carry any more must not be sent again as it is. */
+    if (c->path_epoch != c->stack->path_epoch && conn_synchronized(c)) conn_path_changed(c);
+    fire[c->timers.send_timer](c);
+}
+
+static void delack_fire(struct tcp_conn *c) {
+    if (!c->ack_later) return;
+    c->ack_now = true;
+    tcp_output(c);
+}
+
+static void keepalive_fire(struct tcp_conn *c) {
+    uint64_t next_ns, now = c->stack->now;
+    enum tcp_keepalive action = timers_keepalive(&c->timers, now, c->snd_una != c->snd_nxt, &next_ns);
+    if (action == TCP_KEEPALIVE_END) {
+        inet_count(c->stack, tcp_keepalive_ended);
+        tcp_send_reset(c);
+        conn_end(c, -ETIMEDOUT);
+        return;
+    }
+    if (action == TCP_KEEPALIVE_PROBE) {
+        tcp_send_probe(c);
+        if (c->timers.probes >= DOUBT_TRIES) neighbour_doubt(c->stack, &c->flow.remote, now - (next_ns - now));
+    }
+    conn_deadline(c, TCP_TIMER_LIFE, next_ns);
+}
+
+static void orphan_fire(struct tcp_conn *c) {
+    uint64_t due_ns = timers_orphan_ns(&c->timers);
+    if (due_ns > c->stack->now) {
+        conn_deadline(c, TCP_TIMER_LIFE, due_ns);
+        return;
+    }
+    inet_count(c->stack, tcp_orphans_ended);
+    tcp_send_reset(c);
+    conn_end(c, -ETIMEDOUT);
+}
+
+static void life_fire(struct tcp_conn *c) {
+    if (c->state == TCP_STATE_TIME_WAIT || (c->state == TCP_STATE_FIN_WAIT_2 && c->orphan))
+        conn_end(c, 0);
+    else if (c->abandoned)
+        orphan_fire(c);
+    else if (c->timers.keepalive && conn_synchronized(c))
+        keepalive_fire(c);
+}
+
+void tcp_timer_fire(struct inet *s, struct inet_timer *t) {
+    static void (*const fire[TCP_TIMER_COUNT])(struct tcp_conn *c) = {[TCP_TIMER_SEND] = send_fire,
+                                                                      [TCP_TIMER_DELACK] = delack_fire,
+                                                                      [TCP_TIMER_LIFE] = life_fire,
+                                                                      [TCP_TIMER_TRIM] = conn_trim,
+                                                                      [TCP_TIMER_ROOM] = room_fire};
+    struct tcp_conn *c = list_entry(t, struct tcp_conn, timers.timer);
+    for (uint32_t i = 0; i < TCP_TIMER_COUNT && c->state != TCP_STATE_CLOSED; i++) {
+        if (timers_expire(&c->timers, i, s->now)) fire[i](c);
+    }
+    if (c->state != TCP_STATE_CLOSED) timers_resume(&c->timers, &s->wheel);
+    conn_changed(c);
+    conn_reap(s);
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* What the tests of the parts of a TCP connection share. These tests have no stack and no connection. */
+#ifndef TESTS_INET_PART_H
+#define TESTS_INET_PART_H
+
+#include "../base/test.h"
+
+#define MS  1000000ull
+#define SEC (1000 * MS)
+
+#endif
