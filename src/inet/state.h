@@ -9,6 +9,7 @@
 #include "base/wheel.h"
 #include "inet/inet.h"
 #include "inet/rate.h"
+#include "inet/tcp/memory.h"
 #include "inet/wire/eth.h"
 #include "mem/heap.h"
 
@@ -166,10 +167,9 @@ struct inet {
     struct tcp_conn *tcp_flows[TCP_FLOWS]; /* cache of the connections found last */
     struct udp_socket *udp_ports[UDP_PORTS];
     uint64_t room_retry_ns;            /* how long a connection waits before it offers a refused frame again */
-    struct list tcp_out_of_order;      /* struct tcp_ooo, oldest first */
     _Atomic uint64_t cookies_until_ns; /* where the configuration has none */
     uint32_t tcp_orphans, tcp_time_waits;
-    uint64_t tcp_charged; /* bytes of heap memory that received data of all connections pins */
+    struct tcp_memory tcp_memory;
     struct list tcp_dead; /* connections to be freed when the present call ends */
     struct list ready;    /* sockets with events */
     struct arp arp;

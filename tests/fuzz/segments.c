@@ -3,9 +3,9 @@
  * A TCP peer that is nearly right: segments made from the connection's own state and a little off, mixed with the
  * application's calls, ICMP errors, a device without room, and time.
  */
+#include "inet/tcp/conn.h"
 #include "stack.h"
 
-#include "inet/tcp/ooo.h"
 #include "inet/wire/icmp.h"
 #include "inet/wire/ip4.h"
 #include "leaks.h"
@@ -42,13 +42,9 @@ static uint32_t near(struct input *in, const uint32_t *marks, uint32_t count) {
 
 static uint32_t peers_number(struct input *in, const struct tcp_conn *c) {
     if (!c) return take_32(in);
-    const uint32_t marks[] = {c->rcv_nxt,
-                              c->rcv_nxt,
-                              c->rcv_nxt,
-                              c->rcv_adv,
-                              c->irs,
-                              c->last_ack,
-                              c->ooo ? ooo_first(c)->node.key : c->rcv_nxt};
+    const struct tcp_receive *r = &c->receive;
+    const struct tcp_ooo_run *run = reassembly_first(&r->reassembly);
+    const uint32_t marks[] = {r->nxt, r->nxt, r->nxt, r->adv, r->irs, r->last_ack, run ? run->node.key : r->nxt};
     return near(in, marks, sizeof marks / sizeof *marks);
 }
 
@@ -89,7 +85,7 @@ static void segment(struct stack *s, struct input *in) {
     h.header_bytes = (uint8_t)(TCP_HEADER_BYTES + tcp_options_bytes(&h.options));
     tcp_emit(p + ETH_IP_BYTES, &h);
     /* What begins a connection carries the first byte. */
-    uint32_t first = c && c->state != TCP_STATE_SYN_SENT ? h.seq + !!(h.flags & TCP_SYN) - c->irs - 1 : 0;
+    uint32_t first = c && c->state != TCP_STATE_SYN_SENT ? h.seq + !!(h.flags & TCP_SYN) - c->receive.irs - 1 : 0;
     for (uint32_t i = 0; i < len; i++)
         p[ETH_IP_BYTES + h.header_bytes + i] = (uint8_t)(first + i);
     stack_receive_ip(s, p, IP_TCP, h.header_bytes + len);

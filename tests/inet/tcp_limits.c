@@ -176,7 +176,7 @@ static void loopback_connection_hears_nothing_from_the_link(void **state) {
     s->peer_ip = IP(10, 0, 0, 1);
     s->peer_port = client->flow.local_port;
     s->iss = server->iss;
-    in(s, (struct seg){.flags = TCP_ACK, .seq = server->rcv_nxt - PEER_ISN, .len = 10, .ack = 1, .window = 1000});
+    in(s, (struct seg){.flags = TCP_ACK, .seq = server->receive.nxt - PEER_ISN, .len = 10, .ack = 1, .window = 1000});
     assert_int_equal(tcp_available(server), 0);
     assert_int_equal(counted(s->h, ip_bad_source), 1);
     tcp_abort(client, s->w->now);
@@ -271,7 +271,7 @@ static void acks_at_the_edge_of_a_full_window_count(void **state) {
     assert_int_equal(drain(s), 3); /* the first of them is lost */
     in_data(s, 1001, 64535, 1);    /* and the first of the peer's: it is at the end of our window */
     drain(s);
-    uint32_t edge = s->conn->rcv_adv - PEER_ISN;
+    uint32_t edge = s->conn->receive.adv - PEER_ISN;
     in(s, (struct seg){.flags = TCP_ACK,
                        .seq = edge,
                        .ack = 1,

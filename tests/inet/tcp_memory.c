@@ -3,8 +3,6 @@
 #include "tcp_script.h"
 
 #include "inet/tcp/check.h"
-#include "inet/tcp/memory.h"
-#include "inet/tcp/ooo.h"
 
 static const struct tcp_options scaled = {.has_window_shift = true, .window_shift = 2, .sack_permitted = true};
 
@@ -36,13 +34,13 @@ static void window_closes_when_nobody_reads_however_small_the_segments(void **st
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         struct script *s = script_new();
         script_accept(s, scaled);
-        uint8_t shift = s->conn->receive_shift;
+        uint8_t shift = s->conn->receive.shift;
         assert_true(shift > 0);
         uint32_t got = fill(s, lengths[i], shift);
         assert_true(got <= TCP_RECEIVE_FIRST + (1u << shift));
-        assert_true(s->conn->charged <= 4 * TCP_RECEIVE_FIRST);
+        assert_true(receive_charged(&s->conn->receive) <= 4 * TCP_RECEIVE_FIRST);
         assert_int_equal(pop(s), got);
-        assert_int_equal(s->conn->charged, 0);
+        assert_int_equal(receive_charged(&s->conn->receive), 0);
         script_delete(s);
     }
 }
@@ -55,7 +53,7 @@ static void data_beyond_the_promise_is_dropped(void **state) {
         in_data(s, 1 + i * 1000, 1000, 1);
         drain(s);
     }
-    assert_true(tcp_available(s->conn) <= TCP_RECEIVE_FIRST + (1u << s->conn->receive_shift));
+    assert_true(tcp_available(s->conn) <= TCP_RECEIVE_FIRST + (1u << s->conn->receive.shift));
     assert_null(tcp_check(s->conn));
     script_delete(s);
 }
@@ -87,8 +85,8 @@ static void small_segments_of_a_run_share_a_block(void **state) {
         in_data(s, 1001 + i, 1, 1);
         drain(s);
     }
-    assert_int_equal(s->conn->ooo->bytes, 1000);
-    assert_true(s->conn->ooo->charged <= 4096);
+    assert_int_equal(s->conn->receive.reassembly.ooo->bytes, 1000);
+    assert_true(s->conn->receive.reassembly.ooo->charged <= 4096);
     script_delete(s);
 }
 
@@ -129,15 +127,15 @@ static void promise_is_kept_when_the_buffer_shrinks(void **state) {
     struct script *s = script_new();
     script_accept(s, scaled);
     in_data(s, 1, 1000, 1);
-    uint32_t edge = 1001 + ((uint32_t)expect(s, TCP_ACK, 1, 0, 1001).window << s->conn->receive_shift);
+    uint32_t edge = 1001 + ((uint32_t)expect(s, TCP_ACK, 1, 0, 1001).window << s->conn->receive.shift);
     set(s, TCP_OPTION_RECEIVE_LIMIT, 4096);
     for (uint32_t next = 1001; next + 1000 < 60000; next += 1000) {
         in_data(s, next, 1000, 1);
         pass(s, 50 * MS);
         while (s->h->frame_count > 0) {
             struct seg g = out(s);
-            uint32_t told = g.ack + ((uint32_t)g.window << s->conn->receive_shift);
-            assert_true(told + (1u << s->conn->receive_shift) > edge); /* but for the rounding */
+            uint32_t told = g.ack + ((uint32_t)g.window << s->conn->receive.shift);
+            assert_true(told + (1u << s->conn->receive.shift) > edge); /* but for the rounding */
         }
     }
     assert_int_equal(counted(s->h, tcp_beyond_window), 0);
@@ -155,16 +153,16 @@ static void tiny_segments_out_of_order_do_not_pin_their_blocks(void **state) {
         in_data(s, 3 + i * 2, 1, 1);
         drain(s);
     }
-    assert_true(s->conn->ooo->run_count > 100);
-    assert_true(s->conn->charged <= 1u << 20);
+    assert_true(s->conn->receive.reassembly.ooo->run_count > 100);
+    assert_true(receive_charged(&s->conn->receive) <= 1u << 20);
     assert_null(tcp_check(s->conn));
     for (uint32_t i = 0; i < 4097; i++) { /* every hole is filled */
         in_data(s, 1 + i * 2, 2, 1);
         drain(s);
     }
     assert_int_equal(pop(s), 8194);
-    assert_int_equal(s->conn->charged, 0);
-    assert_null(s->conn->ooo);
+    assert_int_equal(receive_charged(&s->conn->receive), 0);
+    assert_null(s->conn->receive.reassembly.ooo);
     script_delete(s);
 }
 
@@ -178,7 +176,7 @@ static void large_blocks_in_order_are_copied_together_once_many_wait(void **stat
         drain(s);
     }
     assert_int_equal(tcp_available(s->conn), 60000); /* nothing is dropped for what it pins */
-    assert_true(s->conn->charged <= 4 * TCP_RECEIVE_FIRST);
+    assert_true(receive_charged(&s->conn->receive) <= 4 * TCP_RECEIVE_FIRST);
     assert_null(tcp_check(s->conn));
     assert_int_equal(pop(s), 60000);
     script_delete(s);
@@ -206,7 +204,7 @@ static void any_order_gives_the_stream(void **state) {
             in_data(s, from, 1000, 1);
         drain(s);
         assert_int_equal(pop(s), 20000);
-        assert_null(s->conn->ooo);
+        assert_null(s->conn->receive.reassembly.ooo);
         script_delete(s);
     }
 }
@@ -219,7 +217,7 @@ static void early_fin_ends_the_stream_where_it_says(void **state) {
     in_data(s, 1, 3000, 1); /* goes on behind the FIN */
     in_data(s, 2001, 1000, 1);
     drain(s);
-    assert_int_equal(s->conn->rcv_nxt - PEER_ISN, 1502);
+    assert_int_equal(s->conn->receive.nxt - PEER_ISN, 1502);
     assert_int_equal(pop(s), 1500);
     assert_int_equal(pop(s), -1);
     assert_null(tcp_check(s->conn));
@@ -231,18 +229,18 @@ static void full_stack_gives_up_what_is_out_of_order_first(void **state) {
     struct script *s = script_new();
     struct inet *stack = s->h->stack;
     script_accept(s, scaled);
-    stack->config.tcp_memory = 64 << 10;
+    stack->tcp_memory.limit = 64 << 10;
     in_data(s, 2001, 1000, 1); /* out of order */
     in_data(s, 5001, 1000, 1);
     drain(s);
-    assert_int_equal(s->conn->ooo->run_count, 2);
-    stack->config.tcp_memory = stack->tcp_charged; /* full */
+    assert_int_equal(s->conn->receive.reassembly.ooo->run_count, 2);
+    stack->tcp_memory.limit = stack->tcp_memory.charged; /* full */
     in_data(s, 1, 1000, 1);                        /* in order, and nothing waits to be read: accepted */
     drain(s);
     assert_int_equal(counted(s->h, tcp_out_of_order_pruned), 1);
-    assert_null(s->conn->ooo);
+    assert_null(s->conn->receive.reassembly.ooo);
     assert_int_equal(tcp_available(s->conn), 1000);
-    stack->config.tcp_memory = 1;
+    stack->tcp_memory.limit = 1;
     in_data(s, 1001, 1000, 1); /* in order, but something waits */
     drain(s);
     assert_int_equal(tcp_available(s->conn), 1000);
@@ -253,8 +251,8 @@ static void full_stack_gives_up_what_is_out_of_order_first(void **state) {
     assert_int_equal(pop(s), 1000);
     in_data(s, 9001, 1000, 1); /* nothing is kept out of order when memory is short */
     drain(s);
-    assert_null(s->conn->ooo);
-    assert_int_equal(stack->tcp_charged, 0);
+    assert_null(s->conn->receive.reassembly.ooo);
+    assert_int_equal(stack->tcp_memory.charged, 0);
     script_delete(s);
 }
 
@@ -266,16 +264,16 @@ static void charge_moves_with_the_connection(void **state) {
     in_data(s, 1, 1000, 1);
     in_data(s, 3001, 1000, 1);
     drain(s);
-    uint64_t charged = stack->tcp_charged;
+    uint64_t charged = stack->tcp_memory.charged;
     assert_true(charged > 0);
     assert_int_equal(tcp_detach(s->conn), 0);
-    assert_int_equal(stack->tcp_charged, 0);
-    assert_true(list_empty(&stack->tcp_out_of_order));
+    assert_int_equal(stack->tcp_memory.charged, 0);
+    assert_true(list_empty(&stack->tcp_memory.out_of_order));
     assert_int_equal(tcp_attach(stack, s->conn, NULL, s->w->now), 0);
-    assert_int_equal(stack->tcp_charged, charged);
+    assert_int_equal(stack->tcp_memory.charged, charged);
     assert_int_equal(tcp_detach(s->conn), 0);
     tcp_discard(s->conn);
-    assert_int_equal(stack->tcp_charged, 0);
+    assert_int_equal(stack->tcp_memory.charged, 0);
     s->conn = NULL;
     script_delete(s);
 }

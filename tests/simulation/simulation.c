@@ -14,7 +14,6 @@
 
 #include "base/fault.h"
 #include "inet/tcp/check.h"
-#include "inet/tcp/memory.h"
 #include "mem/heap.h"
 
 #include <stdlib.h>
@@ -50,12 +49,12 @@ static void check_memory(const struct world *w, const struct inet *s) {
     const struct tcp_conn *c;
     uint64_t sum = 0, count = 0;
     for (uint64_t at = 0; (c = hash_next(&s->tcp_conns, &at, NULL)); count++) {
-        uint64_t limit = c->receive_limit > TCP_RECEIVE_FIRST ? c->receive_limit : TCP_RECEIVE_FIRST;
-        world_must(w, c->charged <= limit * TCP_CHARGE_RATIO + TCP_CHARGE_LEAST + BLOCK_MOST);
-        sum += c->charged;
+        uint64_t limit = c->receive.limit > TCP_RECEIVE_FIRST ? c->receive.limit : TCP_RECEIVE_FIRST;
+        world_must(w, receive_charged(&c->receive) <= limit * TCP_CHARGE_RATIO + TCP_CHARGE_LEAST + BLOCK_MOST);
+        sum += receive_charged(&c->receive);
     }
-    world_must(w, sum <= s->tcp_charged); /* closed ones may still be read */
-    world_must(w, s->tcp_charged <= s->config.tcp_memory + (count + STREAMS_MAX) * BLOCK_MOST);
+    world_must(w, sum <= s->tcp_memory.charged); /* closed ones may still be read */
+    world_must(w, s->tcp_memory.charged <= s->config.tcp_memory + (count + STREAMS_MAX) * BLOCK_MOST);
     world_must(w, s->neighbours.queued_bytes <= s->config.limits.neighbour_memory);
 }
 
@@ -98,7 +97,7 @@ static void check_empty(const struct world *w, struct inet *s) {
     world_must(w, list_empty(&s->tcp_dead) && list_empty(&s->ready) && s->loopback_count == 0);
     world_must(w, s->fragments.bytes == 0 && hash_count(&s->udp_bound) == 0);
     world_must(w, hash_count(&s->neighbours.by_addr) == s->config.neighbour_count);
-    world_must(w, s->tcp_charged == 0 && s->neighbours.queued_bytes == 0 && s->neighbours.probing == 0);
+    world_must(w, s->tcp_memory.charged == 0 && s->neighbours.queued_bytes == 0 && s->neighbours.probing == 0);
     world_must(w, s->tcp_orphans == 0 && s->tcp_time_waits == 0);
     world_must(w, inet_next_ns(s) == UINT64_MAX);
 }

@@ -65,7 +65,7 @@ static void forge(struct node *n) {
     struct world *w = n->world;
     struct tcp_conn *c = draw_conn(n);
     if (!c) return;
-    uint32_t edge = conn_receive_edge(c), payload = world_below(w, PAYLOAD_MAX);
+    uint32_t edge = receive_edge(&c->receive), payload = world_below(w, PAYLOAD_MAX);
     struct tcp_header h = {
         .from_port = c->flow.remote_port,
         .to_port = c->flow.local_port,
@@ -76,7 +76,7 @@ static void forge(struct node *n) {
     switch (world_below(w, 5)) {
     case 0: /* a reset within the window, but not at its beginning */
         h.flags = TCP_RST;
-        h.seq = c->rcv_nxt + 1 + world_below(w, edge - c->rcv_nxt + 1);
+        h.seq = c->receive.nxt + 1 + world_below(w, edge - c->receive.nxt + 1);
         payload = 0;
         break;
     case 1:
@@ -85,7 +85,7 @@ static void forge(struct node *n) {
         payload = 0;
         break;
     case 2: /* the next data, but for the ACK */
-        h.seq = c->rcv_nxt + world_below(w, edge - c->rcv_nxt + 1);
+        h.seq = c->receive.nxt + world_below(w, edge - c->receive.nxt + 1);
         h.ack = wrong_ack(w, c);
         break;
     case 3: /* beyond the window, with the FIN */
@@ -94,7 +94,7 @@ static void forge(struct node *n) {
         h.ack = c->snd_una;
         break;
     default: /* old, with a window that is not the peer's */
-        h.seq = c->rcv_nxt - payload - 1 - world_below(w, FAR);
+        h.seq = c->receive.nxt - payload - 1 - world_below(w, FAR);
         h.ack = c->snd_una;
     }
     inject(n, inet_addr_to_ip4(&c->flow.remote), &h, payload);

@@ -2,7 +2,6 @@
 /* Invariants of a TCP connection. */
 #include "inet/tcp/check.h"
 
-#include "inet/tcp/ooo.h"
 #include "inet/tcp/sack.h"
 
 #include <stdio.h>
@@ -84,11 +83,11 @@ static const char *check_sender(const struct tcp_conn *c) {
 
 /* Runs behind rcv_nxt with holes between them, each the sum of its segments. */
 static const char *check_out_of_order(const struct tcp_conn *c, uint32_t *bytes, uint32_t *charged) {
-    const struct tcp_ooo *o = c->ooo;
-    uint32_t runs = 0, all = 0, pinned = 0, next = c->rcv_nxt;
-    HOLDS(o->conn == c && o->runs && !c->fin_received);
+    const struct tcp_ooo *o = c->receive.reassembly.ooo;
+    uint32_t runs = 0, all = 0, pinned = 0, next = c->receive.nxt;
+    HOLDS(o->owner == &c->receive.reassembly && o->runs && !c->receive.fin_received);
     for (struct tree_node *n = tree_first(o->runs); n; n = tree_after(o->runs, n->key)) {
-        const struct tcp_ooo_run *run = ooo_run_of(n);
+        const struct tcp_ooo_run *run = reassembly_run(n);
         uint32_t sum = 0;
         HOLDS(seq_lt(next, n->key) && seq_lt(n->key, run->end));
         for (const struct tcp_ooo_slice *slice = run->first; slice; slice = slice->next) {
@@ -103,7 +102,7 @@ static const char *check_out_of_order(const struct tcp_conn *c, uint32_t *bytes,
         runs++;
     }
     HOLDS(runs == o->run_count && all == o->bytes && pinned == o->charged);
-    HOLDS(seq_le(next, conn_receive_edge(c)));
+    HOLDS(seq_le(next, receive_edge(&c->receive)));
     *bytes += all;
     *charged += pinned;
     return NULL;
@@ -111,19 +110,20 @@ static const char *check_out_of_order(const struct tcp_conn *c, uint32_t *bytes,
 
 static const char *check_receiver(const struct tcp_conn *c) {
     uint32_t bytes = 0, charged = 0;
-    for (uint32_t i = 0; i < c->slices.count; i++) {
-        const struct tcp_slice *slice = fifo_at(&c->slices, sizeof *slice, c->slices.first + i);
+    for (uint32_t i = 0; i < c->receive.slices.count; i++) {
+        const struct tcp_slice *slice = fifo_at(&c->receive.slices, sizeof *slice, c->receive.slices.first + i);
         HOLDS(slice->len > 0 && heap_owns(slice->base));
         bytes += slice->len;
         charged += slice->charge;
     }
-    const char *wrong = c->ooo ? check_out_of_order(c, &bytes, &charged) : NULL;
+    const char *wrong = c->receive.reassembly.ooo ? check_out_of_order(c, &bytes, &charged) : NULL;
     if (wrong) return wrong;
-    HOLDS(bytes == c->received && charged == c->charged);
+    HOLDS(bytes == c->receive.bytes + reassembly_bytes(&c->receive.reassembly) &&
+          charged == receive_charged(&c->receive));
     if (!conn_synchronized(c)) return NULL;
-    HOLDS(seq_le(c->last_ack, c->rcv_nxt));
-    HOLDS(!c->ack_later || c->ack_now || timers_pending(&c->timers, TCP_TIMER_DELACK));
-    HOLDS(!c->ack_now || timers_pending(&c->timers, TCP_TIMER_ROOM)); /* the device had no room for it */
+    HOLDS(seq_le(c->receive.last_ack, c->receive.nxt));
+    HOLDS(!c->receive.ack_later || c->receive.ack_now || timers_pending(&c->timers, TCP_TIMER_DELACK));
+    HOLDS(!c->receive.ack_now || timers_pending(&c->timers, TCP_TIMER_ROOM)); /* the device had no room for it */
     return NULL;
 }
 
@@ -140,8 +140,9 @@ const char *tcp_check(const struct tcp_conn *c) {
 }
 
 void tcp_check_assert(const struct tcp_conn *c) {
-    uint32_t entries = c->flight->chunks.count + c->flight->sent.count + c->slices.count;
-    if (c->ooo) entries += c->ooo->run_count + c->ooo->charged / CHARGE_OF_MANY;
+    uint32_t entries = c->flight->chunks.count + c->flight->sent.count + c->receive.slices.count;
+    if (c->receive.reassembly.ooo)
+        entries += c->receive.reassembly.ooo->run_count + c->receive.reassembly.ooo->charged / CHARGE_OF_MANY;
     if (entries > CHEAP_ENTRIES && (c->segments_in + c->segments_out) % (entries / CHEAP_ENTRIES) != 0) return;
     const char *wrong = tcp_check(c);
     if (wrong) fprintf(stderr, "tcp_check: not so: %s\n", wrong);

@@ -6,16 +6,12 @@
 #ifndef INET_TCP_CONN_H
 #define INET_TCP_CONN_H
 
-#include "inet/fifo.h"
 #include "inet/socket_event.h"
 #include "inet/tcp/cc.h"
+#include "inet/tcp/receive.h"
 #include "inet/tcp/tcp.h"
 #include "inet/tcp/timers.h"
-#include "inet/wire/tcp.h"
 
-#define TCP_MSS_DEFAULT       536u /* RFC 9293 section 3.7.1 */
-#define TCP_MSS_OVERHEAD      40u  /* IP and TCP headers without options */
-#define TCP_MSS_MIN           48u  /* a smaller one offered is taken for this: tiny segments cost us, not the peer */
 #define TCP_TIME_WAIT_NS      (60 * NS_PER_S)
 #define TCP_ROOM_RETRY_NS     (50 * 1000ull) /* a device without room is tried again after this, then after twice it */
 #define TCP_ROOM_RETRY_MAX_NS (10 * NS_PER_MS)
@@ -24,12 +20,7 @@
 #define TCP_SYN_ACK_TRIES     5u
 #define TCP_DATA_TRIES        15u
 #define TCP_ORPHAN_TRIES      8u
-#define TCP_RECEIVE_FIRST     65535u /* window before it is tuned */
-#define TCP_RECEIVE_MAX       (6u << 20)
-#define TCP_WINDOW_MAX        (65535u << TCP_WINDOW_SHIFT_MAX) /* RFC 7323 section 2.3 */
 #define TCP_SEND_MAX          (4u << 20)
-#define TCP_QUEUE_MAX         (1u << 20) /* entries of any queue of a connection */
-#define TCP_QUICK_ACKS        16u        /* segments acknowledged at once in a row */
 #define TCP_CONNS_MAX         (1u << 22)
 #define TCP_HALF_OPEN_MAX     65536u /* of one listener, whatever backlog it asks for */
 
@@ -37,12 +28,6 @@
 struct tcp_chunk {
     const uint8_t *base;
     uint32_t seq, len;
-};
-
-/* Received bytes in order, in a block that is ours. */
-struct tcp_slice {
-    uint8_t *base;
-    uint32_t len, charge; /* charge: of the block */
 };
 
 /* A segment that was sent and not yet acknowledged as a whole. */
@@ -94,8 +79,6 @@ struct tcp_flight {
 /* The flight of connections that have none: never written. */
 extern const struct tcp_flight tcp_no_flight;
 
-struct tcp_ooo;
-
 struct tcp_conn {
     struct inet_socket socket;
     struct inet *stack; /* NULL: it is on its way from one to another */
@@ -103,34 +86,30 @@ struct tcp_conn {
     struct tcp_listener *listener;
     struct tcp_timers timers;
     struct tcp_rtt rtt;
+    struct tcp_receive receive;
     struct inet_flow flow;
     int error;
     uint8_t state;    /* enum tcp_state */
     uint8_t recovery; /* enum tcp_recovery */
-    uint8_t send_shift, receive_shift;
-    uint8_t quick, dup_acks, reorder_steps, reorder_persist;
+    uint8_t send_shift;
+    uint8_t dup_acks, reorder_steps, reorder_persist;
     uint8_t tos, ttl;
     uint8_t limit;                /* enum tcp_limit: now */
     uint16_t reordering_segments; /* how far a segment was overtaken at most */
-    uint16_t delayed_ack_ms, maxseg;
+    uint16_t maxseg;
     uint16_t path_epoch; /* the stack's when mss was last found */
     uint16_t offered;    /* MSS of the peer's SYN */
 
     bool orphan : 1;      /* nobody owns it */
     bool abandoned : 1;   /* its owner has closed it: one of the stack's tcp_orphans */
-    bool deaf : 1;        /* nobody reads any more: payload that comes is dropped and not acknowledged */
-    bool unread : 1;      /* payload was received that nobody has read: the peer is told by a reset */
     bool undelivered : 1; /* it has ended before all that was pushed was acknowledged */
     bool loopback : 1;    /* its peer is this host: nothing of it comes from the link */
     bool fin_queued : 1;  /* a FIN follows the last pushed byte */
     bool fin_sent : 1;
-    bool fin_received : 1; /* rcv_nxt is behind it */
-    bool ack_now : 1, ack_later : 1;
-    bool sack : 1, timestamps : 1, window_scale : 1;
+    bool sack : 1, timestamps : 1;
     bool nodelay : 1, more : 1, cork : 1;
     bool pmtu_discover : 1, dont_fragment : 1;
-    bool interactive : 1; /* it answers what it receives: an ACK may wait for the answer */
-    bool limited : 1;     /* the congestion window was full in the present round */
+    bool limited : 1; /* the congestion window was full in the present round */
     bool reordering : 1, probe_sent : 1, probe_again : 1;
     bool undo : 1;     /* undo_* can be gone back to */
     bool unmarked : 1; /* pushed with more to come: its end is not marked with PSH */
@@ -144,14 +123,9 @@ struct tcp_conn {
     uint16_t mss; /* payload of a full segment, options already subtracted */
 
     /* receiving */
-    uint32_t irs, rcv_nxt, rcv_adv, last_ack;      /* rcv_adv: edge of the window as promised, before rounding */
-    uint32_t receive_limit, receive_max, received; /* bytes: the window's size now and at most; not yet popped */
     uint32_t ts_recent, ts_offset;
     uint64_t ts_recent_ns, sent_ns; /* when ts_recent last changed, and when data was last sent */
-    uint16_t peer_mss;              /* largest segment received */
-    uint32_t stale_ms;    /* when an empty segment out of place was last answered, in milliseconds; 0: never */
-    uint32_t tune_popped; /* receive auto-tuning: bytes popped since the measured round began, and when it did */
-    uint32_t tune_tick;   /* of 1,024 ns */
+    uint32_t stale_ms; /* when an empty segment out of place was last answered, in milliseconds; 0: never */
 
     /* recovery, congestion */
     uint32_t retransmits, segments_in, segments_out;
@@ -160,10 +134,6 @@ struct tcp_conn {
     struct tcp_cc cc;
 
     struct tcp_flight *flight; /* tcp_no_flight: none */
-    struct fifo slices;
-    struct tcp_ooo *ooo;    /* segments received out of order; NULL: none */
-    struct tcp_range dsack; /* received twice, to be told with the next ACK */
-    uint32_t charged;       /* bytes that its received data pins: tcp_memory.h */
 };
 
 struct tcp_listener {
@@ -173,14 +143,6 @@ struct tcp_listener {
     struct tcp_settings settings;
     uint32_t backlog, half_open_count, waiting_count;
     struct list half_open, waiting;
-};
-
-/* A segment received, options and all. */
-struct tcp_segment {
-    struct tcp_header h;
-    uint32_t seq, end; /* payload [seq, seq + len), and one more for SYN and for FIN */
-    uint32_t len;
-    bool fin;
 };
 
 /* The place of a flow in the stack's tcp_flows. It may be guessed: what collides there is still found in the table. */
@@ -215,19 +177,18 @@ static inline uint32_t stack_clock_ms(const struct inet *s) {
 static inline uint32_t conn_clock_ms(const struct tcp_conn *c) {
     return stack_clock_ms(c->stack) + c->ts_offset;
 }
-/* Bytes behind rcv_nxt that may come: what was promised, or more if there is room for a good deal more. */
-uint32_t conn_receive_window(const struct tcp_conn *c);
-/*
- * A window as the field of a segment, in units of the window scale, rounded up. The promise itself is kept exact in
- * rcv_adv: the field may exceed it by less than a unit, and the excess does not add up from segment to segment.
- */
-static inline uint16_t conn_window_field(const struct tcp_conn *c, uint32_t window) {
-    uint32_t field = (window + (1u << c->receive_shift) - 1) >> c->receive_shift;
-    return field < 65535 ? (uint16_t)field : 65535;
+/* The largest segment, options included, that the path or the user's option allows the peer to send. */
+static inline uint16_t conn_mss_told(const struct tcp_conn *c) {
+    uint16_t most = (uint16_t)(c->stack->config.mtu - TCP_MSS_OVERHEAD);
+    return c->maxseg > 0 && c->maxseg < most ? c->maxseg : most;
 }
-/* Behind the last byte that the peer may have been promised. */
-static inline uint32_t conn_receive_edge(const struct tcp_conn *c) {
-    return seq_max(c->rcv_adv + (1u << c->receive_shift) - 1, c->rcv_nxt);
+/* The window to advertise. */
+static inline uint32_t conn_receive_window(const struct tcp_conn *c) {
+    return receive_window(&c->receive, conn_mss_told(c));
+}
+/* The stack's memory; NULL: the connection is detached. */
+static inline struct tcp_memory *conn_memory(const struct tcp_conn *c) {
+    return c->stack ? &c->stack->tcp_memory : NULL;
 }
 /* What the two ends have agreed on: called once, with the peer's SYN. */
 void negotiate_options(struct tcp_conn *c, const struct tcp_header *syn);
@@ -235,16 +196,6 @@ void negotiate_options(struct tcp_conn *c, const struct tcp_header *syn);
 void conn_path_changed(struct tcp_conn *c);
 void conn_configure(struct tcp_conn *c, const struct tcp_settings *settings);
 uint32_t conn_isn(const struct inet *s, const struct inet_flow *flow, uint32_t *ts_offset);
-/* The least window shift by which all of a window of so many bytes can be told. */
-static inline uint8_t conn_shift_for(uint32_t receive_max) {
-    uint8_t shift = 0;
-    while (65535u << shift < receive_max)
-        shift++;
-    return shift;
-}
-/* Largest segment, options included, that the path or the user's option allows. */
-uint16_t conn_mss_told(const struct tcp_conn *c);
-
 /* The peer has sent a segment of so many bytes. */
 void conn_peer_mss(struct tcp_conn *c, uint32_t bytes);
 /* Gives the memory of empty queues back, once nothing has happened for a while. */

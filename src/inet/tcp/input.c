@@ -7,7 +7,6 @@
 #include "inet/ip/protocol.h"
 #include "inet/tcp/check.h"
 #include "inet/tcp/listen.h"
-#include "inet/tcp/reassembly.h"
 #include "inet/tcp/recovery.h"
 
 #define PAWS_MAX_AGE_NS       (24ull * 86400 * NS_PER_S) /* RFC 7323 section 5.5 */
@@ -59,7 +58,7 @@ static void answer_stale(struct tcp_conn *c, const struct tcp_segment *g) {
         }
         c->stale_ms = now_ms;
     }
-    c->ack_now = true;
+    c->receive.ack_now = true;
 }
 
 static void connected(struct tcp_conn *c) {
@@ -101,7 +100,7 @@ static bool syn_sent_input(struct tcp_conn *c, const struct rx_packet *p, const 
         return false;
     }
     syn_acked(c, g);
-    c->ack_now = true;
+    c->receive.ack_now = true;
     return true;
 }
 
@@ -115,30 +114,15 @@ static bool paws_fails(const struct tcp_conn *c, const struct tcp_segment *g) {
     return c->timestamps && g->h.options.has_timestamp && timestamp_is_old(c, g->h.options.ts_value);
 }
 
-static bool in_window(const struct tcp_conn *c, const struct tcp_segment *g) {
-    return seq_le(c->last_ack, g->end) && seq_le(g->seq, conn_receive_edge(c));
-}
-
-/* Stricter than in_window, because whoever guesses must hit it (RFC 5961 section 3.2). */
-static bool reset_in_window(const struct tcp_conn *c, uint32_t seq) {
-    return seq_le(c->rcv_nxt, seq) &&
-           seq_lt(seq, c->rcv_nxt + ((uint32_t)conn_window_field(c, conn_receive_window(c)) << c->receive_shift));
-}
-
-/* A segment that came before: the peer is told which part of it (RFC 2883 section 4). */
-static void note_old_duplicate(struct tcp_conn *c, const struct tcp_segment *g) {
-    if (c->sack && g->len > 0 && seq_le(g->end, c->rcv_nxt)) c->dsack = (struct tcp_range){g->seq, g->seq + g->len};
-}
-
 static void reset_input(struct tcp_conn *c, const struct tcp_segment *g) {
-    if (g->seq == c->rcv_nxt) {
+    if (g->seq == c->receive.nxt) {
         int error = c->state == TCP_STATE_SYN_RECEIVED ? -ECONNREFUSED : -ECONNRESET;
         inet_count(c->stack, tcp_resets_in);
         conn_end(c, c->state == TCP_STATE_TIME_WAIT ? 0 : error);
         return;
     }
     inet_count(c->stack, tcp_bad_reset);
-    if (reset_in_window(c, g->seq)) challenge(c);
+    if (receive_reset_acceptable(&c->receive, g->seq, conn_mss_told(c))) challenge(c);
 }
 
 /* Steps 1 to 4: sequence number, RST, SYN. False: the segment is done with. */
@@ -147,22 +131,22 @@ static bool sequence_check(struct tcp_conn *c, const struct tcp_segment *g) {
     if (paws_fails(c, g) && !rst) {
         inet_count(c->stack, tcp_paws);
         answer_stale(c, g);
-        note_old_duplicate(c, g);
+        receive_note_old(&c->receive, g);
         return false;
     }
-    if (c->state == TCP_STATE_SYN_RECEIVED && (g->h.flags & TCP_SYN) && !rst && g->seq == c->irs) {
+    if (c->state == TCP_STATE_SYN_RECEIVED && (g->h.flags & TCP_SYN) && !rst && g->seq == c->receive.irs) {
         if (g->h.flags & TCP_ACK) return true; /* the answer to our own SYN, where both began at once */
         tcp_send_syn(c);                       /* ours was lost */
         return false;
     }
-    if (!in_window(c, g)) {
+    if (!receive_acceptable(&c->receive, g->seq, g->end)) {
         inet_count(c->stack, tcp_unacceptable);
         if (rst) return false;
         if (g->h.flags & TCP_SYN)
             challenge(c);
         else
             answer_stale(c, g);
-        note_old_duplicate(c, g);
+        receive_note_old(&c->receive, g);
         return false;
     }
     if (rst) {
@@ -183,7 +167,7 @@ static void timestamp_take(struct tcp_conn *c, uint32_t value) {
 
 /* RFC 7323 section 4.3: the timestamp to echo is that of the segment the last ACK was waiting for. */
 static void timestamp_note(struct tcp_conn *c, const struct tcp_segment *g) {
-    if (!c->timestamps || !g->h.options.has_timestamp || seq_lt(c->last_ack, g->seq)) return;
+    if (!c->timestamps || !g->h.options.has_timestamp || seq_lt(c->receive.last_ack, g->seq)) return;
     if (timestamp_is_old(c, g->h.options.ts_value)) return;
     timestamp_take(c, g->h.options.ts_value);
 }
@@ -282,63 +266,34 @@ static bool ack_input(struct tcp_conn *c, const struct rx_packet *p, const struc
     return c->state != TCP_STATE_CLOSED;
 }
 
-/* Leaves of the payload what is new and in the window. */
-static void trim(struct tcp_conn *c, struct rx_packet *p, struct tcp_segment *g) {
-    uint32_t edge = conn_receive_edge(c);
-    p->data += g->h.header_bytes;
-    p->len = g->len;
-    if (g->len > 0) c->dsack = (struct tcp_range){0, 0}; /* the last segment is the one to speak of */
-    if (seq_lt(g->seq, c->rcv_nxt)) {
-        uint32_t known = c->rcv_nxt - g->seq;
-        if (g->len > 0 && c->sack) c->dsack = (struct tcp_range){g->seq, g->seq + (known < g->len ? known : g->len)};
-        c->ack_now = true;
-        if (known > g->len) {
-            g->fin = g->fin && known <= g->len;
-            known = g->len;
-        }
-        p->data += known;
-        g->seq += known;
-        g->len -= known;
-    }
-    if (seq_lt(edge, g->seq + g->len)) {
-        inet_count(c->stack, tcp_beyond_window);
-        g->len = seq_lt(g->seq, edge) ? edge - g->seq : 0;
-        g->fin = false;
-        c->ack_now = true;
-    }
-}
-
-/* RFC 1122 section 4.2.3.2: every second full segment at once; at the start and after trouble every one. */
+/* A segment with len bytes of payload was received: its ACK is due now or later. */
 static inline void ack_schedule(struct tcp_conn *c, uint32_t len) {
-    if (len > c->peer_mss) conn_peer_mss(c, len);
-    if (c->ooo || c->rcv_nxt - c->last_ack > c->peer_mss || (c->quick > 0 && !c->interactive)) c->ack_now = true;
-    if (c->quick > 0) c->quick--;
-    if (c->delayed_ack_ms == 0) c->ack_now = true;
-    if (c->ack_now || c->ack_later) return;
-    c->ack_later = true;
-    conn_deadline(c, TCP_TIMER_DELACK, c->stack->now + c->delayed_ack_ms * NS_PER_MS);
+    if (len > c->receive.mss) conn_peer_mss(c, len);
+    if (receive_ack_schedule(&c->receive))
+        conn_deadline(c, TCP_TIMER_DELACK, c->stack->now + c->receive.delayed_ack_ms * NS_PER_MS);
 }
 
 /* The peer's FIN is in order. */
 static void fin_input(struct tcp_conn *c) {
-    c->dsack = (struct tcp_range){0, 0}; /* as in Linux: nothing depends on it any more */
+    reassembly_set_duplicate(&c->receive.reassembly, 0, 0); /* as in Linux: nothing depends on it any more */
     switch (c->state) {
     case TCP_STATE_ESTABLISHED:
         c->state = TCP_STATE_CLOSE_WAIT;
-        c->interactive = true; /* our own FIN is likely to follow: unless nothing else came, the ACK waits for it */
-        if (c->bytes_received == 0 || conn_receive_window(c) == 0) c->ack_now = true;
+        c->receive.interactive =
+            true; /* our own FIN is likely to follow: unless nothing else came, the ACK waits for it */
+        if (c->bytes_received == 0 || conn_receive_window(c) == 0) c->receive.ack_now = true;
         return;
     case TCP_STATE_FIN_WAIT_1:
         c->state = TCP_STATE_CLOSING;
         break;
     case TCP_STATE_FIN_WAIT_2:
-        c->ack_now = true;
+        c->receive.ack_now = true;
         conn_time_wait(c);
         return;
     default:
         break;
     }
-    c->ack_now = true;
+    c->receive.ack_now = true;
 }
 
 /*
@@ -346,15 +301,15 @@ static void fin_input(struct tcp_conn *c) {
  * its FIN restarts the time. Two ends in this state stop answering each other, because their ACKs are in place.
  */
 static void time_wait_input(struct tcp_conn *c, const struct tcp_segment *g) {
-    if (g->len == 0 && !g->fin && g->seq == c->rcv_nxt) return;
+    if (g->len == 0 && !g->fin && g->seq == c->receive.nxt) return;
     answer_stale(c, g);
-    if (g->fin && g->end == c->rcv_nxt) conn_deadline(c, TCP_TIMER_LIFE, c->stack->now + TCP_TIME_WAIT_NS);
+    if (g->fin && g->end == c->receive.nxt) conn_deadline(c, TCP_TIMER_LIFE, c->stack->now + TCP_TIME_WAIT_NS);
 }
 
 /* Payload that nobody is going to read. A reset tells the peer of it, in the place of a FIN that is not sent yet. */
 static void unread_input(struct tcp_conn *c) {
     inet_count(c->stack, tcp_data_after_close);
-    c->unread = true;
+    c->receive.unread = true;
     if (c->fin_queued && !c->fin_sent) {
         c->fin_queued = false;
         c->state = c->state == TCP_STATE_LAST_ACK ? TCP_STATE_CLOSE_WAIT : TCP_STATE_ESTABLISHED;
@@ -370,22 +325,22 @@ static void text_input(struct tcp_conn *c, struct rx_packet *p, struct tcp_segme
         return;
     }
     if (g->len == 0 && !g->fin) return;
-    if (c->fin_received) {
-        c->ack_now = true;
+    if (c->receive.fin_received) {
+        c->receive.ack_now = true;
         return;
     }
-    if (c->deaf && g->len > 0 && seq_lt(c->rcv_nxt, g->seq + g->len)) {
+    if (c->receive.shut && g->len > 0 && seq_lt(c->receive.nxt, g->seq + g->len)) {
         unread_input(c);
         return;
     }
-    trim(c, p, g);
+    if (!receive_trim(&c->receive, p, g)) inet_count(c->stack, tcp_beyond_window);
     if (g->len == 0 && !g->fin) return;
-    bool gaps = c->ooo != NULL;
-    uint32_t before = c->rcv_nxt;
-    bool moved = reassembly_add(c, p, g);
-    c->bytes_received += c->rcv_nxt - before - c->fin_received;
-    if (gaps || !moved) c->ack_now = true;
-    if (c->fin_received) fin_input(c);
+    bool gaps = c->receive.reassembly.ooo != NULL;
+    uint32_t before = c->receive.nxt;
+    bool moved = receive_add(&c->receive, &c->stack->tcp_memory, p, g);
+    c->bytes_received += c->receive.nxt - before - c->receive.fin_received;
+    if (gaps || !moved) c->receive.ack_now = true;
+    if (c->receive.fin_received) fin_input(c);
     if (c->state == TCP_STATE_CLOSED) return;
     ack_schedule(c, g->len);
     if (moved && !c->orphan) socket_event(c->stack, &c->socket, INET_EVENT_READABLE);
@@ -395,7 +350,7 @@ static void text_input(struct tcp_conn *c, struct rx_packet *p, struct tcp_segme
 static bool time_wait_reused(struct tcp_conn *c, const struct tcp_segment *g) {
     if (c->state != TCP_STATE_TIME_WAIT || (g->h.flags & (TCP_SYN | TCP_RST | TCP_ACK)) != TCP_SYN) return false;
     bool newer = c->timestamps && g->h.options.has_timestamp ? seq_lt(c->ts_recent, g->h.options.ts_value)
-                                                             : seq_lt(c->rcv_nxt, g->seq);
+                                                             : seq_lt(c->receive.nxt, g->seq);
     if (newer) conn_end(c, 0);
     return newer;
 }
@@ -425,9 +380,10 @@ out:
  * need few of the steps above; all others, and all that is not clear, go through them.
  */
 static bool is_expected(const struct tcp_conn *c, const struct tcp_plain *e) {
-    return c->state == TCP_STATE_ESTABLISHED && !c->loopback && !c->deaf && c->recovery == TCP_OPEN && !c->ooo &&
-           !c->orphan && e->seq == c->rcv_nxt && e->ack - c->snd_una <= c->snd_nxt - c->snd_una && c->snd_wnd > 0 &&
-           !seq_lt(c->rcv_adv, e->seq + e->len) && (e->len > 0 || e->ack != c->snd_una) &&
+    return c->state == TCP_STATE_ESTABLISHED && !c->loopback && !c->receive.shut && c->recovery == TCP_OPEN &&
+           !c->receive.reassembly.ooo && !c->orphan && e->seq == c->receive.nxt &&
+           e->ack - c->snd_una <= c->snd_nxt - c->snd_una && c->snd_wnd > 0 &&
+           !seq_lt(c->receive.adv, e->seq + e->len) && (e->len > 0 || e->ack != c->snd_una) &&
            (!c->timestamps || !seq_lt(e->ts_value, c->ts_recent));
 }
 
@@ -439,11 +395,12 @@ enum tcp_taken tcp_input_expected(struct tcp_conn *c, uint8_t *t, uint32_t bytes
         uint64_t sum = ip4_pseudo_sum(c->flow.remote.words[3], c->flow.local.words[3], IP_TCP, bytes);
         if (csum_fold(csum_add(sum, t, bytes)) != 0xffff) return TCP_NOT_EXPECTED;
     }
-    if (e.len > 0 && !reassembly_next(c, t + bytes - e.len, e.len)) return TCP_NOT_EXPECTED;
+    if (e.len > 0 && !receive_queue(&c->receive, &c->stack->tcp_memory, t + bytes - e.len, e.len))
+        return TCP_NOT_EXPECTED;
     c->timers.received_ns = c->stack->now;
     c->timers.probes = c->timers.tries = 0;
     c->segments_in++;
-    if (c->timestamps && seq_le(e.seq, c->last_ack)) timestamp_take(c, e.ts_value);
+    if (c->timestamps && seq_le(e.seq, c->receive.last_ack)) timestamp_take(c, e.ts_value);
     window_note(c, e.seq, e.ack, e.window);
     if (e.ack != c->snd_una) {
         c->bytes_acked += e.ack - c->snd_una;
@@ -455,7 +412,7 @@ enum tcp_taken tcp_input_expected(struct tcp_conn *c, uint8_t *t, uint32_t bytes
         ack_schedule(c, e.len);
         socket_event(c->stack, &c->socket, INET_EVENT_READABLE);
     }
-    if (c->ack_now || c->snd_nxt != c->snd_end || c->fin_queued) tcp_output(c);
+    if (c->receive.ack_now || c->snd_nxt != c->snd_end || c->fin_queued) tcp_output(c);
     conn_changed_shortly(c);
     return e.len > 0 ? TCP_TAKEN : TCP_DONE;
 }
@@ -507,7 +464,7 @@ static const struct ip_protocol protocol = {
 int tcp_init(struct inet *s) {
     ip_register(s, &protocol);
     list_init(&s->tcp_dead);
-    list_init(&s->tcp_out_of_order);
+    memory_init(&s->tcp_memory, s->config.tcp_memory, s->counters, &s->rng);
     s->room_retry_ns = TCP_ROOM_RETRY_NS;
     int error = hash_init(&s->tcp_conns, sizeof(struct inet_flow), TCP_CONNS_MAX, s->hash_seed);
     if (error) return error;

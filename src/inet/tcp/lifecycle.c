@@ -6,8 +6,6 @@
 #include "inet/ip/neighbour.h"
 #include "inet/ip/path.h"
 #include "inet/ip/route.h"
-#include "inet/tcp/ooo.h"
-#include "inet/tcp/reassembly.h"
 #include "inet/tcp/sack.h"
 
 #include <assert.h>
@@ -28,14 +26,9 @@ static uint16_t mss_of_path(const struct tcp_conn *c, bool *fragment) {
     return (uint16_t)(path_mtu(c->stack, &c->flow.remote, fragment) - TCP_MSS_OVERHEAD);
 }
 
-uint16_t conn_mss_told(const struct tcp_conn *c) {
-    uint16_t most = (uint16_t)(c->stack->config.mtu - TCP_MSS_OVERHEAD);
-    return c->maxseg > 0 && c->maxseg < most ? c->maxseg : most;
-}
-
 void conn_peer_mss(struct tcp_conn *c, uint32_t bytes) {
     uint16_t most = conn_mss_told(c);
-    c->peer_mss = bytes < most ? (uint16_t)bytes : most; /* more is segments that a device has put together */
+    c->receive.mss = bytes < most ? (uint16_t)bytes : most; /* more is segments that a device has put together */
 }
 
 void conn_path_changed(struct tcp_conn *c) {
@@ -99,15 +92,15 @@ int conn_new(struct inet *s, struct tcp_conn **out, const struct inet_flow *flow
     rtt_init(&c->rtt, s->now);
     c->iss = conn_isn(s, flow, &c->ts_offset);
     c->snd_una = c->snd_nxt = c->snd_end = c->small_end = c->iss;
-    c->receive_limit = TCP_RECEIVE_FIRST;
+    c->receive.limit = TCP_RECEIVE_FIRST;
     c->mss = c->offered = TCP_MSS_DEFAULT;
     c->loopback = route_find(s, inet_addr_to_ip4(&flow->remote)).kind == ROUTE_LOOPBACK;
     c->dont_fragment = true;
-    c->peer_mss = TCP_MSS_DEFAULT;
+    c->receive.mss = TCP_MSS_DEFAULT;
     c->flight = NO_FLIGHT;
     c->cc.ssthresh = UINT32_MAX;
     conn_configure(c, settings);
-    c->receive_shift = conn_shift_for(c->receive_max);
+    c->receive.shift = receive_shift_for(c->receive.max);
     c->sent_ns = s->now;
     *out = c;
     return 0;
@@ -175,8 +168,8 @@ int tcp_detach(struct tcp_conn *c) {
     if (c->state < TCP_STATE_ESTABLISHED || c->listener || c->orphan) return -EINVAL;
     socket_forget(&c->socket);
     conn_leave(c);
-    ooo_leave(c);
-    c->stack->tcp_charged -= c->charged;
+    reassembly_leave(&c->receive.reassembly);
+    c->stack->tcp_memory.charged -= receive_charged(&c->receive);
     c->stack = NULL;
     return 0;
 }
@@ -186,7 +179,7 @@ void tcp_detached(struct inet *s, uint16_t local_port) {
 }
 
 static void conn_free(struct tcp_conn *c) {
-    reassembly_clear(c);
+    receive_clear(&c->receive, conn_memory(c));
     socket_forget(&c->socket);
     sys_free(c);
 }
@@ -205,8 +198,8 @@ int tcp_attach(struct inet *s, struct tcp_conn *c, void *user, uint64_t now) {
     }
     c->stack = s;
     if (c->state == TCP_STATE_TIME_WAIT) s->tcp_time_waits++;
-    s->tcp_charged += c->charged;
-    ooo_join(c);
+    s->tcp_memory.charged += receive_charged(&c->receive);
+    reassembly_join(&c->receive.reassembly, &s->tcp_memory);
     c->socket.user = user;
     c->path_epoch = (uint16_t)(s->path_epoch - 1); /* another stack may know another path */
     timers_resume(&c->timers, &s->wheel);
@@ -220,35 +213,25 @@ void conn_reap(struct inet *s) {
         conn_free(list_entry(node, struct tcp_conn, link));
 }
 
-uint32_t conn_receive_window(const struct tcp_conn *c) {
-    uint32_t told = seq_lt(c->rcv_nxt, c->rcv_adv) ? c->rcv_adv - c->rcv_nxt : 0;
-    uint32_t space = c->receive_limit > c->received ? c->receive_limit - c->received : 0;
-    uint32_t mss = conn_mss_told(c), step = c->receive_limit / 2 < mss ? c->receive_limit / 2 : mss;
-    /* Never smaller than told, and not larger by a silly amount (RFC 9293 section 3.8.6.2.2). */
-    return space < told + step ? told : space;
-}
-
 void negotiate_options(struct tcp_conn *c, const struct tcp_header *syn) {
     const struct tcp_options *o = &syn->options;
     c->offered = o->mss ? o->mss : TCP_MSS_DEFAULT;
     if (c->offered < TCP_MSS_MIN) c->offered = TCP_MSS_MIN;
-    c->peer_mss = 0;
+    c->receive.mss = 0;
     conn_peer_mss(c, TCP_MSS_DEFAULT); /* more once it has come */
     c->timestamps = o->has_timestamp;
     conn_path_changed(c);
     c->ts_recent = o->ts_value;
     c->ts_recent_ns = c->stack->now;
-    c->sack = o->sack_permitted;
+    c->sack = c->receive.sack = o->sack_permitted;
     c->send_shift = o->window_shift;
-    c->window_scale = o->has_window_shift;
+    c->receive.window_scale = o->has_window_shift;
     if (!o->has_window_shift) {
-        c->send_shift = c->receive_shift = 0;
-        c->receive_max = TCP_RECEIVE_FIRST;
+        c->send_shift = c->receive.shift = 0;
+        c->receive.max = TCP_RECEIVE_FIRST;
     }
-    c->irs = syn->seq;
-    c->rcv_nxt = c->last_ack = syn->seq + 1;
-    c->rcv_adv = c->rcv_nxt + (c->receive_limit < 65535 ? c->receive_limit : 65535); /* as a SYN tells it */
-    c->snd_wnd = c->max_wnd = syn->window;                                           /* never scaled in a SYN */
+    receive_start(&c->receive, syn->seq);
+    c->snd_wnd = c->max_wnd = syn->window; /* never scaled in a SYN */
     c->snd_wl1 = syn->seq;
     c->cc.cwnd = tcp_cc_initial(c->mss);
 }
@@ -256,7 +239,7 @@ void negotiate_options(struct tcp_conn *c, const struct tcp_header *syn) {
 void conn_established(struct tcp_conn *c) {
     c->state = TCP_STATE_ESTABLISHED;
     c->timers.backoff = c->timers.tries = 0;
-    c->tune_tick = (uint32_t)(c->stack->now >> 10);
+    receive_tune_start(&c->receive, c->stack->now);
     conn_deadline(c, TCP_TIMER_SEND, UINT64_MAX);
     c->timers.progress_ns = c->stack->now;
     neighbour_progress(c->stack, &c->flow.remote); /* the peer acknowledges our SYN */
@@ -285,7 +268,7 @@ void conn_time_wait(struct tcp_conn *c) {
     struct inet *s = c->stack;
     if (s->tcp_time_waits >= s->config.limits.tcp_time_wait) {
         inet_count(s, tcp_time_wait_limit);
-        if (c->ack_now) tcp_send_ack(c);
+        if (c->receive.ack_now) tcp_send_ack(c);
         conn_end(c, 0);
         return;
     }
@@ -305,5 +288,5 @@ void conn_trim(struct tcp_conn *c) {
         return;
     }
     if (c->flight->chunks.count == 0 && c->flight->sent.count == 0) transmit_state_free(c);
-    if (c->slices.count == 0) fifo_free(&c->slices);
+    if (c->receive.slices.count == 0) fifo_free(&c->receive.slices);
 }

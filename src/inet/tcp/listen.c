@@ -107,7 +107,7 @@ int tcp_accept(struct tcp_listener *l, struct tcp_conn **out, void *user) {
     c->listener = NULL;
     c->socket.user = user;
     c->orphan = false;
-    if (c->slices.count > 0 || c->fin_received) socket_event(c->stack, &c->socket, INET_EVENT_READABLE);
+    if (c->receive.slices.count > 0 || c->receive.fin_received) socket_event(c->stack, &c->socket, INET_EVENT_READABLE);
     *out = c;
     return 0;
 }
@@ -162,7 +162,7 @@ static void answer_with_cookie(struct tcp_listener *l, const struct tcp_segment 
         options.ts_echo = offered->ts_value;
         options.sack_permitted = offered->sack_permitted;
         options.has_window_shift = offered->has_window_shift;
-        options.window_shift = conn_shift_for(l->settings.values[TCP_OPTION_RECEIVE_LIMIT]);
+        options.window_shift = receive_shift_for(l->settings.values[TCP_OPTION_RECEIVE_LIMIT]);
     }
     inet_count(s, tcp_cookies_out);
     cookies_sent(s);

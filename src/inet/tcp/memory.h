@@ -1,30 +1,46 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Received data is charged by what it pins, which is the whole block that it lies in, not by its bytes: to its
- * connection, whose limit follows its window, and to the stack (inet.tcp_memory). Data out of order is given up first,
- * because the peer still has it.
+ * The memory that received data of all connections of a stack pins. Data is charged by what it pins, which is the whole
+ * block that it lies in, not by its bytes: to its connection, whose limit follows its window, and to the stack
+ * (inet.tcp_memory). Out-of-order data is dropped first, because the peer still has it.
  */
 #ifndef INET_TCP_MEMORY_H
 #define INET_TCP_MEMORY_H
 
-#include "inet/tcp/conn.h"
+#include "base/list.h"
+#include "base/rng.h"
+#include "mem/heap.h"
 
 #include <assert.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
 
-#define TCP_CHARGE_RATIO 4u     /* a connection may pin so many times its window ... */
-#define TCP_CHARGE_LEAST 65536u /* ... and this */
+#define TCP_CHARGE_RATIO  4u     /* a connection may pin this many times its window ... */
+#define TCP_CHARGE_LEAST  65536u /* ... and these bytes */
+#define TCP_COLLECT_BYTES 2048u  /* size of a block that small payloads are copied to */
 
-/* What a pointer into a block pins. */
+struct tcp_memory {
+    uint64_t charged, limit;  /* bytes */
+    struct list out_of_order; /* struct tcp_ooo, oldest first */
+    uint64_t *counters;       /* [INET_COUNTER_COUNT]: what is dropped is counted there */
+    struct rng *rng;          /* priorities of search trees */
+};
+
+static inline void memory_init(struct tcp_memory *m, uint64_t limit, uint64_t *counters, struct rng *rng) {
+    *m = (struct tcp_memory){.limit = limit, .counters = counters, .rng = rng};
+    list_init(&m->out_of_order);
+}
+
+/* Bytes of the block that p lies in. */
 static inline uint32_t memory_pinned(const void *p) {
     size_t bytes = heap_block_bytes(p);
     return bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX;
 }
 
-#define TCP_COLLECT_BYTES 2048u /* a block that small payloads are copied together into */
-
 /*
- * Copies bytes behind the *len ones that lie at `base`, if these begin a block, which then is ours, because the payload
- * of a received frame never does, and the block has room.
+ * Copies bytes behind the *len bytes at `base`, if base is the start of its block and the block has room. Such a block
+ * was made for copies: the payload of a received frame never starts its block.
  */
 static inline bool memory_append(uint8_t *base, uint32_t *len, const uint8_t *from, uint32_t bytes) {
     if (heap_block(base) != base || heap_usable_size(base) < *len + bytes) return false;
@@ -33,30 +49,26 @@ static inline bool memory_append(uint8_t *base, uint32_t *len, const uint8_t *fr
     return true;
 }
 
-static inline void memory_charge(struct tcp_conn *c, uint32_t bytes) {
-    c->charged += bytes;
-    c->stack->tcp_charged += bytes;
+/* `own`: what the connection's part has charged. */
+static inline void memory_charge(struct tcp_memory *m, uint32_t *own, uint32_t bytes) {
+    *own += bytes;
+    m->charged += bytes;
 }
 
-static inline void memory_uncharge(struct tcp_conn *c, uint32_t bytes) {
-    assert(bytes <= c->charged && (!c->stack || bytes <= c->stack->tcp_charged));
-    c->charged -= bytes;
-    if (c->stack) c->stack->tcp_charged -= bytes; /* NULL: it is on its way to another stack */
+/* m NULL: the connection is detached, and its charge is not the stack's. */
+static inline void memory_uncharge(struct tcp_memory *m, uint32_t *own, uint32_t bytes) {
+    assert(bytes <= *own && (!m || bytes <= m->charged));
+    *own -= bytes;
+    if (m) m->charged -= bytes;
 }
 
-/* Three quarters of the stack's memory are taken: windows stop growing, and nothing more is kept out of order. */
-static inline bool memory_is_short(const struct inet *s, uint32_t more) {
-    uint64_t limit = s->config.tcp_memory;
-    return s->tcp_charged + more > limit - limit / 4;
+/* Three quarters of the memory are charged: windows stop growing, and no more out-of-order data is kept. */
+static inline bool memory_is_short(const struct tcp_memory *m, uint32_t more) {
+    return m->charged + more > m->limit - m->limit / 4;
 }
 
-static inline bool memory_is_full(const struct inet *s, uint32_t more) {
-    return s->tcp_charged + more > s->config.tcp_memory;
-}
-
-/* Whether the connection may pin so many bytes more for data out of order. */
-static inline bool memory_allows(const struct tcp_conn *c, uint32_t more) {
-    return (uint64_t)c->charged + more <= (uint64_t)c->receive_limit * TCP_CHARGE_RATIO + TCP_CHARGE_LEAST;
+static inline bool memory_is_full(const struct tcp_memory *m, uint32_t more) {
+    return m->charged + more > m->limit;
 }
 
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What leaves: when a segment may, and how it is made (RFC 9293 section 3.8, RFC 1122 section 4.2.3.4). */
 #include "inet/ip/ip4_output.h"
-#include "inet/tcp/reassembly.h"
 #include "inet/tcp/sack.h"
 
 #include <assert.h>
@@ -72,7 +71,7 @@ static int header_output(struct inet *s, struct tx_packet *o, const struct inet_
 static void plain_header(const struct tcp_conn *c, struct tx_packet *o, uint32_t seq, uint8_t flags, uint16_t window) {
     uint32_t bytes = TCP_HEADER_BYTES + (c->timestamps ? TCP_TIMESTAMP_BYTES : 0);
     uint8_t *p = tx_push(o, bytes);
-    tcp_emit_fixed(p, c->flow.local_port, c->flow.remote_port, seq, c->rcv_nxt, bytes, flags, window);
+    tcp_emit_fixed(p, c->flow.local_port, c->flow.remote_port, seq, c->receive.nxt, bytes, flags, window);
     if (!c->timestamps) return;
     wire_put32(p + TCP_HEADER_BYTES, TCP_TIMESTAMP_ALONE);
     wire_put32(p + TCP_HEADER_BYTES + 4, conn_clock_ms(c));
@@ -85,13 +84,13 @@ static void sack_header(struct tcp_conn *c, struct tx_packet *o, uint32_t seq, u
         .from_port = c->flow.local_port,
         .to_port = c->flow.remote_port,
         .seq = seq,
-        .ack = c->rcv_nxt,
+        .ack = c->receive.nxt,
         .flags = flags,
         .window = window,
         .options = {.has_timestamp = c->timestamps, .ts_value = conn_clock_ms(c), .ts_echo = c->ts_recent},
     };
     uint32_t fit = (c->mss - o->frame.bytes - SACK_LEAST_BYTES) / 8 + 1;
-    reassembly_sack(c, &h.options);
+    reassembly_sack(&c->receive.reassembly, &h.options);
     if (h.options.sack_count > fit) h.options.sack_count = (uint8_t)fit;
     emit(o, &h);
 }
@@ -103,25 +102,22 @@ static void blocked(struct tcp_conn *c) {
 
 /* A segment has left that promises so much, and is an ACK as well. */
 static inline void segment_left(struct tcp_conn *c, uint32_t promise) {
-    uint32_t edge = c->rcv_nxt + promise;
-    assert(seq_le(c->rcv_adv, edge)); /* what was promised is never taken back */
+    receive_acknowledged(&c->receive, promise);
     c->segments_out++;
-    c->rcv_adv = edge;
-    c->last_ack = c->rcv_nxt;
 }
 
 static inline void ack_done(struct tcp_conn *c) {
-    c->ack_now = c->ack_later = false;
+    c->receive.ack_now = c->receive.ack_later = false;
     timers_clear(&c->timers, TCP_TIMER_DELACK);
 }
 
 /* Sends a segment of a connection with what every one tells: ACK, window, timestamps. False: the device has no room. */
 static bool segment_output(struct tcp_conn *c, struct tx_packet *o, uint32_t seq, uint8_t flags, bool sack) {
     uint32_t promise = conn_receive_window(c);
-    uint16_t window = conn_window_field(c, promise);
+    uint16_t window = receive_window_field(&c->receive, promise);
     /* A segment that has no room for SACK blocks leaves the ACK with them to an empty one. */
-    bool blocks = c->sack && (c->ooo || c->dsack.start != c->dsack.end);
-    bool room = o->frame.bytes + SACK_LEAST_BYTES <= c->mss, told_later = c->ooo && !room;
+    bool blocks = c->receive.sack && reassembly_has_blocks(&c->receive.reassembly);
+    bool room = o->frame.bytes + SACK_LEAST_BYTES <= c->mss, told_later = c->receive.reassembly.ooo && !room;
     if (blocks && sack && room)
         sack_header(c, o, seq, flags | TCP_ACK, window);
     else
@@ -131,7 +127,7 @@ static bool segment_output(struct tcp_conn *c, struct tx_packet *o, uint32_t seq
         return false;
     }
     segment_left(c, promise);
-    if (!told_later || !c->ack_now) ack_done(c);
+    if (!told_later || !c->receive.ack_now) ack_done(c);
     return true;
 }
 
@@ -154,7 +150,7 @@ void tcp_send_reset(struct tcp_conn *c) {
 }
 
 void tcp_reset_if_unread(struct tcp_conn *c) {
-    if (!c->unread || !c->orphan || tcp_unacked(c) > 0) return;
+    if (!c->receive.unread || !c->orphan || tcp_unacked(c) > 0) return;
     tcp_send_reset(c);
     conn_end(c, -ECONNABORTED);
 }
@@ -164,15 +160,15 @@ void tcp_send_syn(struct tcp_conn *c) {
     struct tx_packet o;
     struct tcp_header h = {
         .seq = c->iss,
-        .ack = answer ? c->rcv_nxt : 0,
+        .ack = answer ? c->receive.nxt : 0,
         .flags = answer ? TCP_SYN | TCP_ACK : TCP_SYN,
-        .window = (uint16_t)(c->receive_limit < 65535 ? c->receive_limit : 65535), /* never scaled */
+        .window = (uint16_t)(c->receive.limit < 65535 ? c->receive.limit : 65535), /* never scaled */
         .options =
             {
                 .mss = conn_mss_told(c),
-                .has_window_shift = !answer || c->window_scale,
-                .window_shift = c->receive_shift,
-                .sack_permitted = !answer || c->sack,
+                .has_window_shift = !answer || c->receive.window_scale,
+                .window_shift = c->receive.shift,
+                .sack_permitted = !answer || c->receive.sack,
                 .has_timestamp = !answer || c->timestamps,
                 .ts_value = conn_clock_ms(c),
                 .ts_echo = c->ts_recent,
@@ -182,7 +178,7 @@ void tcp_send_syn(struct tcp_conn *c) {
     int error = header_output(c->stack, &o, &c->flow, &h, c);
     timers_clear(&c->timers, TCP_TIMER_ROOM);
     if (error == -EAGAIN) blocked(c); /* the retransmission timer runs as if it had left */
-    if (error == 0 && answer) c->rcv_adv = c->rcv_nxt + h.window;
+    if (error == 0 && answer) c->receive.adv = c->receive.nxt + h.window;
     c->snd_nxt = c->iss + 1;
     c->snd_end = c->snd_nxt;
     c->sent_ns = c->stack->now;
@@ -232,7 +228,7 @@ static bool data_output(struct tcp_conn *c, struct tx_packet *o, uint32_t seq, b
     uint32_t bytes = o->frame.bytes;
     bool ends = bytes > 0 && seq + bytes == c->snd_end && !c->unmarked;
     uint8_t flags = (uint8_t)((ends || push ? TCP_PSH : 0) | (fin ? TCP_FIN : 0));
-    if (!segment_output(c, o, seq, flags, c->ooo != NULL)) return false;
+    if (!segment_output(c, o, seq, flags, c->receive.reassembly.ooo != NULL)) return false;
     c->sent_ns = c->stack->now;
     return true;
 }
@@ -453,7 +449,7 @@ static bool sends_at_once(const struct tcp_conn *c, uint32_t len) {
     return c->recovery == TCP_OPEN && c->snd_nxt + len == c->snd_end && len <= c->mss && !c->more && !c->cork &&
            (c->nodelay || !seq_lt(c->snd_una, c->small_end) || len == c->mss) && out + len <= c->snd_wnd &&
            (out == 0 ? c->stack->now - c->sent_ns <= (uint64_t)c->rtt.rto_us * 1000 : out + len <= c->cc.cwnd) &&
-           f->sacked_bytes == 0 && f->lost_bytes == 0 && !c->ooo && c->dsack.start == c->dsack.end &&
+           f->sacked_bytes == 0 && f->lost_bytes == 0 && !reassembly_has_blocks(&c->receive.reassembly) &&
            c->path_epoch == c->stack->path_epoch && (c->sack || c->dup_acks == 0);
 }
 
@@ -462,7 +458,7 @@ bool tcp_output_expected(struct tcp_conn *c, const struct inet_segment *data) {
     uint32_t seq = c->snd_nxt;
     bool first = c->snd_una == seq;
     uint32_t promise = conn_receive_window(c);
-    uint16_t window = conn_window_field(c, promise);
+    uint16_t window = receive_window_field(&c->receive, promise);
     if (!sends_at_once(c, data->len) || !sent_add(c, data->len, false)) return false;
     tx_init(&o);
     tx_add(&o, data->base, data->len);
@@ -494,5 +490,5 @@ void tcp_output(struct tcp_conn *c) {
             tcp_arm_send(c);
         if (!room) return; /* TCP_TIMER_ROOM comes back here */
     }
-    if (c->ack_now && c->state != TCP_STATE_CLOSED) tcp_send_ack(c);
+    if (c->receive.ack_now && c->state != TCP_STATE_CLOSED) tcp_send_ack(c);
 }

@@ -74,8 +74,8 @@ static void set(struct tcp_conn *c, enum tcp_option option, uint32_t value) {
         c->cork = value;
         break;
     case TCP_OPTION_QUICKACK:
-        c->interactive = !value;
-        if (value) c->quick = TCP_QUICK_ACKS;
+        c->receive.interactive = !value;
+        if (value) c->receive.quick = TCP_QUICK_ACKS;
         break;
     case TCP_OPTION_KEEPALIVE:
         c->timers.keepalive = value;
@@ -100,11 +100,10 @@ static void set(struct tcp_conn *c, enum tcp_option option, uint32_t value) {
         c->send_limit = value;
         break;
     case TCP_OPTION_RECEIVE_LIMIT:
-        c->receive_max = value;
-        if (c->receive_limit > value) c->receive_limit = value;
+        receive_set_max(&c->receive, value);
         break;
     case TCP_OPTION_DELAYED_ACK_MS:
-        c->delayed_ack_ms = (uint16_t)value;
+        c->receive.delayed_ack_ms = (uint16_t)value;
         break;
     case TCP_OPTION_MAXSEG:
         c->maxseg = (uint16_t)value;
@@ -141,7 +140,7 @@ int tcp_set_option(struct tcp_conn *c, enum tcp_option option, uint32_t value, u
     if (!conn_synchronized(c) || c->state == TCP_STATE_TIME_WAIT) return 0;
     conn_path_changed(c);
     if (c->timers.keepalive) conn_deadline(c, TCP_TIMER_LIFE, timers_keepalive_ns(&c->timers));
-    if (option == TCP_OPTION_QUICKACK && value && c->ack_later) c->ack_now = true;
+    if (option == TCP_OPTION_QUICKACK && value && c->receive.ack_later) c->receive.ack_now = true;
     bool cork = c->cork;
     if (option == TCP_OPTION_NODELAY && value) c->more = c->cork = false; /* what has come so far goes, as in Linux */
     tcp_output(c);                                                        /* what was held back may go */
@@ -161,7 +160,7 @@ int tcp_get_option(const struct tcp_conn *c, enum tcp_option option, uint32_t *v
     const uint32_t values[TCP_OPTION_COUNT] = {
         [TCP_OPTION_NODELAY] = c->nodelay,
         [TCP_OPTION_CORK] = c->cork,
-        [TCP_OPTION_QUICKACK] = !c->interactive,
+        [TCP_OPTION_QUICKACK] = !c->receive.interactive,
         [TCP_OPTION_KEEPALIVE] = c->timers.keepalive,
         [TCP_OPTION_KEEP_IDLE_S] = c->timers.keep_idle_s,
         [TCP_OPTION_KEEP_INTERVAL_S] = c->timers.keep_interval_s,
@@ -169,8 +168,8 @@ int tcp_get_option(const struct tcp_conn *c, enum tcp_option option, uint32_t *v
         [TCP_OPTION_SYN_COUNT] = c->timers.syn_count,
         [TCP_OPTION_USER_TIMEOUT_MS] = c->timers.user_timeout_ms,
         [TCP_OPTION_SEND_LIMIT] = c->send_limit,
-        [TCP_OPTION_RECEIVE_LIMIT] = c->receive_max,
-        [TCP_OPTION_DELAYED_ACK_MS] = c->delayed_ack_ms,
+        [TCP_OPTION_RECEIVE_LIMIT] = c->receive.max,
+        [TCP_OPTION_DELAYED_ACK_MS] = c->receive.delayed_ack_ms,
         [TCP_OPTION_MAXSEG] = c->maxseg,
         [TCP_OPTION_TOS] = c->tos,
         [TCP_OPTION_TTL] = c->ttl,

@@ -4,9 +4,6 @@
 #include "inet/ip/route.h"
 #include "inet/tcp/check.h"
 #include "inet/tcp/listen.h"
-#include "inet/tcp/memory.h"
-#include "inet/tcp/ooo.h"
-#include "inet/tcp/reassembly.h"
 #include "inet/tcp/recovery.h"
 
 static int flow_try(struct inet *s, struct tcp_conn **out, const struct inet_flow *flow,
@@ -71,7 +68,7 @@ bool tcp_finished(const struct tcp_conn *c) {
 }
 
 bool tcp_unread(const struct tcp_conn *c) {
-    return c->unread;
+    return c->receive.unread;
 }
 
 int tcp_push(struct tcp_conn *c, const struct inet_segment *data, bool more, uint64_t now) {
@@ -99,7 +96,7 @@ int tcp_push(struct tcp_conn *c, const struct inet_segment *data, bool more, uin
     *chunk = (struct tcp_chunk){data->base, c->snd_end, data->len};
     c->snd_end += data->len;
     c->more = c->unmarked = more;
-    if (c->ack_later) c->interactive = true;
+    if (c->receive.ack_later) c->receive.interactive = true;
     if (tcp_output_expected(c, data)) {
         conn_changed_shortly(c);
         return 0;
@@ -109,77 +106,39 @@ int tcp_push(struct tcp_conn *c, const struct inet_segment *data, bool more, uin
     return 0;
 }
 
-/* The window becomes four times what was popped in a round trip, so that it never is what limits the peer. */
-static void receive_grow(struct tcp_conn *c) {
-    uint64_t wanted = 4ull * c->tune_popped, told = 65535u << c->receive_shift; /* the most that a segment can tell */
-    if (wanted > told) wanted = told;
-    if (wanted > c->receive_max) wanted = c->receive_max;
-    if (wanted > c->receive_limit && !memory_is_short(c->stack, 0)) c->receive_limit = (uint32_t)wanted;
-}
-
-static inline void receive_tune(struct tcp_conn *c, uint32_t popped) {
-    uint32_t round = c->rtt.srtt_us ? c->rtt.srtt_us : 100000, tick = (uint32_t)(c->stack->now >> 10);
-    c->tune_popped += popped;
-    if (tick - c->tune_tick < round) return;
-    if (c->tune_popped > c->receive_limit / 4) receive_grow(c);
-    c->tune_popped = 0;
-    c->tune_tick = tick;
-}
-
-/* The window that the peer knows has become small against what there is: it is told (RFC 1122 section 4.2.3.3). */
+/* Popping has opened the window: the peer is told where that matters. */
 static void window_update(struct tcp_conn *c) {
-    uint32_t told = seq_lt(c->rcv_nxt, c->rcv_adv) ? c->rcv_adv - c->rcv_nxt : 0;
     if (c->state != TCP_STATE_ESTABLISHED && c->state != TCP_STATE_FIN_WAIT_1 && c->state != TCP_STATE_FIN_WAIT_2)
         return;
-    if (told > c->receive_limit / 2) return;
-    uint32_t window = conn_receive_window(c);
-    if (window == told || window / 2 < told) return;
-    c->ack_now = true;
+    if (!receive_is_low(&c->receive) || !receive_update_due(&c->receive, conn_mss_told(c))) return;
+    c->receive.ack_now = true;
     tcp_output(c);
 }
 
 int tcp_pop(struct tcp_conn *c, struct inet_slice *out, uint32_t limit, uint64_t now) {
     c->stack->now = now;
-    if (c->slices.count == 0) {
+    if (c->receive.slices.count == 0) {
         if (c->error) return c->error;
-        if (!c->fin_received && c->state != TCP_STATE_CLOSED)
+        if (!c->receive.fin_received && c->state != TCP_STATE_CLOSED)
             return c->state < TCP_STATE_ESTABLISHED ? -ENOTCONN : -EAGAIN;
         *out = (struct inet_slice){NULL, 0};
         return 0;
     }
-    struct tcp_slice *first = fifo_at(&c->slices, sizeof *first, c->slices.first);
-    *out = (struct inet_slice){first->base, first->len};
-    if (first->len > limit) {
-        if (!heap_share(first->base)) return -ENOMEM;
-        out->len = limit;
-        first->base += limit;
-        first->len -= limit;
-    } else {
-        memory_uncharge(c, first->charge);
-        fifo_drop_first(&c->slices);
-    }
-    c->received -= out->len;
-    receive_tune(c, out->len);
+    int error = receive_pop(&c->receive, &c->stack->tcp_memory, out, limit);
+    if (error) return error;
+    receive_tune(&c->receive, &c->stack->tcp_memory, out->len, c->stack->now, c->rtt.srtt_us);
     window_update(c);
-    if (c->slices.count == 0 && c->state != TCP_STATE_CLOSED) conn_idle(c);
+    if (c->receive.slices.count == 0 && c->state != TCP_STATE_CLOSED) conn_idle(c);
     conn_changed_shortly(c);
     return 0;
 }
 
 int tcp_peek(const struct tcp_conn *c, uint32_t offset, struct inet_segment *out) {
-    for (uint32_t i = 0; i < c->slices.count; i++) {
-        const struct tcp_slice *slice = fifo_at(&c->slices, sizeof *slice, c->slices.first + i);
-        if (offset < slice->len) {
-            *out = (struct inet_segment){slice->base + offset, slice->len - offset};
-            return 0;
-        }
-        offset -= slice->len;
-    }
-    return -EAGAIN;
+    return receive_peek(&c->receive, offset, out);
 }
 
 uint32_t tcp_available(const struct tcp_conn *c) {
-    return c->received - (c->ooo ? c->ooo->bytes : 0);
+    return receive_available(&c->receive);
 }
 
 int tcp_shutdown(struct tcp_conn *c, uint64_t now) {
@@ -208,21 +167,21 @@ void tcp_abort(struct tcp_conn *c, uint64_t now) {
 }
 
 void tcp_stop_reading(struct tcp_conn *c, bool unread) {
-    c->deaf = true;
-    c->unread |= unread || c->slices.count > 0 || c->ooo;
-    reassembly_clear(c);
+    c->receive.shut = true;
+    c->receive.unread |= unread || receive_holds_data(&c->receive);
+    receive_clear(&c->receive, &c->stack->tcp_memory);
 }
 
 void tcp_close(struct tcp_conn *c, uint64_t now) {
     c->stack->now = now;
     tcp_stop_reading(c, false);
     /* What nobody has read must not seem read; but what was pushed is delivered first. */
-    bool reset = c->unread && tcp_unacked(c) == 0;
+    bool reset = c->receive.unread && tcp_unacked(c) == 0;
     if (c->state < TCP_STATE_ESTABLISHED || reset || !conn_abandon(c)) {
         tcp_abort(c, now);
         return;
     }
-    if (!c->unread) tcp_shutdown(c, now);
+    if (!c->receive.unread) tcp_shutdown(c, now);
     if (c->state == TCP_STATE_FIN_WAIT_2)
         conn_deadline(c, TCP_TIMER_LIFE, now + timers_fin_wait_2_ns(&c->timers));
     else if (c->abandoned)
@@ -260,7 +219,7 @@ void tcp_get_status(const struct tcp_conn *c, struct tcp_status *out) {
         .cwnd = c->cc.cwnd,
         .ssthresh = c->cc.ssthresh,
         .mss = c->mss,
-        .receive_mss = c->peer_mss,
+        .receive_mss = c->receive.mss,
         .path_mtu = path_mtu(c->stack, &c->flow.remote, &fragment),
         .advertised_mss = conn_mss_told(c),
         .send_window = c->snd_wnd,
@@ -279,12 +238,12 @@ void tcp_get_status(const struct tcp_conn *c, struct tcp_status *out) {
         .sent_ns = c->sent_ns,
         .received_ns = c->timers.received_ns,
         .send_shift = c->send_shift,
-        .receive_shift = c->receive_shift,
+        .receive_shift = c->receive.shift,
         .backoff = c->timers.backoff,
         .probes = c->timers.probes,
-        .delayed_ack_ms = c->delayed_ack_ms,
+        .delayed_ack_ms = c->receive.delayed_ack_ms,
         .timestamps = c->timestamps,
-        .window_scale = c->window_scale,
+        .window_scale = c->receive.window_scale,
         .sack = c->sack,
         .reordering = c->reordering,
         .congestion = c->cc.ops->name,

@@ -131,8 +131,8 @@ static void send_fire(struct tcp_conn *c) {
 }
 
 static void delack_fire(struct tcp_conn *c) {
-    if (!c->ack_later) return;
-    c->ack_now = true;
+    if (!c->receive.ack_later) return;
+    c->receive.ack_now = true;
     tcp_output(c);
 }
 
