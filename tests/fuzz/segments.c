@@ -51,7 +51,7 @@ static uint32_t peers_number(struct input *in, const struct tcp_conn *c) {
 static uint32_t our_number(struct input *in, const struct tcp_conn *c) {
     if (!c) return take_32(in);
     const uint32_t marks[] = {c->snd_nxt, c->snd_nxt,          c->snd_una,        c->iss,
-                              c->snd_end, c->snd_una + c->mss, c->flight->recover};
+                              c->snd_end, c->snd_una + c->mss, c->recovery.flight->scoreboard.recover};
     return near(in, marks, sizeof marks / sizeof *marks);
 }
 

@@ -3,7 +3,6 @@
 #include "tcp_script.h"
 
 #include "inet/tcp/check.h"
-#include "inet/tcp/sack.h"
 
 static const struct tcp_options modern = {.has_window_shift = true, .window_shift = 2, .sack_permitted = true};
 
@@ -248,15 +247,15 @@ static void reordering_window_grows_once_a_round_trip_and_shrinks_again(void **s
         in_ack(s, una + 1000);
         for (uint32_t i = 0; i < 4; i++) /* the peer reports one duplicate after the other */
             in_sack(s, una + 1000, una, una + 500);
-        assert_int_equal(s->conn->reorder_steps, round);
+        assert_int_equal(s->conn->recovery.reorder_steps, round);
         una += 5000;
         in_ack(s, una);
         drain(s);
         assert_null(tcp_check(s->conn));
     }
     for (uint32_t i = 0; i < 16; i++)
-        rack_recovered(s->conn);
-    assert_int_equal(s->conn->reorder_steps, 0);
+        rack_recovered(&s->conn->recovery);
+    assert_int_equal(s->conn->recovery.reorder_steps, 0);
     script_delete(s);
 }
 
@@ -277,7 +276,7 @@ static void acks_at_the_edge_of_a_full_window_count(void **state) {
                        .ack = 1,
                        .window = 3000,
                        .options = {.sack_count = 1, .sack = {{s->iss + 1001, s->iss + 3001}}}});
-    assert_int_equal(s->conn->flight->sacked_bytes, 2000);
+    assert_int_equal(s->conn->recovery.flight->scoreboard.sacked_bytes, 2000);
     in(s, (struct seg){.flags = TCP_ACK, .seq = edge, .ack = 3001, .window = 3000});
     assert_int_equal(tcp_unacked(s->conn), 0);
     script_delete(s);

@@ -23,7 +23,7 @@ static struct script *many_out(bool timestamps) {
         push(s, SEG);
         drain(s);
     }
-    assert_int_equal(s->conn->flight->sent.count, SEGMENTS);
+    assert_int_equal(s->conn->recovery.flight->scoreboard.sent.count, SEGMENTS);
     return s;
 }
 

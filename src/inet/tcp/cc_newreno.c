@@ -27,3 +27,12 @@ const struct tcp_cc_ops *tcp_cc_find(const char *name) {
         if (strcmp(all[i]->name, name) == 0) return all[i];
     return NULL;
 }
+
+void tcp_cc_grow(struct tcp_cc *cc, uint32_t bytes, uint32_t mss, uint32_t srtt_us, uint64_t now) {
+    if (cc->cwnd < cc->ssthresh) {
+        uint32_t n = bytes < cc->ssthresh - cc->cwnd ? bytes : cc->ssthresh - cc->cwnd;
+        cc->cwnd += n;
+        bytes -= n;
+    }
+    if (bytes > 0 && cc->cwnd >= cc->ssthresh) cc->ops->avoid(cc, bytes, mss, srtt_us, now);
+}

@@ -2,8 +2,6 @@
 /* Invariants of a TCP connection. */
 #include "inet/tcp/check.h"
 
-#include "inet/tcp/sack.h"
-
 #include <stdio.h>
 
 #define CHEAP_ENTRIES  64u  /* of all queues: so many are checked every time */
@@ -22,46 +20,53 @@ static bool on_its_way(const struct tcp_sent *e) {
 /* The pushed bytes from snd_una on, without a hole. */
 static const char *check_chunks(const struct tcp_conn *c) {
     uint32_t next = c->snd_una;
-    for (uint32_t i = 0; i < c->flight->chunks.count; i++) {
-        const struct tcp_chunk *chunk = fifo_at(&c->flight->chunks, sizeof *chunk, c->flight->chunks.first + i);
+    for (uint32_t i = 0; i < c->recovery.flight->chunks.count; i++) {
+        const struct tcp_chunk *chunk =
+            fifo_at(&c->recovery.flight->chunks, sizeof *chunk, c->recovery.flight->chunks.first + i);
         HOLDS(i == 0 ? seq_le(chunk->seq, c->snd_una) && seq_lt(c->snd_una, chunk->seq + chunk->len)
                      : chunk->seq == next);
         next = chunk->seq + chunk->len;
     }
-    HOLDS(c->flight->chunks.count == 0 || next == c->snd_end);
+    HOLDS(c->recovery.flight->chunks.count == 0 || next == c->snd_end);
     return NULL;
 }
 
 /* The segments from snd_una to snd_nxt, and the sums over their flags. */
 static const char *check_sent(const struct tcp_conn *c) {
     uint32_t next = c->snd_una, sacked = 0, lost = 0, again = 0, travelling = 0;
-    for (uint32_t i = 0; i < c->flight->sent.count; i++) {
-        const struct tcp_sent *e = sent_at(c, c->flight->sent.first + i);
+    for (uint32_t i = 0; i < c->recovery.flight->scoreboard.sent.count; i++) {
+        const struct tcp_sent *e =
+            scoreboard_at(&c->recovery.flight->scoreboard, c->recovery.flight->scoreboard.sent.first + i);
         HOLDS(e->seq == next && e->len > 0);
         HOLDS(!(e->flags & TCP_SENT_RETRANSMITTED) || (e->flags & TCP_SENT_LOST));
         HOLDS(!(e->flags & TCP_SENT_SACKED) || !(e->flags & TCP_SENT_LOST));
-        HOLDS(!(e->flags & TCP_SENT_FIN) || i + 1 == c->flight->sent.count);
+        HOLDS(!(e->flags & TCP_SENT_FIN) || i + 1 == c->recovery.flight->scoreboard.sent.count);
         HOLDS(e->sent_ns <= c->stack->now);
         if (e->flags & TCP_SENT_SACKED) /* what is passed over has all been reported */
-            HOLDS(e->newer - c->flight->sent.first > i && e->newer - c->flight->sent.first <= c->flight->sent.count);
+            HOLDS(e->newer - c->recovery.flight->scoreboard.sent.first > i &&
+                  e->newer - c->recovery.flight->scoreboard.sent.first <= c->recovery.flight->scoreboard.sent.count);
         next += e->len;
         sacked += e->flags & TCP_SENT_SACKED ? e->len : 0;
         lost += e->flags & TCP_SENT_LOST ? e->len : 0;
         again += e->flags & TCP_SENT_RETRANSMITTED ? e->len : 0;
         travelling += on_its_way(e);
     }
-    HOLDS(c->flight->sent.count == 0 || next == c->snd_nxt);
-    HOLDS(sacked == c->flight->sacked_bytes && lost == c->flight->lost_bytes &&
-          again == c->flight->retransmitted_bytes);
+    HOLDS(c->recovery.flight->scoreboard.sent.count == 0 || next == c->snd_nxt);
+    HOLDS(sacked == c->recovery.flight->scoreboard.sacked_bytes && lost == c->recovery.flight->scoreboard.lost_bytes &&
+          again == c->recovery.flight->scoreboard.retransmitted_bytes);
     uint32_t linked = 0, before = TCP_SENT_NONE;
-    for (uint32_t at = c->flight->sent.count ? c->flight->oldest : TCP_SENT_NONE; at != TCP_SENT_NONE;) {
-        const struct tcp_sent *e = sent_at(c, at);
-        HOLDS(at - c->flight->sent.first < c->flight->sent.count && on_its_way(e) && e->older == before);
-        HOLDS(linked++ < c->flight->sent.count);
+    for (uint32_t at = c->recovery.flight->scoreboard.sent.count ? c->recovery.flight->scoreboard.oldest
+                                                                 : TCP_SENT_NONE;
+         at != TCP_SENT_NONE;) {
+        const struct tcp_sent *e = scoreboard_at(&c->recovery.flight->scoreboard, at);
+        HOLDS(at - c->recovery.flight->scoreboard.sent.first < c->recovery.flight->scoreboard.sent.count &&
+              on_its_way(e) && e->older == before);
+        HOLDS(linked++ < c->recovery.flight->scoreboard.sent.count);
         before = at;
         at = e->newer;
     }
-    HOLDS(linked == travelling && (c->flight->sent.count == 0 || c->flight->newest == before));
+    HOLDS(linked == travelling &&
+          (c->recovery.flight->scoreboard.sent.count == 0 || c->recovery.flight->scoreboard.newest == before));
     return NULL;
 }
 
@@ -70,9 +75,9 @@ static const char *check_sender(const struct tcp_conn *c) {
     if (!conn_synchronized(c)) return NULL;
     HOLDS(seq_le(c->snd_nxt, c->snd_end + c->fin_sent));
     HOLDS(!c->fin_sent || c->fin_queued);
-    HOLDS((c->snd_una != c->snd_nxt) == (c->flight->sent.count > 0));
+    HOLDS((c->snd_una != c->snd_nxt) == (c->recovery.flight->scoreboard.sent.count > 0));
     HOLDS(conn_in_flight(c) <= c->snd_nxt - c->snd_una);
-    HOLDS(c->recovery == TCP_RECOVERY || c->cc.cwnd >= c->mss); /* there it follows what is in flight */
+    HOLDS(c->recovery.state == TCP_RECOVERY || c->cc.cwnd >= c->mss); /* there it follows what is in flight */
     /* Somebody will act: what is under way or waits to be sent has a timer. */
     HOLDS(c->snd_una == c->snd_nxt || timers_pending(&c->timers, TCP_TIMER_SEND));
     HOLDS(c->state == TCP_STATE_TIME_WAIT || c->snd_end == c->snd_nxt || c->fin_sent ||
@@ -129,7 +134,8 @@ static const char *check_receiver(const struct tcp_conn *c) {
 
 const char *tcp_check(const struct tcp_conn *c) {
     if (c->state == TCP_STATE_CLOSED) {
-        HOLDS(c->flight->chunks.count == 0 && c->flight->sent.count == 0 && !c->timers.timer.timer.armed);
+        HOLDS(c->recovery.flight->chunks.count == 0 && c->recovery.flight->scoreboard.sent.count == 0 &&
+              !c->timers.timer.timer.armed);
         return NULL;
     }
     for (uint32_t i = 0; i < TCP_TIMER_COUNT; i++)
@@ -140,7 +146,8 @@ const char *tcp_check(const struct tcp_conn *c) {
 }
 
 void tcp_check_assert(const struct tcp_conn *c) {
-    uint32_t entries = c->flight->chunks.count + c->flight->sent.count + c->receive.slices.count;
+    uint32_t entries =
+        c->recovery.flight->chunks.count + c->recovery.flight->scoreboard.sent.count + c->receive.slices.count;
     if (c->receive.reassembly.ooo)
         entries += c->receive.reassembly.ooo->run_count + c->receive.reassembly.ooo->charged / CHARGE_OF_MANY;
     if (entries > CHEAP_ENTRIES && (c->segments_in + c->segments_out) % (entries / CHEAP_ENTRIES) != 0) return;

@@ -9,6 +9,7 @@
 #include "inet/socket_event.h"
 #include "inet/tcp/cc.h"
 #include "inet/tcp/receive.h"
+#include "inet/tcp/recovery.h"
 #include "inet/tcp/tcp.h"
 #include "inet/tcp/timers.h"
 
@@ -30,54 +31,9 @@ struct tcp_chunk {
     uint32_t seq, len;
 };
 
-/* A segment that was sent and not yet acknowledged as a whole. */
-enum tcp_sent_flags {
-    TCP_SENT_FIN = 1, /* the last of its sequence numbers is the FIN */
-    TCP_SENT_SACKED = 2,
-    TCP_SENT_LOST = 4,                /* taken for lost */
-    TCP_SENT_RETRANSMITTED = 8,       /* lost, and sent again since */
-    TCP_SENT_EVER_RETRANSMITTED = 16, /* sent more than once: tells nothing of the round trip */
-};
-
-#define TCP_SENT_NONE UINT32_MAX
-
-struct tcp_sent {
-    uint64_t sent_ns;
-    uint32_t seq;
-    uint32_t len : 24, flags : 8; /* length in sequence numbers */
-    uint32_t older, newer;        /* positions by time of sending, of those that are on their way; tcp_sack.c */
-};
-_Static_assert(sizeof(struct tcp_sent) == 24, "many of them");
-
-/* F-RTO (RFC 5682) after a timeout: nothing; the first segment was sent again; an ACK came, so new ones are sent. */
-enum tcp_frto { TCP_FRTO_NONE, TCP_FRTO_REPEATED, TCP_FRTO_NEW };
-
 /* What holds the sender up, as TCP_INFO tells the time of each: nothing to send; the path; the peer's window; our
  * limit. */
 enum tcp_limit { TCP_LIMIT_IDLE, TCP_LIMIT_PATH, TCP_LIMIT_WINDOW, TCP_LIMIT_BUFFER, TCP_LIMIT_COUNT };
-
-/* What matters only while something is pushed and not acknowledged: made with the first push, given back when idle. */
-struct tcp_flight {
-    struct fifo chunks, sent;
-    uint32_t oldest, newest; /* of sent, by time */
-    uint32_t lost_from;      /* no position before this one waits to be sent again */
-    uint32_t sacked_bytes, lost_bytes, retransmitted_bytes;
-    uint32_t recover; /* recovery ends here */
-    uint32_t prr_delivered, prr_out, prr_flight;
-    uint32_t rack_end, rack_rtt_us, probe_end, sack_high;
-    uint64_t rack_ns;
-    uint32_t undo_ts, undo_cwnd, undo_ssthresh, undo_from;
-    uint32_t undo_again;         /* segments sent again in the last recovery, and not reported to have come twice */
-    uint8_t frto;                /* enum tcp_frto */
-    bool undo_round;             /* a recovery was undone in this round trip, */
-    uint32_t undo_round_end;     /* which ends when this is acknowledged */
-    bool dsack_round;            /* RFC 8985 section 6.2: the reordering window grew in this round trip, */
-    uint32_t dsack_round_end;    /* which ends when this is acknowledged */
-    uint32_t most_out, used_end; /* most bytes out in the present round, which ends when used_end is acknowledged */
-};
-
-/* The flight of connections that have none: never written. */
-extern const struct tcp_flight tcp_no_flight;
 
 struct tcp_conn {
     struct inet_socket socket;
@@ -87,15 +43,13 @@ struct tcp_conn {
     struct tcp_timers timers;
     struct tcp_rtt rtt;
     struct tcp_receive receive;
+    struct tcp_recovery recovery;
     struct inet_flow flow;
     int error;
-    uint8_t state;    /* enum tcp_state */
-    uint8_t recovery; /* enum tcp_recovery */
+    uint8_t state; /* enum tcp_state */
     uint8_t send_shift;
-    uint8_t dup_acks, reorder_steps, reorder_persist;
     uint8_t tos, ttl;
-    uint8_t limit;                /* enum tcp_limit: now */
-    uint16_t reordering_segments; /* how far a segment was overtaken at most */
+    uint8_t limit; /* enum tcp_limit: now */
     uint16_t maxseg;
     uint16_t path_epoch; /* the stack's when mss was last found */
     uint16_t offered;    /* MSS of the peer's SYN */
@@ -106,12 +60,9 @@ struct tcp_conn {
     bool loopback : 1;    /* its peer is this host: nothing of it comes from the link */
     bool fin_queued : 1;  /* a FIN follows the last pushed byte */
     bool fin_sent : 1;
-    bool sack : 1, timestamps : 1;
+    bool timestamps : 1;
     bool nodelay : 1, more : 1, cork : 1;
     bool pmtu_discover : 1, dont_fragment : 1;
-    bool limited : 1; /* the congestion window was full in the present round */
-    bool reordering : 1, probe_sent : 1, probe_again : 1;
-    bool undo : 1;     /* undo_* can be gone back to */
     bool unmarked : 1; /* pushed with more to come: its end is not marked with PSH */
     bool refused : 1;  /* the last push met the send limit */
 
@@ -127,13 +78,10 @@ struct tcp_conn {
     uint64_t ts_recent_ns, sent_ns; /* when ts_recent last changed, and when data was last sent */
     uint32_t stale_ms; /* when an empty segment out of place was last answered, in milliseconds; 0: never */
 
-    /* recovery, congestion */
     uint32_t retransmits, segments_in, segments_out;
     uint64_t bytes_acked, bytes_received;
     uint64_t limit_ns[TCP_LIMIT_COUNT - 1], limit_since_ns; /* but for TCP_LIMIT_IDLE */
     struct tcp_cc cc;
-
-    struct tcp_flight *flight; /* tcp_no_flight: none */
 };
 
 struct tcp_listener {
@@ -200,18 +148,13 @@ uint32_t conn_isn(const struct inet *s, const struct inet_flow *flow, uint32_t *
 void conn_peer_mss(struct tcp_conn *c, uint32_t bytes);
 /* Gives the memory of empty queues back, once nothing has happened for a while. */
 void conn_trim(struct tcp_conn *c);
-bool conn_flight_new(struct tcp_conn *c);
-/* Makes sure that there is a flight to write to; false: no memory. */
-static inline bool transmit_state_allocate(struct tcp_conn *c) {
-    return c->flight != &tcp_no_flight || conn_flight_new(c);
-}
+/* Bytes that are sent and not acknowledged, and not known to have arrived or to be lost. */
 static inline uint32_t conn_in_flight(const struct tcp_conn *c) {
-    return c->snd_nxt - c->snd_una - c->flight->sacked_bytes - (c->flight->lost_bytes - c->flight->retransmitted_bytes);
+    return recovery_in_flight(&c->recovery, c->snd_nxt - c->snd_una);
 }
-/* The same, each duplicate ACK of a peer without SACK standing for a segment that has left the network. */
-static inline uint32_t conn_on_path(const struct tcp_conn *c) {
-    uint32_t bytes = conn_in_flight(c), gone = c->sack ? 0 : c->dup_acks * (uint32_t)c->mss;
-    return bytes > gone ? bytes - gone : 0;
+/* The same as the congestion window counts them. */
+static inline uint32_t conn_pipe(const struct tcp_conn *c) {
+    return recovery_pipe(&c->recovery, c->snd_nxt - c->snd_una, c->mss);
 }
 static inline bool conn_synchronized(const struct tcp_conn *c) {
     return c->state >= TCP_STATE_ESTABLISHED;
@@ -229,7 +172,20 @@ void conn_time_wait(struct tcp_conn *c);
 /* The owner gives the connection up. False: there are too many such. */
 bool conn_abandon(struct tcp_conn *c);
 
-/* tcp_output.c */
+/* ack.c */
+/*
+ * An acceptable ACK while something is out: takes what it acknowledges off the scoreboard, finds losses, sets the
+ * congestion window. `o`: the segment's options. `duplicate`: a duplicate ACK as RFC 5681 section 2 defines it.
+ */
+void tcp_ack(struct tcp_conn *c, uint32_t ack, const struct tcp_options *o, bool duplicate);
+/* An ACK with SACK blocks while nothing is out: the peer may report a duplicate. */
+void tcp_ack_idle(struct tcp_conn *c, const struct tcp_options *o);
+/* Looks for losses again, because time has passed. */
+void tcp_find_losses(struct tcp_conn *c);
+/* The retransmission timer has expired: all that is out is marked lost. */
+void tcp_all_lost(struct tcp_conn *c);
+
+/* output.c */
 /* Sends what may be sent now, or at least the ACK that is due. */
 void tcp_output(struct tcp_conn *c);
 /*

@@ -7,7 +7,6 @@
 #include "inet/ip/protocol.h"
 #include "inet/tcp/check.h"
 #include "inet/tcp/listen.h"
-#include "inet/tcp/recovery.h"
 
 #define PAWS_MAX_AGE_NS       (24ull * 86400 * NS_PER_S) /* RFC 7323 section 5.5 */
 #define CHALLENGES_PER_SECOND 1000u
@@ -173,14 +172,16 @@ static void timestamp_note(struct tcp_conn *c, const struct tcp_segment *g) {
 }
 
 static void chunks_acked(struct tcp_conn *c) {
-    uint32_t before = c->flight->chunks.count;
-    while (c->flight->chunks.count > 0) {
-        const struct tcp_chunk *chunk = fifo_at(&c->flight->chunks, sizeof *chunk, c->flight->chunks.first);
+    uint32_t before = c->recovery.flight->chunks.count;
+    while (c->recovery.flight->chunks.count > 0) {
+        const struct tcp_chunk *chunk =
+            fifo_at(&c->recovery.flight->chunks, sizeof *chunk, c->recovery.flight->chunks.first);
         if (seq_lt(c->snd_una, chunk->seq + chunk->len)) break;
         heap_release(chunk->base);
-        fifo_drop_first(&c->flight->chunks);
+        fifo_drop_first(&c->recovery.flight->chunks);
     }
-    if (before != c->flight->chunks.count && !c->orphan) socket_event(c->stack, &c->socket, INET_EVENT_WRITABLE);
+    if (before != c->recovery.flight->chunks.count && !c->orphan)
+        socket_event(c->stack, &c->socket, INET_EVENT_WRITABLE);
     if (c->snd_una != c->snd_nxt) return;
     conn_idle(c);
     if (c->snd_nxt == c->snd_end) conn_limited_by(c, TCP_LIMIT_IDLE);
@@ -246,21 +247,22 @@ static bool ack_input(struct tcp_conn *c, const struct rx_packet *p, const struc
     }
     c->timers.tries = 0;
     if (seq_lt(ack, c->snd_una)) { /* old, but its data and blocks may be new */
-        if (g->h.options.sack_count > 0 && c->flight->sent.count > 0) recovery_ack(c, c->snd_una, &g->h.options, false);
+        if (g->h.options.sack_count > 0 && c->recovery.flight->scoreboard.sent.count > 0)
+            tcp_ack(c, c->snd_una, &g->h.options, false);
         return true;
     }
     bool duplicate = ack == c->snd_una && g->len == 0 && !g->fin && c->snd_una != c->snd_nxt &&
                      (uint32_t)g->h.window << c->send_shift == c->snd_wnd;
     bool news = ack != c->snd_una || duplicate || g->h.options.sack_count > 0;
     window_note(c, g->seq, ack, g->h.window);
-    if (news && c->flight->sent.count > 0) {
+    if (news && c->recovery.flight->scoreboard.sent.count > 0) {
         uint32_t before = c->snd_una;
-        recovery_ack(c, ack, &g->h.options, duplicate);
+        tcp_ack(c, ack, &g->h.options, duplicate);
         c->bytes_acked += c->snd_una - before;
         chunks_acked(c);
         if (c->fin_sent && c->snd_una == c->snd_nxt) fin_acked(c);
-    } else if (g->h.options.sack_count > 0 && c->flight != &tcp_no_flight) {
-        recovery_report(c, &g->h.options);
+    } else if (g->h.options.sack_count > 0 && c->recovery.flight != &tcp_no_flight) {
+        tcp_ack_idle(c, &g->h.options);
     }
     if (c->state != TCP_STATE_CLOSED) tcp_reset_if_unread(c);
     return c->state != TCP_STATE_CLOSED;
@@ -380,7 +382,7 @@ out:
  * need few of the steps above; all others, and all that is not clear, go through them.
  */
 static bool is_expected(const struct tcp_conn *c, const struct tcp_plain *e) {
-    return c->state == TCP_STATE_ESTABLISHED && !c->loopback && !c->receive.shut && c->recovery == TCP_OPEN &&
+    return c->state == TCP_STATE_ESTABLISHED && !c->loopback && !c->receive.shut && c->recovery.state == TCP_OPEN &&
            !c->receive.reassembly.ooo && !c->orphan && e->seq == c->receive.nxt &&
            e->ack - c->snd_una <= c->snd_nxt - c->snd_una && c->snd_wnd > 0 &&
            !seq_lt(c->receive.adv, e->seq + e->len) && (e->len > 0 || e->ack != c->snd_una) &&
@@ -404,7 +406,7 @@ enum tcp_taken tcp_input_expected(struct tcp_conn *c, uint8_t *t, uint32_t bytes
     window_note(c, e.seq, e.ack, e.window);
     if (e.ack != c->snd_una) {
         c->bytes_acked += e.ack - c->snd_una;
-        recovery_ack(c, e.ack, &none, false);
+        tcp_ack(c, e.ack, &none, false);
         chunks_acked(c);
     }
     if (e.len > 0) {

@@ -6,15 +6,10 @@
 #include "inet/ip/neighbour.h"
 #include "inet/ip/path.h"
 #include "inet/ip/route.h"
-#include "inet/tcp/sack.h"
 
 #include <assert.h>
 
 _Static_assert(sizeof(struct tcp_conn) <= 560, "a million of them");
-
-#define NO_FLIGHT (struct tcp_flight *)(uintptr_t)&tcp_no_flight
-
-const struct tcp_flight tcp_no_flight = {.oldest = TCP_SENT_NONE, .newest = TCP_SENT_NONE};
 
 uint32_t conn_isn(const struct inet *s, const struct inet_flow *flow, uint32_t *ts_offset) {
     uint64_t h = siphash24(s->secret, flow, sizeof *flow);
@@ -39,28 +34,10 @@ void conn_path_changed(struct tcp_conn *c) {
     if (c->offered < mss) mss = c->offered;
     if (c->maxseg > 0 && c->maxseg < mss) mss = c->maxseg;
     c->mss = (uint16_t)(mss - (c->timestamps ? TCP_TIMESTAMP_BYTES : 0));
-    if (c->mss < before) sent_cut(c);
+    if (c->mss < before) scoreboard_cut(&c->recovery.flight->scoreboard, c->mss);
     /* Both have room for a segment; a recovery ends with the window at ssthresh. */
     if (c->cc.cwnd < c->mss) c->cc.cwnd = c->mss;
     if (c->cc.ssthresh < c->mss) c->cc.ssthresh = c->mss;
-}
-
-bool conn_flight_new(struct tcp_conn *c) {
-    struct tcp_flight *f = sys_calloc(1, sizeof *f);
-    if (!f) return false;
-    *f = tcp_no_flight;
-    f->sack_high = c->snd_una;
-    c->flight = f;
-    return true;
-}
-
-static void transmit_state_free(struct tcp_conn *c) {
-    if (c->flight != &tcp_no_flight) {
-        fifo_free(&c->flight->chunks);
-        fifo_free(&c->flight->sent);
-        sys_free(c->flight);
-    }
-    c->flight = NO_FLIGHT;
 }
 
 /* The stack finds it from now on. */
@@ -97,7 +74,7 @@ int conn_new(struct inet *s, struct tcp_conn **out, const struct inet_flow *flow
     c->loopback = route_find(s, inet_addr_to_ip4(&flow->remote)).kind == ROUTE_LOOPBACK;
     c->dont_fragment = true;
     c->receive.mss = TCP_MSS_DEFAULT;
-    c->flight = NO_FLIGHT;
+    recovery_init(&c->recovery);
     c->cc.ssthresh = UINT32_MAX;
     conn_configure(c, settings);
     c->receive.shift = receive_shift_for(c->receive.max);
@@ -107,10 +84,10 @@ int conn_new(struct inet *s, struct tcp_conn **out, const struct inet_flow *flow
 }
 
 static void chunks_clear(struct tcp_conn *c) {
-    struct fifo *chunks = &c->flight->chunks;
+    struct fifo *chunks = &c->recovery.flight->chunks;
     for (; chunks->count > 0; fifo_drop_first(chunks))
         heap_release(((struct tcp_chunk *)fifo_at(chunks, sizeof(struct tcp_chunk), chunks->first))->base);
-    transmit_state_free(c);
+    recovery_free(&c->recovery);
     c->snd_una = c->snd_nxt;
 }
 
@@ -153,7 +130,7 @@ void conn_end(struct tcp_conn *c, int error) {
     inet_flow_used(s, IP_TCP, &c->flow, INET_FLOW_ENDS);
     inet_port_used(s, IP_TCP, c->flow.local_port, false);
     timers_stop(&c->timers, &s->wheel); /* a later call must not arm the timer again */
-    c->undelivered = c->flight->chunks.count > 0;
+    c->undelivered = c->recovery.flight->chunks.count > 0;
     chunks_clear(c);
     c->error = error;
     c->state = TCP_STATE_CLOSED;
@@ -223,7 +200,7 @@ void negotiate_options(struct tcp_conn *c, const struct tcp_header *syn) {
     conn_path_changed(c);
     c->ts_recent = o->ts_value;
     c->ts_recent_ns = c->stack->now;
-    c->sack = c->receive.sack = o->sack_permitted;
+    c->recovery.sack = c->receive.sack = o->sack_permitted;
     c->send_shift = o->window_shift;
     c->receive.window_scale = o->has_window_shift;
     if (!o->has_window_shift) {
@@ -287,6 +264,7 @@ void conn_trim(struct tcp_conn *c) {
         conn_deadline(c, TCP_TIMER_TRIM, last + TCP_TRIM_NS);
         return;
     }
-    if (c->flight->chunks.count == 0 && c->flight->sent.count == 0) transmit_state_free(c);
+    if (c->recovery.flight->chunks.count == 0 && c->recovery.flight->scoreboard.sent.count == 0)
+        recovery_free(&c->recovery);
     if (c->receive.slices.count == 0) fifo_free(&c->receive.slices);
 }

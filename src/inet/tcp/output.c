@@ -1,27 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /* What leaves: when a segment may, and how it is made (RFC 9293 section 3.8, RFC 1122 section 4.2.3.4). */
 #include "inet/ip/ip4_output.h"
-#include "inet/tcp/sack.h"
+#include "inet/tcp/conn.h"
 
 #include <assert.h>
 
 #define SACK_LEAST_BYTES 12u /* one block, with padding */
 
 static const struct tcp_chunk *chunk_at(const struct tcp_conn *c, uint32_t position) {
-    return fifo_at(&c->flight->chunks, sizeof(struct tcp_chunk), position);
+    return fifo_at(&c->recovery.flight->chunks, sizeof(struct tcp_chunk), position);
 }
 
 /* The chunk that holds seq, which is between snd_una and snd_end. */
 static uint32_t chunk_of(const struct tcp_conn *c, uint32_t seq) {
-    uint32_t low = 0, high = c->flight->chunks.count - 1;
+    uint32_t low = 0, high = c->recovery.flight->chunks.count - 1;
     while (low < high) {
         uint32_t middle = low + (high - low + 1) / 2;
-        if (seq_le(chunk_at(c, c->flight->chunks.first + middle)->seq, seq))
+        if (seq_le(chunk_at(c, c->recovery.flight->chunks.first + middle)->seq, seq))
             low = middle;
         else
             high = middle - 1;
     }
-    return c->flight->chunks.first + low;
+    return c->recovery.flight->chunks.first + low;
 }
 
 /* Adds the bytes [seq, seq + len) to the frame; how many found room. */
@@ -234,20 +234,30 @@ static bool data_output(struct tcp_conn *c, struct tx_packet *o, uint32_t seq, b
 }
 
 bool tcp_resend(struct tcp_conn *c, uint32_t position) {
-    const struct tcp_sent *e = sent_at(c, position);
+    const struct tcp_sent *e = scoreboard_at(&c->recovery.flight->scoreboard, position);
     bool fin = e->flags & TCP_SENT_FIN;
     struct tx_packet o;
     tx_init(&o);
     gather(c, &o, e->seq, e->len - fin);
     if (!data_output(c, &o, e->seq, fin, false)) return false;
-    uint32_t clock = conn_clock_ms(c);
-    if (c->undo && c->flight->undo_ts == 0) c->flight->undo_ts = clock ? clock : 1;
-    if (c->recovery != TCP_OPEN) c->flight->undo_again++;
-    c->flight->prr_out += e->len;
-    sent_again(c, position);
+    recovery_resent(&c->recovery, c->stack->now, position, conn_clock_ms(c));
     c->retransmits++;
     inet_count(c->stack, tcp_retransmits);
     return true;
+}
+
+/* Notes a new segment at snd_nxt, which is about to leave. False: no memory. */
+static inline bool sent_add(struct tcp_conn *c, uint32_t len, bool fin) {
+    struct tcp_recovery *r = &c->recovery;
+    if (!recovery_allocate(r, c->snd_una)) return false;
+    if (!scoreboard_add(&r->flight->scoreboard, c->stack->now, c->snd_nxt, len, fin)) return false;
+    c->snd_nxt += len;
+    return true;
+}
+
+/* The device has refused the segment. */
+static void sent_take_back(struct tcp_conn *c) {
+    c->snd_nxt -= scoreboard_take_back(&c->recovery.flight->scoreboard);
 }
 
 /* New data has left; `first`: there was nothing to be acknowledged before. */
@@ -277,7 +287,7 @@ static bool next_segment(const struct tcp_conn *c, uint32_t *len, bool *fin) {
 
 /* The same, and whether the congestion window lets it leave. */
 static bool next_allowed(const struct tcp_conn *c, uint32_t *len, bool *fin, bool *limited) {
-    uint32_t out = conn_on_path(c);
+    uint32_t out = conn_pipe(c);
     bool any = next_segment(c, len, fin);
     *limited = any && out > 0 && out + *len > c->cc.cwnd;
     return any && !*limited;
@@ -311,7 +321,7 @@ static bool send_new(struct tcp_conn *c, uint32_t len, bool fin, uint32_t began)
     }
     new_left(c, first, whole);
     c->fin_sent |= fin;
-    c->flight->prr_out += whole + fin;
+    c->recovery.flight->prr.out += whole + fin;
     return true;
 }
 
@@ -362,7 +372,7 @@ static bool send_together(struct tcp_conn *c, uint32_t n) {
     }
     new_left(c, first, c->mss);
     c->segments_out += n - 1;
-    c->flight->prr_out += n * c->mss;
+    c->recovery.flight->prr.out += n * c->mss;
     inet_count(c->stack, tcp_tso_frames);
     return true;
 }
@@ -384,32 +394,23 @@ bool tcp_send_forced(struct tcp_conn *c) {
 
 static bool send_lost(struct tcp_conn *c) {
     uint32_t at;
-    while ((at = sent_first_lost(c)) != TCP_SENT_NONE) {
-        uint32_t out = conn_on_path(c);
-        if (out > 0 && out + sent_at(c, at)->len > c->cc.cwnd) return true;
+    while ((at = scoreboard_first_lost(&c->recovery.flight->scoreboard)) != TCP_SENT_NONE) {
+        uint32_t out = conn_pipe(c);
+        if (out > 0 && out + scoreboard_at(&c->recovery.flight->scoreboard, at)->len > c->cc.cwnd) return true;
         if (!tcp_resend(c, at)) return false;
     }
     return true;
-}
-
-/* Notes how much of the window is used: one that is not must not grow (RFC 9438 section 5.8, RFC 7661). */
-static inline void window_used(struct tcp_conn *c, bool limited) {
-    struct tcp_flight *f = c->flight;
-    uint32_t out = c->snd_nxt - c->snd_una;
-    if (seq_lt(c->snd_una, f->used_end) && !limited && (c->limited || out <= f->most_out)) return;
-    c->limited = limited;
-    f->most_out = out;
-    f->used_end = c->snd_nxt;
 }
 
 static bool send_unsent(struct tcp_conn *c) {
     uint32_t len, before = c->snd_nxt;
     bool fin, limited = false, room = true;
     while (room && next_allowed(c, &len, &fin, &limited)) {
-        uint32_t n = len == c->mss && !fin ? segments_together(c, conn_on_path(c)) : 1;
+        uint32_t n = len == c->mss && !fin ? segments_together(c, conn_pipe(c)) : 1;
         room = n > 1 ? send_together(c, n) : send_new(c, len, fin, before);
     }
-    if (before != c->snd_nxt || limited) window_used(c, limited || conn_on_path(c) >= c->cc.cwnd);
+    if (before != c->snd_nxt || limited)
+        recovery_window_used(&c->recovery, c->snd_una, c->snd_nxt, limited || conn_pipe(c) >= c->cc.cwnd);
     return room;
 }
 
@@ -425,10 +426,10 @@ static enum tcp_limit limit_now(const struct tcp_conn *c) {
 
 /* What is to be sent again, then what is new; in F-RTO what is new instead, where there is any. */
 static bool send_data(struct tcp_conn *c) {
-    if (c->recovery == TCP_LOSS && c->flight->frto == TCP_FRTO_NEW) {
+    if (c->recovery.state == TCP_LOSS && c->recovery.flight->frto == TCP_FRTO_NEW) {
         if (!send_unsent(c)) return false;
-        if (seq_lt(c->flight->recover, c->snd_nxt)) return true;
-        c->flight->frto = TCP_FRTO_NONE;
+        if (seq_lt(c->recovery.flight->scoreboard.recover, c->snd_nxt)) return true;
+        c->recovery.flight->frto = TCP_FRTO_NONE;
     }
     return send_lost(c) && send_unsent(c);
 }
@@ -444,13 +445,11 @@ static void restart_after_idle(struct tcp_conn *c) {
 }
 
 static bool sends_at_once(const struct tcp_conn *c, uint32_t len) {
-    const struct tcp_flight *f = c->flight;
     uint32_t out = c->snd_nxt - c->snd_una;
-    return c->recovery == TCP_OPEN && c->snd_nxt + len == c->snd_end && len <= c->mss && !c->more && !c->cork &&
+    return recovery_is_calm(&c->recovery) && c->snd_nxt + len == c->snd_end && len <= c->mss && !c->more && !c->cork &&
            (c->nodelay || !seq_lt(c->snd_una, c->small_end) || len == c->mss) && out + len <= c->snd_wnd &&
            (out == 0 ? c->stack->now - c->sent_ns <= (uint64_t)c->rtt.rto_us * 1000 : out + len <= c->cc.cwnd) &&
-           f->sacked_bytes == 0 && f->lost_bytes == 0 && !reassembly_has_blocks(&c->receive.reassembly) &&
-           c->path_epoch == c->stack->path_epoch && (c->sack || c->dup_acks == 0);
+           !reassembly_has_blocks(&c->receive.reassembly) && c->path_epoch == c->stack->path_epoch;
 }
 
 bool tcp_output_expected(struct tcp_conn *c, const struct inet_segment *data) {
@@ -472,7 +471,7 @@ bool tcp_output_expected(struct tcp_conn *c, const struct inet_segment *data) {
     c->sent_ns = c->stack->now;
     new_left(c, first, data->len);
     conn_limited_by(c, TCP_LIMIT_PATH);
-    window_used(c, c->snd_nxt - c->snd_una >= c->cc.cwnd);
+    recovery_window_used(&c->recovery, c->snd_una, c->snd_nxt, c->snd_nxt - c->snd_una >= c->cc.cwnd);
     tcp_arm_new(c);
     return true;
 }

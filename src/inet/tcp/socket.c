@@ -4,7 +4,6 @@
 #include "inet/ip/route.h"
 #include "inet/tcp/check.h"
 #include "inet/tcp/listen.h"
-#include "inet/tcp/recovery.h"
 
 static int flow_try(struct inet *s, struct tcp_conn **out, const struct inet_flow *flow,
                     const struct tcp_settings *settings, void *user) {
@@ -56,11 +55,13 @@ int tcp_error(const struct tcp_conn *c) {
 }
 
 uint32_t tcp_unacked(const struct tcp_conn *c) {
-    return c->flight->chunks.count > 0 ? c->snd_end - (seq_lt(c->snd_una, c->snd_end) ? c->snd_una : c->snd_end) : 0;
+    return c->recovery.flight->chunks.count > 0
+               ? c->snd_end - (seq_lt(c->snd_una, c->snd_end) ? c->snd_una : c->snd_end)
+               : 0;
 }
 
 bool tcp_delivered(const struct tcp_conn *c) {
-    return c->flight->chunks.count == 0 && !c->undelivered;
+    return c->recovery.flight->chunks.count == 0 && !c->undelivered;
 }
 
 bool tcp_finished(const struct tcp_conn *c) {
@@ -86,11 +87,11 @@ int tcp_push(struct tcp_conn *c, const struct inet_segment *data, bool more, uin
     }
     if (c->refused) c->refused = false;
     if (data->len > INT32_MAX / 2) return -EINVAL;
-    if (!transmit_state_allocate(c)) return -ENOMEM;
-    struct tcp_chunk *chunk = fifo_add(&c->flight->chunks, sizeof *chunk, TCP_QUEUE_MAX);
-    if (!chunk) return c->flight->chunks.count == TCP_QUEUE_MAX ? -EAGAIN : -ENOMEM;
+    if (!recovery_allocate(&c->recovery, c->snd_una)) return -ENOMEM;
+    struct tcp_chunk *chunk = fifo_add(&c->recovery.flight->chunks, sizeof *chunk, TCP_QUEUE_MAX);
+    if (!chunk) return c->recovery.flight->chunks.count == TCP_QUEUE_MAX ? -EAGAIN : -ENOMEM;
     if (!heap_hold(data->base)) {
-        c->flight->chunks.count--;
+        c->recovery.flight->chunks.count--;
         return -EINVAL;
     }
     *chunk = (struct tcp_chunk){data->base, c->snd_end, data->len};
@@ -207,11 +208,11 @@ void tcp_get_status(const struct tcp_conn *c, struct tcp_status *out) {
     bool fragment;
     *out = (struct tcp_status){
         .state = c->state,
-        .recovery = c->recovery,
+        .recovery = c->recovery.state,
         .srtt_us = c->rtt.srtt_us,
         .rttvar_us = c->rtt.rttvar_us,
         .rto_us = c->rtt.rto_us,
-        .reordering_segments = c->reordering_segments,
+        .reordering_segments = c->recovery.reordering_segments,
         .window_limited_us = limited_us(c, TCP_LIMIT_WINDOW),
         .buffer_limited_us = limited_us(c, TCP_LIMIT_BUFFER),
         .busy_us = limited_us(c, TCP_LIMIT_PATH) + limited_us(c, TCP_LIMIT_WINDOW) + limited_us(c, TCP_LIMIT_BUFFER),
@@ -225,10 +226,10 @@ void tcp_get_status(const struct tcp_conn *c, struct tcp_status *out) {
         .send_window = c->snd_wnd,
         .receive_window = conn_receive_window(c),
         .in_flight = conn_in_flight(c),
-        .unacked_segments = c->flight->sent.count,
-        .sacked = c->flight->sacked_bytes,
-        .lost = c->flight->lost_bytes,
-        .again = c->flight->retransmitted_bytes,
+        .unacked_segments = c->recovery.flight->scoreboard.sent.count,
+        .sacked = c->recovery.flight->scoreboard.sacked_bytes,
+        .lost = c->recovery.flight->scoreboard.lost_bytes,
+        .again = c->recovery.flight->scoreboard.retransmitted_bytes,
         .not_sent = seq_lt(c->snd_nxt, c->snd_end) ? c->snd_end - c->snd_nxt : 0,
         .retransmits = c->retransmits,
         .segments_in = c->segments_in,
@@ -244,8 +245,8 @@ void tcp_get_status(const struct tcp_conn *c, struct tcp_status *out) {
         .delayed_ack_ms = c->receive.delayed_ack_ms,
         .timestamps = c->timestamps,
         .window_scale = c->receive.window_scale,
-        .sack = c->sack,
-        .reordering = c->reordering,
+        .sack = c->recovery.sack,
+        .reordering = c->recovery.reordering,
         .congestion = c->cc.ops->name,
     };
 }

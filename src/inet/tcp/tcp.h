@@ -141,7 +141,7 @@ enum tcp_state {
     TCP_STATE_TIME_WAIT,
 };
 
-enum tcp_recovery {
+enum tcp_recovery_state {
     TCP_OPEN,     /* nothing is missing */
     TCP_RECOVERY, /* losses were found by what came after them */
     TCP_LOSS,     /* the retransmission timer has expired */
@@ -150,7 +150,7 @@ enum tcp_recovery {
 /* What a connection shows of itself. */
 struct tcp_status {
     enum tcp_state state;
-    enum tcp_recovery recovery;
+    enum tcp_recovery_state recovery;
     uint32_t srtt_us, rttvar_us, rto_us, min_rtt_us;
     uint32_t cwnd, ssthresh;                /* bytes */
     uint32_t mss;                           /* payload of a full segment sent */

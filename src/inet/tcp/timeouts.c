@@ -2,7 +2,6 @@
 /* What time brings: retransmission, probes, delayed ACKs, keepalive, the end of TIME_WAIT (RFC 6298, RFC 1122). */
 #include "inet/ip/neighbour.h"
 #include "inet/tcp/check.h"
-#include "inet/tcp/recovery.h"
 
 #define DOUBT_TRIES 2u /* after so many in vain the neighbour is doubted (RFC 1122 section 2.3.2.1) */
 
@@ -14,16 +13,10 @@ static void arm(struct tcp_conn *c, enum tcp_send_timer kind, uint64_t after_ns)
     timers_arm_send(&c->timers, &c->stack->wheel, kind, c->stack->now + after_ns);
 }
 
-/*
- * RFC 8985 section 7.2: after two round trips of silence, and a delayed ACK's time where one segment is out; in the
- * place of the retransmission timer where that were earlier.
- */
+/* The loss probe replaces the retransmission timer, and expires no later. */
 static bool arm_probe(struct tcp_conn *c) {
-    if (!c->sack || c->probe_sent || c->rtt.srtt_us == 0 || c->recovery != TCP_OPEN || c->timers.backoff > 0 ||
-        c->flight->sacked_bytes > 0)
-        return false;
-    uint64_t wait = 2000ull * c->rtt.srtt_us + (c->flight->sent.count == 1 ? TCP_RTO_MIN_US * 1000ull : 2 * NS_PER_MS);
-    uint64_t rto = timeout_ns(c);
+    if (c->rtt.srtt_us == 0 || c->timers.backoff > 0 || !recovery_may_probe(&c->recovery)) return false;
+    uint64_t wait = recovery_probe_ns(&c->recovery, &c->rtt), rto = timeout_ns(c);
     arm(c, TCP_SEND_PROBE, wait < rto ? wait : rto);
     return true;
 }
@@ -54,8 +47,8 @@ static void retransmission_fire(struct tcp_conn *c) {
     }
     uint64_t sent_ns = c->sent_ns;
     if (conn_synchronized(c)) {
-        recovery_timeout(c);
-        if (tcp_resend(c, c->flight->sent.first))
+        tcp_all_lost(c);
+        if (tcp_resend(c, c->recovery.flight->scoreboard.sent.first))
             timers_count_try(&c->timers); /* else the peer had no chance to answer */
     } else {
         timers_count_try(&c->timers);
@@ -85,18 +78,17 @@ static void persist_fire(struct tcp_conn *c) {
 
 /* The tail may be lost without anything behind it to show it (RFC 8985 section 7.3). */
 static void probe_fire(struct tcp_conn *c) {
-    if (c->flight->sent.count == 0) return;
-    c->probe_again = !tcp_send_one(c);
+    const struct tcp_scoreboard *b = &c->recovery.flight->scoreboard;
+    if (b->sent.count == 0) return;
+    bool again = !tcp_send_one(c);
     arm(c, TCP_SEND_RTO, timeout_ns(c));
-    if (c->probe_again && !tcp_resend(c, sent_end(c) - 1)) return;
-    c->probe_sent = true;
-    c->flight->probe_end = c->snd_nxt;
+    if (again && !tcp_resend(c, scoreboard_end(b) - 1)) return;
+    recovery_probed(&c->recovery, c->snd_nxt, again);
     inet_count(c->stack, tcp_loss_probes);
 }
 
 static void reorder_fire(struct tcp_conn *c) {
-    struct tcp_delivery none = {0};
-    recovery_detect(c, &none);
+    tcp_find_losses(c);
     if (!timers_pending(&c->timers, TCP_TIMER_SEND)) tcp_arm_send(c);
     tcp_output(c);
 }

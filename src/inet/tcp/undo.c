@@ -1,87 +1,86 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Repairs that were needless are undone. They are found out by the peer's timestamp (Eifel, RFC 3522), by what it
- * reports to have come twice (RFC 2883, RFC 3708), or after a timeout by what it acknowledges although it was sent
- * once (F-RTO with SACK, RFC 5682 section 3.1).
+ * Undoes recoveries that were not needed. The peer's timestamp shows it (Eifel, RFC 3522), its report of duplicates
+ * (RFC 2883, RFC 3708), or after a timeout an ACK of segments that were sent once (F-RTO with SACK, RFC 5682 section
+ * 3.1).
  */
 #include "inet/tcp/recovery.h"
 
-void undo_remember(struct tcp_conn *c) {
-    struct tcp_flight *f = c->flight;
-    c->undo = c->timestamps;
-    f->undo_ts = 0; /* the time of the first segment sent again */
-    f->undo_cwnd = c->cc.cwnd;
-    f->undo_ssthresh = c->cc.ssthresh;
-    f->undo_from = c->snd_una;
-    f->undo_again = 0;
+void undo_begin(struct tcp_recovery *r, const struct tcp_recovery_context *x) {
+    struct tcp_undo *u = &r->flight->undo;
+    r->undo = x->timestamps;
+    u->ts = 0;
+    u->cwnd = x->cc->cwnd;
+    u->ssthresh = x->cc->ssthresh;
+    u->from = x->una;
+    u->again = 0;
 }
 
-/* Not twice in a round trip, because it visits the whole scoreboard: a peer could ask for it with each ACK. */
-static void undo(struct tcp_conn *c) {
-    struct tcp_flight *f = c->flight;
-    if (f->undo_round && seq_lt(c->snd_una, f->undo_round_end)) return;
-    f->undo_round = true;
-    f->undo_round_end = c->snd_nxt;
-    if (c->cc.cwnd < f->undo_cwnd) c->cc.cwnd = f->undo_cwnd;
-    c->cc.ssthresh = f->undo_ssthresh;
-    if (c->recovery != TCP_OPEN) {
-        sent_unmark_lost(c);
-        f->rack_ns = 0; /* what has arrived was not the repetition, so its time says nothing */
-        c->recovery = TCP_OPEN;
-        c->dup_acks = 0;
+/* At most once in a round trip, because it visits the whole scoreboard: a peer could cause it with each ACK. */
+static void undo(struct tcp_recovery *r, const struct tcp_recovery_context *x) {
+    struct tcp_undo *u = &r->flight->undo;
+    if (u->round && seq_lt(x->una, u->round_end)) return;
+    u->round = true;
+    u->round_end = x->nxt;
+    if (x->cc->cwnd < u->cwnd) x->cc->cwnd = u->cwnd;
+    x->cc->ssthresh = u->ssthresh;
+    if (r->state != TCP_OPEN) {
+        x->counters[INET_COUNTER_tcp_scoreboard_steps] += scoreboard_unmark_lost(&r->flight->scoreboard);
+        r->flight->scoreboard.rack_ns = 0; /* the original has arrived: the time of the retransmission says nothing */
+        r->state = TCP_OPEN;
+        r->dup_acks = 0;
     }
-    f->undo_again = 0;
-    f->frto = TCP_FRTO_NONE;
-    inet_count(c->stack, tcp_undone);
+    u->again = 0;
+    r->flight->frto = TCP_FRTO_NONE;
+    inet_count(x, tcp_undone);
 }
 
-/* The ACK echoes a time before anything was sent again, so the original had arrived. */
-static void eifel_check(struct tcp_conn *c, const struct tcp_options *o) {
-    if (!c->undo || c->flight->undo_ts == 0 || c->recovery == TCP_OPEN || !o->has_timestamp) return;
-    if (o->ts_echo != 0 && seq_lt(o->ts_echo, c->flight->undo_ts)) undo(c);
-    c->undo = false;
+/* The ACK echoes a timestamp from before the first retransmission: the original had arrived. */
+static void eifel_check(struct tcp_recovery *r, const struct tcp_recovery_context *x, const struct tcp_options *o) {
+    uint32_t first = r->flight->undo.ts;
+    if (!r->undo || first == 0 || r->state == TCP_OPEN || !o->has_timestamp) return;
+    if (o->ts_echo != 0 && seq_lt(o->ts_echo, first)) undo(r, x);
+    r->undo = false;
 }
 
-/* All that was sent again in the last recovery has come twice. It may be over by now. */
-static void twice_check(struct tcp_conn *c, const struct tcp_delivery *d) {
-    struct tcp_flight *f = c->flight;
-    if (!d->duplicate || f->undo_again == 0) return;
-    if (seq_lt(d->twice.start, f->undo_from) || seq_lt(f->recover, d->twice.end)) return;
-    uint32_t segments = (d->twice.end - d->twice.start + c->mss - 1) / c->mss;
-    f->undo_again -= segments < f->undo_again ? segments : f->undo_again;
-    if (f->undo_again == 0) undo(c);
-}
-
-static bool may_send_new(const struct tcp_conn *c) {
-    return c->snd_nxt != c->snd_end && seq_lt(c->snd_nxt, c->snd_una + c->snd_wnd);
+/* All that was retransmitted in the last recovery was received twice. The recovery may be over by now. */
+static void twice_check(struct tcp_recovery *r, const struct tcp_recovery_context *x, const struct tcp_delivery *d) {
+    struct tcp_undo *u = &r->flight->undo;
+    if (!d->duplicate || u->again == 0) return;
+    if (seq_lt(d->twice.start, u->from) || seq_lt(r->flight->scoreboard.recover, d->twice.end)) return;
+    uint32_t segments = (d->twice.end - d->twice.start + x->mss - 1) / x->mss;
+    u->again -= segments < u->again ? segments : u->again;
+    if (u->again == 0) undo(r, x);
 }
 
 /*
- * Step 2: the first ACK after the repetition moves on, but not to the end: new segments show more than further
- * repetitions would. Step 3: the next one speaks of what was sent once, so that the timer was too early; or it does
- * not.
+ * Step 2: the first ACK after the retransmission advances, but not to the end: new segments show more than further
+ * retransmissions would. Step 3: the next ACK covers something that was sent once, so that the timer was too early; or
+ * it does not.
  */
-static void frto_check(struct tcp_conn *c, bool advanced, const struct tcp_delivery *d) {
-    struct tcp_flight *f = c->flight;
+static void frto_check(struct tcp_recovery *r, const struct tcp_recovery_context *x, bool advanced,
+                       const struct tcp_delivery *d) {
+    struct tcp_flight *f = r->flight;
     if (f->frto == TCP_FRTO_NONE) return;
-    if (f->frto == TCP_FRTO_NEW && d->original && c->recovery == TCP_LOSS) {
-        undo(c);
+    if (f->frto == TCP_FRTO_NEW && d->original && r->state == TCP_LOSS) {
+        undo(r, x);
         return;
     }
-    bool goes_on = f->frto == TCP_FRTO_REPEATED && c->recovery == TCP_LOSS && advanced &&
-                   seq_lt(c->snd_una, f->recover) && may_send_new(c);
+    bool goes_on = f->frto == TCP_FRTO_REPEATED && r->state == TCP_LOSS && advanced &&
+                   seq_lt(x->una, f->scoreboard.recover) && x->can_send;
     f->frto = goes_on ? TCP_FRTO_NEW : TCP_FRTO_NONE;
 }
 
-void undo_check(struct tcp_conn *c, bool advanced, const struct tcp_options *o, const struct tcp_delivery *d) {
-    if (advanced) eifel_check(c, o);
-    twice_check(c, d);
-    frto_check(c, advanced, d);
+void undo_check(struct tcp_recovery *r, const struct tcp_recovery_context *x, bool advanced,
+                const struct tcp_options *o, const struct tcp_delivery *d) {
+    if (advanced) eifel_check(r, x, o);
+    twice_check(r, x, d);
+    frto_check(r, x, advanced, d);
 }
 
-void undo_timeout(struct tcp_conn *c) {
-    struct tcp_flight *f = c->flight;
-    bool first = c->recovery == TCP_OPEN, head_alone = c->recovery == TCP_LOSS && f->frto == TCP_FRTO_REPEATED;
-    if (first) undo_remember(c);
-    f->frto = c->sack && !c->timestamps && (first || head_alone) ? TCP_FRTO_REPEATED : TCP_FRTO_NONE;
+void undo_timeout(struct tcp_recovery *r, const struct tcp_recovery_context *x) {
+    struct tcp_flight *f = r->flight;
+    bool first = r->state == TCP_OPEN, head_alone = r->state == TCP_LOSS && f->frto == TCP_FRTO_REPEATED;
+    if (first) undo_begin(r, x);
+    f->frto = r->sack && !x->timestamps && (first || head_alone) ? TCP_FRTO_REPEATED : TCP_FRTO_NONE;
 }
