@@ -50,8 +50,8 @@ static uint32_t peers_number(struct input *in, const struct tcp_conn *c) {
 
 static uint32_t our_number(struct input *in, const struct tcp_conn *c) {
     if (!c) return take_32(in);
-    const uint32_t marks[] = {c->snd_nxt, c->snd_nxt,          c->snd_una,        c->iss,
-                              c->snd_end, c->snd_una + c->mss, c->recovery.flight->scoreboard.recover};
+    const uint32_t marks[] = {c->send.nxt, c->send.nxt,          c->send.una,        c->send.iss,
+                              c->send.end, c->send.una + c->send.mss, c->recovery.flight->scoreboard.recover};
     return near(in, marks, sizeof marks / sizeof *marks);
 }
 
@@ -73,9 +73,9 @@ static void segment(struct stack *s, struct input *in) {
         h.options.has_window_shift = !(with & 16);
         h.options.window_shift = with & 16 ? 0 : take_byte(in) & 15;
     }
-    if (c ? c->timestamps : with & 32) {
+    if (c ? c->send.timestamps : with & 32) {
         h.options.has_timestamp = !(with & 64);
-        h.options.ts_value = (c ? c->ts_recent : 1) + (with & 32 ? take_byte(in) - 64u : 1);
+        h.options.ts_value = (c ? c->ts.recent : 1) + (with & 32 ? take_byte(in) - 64u : 1);
         h.options.ts_echo = s->conns[k].ts - (with & 128 ? take_byte(in) : 0);
     }
     for (uint32_t i = what >> 5 & 3; i > 0 && !(h.flags & TCP_SYN); i--) {

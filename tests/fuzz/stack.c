@@ -32,7 +32,7 @@ static void check_tcp(struct stack *s, const uint8_t *p, uint32_t bytes) {
     struct inet_flow flow = {inet_addr_ip4(our_ip()), inet_addr_ip4(peer_ip()), h.from_port, h.to_port};
     const struct tcp_conn *c = hash_find(&s->inet->tcp_conns, &flow);
     for (uint32_t i = 0; c && i < bytes - h.header_bytes; i++)
-        must(p[h.header_bytes + i] == (uint8_t)(h.seq - c->iss - 1 + i));
+        must(p[h.header_bytes + i] == (uint8_t)(h.seq - c->send.iss - 1 + i));
     uint32_t k = h.to_port - PEER_PORT;
     if (k < STACK_CONNS && h.options.has_timestamp) s->conns[k].ts = h.options.ts_value;
 }

@@ -174,7 +174,7 @@ static void loopback_connection_hears_nothing_from_the_link(void **state) {
     /* A forged segment that fits in every number. */
     s->peer_ip = IP(10, 0, 0, 1);
     s->peer_port = client->flow.local_port;
-    s->iss = server->iss;
+    s->iss = server->send.iss;
     in(s, (struct seg){.flags = TCP_ACK, .seq = server->receive.nxt - PEER_ISN, .len = 10, .ack = 1, .window = 1000});
     assert_int_equal(tcp_available(server), 0);
     assert_int_equal(counted(s->h, ip_bad_source), 1);

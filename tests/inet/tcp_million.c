@@ -58,7 +58,7 @@ static void idle_connections_cost_little_and_all_come_back(void **state) {
         struct inet_slice slice;
         s->port = (uint16_t)(1 + i / EACH);
         s->peer_port = (uint16_t)(1024 + i % EACH);
-        s->iss = conns[i]->iss;
+        s->iss = conns[i]->send.iss;
         in_data(s, 1, 100, 1);
         expect(s, TCP_ACK, 1, 0, 101);
         assert_int_equal(tcp_pop(conns[i], &slice, 1000, s->w->now), 0);

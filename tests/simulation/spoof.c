@@ -58,7 +58,7 @@ static struct tcp_conn *draw_conn(struct node *n) {
 /* A number that acknowledges what was never sent, or is long past. */
 static uint32_t wrong_ack(struct world *w, const struct tcp_conn *c) {
     uint32_t by = 1 + world_below(w, FAR);
-    return world_chance(w, 50) ? c->snd_nxt + by : c->snd_una - c->max_wnd - by;
+    return world_chance(w, 50) ? c->send.nxt + by : c->send.una - c->send.max_wnd - by;
 }
 
 static void forge(struct node *n) {
@@ -91,11 +91,11 @@ static void forge(struct node *n) {
     case 3: /* beyond the window, with the FIN */
         h.flags |= TCP_FIN;
         h.seq = edge + 1 + world_below(w, FAR);
-        h.ack = c->snd_una;
+        h.ack = c->send.una;
         break;
     default: /* old, with a window that is not the peer's */
         h.seq = c->receive.nxt - payload - 1 - world_below(w, FAR);
-        h.ack = c->snd_una;
+        h.ack = c->send.una;
     }
     inject(n, inet_addr_to_ip4(&c->flow.remote), &h, payload);
 }

@@ -12,11 +12,11 @@ static struct tcp_recovery_context context_of(struct tcp_conn *c) {
         .counters = c->stack->counters,
         .rtt = &c->rtt,
         .cc = &c->cc,
-        .una = c->snd_una,
-        .nxt = c->snd_nxt,
-        .mss = c->mss,
-        .timestamps = c->timestamps,
-        .can_send = c->snd_nxt != c->snd_end && seq_lt(c->snd_nxt, c->snd_una + c->snd_wnd),
+        .una = c->send.una,
+        .nxt = c->send.nxt,
+        .mss = c->send.mss,
+        .timestamps = c->send.timestamps,
+        .can_send = send_possible(&c->send),
         .reorder_ns = UINT64_MAX,
     };
 }
@@ -27,15 +27,15 @@ static inline struct tcp_delivery delivery_of(const struct tcp_conn *c) {
 
 /* Takes in the SACK blocks of an ACK. */
 static void blocks_input(struct tcp_conn *c, const struct tcp_options *o, uint32_t ack, struct tcp_delivery *d) {
-    scoreboard_sacked(&c->recovery.flight->scoreboard, o, c->snd_una, c->snd_nxt, ack, d);
+    scoreboard_sacked(&c->recovery.flight->scoreboard, o, c->send.una, c->send.nxt, ack, d);
     c->stack->counters[INET_COUNTER_tcp_scoreboard_steps] += d->steps;
 }
 
 /* The cumulative ACK advances. */
 static void advance(struct tcp_conn *c, uint32_t ack, struct tcp_delivery *d) {
     scoreboard_acked(&c->recovery.flight->scoreboard, ack, d);
-    c->snd_una = ack;
-    c->more = false; /* as in Linux: the data that was to follow is late */
+    c->send.una = ack;
+    c->send.more = false; /* as in Linux: the data that was to follow is late */
     c->timers.backoff = 0;
     c->timers.progress_ns = c->stack->now;
     neighbour_progress(c->stack, &c->flow.remote);
@@ -43,7 +43,7 @@ static void advance(struct tcp_conn *c, uint32_t ack, struct tcp_delivery *d) {
 
 static inline void grow(struct tcp_conn *c, uint32_t acked) {
     if (!recovery_window_full(&c->recovery, &c->cc)) return;
-    tcp_cc_grow(&c->cc, acked, c->mss, c->rtt.srtt_us, c->stack->now);
+    tcp_cc_grow(&c->cc, acked, c->send.mss, c->rtt.srtt_us, c->stack->now);
 }
 
 /* Looks for losses, and begins a recovery if there are any. */
@@ -81,16 +81,16 @@ static void recover(struct tcp_conn *c, uint32_t acked, bool repairs, const stru
 
 void tcp_ack(struct tcp_conn *c, uint32_t ack, const struct tcp_options *o, bool duplicate) {
     struct tcp_recovery *r = &c->recovery;
-    uint32_t acked = ack - c->snd_una;
-    assert(acked <= c->snd_nxt - c->snd_una); /* the caller has refused what was never sent */
+    uint32_t acked = ack - c->send.una;
+    assert(acked <= send_out(&c->send)); /* the caller has refused what was never sent */
     bool repairs = r->state == TCP_RECOVERY, reordering = c->timers.send_timer == TCP_SEND_REORDER;
     bool calm = acked > 0 && o->sack_count == 0 && !r->probe_sent && !reordering && recovery_is_calm(r);
     struct tcp_delivery d = delivery_of(c);
     if (reordering) timers_clear(&c->timers, TCP_TIMER_SEND); /* recover sets it again */
     if (r->sack && o->sack_count > 0) blocks_input(c, o, ack, &d);
     if (acked > 0) advance(c, ack, &d);
-    if (d.reordered > 0) recovery_reordered(r, d.reordered, c->mss);
-    if (!r->sack && (acked > 0 || duplicate)) d.bytes = recovery_reno_delivered(r, acked, c->mss);
+    if (d.reordered > 0) recovery_reordered(r, d.reordered, c->send.mss);
+    if (!r->sack && (acked > 0 || duplicate)) d.bytes = recovery_reno_delivered(r, acked, c->send.mss);
     if (d.rtt_us) rtt_sample(&c->rtt, c->stack->now, d.rtt_us);
     if (calm) {
         grow(c, acked);
@@ -103,7 +103,7 @@ void tcp_ack(struct tcp_conn *c, uint32_t ack, const struct tcp_options *o, bool
 void tcp_ack_idle(struct tcp_conn *c, const struct tcp_options *o) {
     struct tcp_delivery d = delivery_of(c);
     struct tcp_recovery_context x = context_of(c);
-    blocks_input(c, o, c->snd_una, &d);
+    blocks_input(c, o, c->send.una, &d);
     undo_check(&c->recovery, &x, false, o, &d);
     if (d.duplicate) rack_duplicate(&c->recovery, x.una, x.nxt);
 }

@@ -19,21 +19,21 @@ static bool on_its_way(const struct tcp_sent *e) {
 
 /* The pushed bytes from snd_una on, without a hole. */
 static const char *check_chunks(const struct tcp_conn *c) {
-    uint32_t next = c->snd_una;
-    for (uint32_t i = 0; i < c->recovery.flight->chunks.count; i++) {
+    uint32_t next = c->send.una;
+    for (uint32_t i = 0; i < c->recovery.flight->queue.chunks.count; i++) {
         const struct tcp_chunk *chunk =
-            fifo_at(&c->recovery.flight->chunks, sizeof *chunk, c->recovery.flight->chunks.first + i);
-        HOLDS(i == 0 ? seq_le(chunk->seq, c->snd_una) && seq_lt(c->snd_una, chunk->seq + chunk->len)
+            fifo_at(&c->recovery.flight->queue.chunks, sizeof *chunk, c->recovery.flight->queue.chunks.first + i);
+        HOLDS(i == 0 ? seq_le(chunk->seq, c->send.una) && seq_lt(c->send.una, chunk->seq + chunk->len)
                      : chunk->seq == next);
         next = chunk->seq + chunk->len;
     }
-    HOLDS(c->recovery.flight->chunks.count == 0 || next == c->snd_end);
+    HOLDS(c->recovery.flight->queue.chunks.count == 0 || next == c->send.end);
     return NULL;
 }
 
 /* The segments from snd_una to snd_nxt, and the sums over their flags. */
 static const char *check_sent(const struct tcp_conn *c) {
-    uint32_t next = c->snd_una, sacked = 0, lost = 0, again = 0, travelling = 0;
+    uint32_t next = c->send.una, sacked = 0, lost = 0, again = 0, travelling = 0;
     for (uint32_t i = 0; i < c->recovery.flight->scoreboard.sent.count; i++) {
         const struct tcp_sent *e =
             scoreboard_at(&c->recovery.flight->scoreboard, c->recovery.flight->scoreboard.sent.first + i);
@@ -51,7 +51,7 @@ static const char *check_sent(const struct tcp_conn *c) {
         again += e->flags & TCP_SENT_RETRANSMITTED ? e->len : 0;
         travelling += on_its_way(e);
     }
-    HOLDS(c->recovery.flight->scoreboard.sent.count == 0 || next == c->snd_nxt);
+    HOLDS(c->recovery.flight->scoreboard.sent.count == 0 || next == c->send.nxt);
     HOLDS(sacked == c->recovery.flight->scoreboard.sacked_bytes && lost == c->recovery.flight->scoreboard.lost_bytes &&
           again == c->recovery.flight->scoreboard.retransmitted_bytes);
     uint32_t linked = 0, before = TCP_SENT_NONE;
@@ -71,16 +71,16 @@ static const char *check_sent(const struct tcp_conn *c) {
 }
 
 static const char *check_sender(const struct tcp_conn *c) {
-    HOLDS(seq_le(c->snd_una, c->snd_nxt));
+    HOLDS(seq_le(c->send.una, c->send.nxt));
     if (!conn_synchronized(c)) return NULL;
-    HOLDS(seq_le(c->snd_nxt, c->snd_end + c->fin_sent));
-    HOLDS(!c->fin_sent || c->fin_queued);
-    HOLDS((c->snd_una != c->snd_nxt) == (c->recovery.flight->scoreboard.sent.count > 0));
-    HOLDS(conn_in_flight(c) <= c->snd_nxt - c->snd_una);
-    HOLDS(c->recovery.state == TCP_RECOVERY || c->cc.cwnd >= c->mss); /* there it follows what is in flight */
+    HOLDS(seq_le(c->send.nxt, c->send.end + c->send.fin_sent));
+    HOLDS(!c->send.fin_sent || c->send.fin_queued);
+    HOLDS((c->send.una != c->send.nxt) == (c->recovery.flight->scoreboard.sent.count > 0));
+    HOLDS(conn_in_flight(c) <= c->send.nxt - c->send.una);
+    HOLDS(c->recovery.state == TCP_RECOVERY || c->cc.cwnd >= c->send.mss); /* there it follows what is in flight */
     /* Somebody will act: what is under way or waits to be sent has a timer. */
-    HOLDS(c->snd_una == c->snd_nxt || timers_pending(&c->timers, TCP_TIMER_SEND));
-    HOLDS(c->state == TCP_STATE_TIME_WAIT || c->snd_end == c->snd_nxt || c->fin_sent ||
+    HOLDS(c->send.una == c->send.nxt || timers_pending(&c->timers, TCP_TIMER_SEND));
+    HOLDS(c->state == TCP_STATE_TIME_WAIT || c->send.end == c->send.nxt || c->send.fin_sent ||
           timers_pending(&c->timers, TCP_TIMER_SEND) || timers_pending(&c->timers, TCP_TIMER_ROOM));
     const char *wrong = check_chunks(c);
     return wrong ? wrong : check_sent(c);
@@ -134,7 +134,7 @@ static const char *check_receiver(const struct tcp_conn *c) {
 
 const char *tcp_check(const struct tcp_conn *c) {
     if (c->state == TCP_STATE_CLOSED) {
-        HOLDS(c->recovery.flight->chunks.count == 0 && c->recovery.flight->scoreboard.sent.count == 0 &&
+        HOLDS(c->recovery.flight->queue.chunks.count == 0 && c->recovery.flight->scoreboard.sent.count == 0 &&
               !c->timers.timer.timer.armed);
         return NULL;
     }
@@ -147,10 +147,12 @@ const char *tcp_check(const struct tcp_conn *c) {
 
 void tcp_check_assert(const struct tcp_conn *c) {
     uint32_t entries =
-        c->recovery.flight->chunks.count + c->recovery.flight->scoreboard.sent.count + c->receive.slices.count;
+        c->recovery.flight->queue.chunks.count + c->recovery.flight->scoreboard.sent.count + c->receive.slices.count;
     if (c->receive.reassembly.ooo)
         entries += c->receive.reassembly.ooo->run_count + c->receive.reassembly.ooo->charged / CHARGE_OF_MANY;
-    if (entries > CHEAP_ENTRIES && (c->segments_in + c->segments_out) % (entries / CHEAP_ENTRIES) != 0) return;
+    if (entries > CHEAP_ENTRIES &&
+        (c->statistics.segments_in + c->statistics.segments_out) % (entries / CHEAP_ENTRIES) != 0)
+        return;
     const char *wrong = tcp_check(c);
     if (wrong) fprintf(stderr, "tcp_check: not so: %s\n", wrong);
     assert(!wrong);

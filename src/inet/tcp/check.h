@@ -29,8 +29,8 @@ static inline void conn_changed_shortly(const struct tcp_conn *c) {
 
 /* The same on the long way. */
 static inline void conn_changed(const struct tcp_conn *c) {
-    assert(seq_le(c->snd_una, c->snd_nxt));
-    assert(c->snd_una == c->snd_nxt || timers_pending(&c->timers, TCP_TIMER_SEND));
+    assert(seq_le(c->send.una, c->send.nxt));
+    assert(c->send.una == c->send.nxt || timers_pending(&c->timers, TCP_TIMER_SEND));
     conn_changed_shortly(c);
 }
 

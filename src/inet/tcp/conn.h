@@ -10,8 +10,11 @@
 #include "inet/tcp/cc.h"
 #include "inet/tcp/receive.h"
 #include "inet/tcp/recovery.h"
+#include "inet/tcp/send.h"
+#include "inet/tcp/statistics.h"
 #include "inet/tcp/tcp.h"
 #include "inet/tcp/timers.h"
+#include "inet/tcp/timestamps.h"
 
 #define TCP_TIME_WAIT_NS      (60 * NS_PER_S)
 #define TCP_ROOM_RETRY_NS     (50 * 1000ull) /* a device without room is tried again after this, then after twice it */
@@ -21,67 +24,40 @@
 #define TCP_SYN_ACK_TRIES     5u
 #define TCP_DATA_TRIES        15u
 #define TCP_ORPHAN_TRIES      8u
-#define TCP_SEND_MAX          (4u << 20)
 #define TCP_CONNS_MAX         (1u << 22)
 #define TCP_HALF_OPEN_MAX     65536u /* of one listener, whatever backlog it asks for */
 
-/* Pushed bytes, held. */
-struct tcp_chunk {
-    const uint8_t *base;
-    uint32_t seq, len;
+/* How the packets of a connection travel. */
+struct tcp_path {
+    uint16_t epoch; /* the stack's when the MSS was last found */
+    uint8_t tos, ttl;
+    bool discover : 1;      /* path MTU discovery */
+    bool dont_fragment : 1; /* routers must not fragment */
 };
 
-/* What holds the sender up, as TCP_INFO tells the time of each: nothing to send; the path; the peer's window; our
- * limit. */
-enum tcp_limit { TCP_LIMIT_IDLE, TCP_LIMIT_PATH, TCP_LIMIT_WINDOW, TCP_LIMIT_BUFFER, TCP_LIMIT_COUNT };
-
+/* A connection is made of its parts; input, output, timeouts, calls and the life cycle bring them together. */
 struct tcp_conn {
     struct inet_socket socket;
-    struct inet *stack; /* NULL: it is on its way from one to another */
-    struct list link;   /* among its listener's half-open or waiting ones; among the stack's dead ones */
+    struct inet *stack; /* NULL: it is detached, on its way from one stack to another */
+    struct list link;   /* among its listener's half-open or waiting connections; among the stack's dead ones */
     struct tcp_listener *listener;
     struct tcp_timers timers;
     struct tcp_rtt rtt;
-    struct tcp_receive receive;
+    struct tcp_send send;
     struct tcp_recovery recovery;
-    struct inet_flow flow;
-    int error;
-    uint8_t state; /* enum tcp_state */
-    uint8_t send_shift;
-    uint8_t tos, ttl;
-    uint8_t limit; /* enum tcp_limit: now */
-    uint16_t maxseg;
-    uint16_t path_epoch; /* the stack's when mss was last found */
-    uint16_t offered;    /* MSS of the peer's SYN */
-
-    bool orphan : 1;      /* nobody owns it */
-    bool abandoned : 1;   /* its owner has closed it: one of the stack's tcp_orphans */
-    bool undelivered : 1; /* it has ended before all that was pushed was acknowledged */
-    bool loopback : 1;    /* its peer is this host: nothing of it comes from the link */
-    bool fin_queued : 1;  /* a FIN follows the last pushed byte */
-    bool fin_sent : 1;
-    bool timestamps : 1;
-    bool nodelay : 1, more : 1, cork : 1;
-    bool pmtu_discover : 1, dont_fragment : 1;
-    bool unmarked : 1; /* pushed with more to come: its end is not marked with PSH */
-    bool refused : 1;  /* the last push met the send limit */
-
-    /* sending */
-    uint32_t iss, snd_una, snd_nxt, snd_end; /* snd_end: behind the last pushed byte, without FIN */
-    uint32_t snd_wnd, snd_wl1, snd_wl2, max_wnd;
-    uint32_t small_end; /* behind the last segment smaller than the MSS (Minshall's variant of Nagle) */
-    uint32_t send_limit;
-    uint16_t mss; /* payload of a full segment, options already subtracted */
-
-    /* receiving */
-    uint32_t ts_recent, ts_offset;
-    uint64_t ts_recent_ns, sent_ns; /* when ts_recent last changed, and when data was last sent */
-    uint32_t stale_ms; /* when an empty segment out of place was last answered, in milliseconds; 0: never */
-
-    uint32_t retransmits, segments_in, segments_out;
-    uint64_t bytes_acked, bytes_received;
-    uint64_t limit_ns[TCP_LIMIT_COUNT - 1], limit_since_ns; /* but for TCP_LIMIT_IDLE */
     struct tcp_cc cc;
+    struct tcp_receive receive;
+    struct tcp_timestamps ts;
+    struct tcp_statistics statistics;
+    struct inet_flow flow;
+    struct tcp_path path;
+    uint8_t state;        /* enum tcp_state */
+    bool orphan : 1;      /* nobody owns it */
+    bool abandoned : 1;   /* its owner has closed it: it counts in the stack's tcp_orphans */
+    bool undelivered : 1; /* it has ended before all that was pushed was acknowledged */
+    bool loopback : 1;    /* its peer is this host: no segment of it comes from the link */
+    int error;
+    uint32_t stale_ms; /* when an empty unacceptable segment was last answered, in milliseconds; 0: never */
 };
 
 struct tcp_listener {
@@ -123,12 +99,12 @@ static inline uint32_t stack_clock_ms(const struct inet *s) {
     return (uint32_t)(s->now / NS_PER_MS);
 }
 static inline uint32_t conn_clock_ms(const struct tcp_conn *c) {
-    return stack_clock_ms(c->stack) + c->ts_offset;
+    return stack_clock_ms(c->stack) + c->ts.offset;
 }
 /* The largest segment, options included, that the path or the user's option allows the peer to send. */
 static inline uint16_t conn_mss_told(const struct tcp_conn *c) {
     uint16_t most = (uint16_t)(c->stack->config.mtu - TCP_MSS_OVERHEAD);
-    return c->maxseg > 0 && c->maxseg < most ? c->maxseg : most;
+    return c->send.maxseg > 0 && c->send.maxseg < most ? c->send.maxseg : most;
 }
 /* The window to advertise. */
 static inline uint32_t conn_receive_window(const struct tcp_conn *c) {
@@ -150,21 +126,18 @@ void conn_peer_mss(struct tcp_conn *c, uint32_t bytes);
 void conn_trim(struct tcp_conn *c);
 /* Bytes that are sent and not acknowledged, and not known to have arrived or to be lost. */
 static inline uint32_t conn_in_flight(const struct tcp_conn *c) {
-    return recovery_in_flight(&c->recovery, c->snd_nxt - c->snd_una);
+    return recovery_in_flight(&c->recovery, send_out(&c->send));
 }
 /* The same as the congestion window counts them. */
 static inline uint32_t conn_pipe(const struct tcp_conn *c) {
-    return recovery_pipe(&c->recovery, c->snd_nxt - c->snd_una, c->mss);
+    return recovery_pipe(&c->recovery, send_out(&c->send), c->send.mss);
 }
 static inline bool conn_synchronized(const struct tcp_conn *c) {
     return c->state >= TCP_STATE_ESTABLISHED;
 }
 /* From now on this holds the sender up. */
 static inline void conn_limited_by(struct tcp_conn *c, enum tcp_limit limit) {
-    if (c->limit == limit) return;
-    if (c->limit != TCP_LIMIT_IDLE) c->limit_ns[c->limit - 1] += c->stack->now - c->limit_since_ns;
-    c->limit_since_ns = c->stack->now;
-    c->limit = (uint8_t)limit;
+    statistics_limit(&c->statistics, limit, c->stack->now);
 }
 void conn_established(struct tcp_conn *c);
 /* Enters TIME_WAIT, or ends where there are too many. */

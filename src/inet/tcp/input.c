@@ -8,7 +8,6 @@
 #include "inet/tcp/check.h"
 #include "inet/tcp/listen.h"
 
-#define PAWS_MAX_AGE_NS       (24ull * 86400 * NS_PER_S) /* RFC 7323 section 5.5 */
 #define CHALLENGES_PER_SECOND 1000u
 #define CHALLENGES_OF_ONE     20u /* of one connection, a second */
 
@@ -34,7 +33,7 @@ static bool segment_parse(struct inet *s, const struct rx_packet *p, struct tcp_
 /* An ACK that says where we are, to an unverified sender; its rate is bounded (RFC 5961 section 7). */
 static void challenge(struct tcp_conn *c) {
     struct inet *s = c->stack;
-    struct rate *own = &s->challenge_rates[c->ts_offset % CHALLENGE_RATES]; /* the offset is keyed by a secret */
+    struct rate *own = &s->challenge_rates[c->ts.offset % CHALLENGE_RATES]; /* the offset is keyed by a secret */
     if (!rate_take(own, CHALLENGES_OF_ONE, &s->rng, s->now) ||
         !rate_take(&s->challenge_rate, CHALLENGES_PER_SECOND, &s->rng, s->now)) {
         inet_count(c->stack, tcp_challenge_limit);
@@ -68,15 +67,15 @@ static void connected(struct tcp_conn *c) {
 
 /* Our SYN was acknowledged. */
 static void syn_acked(struct tcp_conn *c, const struct tcp_segment *g) {
-    c->snd_una = g->h.ack;
-    if (c->timers.tries == 0) rtt_sample(&c->rtt, c->stack->now, (c->stack->now - c->sent_ns) / 1000 + 1);
+    c->send.una = g->h.ack;
+    if (c->timers.tries == 0) rtt_sample(&c->rtt, c->stack->now, (c->stack->now - c->send.sent_ns) / 1000 + 1);
     connected(c);
 }
 
 /* Section 3.10.7.3. Whether the segment's text is to be looked at. */
 static bool syn_sent_input(struct tcp_conn *c, const struct rx_packet *p, const struct tcp_segment *g) {
     bool acks = g->h.flags & TCP_ACK;
-    if (acks && g->h.ack != c->snd_nxt) {
+    if (acks && g->h.ack != c->send.nxt) {
         tcp_reset_segment(c->stack, p, g);
         return false;
     }
@@ -103,14 +102,10 @@ static bool syn_sent_input(struct tcp_conn *c, const struct rx_packet *p, const 
     return true;
 }
 
-/* Older than the last one, which means nothing once the peer's clock may have wrapped (RFC 7323 section 5.5). */
-static bool timestamp_is_old(const struct tcp_conn *c, uint32_t value) {
-    return seq_lt(value, c->ts_recent) && c->stack->now - c->ts_recent_ns < PAWS_MAX_AGE_NS;
-}
-
 /* RFC 7323 section 5.3: an old duplicate, by its timestamp. */
 static bool paws_fails(const struct tcp_conn *c, const struct tcp_segment *g) {
-    return c->timestamps && g->h.options.has_timestamp && timestamp_is_old(c, g->h.options.ts_value);
+    return c->send.timestamps && g->h.options.has_timestamp &&
+           timestamps_old(&c->ts, g->h.options.ts_value, c->stack->now);
 }
 
 static void reset_input(struct tcp_conn *c, const struct tcp_segment *g) {
@@ -159,46 +154,19 @@ static bool sequence_check(struct tcp_conn *c, const struct tcp_segment *g) {
     return true;
 }
 
-static void timestamp_take(struct tcp_conn *c, uint32_t value) {
-    c->ts_recent = value;
-    c->ts_recent_ns = c->stack->now;
-}
-
-/* RFC 7323 section 4.3: the timestamp to echo is that of the segment the last ACK was waiting for. */
-static void timestamp_note(struct tcp_conn *c, const struct tcp_segment *g) {
-    if (!c->timestamps || !g->h.options.has_timestamp || seq_lt(c->receive.last_ack, g->seq)) return;
-    if (timestamp_is_old(c, g->h.options.ts_value)) return;
-    timestamp_take(c, g->h.options.ts_value);
-}
-
+/* Releases what is acknowledged. */
 static void chunks_acked(struct tcp_conn *c) {
-    uint32_t before = c->recovery.flight->chunks.count;
-    while (c->recovery.flight->chunks.count > 0) {
-        const struct tcp_chunk *chunk =
-            fifo_at(&c->recovery.flight->chunks, sizeof *chunk, c->recovery.flight->chunks.first);
-        if (seq_lt(c->snd_una, chunk->seq + chunk->len)) break;
-        heap_release(chunk->base);
-        fifo_drop_first(&c->recovery.flight->chunks);
-    }
-    if (before != c->recovery.flight->chunks.count && !c->orphan)
+    if (send_queue_acked(&c->recovery.flight->queue, c->send.una) && !c->orphan)
         socket_event(c->stack, &c->socket, INET_EVENT_WRITABLE);
-    if (c->snd_una != c->snd_nxt) return;
+    if (c->send.una != c->send.nxt) return;
     conn_idle(c);
-    if (c->snd_nxt == c->snd_end) conn_limited_by(c, TCP_LIMIT_IDLE);
+    if (c->send.nxt == c->send.end) conn_limited_by(c, TCP_LIMIT_IDLE);
 }
 
-static inline void window_note(struct tcp_conn *c, uint32_t seq, uint32_t ack, uint16_t told) {
-    if (!seq_lt(c->snd_wl1, seq) && (c->snd_wl1 != seq || seq_lt(ack, c->snd_wl2))) return;
-    uint32_t window = (uint32_t)told << c->send_shift;
-    bool opened = c->snd_wnd == 0 && window > 0;
-    c->snd_wnd = window;
-    c->snd_wl1 = seq;
-    c->snd_wl2 = ack;
-    if (window > c->max_wnd) c->max_wnd = window;
-    if (opened && c->timers.send_timer == TCP_SEND_PERSIST) {
-        c->timers.backoff = 0;
-        conn_deadline(c, TCP_TIMER_SEND, UINT64_MAX);
-    }
+static inline void window_note(struct tcp_conn *c, uint32_t seq, uint32_t ack, uint16_t field) {
+    if (!send_window_note(&c->send, seq, ack, field) || c->timers.send_timer != TCP_SEND_PERSIST) return;
+    c->timers.backoff = 0;
+    timers_clear(&c->timers, TCP_TIMER_SEND);
 }
 
 /* Our FIN has arrived. */
@@ -228,39 +196,37 @@ static bool ack_input(struct tcp_conn *c, const struct rx_packet *p, const struc
         return false;
     }
     if (c->state == TCP_STATE_SYN_RECEIVED) {
-        if (ack != c->snd_nxt) {
+        if (ack != c->send.nxt) {
             tcp_reset_segment(c->stack, p, g);
             return false;
         }
         if (c->listener && !listener_establish(c)) return false;
         syn_acked(c, g);
-        c->snd_wnd = (uint32_t)g->h.window << ((g->h.flags & TCP_SYN) ? 0 : c->send_shift);
-        c->max_wnd = c->snd_wnd;
-        c->snd_wl1 = g->seq;
-        c->snd_wl2 = ack;
+        uint8_t shift = g->h.flags & TCP_SYN ? 0 : c->send.shift;
+        send_window_start(&c->send, g->seq, ack, (uint32_t)g->h.window << shift);
         return true;
     }
-    if (seq_lt(ack, c->snd_una - c->max_wnd) || seq_lt(c->snd_nxt, ack)) { /* RFC 5961 section 5.2 */
+    if (!send_ack_acceptable(&c->send, ack)) {
         inet_count(c->stack, tcp_bad_ack);
         challenge(c);
         return false;
     }
     c->timers.tries = 0;
-    if (seq_lt(ack, c->snd_una)) { /* old, but its data and blocks may be new */
+    if (seq_lt(ack, c->send.una)) { /* old, but its data and blocks may be new */
         if (g->h.options.sack_count > 0 && c->recovery.flight->scoreboard.sent.count > 0)
-            tcp_ack(c, c->snd_una, &g->h.options, false);
+            tcp_ack(c, c->send.una, &g->h.options, false);
         return true;
     }
-    bool duplicate = ack == c->snd_una && g->len == 0 && !g->fin && c->snd_una != c->snd_nxt &&
-                     (uint32_t)g->h.window << c->send_shift == c->snd_wnd;
-    bool news = ack != c->snd_una || duplicate || g->h.options.sack_count > 0;
+    bool duplicate = ack == c->send.una && g->len == 0 && !g->fin && c->send.una != c->send.nxt &&
+                     (uint32_t)g->h.window << c->send.shift == c->send.wnd;
+    bool news = ack != c->send.una || duplicate || g->h.options.sack_count > 0;
     window_note(c, g->seq, ack, g->h.window);
     if (news && c->recovery.flight->scoreboard.sent.count > 0) {
-        uint32_t before = c->snd_una;
+        uint32_t before = c->send.una;
         tcp_ack(c, ack, &g->h.options, duplicate);
-        c->bytes_acked += c->snd_una - before;
+        c->statistics.bytes_acked += c->send.una - before;
         chunks_acked(c);
-        if (c->fin_sent && c->snd_una == c->snd_nxt) fin_acked(c);
+        if (c->send.fin_sent && c->send.una == c->send.nxt) fin_acked(c);
     } else if (g->h.options.sack_count > 0 && c->recovery.flight != &tcp_no_flight) {
         tcp_ack_idle(c, &g->h.options);
     }
@@ -283,7 +249,7 @@ static void fin_input(struct tcp_conn *c) {
         c->state = TCP_STATE_CLOSE_WAIT;
         c->receive.interactive =
             true; /* our own FIN is likely to follow: unless nothing else came, the ACK waits for it */
-        if (c->bytes_received == 0 || conn_receive_window(c) == 0) c->receive.ack_now = true;
+        if (c->statistics.bytes_received == 0 || conn_receive_window(c) == 0) c->receive.ack_now = true;
         return;
     case TCP_STATE_FIN_WAIT_1:
         c->state = TCP_STATE_CLOSING;
@@ -312,8 +278,8 @@ static void time_wait_input(struct tcp_conn *c, const struct tcp_segment *g) {
 static void unread_input(struct tcp_conn *c) {
     inet_count(c->stack, tcp_data_after_close);
     c->receive.unread = true;
-    if (c->fin_queued && !c->fin_sent) {
-        c->fin_queued = false;
+    if (c->send.fin_queued && !c->send.fin_sent) {
+        c->send.fin_queued = false;
         c->state = c->state == TCP_STATE_LAST_ACK ? TCP_STATE_CLOSE_WAIT : TCP_STATE_ESTABLISHED;
     }
     if (!c->orphan) socket_event(c->stack, &c->socket, INET_EVENT_READABLE);
@@ -340,7 +306,7 @@ static void text_input(struct tcp_conn *c, struct rx_packet *p, struct tcp_segme
     bool gaps = c->receive.reassembly.ooo != NULL;
     uint32_t before = c->receive.nxt;
     bool moved = receive_add(&c->receive, &c->stack->tcp_memory, p, g);
-    c->bytes_received += c->receive.nxt - before - c->receive.fin_received;
+    c->statistics.bytes_received += c->receive.nxt - before - c->receive.fin_received;
     if (gaps || !moved) c->receive.ack_now = true;
     if (c->receive.fin_received) fin_input(c);
     if (c->state == TCP_STATE_CLOSED) return;
@@ -351,8 +317,8 @@ static void text_input(struct tcp_conn *c, struct rx_packet *p, struct tcp_segme
 /* RFC 6191 section 2: a SYN that can only be a new connection takes the place of one in TIME_WAIT. */
 static bool time_wait_reused(struct tcp_conn *c, const struct tcp_segment *g) {
     if (c->state != TCP_STATE_TIME_WAIT || (g->h.flags & (TCP_SYN | TCP_RST | TCP_ACK)) != TCP_SYN) return false;
-    bool newer = c->timestamps && g->h.options.has_timestamp ? seq_lt(c->ts_recent, g->h.options.ts_value)
-                                                             : seq_lt(c->receive.nxt, g->seq);
+    bool newer = c->send.timestamps && g->h.options.has_timestamp ? seq_lt(c->ts.recent, g->h.options.ts_value)
+                                                                  : seq_lt(c->receive.nxt, g->seq);
     if (newer) conn_end(c, 0);
     return newer;
 }
@@ -360,7 +326,7 @@ static bool time_wait_reused(struct tcp_conn *c, const struct tcp_segment *g) {
 static void conn_input(struct tcp_conn *c, struct rx_packet *p, struct tcp_segment *g) {
     c->timers.received_ns = c->stack->now;
     c->timers.probes = 0;
-    c->segments_in++;
+    c->statistics.segments_in++;
     if (c->state == TCP_STATE_SYN_SENT) {
         if (!syn_sent_input(c, p, g)) return;
         g->seq++; /* what follows the SYN */
@@ -368,7 +334,8 @@ static void conn_input(struct tcp_conn *c, struct rx_packet *p, struct tcp_segme
         if (!sequence_check(c, g)) goto out;
         if (g->h.flags & TCP_SYN) g->seq++;
         if (!ack_input(c, p, g)) goto out;
-        timestamp_note(c, g);
+        if (c->send.timestamps && g->h.options.has_timestamp)
+            timestamps_note(&c->ts, g->h.options.ts_value, g->seq, c->receive.last_ack, c->stack->now);
     }
     text_input(c, p, g);
 out:
@@ -384,15 +351,14 @@ out:
 static bool is_expected(const struct tcp_conn *c, const struct tcp_plain *e) {
     return c->state == TCP_STATE_ESTABLISHED && !c->loopback && !c->receive.shut && c->recovery.state == TCP_OPEN &&
            !c->receive.reassembly.ooo && !c->orphan && e->seq == c->receive.nxt &&
-           e->ack - c->snd_una <= c->snd_nxt - c->snd_una && c->snd_wnd > 0 &&
-           !seq_lt(c->receive.adv, e->seq + e->len) && (e->len > 0 || e->ack != c->snd_una) &&
-           (!c->timestamps || !seq_lt(e->ts_value, c->ts_recent));
+           e->ack - c->send.una <= send_out(&c->send) && c->send.wnd > 0 && !seq_lt(c->receive.adv, e->seq + e->len) &&
+           (e->len > 0 || e->ack != c->send.una) && (!c->send.timestamps || !seq_lt(e->ts_value, c->ts.recent));
 }
 
 enum tcp_taken tcp_input_expected(struct tcp_conn *c, uint8_t *t, uint32_t bytes, bool checked) {
     struct tcp_plain e;
     static const struct tcp_options none;
-    if (!tcp_parse_plain(&e, t, bytes, c->timestamps) || !is_expected(c, &e)) return TCP_NOT_EXPECTED;
+    if (!tcp_parse_plain(&e, t, bytes, c->send.timestamps) || !is_expected(c, &e)) return TCP_NOT_EXPECTED;
     if (!checked) {
         uint64_t sum = ip4_pseudo_sum(c->flow.remote.words[3], c->flow.local.words[3], IP_TCP, bytes);
         if (csum_fold(csum_add(sum, t, bytes)) != 0xffff) return TCP_NOT_EXPECTED;
@@ -401,20 +367,20 @@ enum tcp_taken tcp_input_expected(struct tcp_conn *c, uint8_t *t, uint32_t bytes
         return TCP_NOT_EXPECTED;
     c->timers.received_ns = c->stack->now;
     c->timers.probes = c->timers.tries = 0;
-    c->segments_in++;
-    if (c->timestamps && seq_le(e.seq, c->receive.last_ack)) timestamp_take(c, e.ts_value);
+    c->statistics.segments_in++;
+    if (c->send.timestamps && seq_le(e.seq, c->receive.last_ack)) timestamps_take(&c->ts, e.ts_value, c->stack->now);
     window_note(c, e.seq, e.ack, e.window);
-    if (e.ack != c->snd_una) {
-        c->bytes_acked += e.ack - c->snd_una;
+    if (e.ack != c->send.una) {
+        c->statistics.bytes_acked += e.ack - c->send.una;
         tcp_ack(c, e.ack, &none, false);
         chunks_acked(c);
     }
     if (e.len > 0) {
-        c->bytes_received += e.len;
+        c->statistics.bytes_received += e.len;
         ack_schedule(c, e.len);
         socket_event(c->stack, &c->socket, INET_EVENT_READABLE);
     }
-    if (c->receive.ack_now || c->snd_nxt != c->snd_end || c->fin_queued) tcp_output(c);
+    if (c->receive.ack_now || c->send.nxt != c->send.end || c->send.fin_queued) tcp_output(c);
     conn_changed_shortly(c);
     return e.len > 0 ? TCP_TAKEN : TCP_DONE;
 }
@@ -438,14 +404,14 @@ static void tcp_input(struct inet *s, struct rx_packet *p) {
 /* The connection an ICMP error speaks of. RFC 5927 section 4.1: only who sees our segments knows what is in flight. */
 static struct tcp_conn *conn_in_error(struct inet *s, const struct inet_flow *flow, uint32_t seq) {
     struct tcp_conn *c = conn_find(s, flow);
-    return !c || seq_lt(seq, c->snd_una) || !seq_lt(seq, c->snd_nxt) ? NULL : c;
+    return !c || seq_lt(seq, c->send.una) || !seq_lt(seq, c->send.nxt) ? NULL : c;
 }
 
 static bool tcp_too_big(struct inet *s, const struct inet_flow *flow, uint32_t seq, uint16_t mtu,
                         uint16_t packet_bytes) {
     struct tcp_conn *c = conn_in_error(s, flow, seq);
     if (!c) return false;
-    if (c->pmtu_discover && path_learn(s, &flow->remote, mtu, packet_bytes)) tcp_output(c);
+    if (c->path.discover && path_learn(s, &flow->remote, mtu, packet_bytes)) tcp_output(c);
     return true;
 }
 

@@ -9,7 +9,7 @@
 
 #include <assert.h>
 
-_Static_assert(sizeof(struct tcp_conn) <= 560, "a million of them");
+_Static_assert(sizeof(struct tcp_conn) <= 544, "a host has a million of them");
 
 uint32_t conn_isn(const struct inet *s, const struct inet_flow *flow, uint32_t *ts_offset) {
     uint64_t h = siphash24(s->secret, flow, sizeof *flow);
@@ -27,17 +27,13 @@ void conn_peer_mss(struct tcp_conn *c, uint32_t bytes) {
 }
 
 void conn_path_changed(struct tcp_conn *c) {
-    bool fragment;
-    uint16_t mss = mss_of_path(c, &fragment), before = c->mss;
-    c->path_epoch = c->stack->path_epoch;
-    c->dont_fragment = c->pmtu_discover && !fragment;
-    if (c->offered < mss) mss = c->offered;
-    if (c->maxseg > 0 && c->maxseg < mss) mss = c->maxseg;
-    c->mss = (uint16_t)(mss - (c->timestamps ? TCP_TIMESTAMP_BYTES : 0));
-    if (c->mss < before) scoreboard_cut(&c->recovery.flight->scoreboard, c->mss);
+    bool fragment, smaller = send_set_mss(&c->send, mss_of_path(c, &fragment));
+    c->path.epoch = c->stack->path_epoch;
+    c->path.dont_fragment = c->path.discover && !fragment;
+    if (smaller) scoreboard_cut(&c->recovery.flight->scoreboard, c->send.mss);
     /* Both have room for a segment; a recovery ends with the window at ssthresh. */
-    if (c->cc.cwnd < c->mss) c->cc.cwnd = c->mss;
-    if (c->cc.ssthresh < c->mss) c->cc.ssthresh = c->mss;
+    if (c->cc.cwnd < c->send.mss) c->cc.cwnd = c->send.mss;
+    if (c->cc.ssthresh < c->send.mss) c->cc.ssthresh = c->send.mss;
 }
 
 /* The stack finds it from now on. */
@@ -67,28 +63,25 @@ int conn_new(struct inet *s, struct tcp_conn **out, const struct inet_flow *flow
     list_init(&c->link);
     timers_init(&c->timers, tcp_timer_fire, s->now);
     rtt_init(&c->rtt, s->now);
-    c->iss = conn_isn(s, flow, &c->ts_offset);
-    c->snd_una = c->snd_nxt = c->snd_end = c->small_end = c->iss;
+    send_init(&c->send, conn_isn(s, flow, &c->ts.offset));
     c->receive.limit = TCP_RECEIVE_FIRST;
-    c->mss = c->offered = TCP_MSS_DEFAULT;
+    c->send.mss = c->send.offered = TCP_MSS_DEFAULT;
     c->loopback = route_find(s, inet_addr_to_ip4(&flow->remote)).kind == ROUTE_LOOPBACK;
-    c->dont_fragment = true;
+    c->path.dont_fragment = true;
     c->receive.mss = TCP_MSS_DEFAULT;
     recovery_init(&c->recovery);
     c->cc.ssthresh = UINT32_MAX;
     conn_configure(c, settings);
     c->receive.shift = receive_shift_for(c->receive.max);
-    c->sent_ns = s->now;
+    c->send.sent_ns = s->now;
     *out = c;
     return 0;
 }
 
-static void chunks_clear(struct tcp_conn *c) {
-    struct fifo *chunks = &c->recovery.flight->chunks;
-    for (; chunks->count > 0; fifo_drop_first(chunks))
-        heap_release(((struct tcp_chunk *)fifo_at(chunks, sizeof(struct tcp_chunk), chunks->first))->base);
+static void send_queue_free(struct tcp_conn *c) {
+    if (c->recovery.flight != &tcp_no_flight) send_queue_clear(&c->recovery.flight->queue);
     recovery_free(&c->recovery);
-    c->snd_una = c->snd_nxt;
+    c->send.una = c->send.nxt;
 }
 
 /* One that is established stays: it is still accepted, and then tells how it ended. */
@@ -130,8 +123,8 @@ void conn_end(struct tcp_conn *c, int error) {
     inet_flow_used(s, IP_TCP, &c->flow, INET_FLOW_ENDS);
     inet_port_used(s, IP_TCP, c->flow.local_port, false);
     timers_stop(&c->timers, &s->wheel); /* a later call must not arm the timer again */
-    c->undelivered = c->recovery.flight->chunks.count > 0;
-    chunks_clear(c);
+    c->undelivered = !send_queue_is_empty(&c->recovery.flight->queue);
+    send_queue_free(c);
     c->error = error;
     c->state = TCP_STATE_CLOSED;
     if (c->listener) return;
@@ -162,7 +155,7 @@ static void conn_free(struct tcp_conn *c) {
 }
 
 void tcp_discard(struct tcp_conn *c) {
-    chunks_clear(c);
+    send_queue_free(c);
     conn_free(c);
 }
 
@@ -178,7 +171,7 @@ int tcp_attach(struct inet *s, struct tcp_conn *c, void *user, uint64_t now) {
     s->tcp_memory.charged += receive_charged(&c->receive);
     reassembly_join(&c->receive.reassembly, &s->tcp_memory);
     c->socket.user = user;
-    c->path_epoch = (uint16_t)(s->path_epoch - 1); /* another stack may know another path */
+    c->path.epoch = (uint16_t)(s->path_epoch - 1); /* another stack may know another path */
     timers_resume(&c->timers, &s->wheel);
     socket_event(s, &c->socket, INET_EVENT_READABLE | INET_EVENT_WRITABLE);
     return 0;
@@ -192,25 +185,22 @@ void conn_reap(struct inet *s) {
 
 void negotiate_options(struct tcp_conn *c, const struct tcp_header *syn) {
     const struct tcp_options *o = &syn->options;
-    c->offered = o->mss ? o->mss : TCP_MSS_DEFAULT;
-    if (c->offered < TCP_MSS_MIN) c->offered = TCP_MSS_MIN;
+    send_offered(&c->send, o->mss);
     c->receive.mss = 0;
     conn_peer_mss(c, TCP_MSS_DEFAULT); /* more once it has come */
-    c->timestamps = o->has_timestamp;
+    c->send.timestamps = o->has_timestamp;
     conn_path_changed(c);
-    c->ts_recent = o->ts_value;
-    c->ts_recent_ns = c->stack->now;
+    timestamps_take(&c->ts, o->ts_value, c->stack->now);
     c->recovery.sack = c->receive.sack = o->sack_permitted;
-    c->send_shift = o->window_shift;
+    c->send.shift = o->window_shift;
     c->receive.window_scale = o->has_window_shift;
     if (!o->has_window_shift) {
-        c->send_shift = c->receive.shift = 0;
+        c->send.shift = c->receive.shift = 0;
         c->receive.max = TCP_RECEIVE_FIRST;
     }
     receive_start(&c->receive, syn->seq);
-    c->snd_wnd = c->max_wnd = syn->window; /* never scaled in a SYN */
-    c->snd_wl1 = syn->seq;
-    c->cc.cwnd = tcp_cc_initial(c->mss);
+    send_window_start(&c->send, syn->seq, syn->ack, syn->window); /* never scaled in a SYN */
+    c->cc.cwnd = tcp_cc_initial(c->send.mss);
 }
 
 void conn_established(struct tcp_conn *c) {
@@ -253,18 +243,18 @@ void conn_time_wait(struct tcp_conn *c) {
     if (c->abandoned) s->tcp_orphans--;
     c->abandoned = false;
     c->state = TCP_STATE_TIME_WAIT;
-    chunks_clear(c);
+    send_queue_free(c);
     conn_deadline(c, TCP_TIMER_SEND, UINT64_MAX);
     conn_deadline(c, TCP_TIMER_LIFE, c->stack->now + TCP_TIME_WAIT_NS);
 }
 
 void conn_trim(struct tcp_conn *c) {
-    uint64_t last = c->sent_ns > c->timers.received_ns ? c->sent_ns : c->timers.received_ns;
+    uint64_t last = c->send.sent_ns > c->timers.received_ns ? c->send.sent_ns : c->timers.received_ns;
     if (c->stack->now - last < TCP_TRIM_NS) {
         conn_deadline(c, TCP_TIMER_TRIM, last + TCP_TRIM_NS);
         return;
     }
-    if (c->recovery.flight->chunks.count == 0 && c->recovery.flight->scoreboard.sent.count == 0)
+    if (send_queue_is_empty(&c->recovery.flight->queue) && c->recovery.flight->scoreboard.sent.count == 0)
         recovery_free(&c->recovery);
     if (c->receive.slices.count == 0) fifo_free(&c->receive.slices);
 }

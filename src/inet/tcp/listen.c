@@ -209,8 +209,8 @@ static struct tcp_conn *ack_received(struct tcp_listener *l, const struct rx_pac
     if (!c) return NULL;
     inet_count(l->stack, tcp_cookies_in);
     c->timers.tries = 1; /* nobody knows when the SYN was answered: no round trip to be measured */
-    c->iss = c->snd_una = iss;
-    c->snd_nxt = c->snd_end = c->small_end = iss + 1;
+    send_init(&c->send, iss);
+    send_syn(&c->send);
     return c;
 }
 

@@ -7,35 +7,8 @@
 
 #define SACK_LEAST_BYTES 12u /* one block, with padding */
 
-static const struct tcp_chunk *chunk_at(const struct tcp_conn *c, uint32_t position) {
-    return fifo_at(&c->recovery.flight->chunks, sizeof(struct tcp_chunk), position);
-}
-
-/* The chunk that holds seq, which is between snd_una and snd_end. */
-static uint32_t chunk_of(const struct tcp_conn *c, uint32_t seq) {
-    uint32_t low = 0, high = c->recovery.flight->chunks.count - 1;
-    while (low < high) {
-        uint32_t middle = low + (high - low + 1) / 2;
-        if (seq_le(chunk_at(c, c->recovery.flight->chunks.first + middle)->seq, seq))
-            low = middle;
-        else
-            high = middle - 1;
-    }
-    return c->recovery.flight->chunks.first + low;
-}
-
-/* Adds the bytes [seq, seq + len) to the frame; how many found room. */
 static uint32_t gather(const struct tcp_conn *c, struct tx_packet *o, uint32_t seq, uint32_t len) {
-    uint32_t done = 0;
-    if (len == 0) return 0;
-    for (uint32_t at = chunk_of(c, seq); done < len; at++) {
-        const struct tcp_chunk *chunk = chunk_at(c, at);
-        uint32_t skip = seq + done - chunk->seq, n = chunk->len - skip;
-        if (n > len - done) n = len - done;
-        if (!tx_add(o, chunk->base + skip, n)) break;
-        done += n;
-    }
-    return done;
+    return send_queue_gather(&c->recovery.flight->queue, o, seq, len);
 }
 
 /* o has the TCP header already. c: NULL for what belongs to no connection. */
@@ -44,9 +17,9 @@ static int ip_output(struct inet *s, struct tx_packet *o, const struct inet_flow
         .from = inet_addr_to_ip4(&flow->local),
         .to = inet_addr_to_ip4(&flow->remote),
         .protocol = IP_TCP,
-        .tos = c ? c->tos : 0,
-        .ttl = c ? c->ttl : IP4_TTL,
-        .dont_fragment = !c || c->dont_fragment,
+        .tos = c ? c->path.tos : 0,
+        .ttl = c ? c->path.ttl : IP4_TTL,
+        .dont_fragment = !c || c->path.dont_fragment,
         .has_checksum = true,
         .checksum_offset = TCP_CHECKSUM_OFFSET,
     };
@@ -69,13 +42,13 @@ static int header_output(struct inet *s, struct tx_packet *o, const struct inet_
 
 /* The header of most segments: no options, or the timestamp alone. */
 static void plain_header(const struct tcp_conn *c, struct tx_packet *o, uint32_t seq, uint8_t flags, uint16_t window) {
-    uint32_t bytes = TCP_HEADER_BYTES + (c->timestamps ? TCP_TIMESTAMP_BYTES : 0);
+    uint32_t bytes = TCP_HEADER_BYTES + (c->send.timestamps ? TCP_TIMESTAMP_BYTES : 0);
     uint8_t *p = tx_push(o, bytes);
     tcp_emit_fixed(p, c->flow.local_port, c->flow.remote_port, seq, c->receive.nxt, bytes, flags, window);
-    if (!c->timestamps) return;
+    if (!c->send.timestamps) return;
     wire_put32(p + TCP_HEADER_BYTES, TCP_TIMESTAMP_ALONE);
     wire_put32(p + TCP_HEADER_BYTES + 4, conn_clock_ms(c));
-    wire_put32(p + TCP_HEADER_BYTES + 8, c->ts_recent);
+    wire_put32(p + TCP_HEADER_BYTES + 8, c->ts.recent);
 }
 
 /* The header of a segment with SACK blocks; as many as find room. */
@@ -87,9 +60,9 @@ static void sack_header(struct tcp_conn *c, struct tx_packet *o, uint32_t seq, u
         .ack = c->receive.nxt,
         .flags = flags,
         .window = window,
-        .options = {.has_timestamp = c->timestamps, .ts_value = conn_clock_ms(c), .ts_echo = c->ts_recent},
+        .options = {.has_timestamp = c->send.timestamps, .ts_value = conn_clock_ms(c), .ts_echo = c->ts.recent},
     };
-    uint32_t fit = (c->mss - o->frame.bytes - SACK_LEAST_BYTES) / 8 + 1;
+    uint32_t fit = (c->send.mss - o->frame.bytes - SACK_LEAST_BYTES) / 8 + 1;
     reassembly_sack(&c->receive.reassembly, &h.options);
     if (h.options.sack_count > fit) h.options.sack_count = (uint8_t)fit;
     emit(o, &h);
@@ -103,7 +76,7 @@ static void blocked(struct tcp_conn *c) {
 /* A segment has left that promises so much, and is an ACK as well. */
 static inline void segment_left(struct tcp_conn *c, uint32_t promise) {
     receive_acknowledged(&c->receive, promise);
-    c->segments_out++;
+    c->statistics.segments_out++;
 }
 
 static inline void ack_done(struct tcp_conn *c) {
@@ -117,7 +90,7 @@ static bool segment_output(struct tcp_conn *c, struct tx_packet *o, uint32_t seq
     uint16_t window = receive_window_field(&c->receive, promise);
     /* A segment that has no room for SACK blocks leaves the ACK with them to an empty one. */
     bool blocks = c->receive.sack && reassembly_has_blocks(&c->receive.reassembly);
-    bool room = o->frame.bytes + SACK_LEAST_BYTES <= c->mss, told_later = c->receive.reassembly.ooo && !room;
+    bool room = o->frame.bytes + SACK_LEAST_BYTES <= c->send.mss, told_later = c->receive.reassembly.ooo && !room;
     if (blocks && sack && room)
         sack_header(c, o, seq, flags | TCP_ACK, window);
     else
@@ -131,22 +104,22 @@ static bool segment_output(struct tcp_conn *c, struct tx_packet *o, uint32_t seq
     return true;
 }
 
-static bool send_empty(struct tcp_conn *c, uint32_t seq, uint8_t flags) {
+static bool empty_output(struct tcp_conn *c, uint32_t seq, uint8_t flags) {
     struct tx_packet o;
     tx_init(&o);
     return segment_output(c, &o, seq, flags, !(flags & TCP_RST));
 }
 
 void tcp_send_ack(struct tcp_conn *c) {
-    send_empty(c, c->snd_nxt, 0);
+    empty_output(c, c->send.nxt, 0);
 }
 
 void tcp_send_probe(struct tcp_conn *c) {
-    send_empty(c, c->snd_una - 1, 0); /* old news: any peer answers it with an ACK that tells its window */
+    empty_output(c, c->send.una - 1, 0); /* old news: any peer answers it with an ACK that tells its window */
 }
 
 void tcp_send_reset(struct tcp_conn *c) {
-    send_empty(c, c->snd_nxt, TCP_RST);
+    empty_output(c, c->send.nxt, TCP_RST);
 }
 
 void tcp_reset_if_unread(struct tcp_conn *c) {
@@ -159,7 +132,7 @@ void tcp_send_syn(struct tcp_conn *c) {
     bool answer = c->state == TCP_STATE_SYN_RECEIVED;
     struct tx_packet o;
     struct tcp_header h = {
-        .seq = c->iss,
+        .seq = c->send.iss,
         .ack = answer ? c->receive.nxt : 0,
         .flags = answer ? TCP_SYN | TCP_ACK : TCP_SYN,
         .window = (uint16_t)(c->receive.limit < 65535 ? c->receive.limit : 65535), /* never scaled */
@@ -169,9 +142,9 @@ void tcp_send_syn(struct tcp_conn *c) {
                 .has_window_shift = !answer || c->receive.window_scale,
                 .window_shift = c->receive.shift,
                 .sack_permitted = !answer || c->receive.sack,
-                .has_timestamp = !answer || c->timestamps,
+                .has_timestamp = !answer || c->send.timestamps,
                 .ts_value = conn_clock_ms(c),
-                .ts_echo = c->ts_recent,
+                .ts_echo = c->ts.recent,
             },
     };
     tx_init(&o);
@@ -179,9 +152,8 @@ void tcp_send_syn(struct tcp_conn *c) {
     timers_clear(&c->timers, TCP_TIMER_ROOM);
     if (error == -EAGAIN) blocked(c); /* the retransmission timer runs as if it had left */
     if (error == 0 && answer) c->receive.adv = c->receive.nxt + h.window;
-    c->snd_nxt = c->iss + 1;
-    c->snd_end = c->snd_nxt;
-    c->sent_ns = c->stack->now;
+    send_syn(&c->send);
+    c->send.sent_ns = c->stack->now;
 }
 
 void tcp_reset_segment(struct inet *s, const struct rx_packet *p, const struct tcp_segment *g) {
@@ -226,10 +198,10 @@ void tcp_answer_syn(struct inet *s, const struct inet_flow *flow, const struct t
  */
 static bool data_output(struct tcp_conn *c, struct tx_packet *o, uint32_t seq, bool fin, bool push) {
     uint32_t bytes = o->frame.bytes;
-    bool ends = bytes > 0 && seq + bytes == c->snd_end && !c->unmarked;
+    bool ends = bytes > 0 && seq + bytes == c->send.end && !c->send.unmarked;
     uint8_t flags = (uint8_t)((ends || push ? TCP_PSH : 0) | (fin ? TCP_FIN : 0));
     if (!segment_output(c, o, seq, flags, c->receive.reassembly.ooo != NULL)) return false;
-    c->sent_ns = c->stack->now;
+    c->send.sent_ns = c->stack->now;
     return true;
 }
 
@@ -241,7 +213,7 @@ bool tcp_resend(struct tcp_conn *c, uint32_t position) {
     gather(c, &o, e->seq, e->len - fin);
     if (!data_output(c, &o, e->seq, fin, false)) return false;
     recovery_resent(&c->recovery, c->stack->now, position, conn_clock_ms(c));
-    c->retransmits++;
+    c->statistics.retransmits++;
     inet_count(c->stack, tcp_retransmits);
     return true;
 }
@@ -249,46 +221,27 @@ bool tcp_resend(struct tcp_conn *c, uint32_t position) {
 /* Notes a new segment at snd_nxt, which is about to leave. False: no memory. */
 static inline bool sent_add(struct tcp_conn *c, uint32_t len, bool fin) {
     struct tcp_recovery *r = &c->recovery;
-    if (!recovery_allocate(r, c->snd_una)) return false;
-    if (!scoreboard_add(&r->flight->scoreboard, c->stack->now, c->snd_nxt, len, fin)) return false;
-    c->snd_nxt += len;
+    if (!recovery_allocate(r, c->send.una)) return false;
+    if (!scoreboard_add(&r->flight->scoreboard, c->stack->now, c->send.nxt, len, fin)) return false;
+    c->send.nxt += len;
     return true;
 }
 
 /* The device has refused the segment. */
 static void sent_take_back(struct tcp_conn *c) {
-    c->snd_nxt -= scoreboard_take_back(&c->recovery.flight->scoreboard);
+    c->send.nxt -= scoreboard_take_back(&c->recovery.flight->scoreboard);
 }
 
 /* New data has left; `first`: there was nothing to be acknowledged before. */
 static inline void new_left(struct tcp_conn *c, bool first, uint32_t len) {
     if (first) c->timers.progress_ns = c->stack->now;
-    if (len < c->mss) c->small_end = c->snd_nxt;
+    send_left(&c->send, len);
 }
 
-/*
- * The next new segment: its payload, and whether the FIN goes with it. False: there is nothing to send, or it has to
- * wait for the peer's window, for more data, or for an ACK.
- */
-static bool next_segment(const struct tcp_conn *c, uint32_t *len, bool *fin) {
-    if (c->fin_sent || (c->snd_nxt == c->snd_end && !c->fin_queued)) return false;
-    uint32_t edge = c->snd_una + c->snd_wnd, unsent = c->snd_end - c->snd_nxt;
-    uint32_t room = seq_lt(c->snd_nxt, edge) ? edge - c->snd_nxt : 0;
-    *len = unsent < c->mss ? unsent : c->mss;
-    if (*len > room) *len = room;
-    *fin = c->fin_queued && *len == unsent && room > *len;
-    if (*fin) return true;
-    if (*len == 0) return false;
-    if (*len == c->mss) return true;
-    if (*len < unsent) return *len >= c->max_wnd / 2; /* silly window avoidance: RFC 9293 section 3.8.6.2.1 */
-    if (c->fin_queued) return true;
-    return !c->more && !c->cork && (c->nodelay || !seq_lt(c->snd_una, c->small_end));
-}
-
-/* The same, and whether the congestion window lets it leave. */
+/* The next new segment, as send_next, and whether the congestion window lets it leave. */
 static bool next_allowed(const struct tcp_conn *c, uint32_t *len, bool *fin, bool *limited) {
     uint32_t out = conn_pipe(c);
-    bool any = next_segment(c, len, fin);
+    bool any = send_next(&c->send, len, fin);
     *limited = any && out > 0 && out + *len > c->cc.cwnd;
     return any && !*limited;
 }
@@ -297,17 +250,17 @@ static bool next_allowed(const struct tcp_conn *c, uint32_t *len, bool *fin, boo
 static bool ends_burst(const struct tcp_conn *c, uint32_t began) {
     uint32_t len;
     bool fin, limited;
-    return c->snd_nxt - began > c->mss && !next_allowed(c, &len, &fin, &limited);
+    return c->send.nxt - began > c->send.mss && !next_allowed(c, &len, &fin, &limited);
 }
 
 /*
  * New data of len bytes and perhaps the FIN; began: snd_nxt before what leaves together with it. False: the device has
  * no room, or there is no memory.
  */
-static bool send_new(struct tcp_conn *c, uint32_t len, bool fin, uint32_t began) {
+static bool new_output(struct tcp_conn *c, uint32_t len, bool fin, uint32_t began) {
     struct tx_packet o;
-    uint32_t seq = c->snd_nxt;
-    bool first = c->snd_una == seq;
+    uint32_t seq = c->send.nxt;
+    bool first = c->send.una == seq;
     tx_init(&o);
     uint32_t whole = gather(c, &o, seq, len); /* many small pushes may exceed a frame's segments */
     if (whole < len) fin = false;
@@ -315,54 +268,49 @@ static bool send_new(struct tcp_conn *c, uint32_t len, bool fin, uint32_t began)
         blocked(c);
         return false;
     }
-    if (!data_output(c, &o, seq, fin, whole == c->mss && ends_burst(c, began))) {
+    if (!data_output(c, &o, seq, fin, whole == c->send.mss && ends_burst(c, began))) {
         sent_take_back(c);
         return false;
     }
     new_left(c, first, whole);
-    c->fin_sent |= fin;
+    c->send.fin_sent |= fin;
     c->recovery.flight->prr.out += whole + fin;
     return true;
 }
 
 /* All headers of a segment with data that is too long for SACK blocks. */
 static uint32_t plain_header_bytes(const struct tcp_conn *c) {
-    return ETH_HEADER_BYTES + IP4_HEADER_BYTES + TCP_HEADER_BYTES + (c->timestamps ? TCP_TIMESTAMP_BYTES : 0);
+    return ETH_HEADER_BYTES + IP4_HEADER_BYTES + TCP_HEADER_BYTES + (c->send.timestamps ? TCP_TIMESTAMP_BYTES : 0);
 }
 
 /*
- * Full segments from snd_nxt on that may leave as one frame, which the device cuts; at least one may leave. out: bytes
- * on their way. The segment that the FIN goes with is left out, and so are those that routers may cut: each of these
- * wants an identification that no other has.
+ * Full segments that may leave as one frame, which the device cuts; at least one may leave. out: bytes in flight. Not
+ * segments that routers may fragment: each of these needs an identification of its own.
  */
 static uint32_t segments_together(const struct tcp_conn *c, uint32_t out) {
     const struct inet_config *config = &c->stack->config;
-    if (!(config->offloads & INET_OFFLOAD_TSO) || !c->dont_fragment) return 1;
-    uint32_t bytes = config->tso_frame_bytes - plain_header_bytes(c);
-    uint32_t window = c->snd_una + c->snd_wnd - c->snd_nxt, unsent = c->snd_end - c->snd_nxt - c->fin_queued;
-    if (bytes > unsent) bytes = unsent;
-    if (bytes > window) bytes = window;
-    if (c->cc.cwnd > out && bytes > c->cc.cwnd - out) bytes = c->cc.cwnd - out;
-    return bytes / c->mss;
+    if (!(config->offloads & INET_OFFLOAD_TSO) || !c->path.dont_fragment) return 1;
+    uint32_t allowed = c->cc.cwnd > out ? c->cc.cwnd - out : UINT32_MAX;
+    return send_together(&c->send, config->tso_frame_bytes - plain_header_bytes(c), allowed);
 }
 
 /* n full segments, or as many as a frame has room for, in one frame; false as of send_new. */
-static bool send_together(struct tcp_conn *c, uint32_t n) {
+static bool frame_output(struct tcp_conn *c, uint32_t n) {
     struct tx_packet o;
-    uint32_t seq = c->snd_nxt, added = 0;
-    bool first = c->snd_una == seq;
+    uint32_t seq = c->send.nxt, added = 0;
+    bool first = c->send.una == seq;
     tx_init(&o);
-    uint32_t whole = gather(c, &o, seq, n * c->mss);
-    if (whole < n * c->mss) { /* many small pushes */
-        n = whole / c->mss;
-        if (n < 2) return send_new(c, c->mss, false, seq);
+    uint32_t whole = gather(c, &o, seq, n * c->send.mss);
+    if (whole < n * c->send.mss) { /* many small pushes */
+        n = whole / c->send.mss;
+        if (n < 2) return new_output(c, c->send.mss, false, seq);
         tx_init(&o);
-        gather(c, &o, seq, n * c->mss);
+        gather(c, &o, seq, n * c->send.mss);
     }
     o.frame.flags = INET_FRAME_TSO;
-    o.frame.tso_bytes = c->mss;
+    o.frame.tso_bytes = c->send.mss;
     o.frame.header_bytes = (uint16_t)plain_header_bytes(c);
-    while (added < n && sent_add(c, c->mss, false))
+    while (added < n && sent_add(c, c->send.mss, false))
         added++;
     if (added < n || !data_output(c, &o, seq, false, true)) {
         blocked(c);
@@ -370,9 +318,9 @@ static bool send_together(struct tcp_conn *c, uint32_t n) {
             sent_take_back(c);
         return false;
     }
-    new_left(c, first, c->mss);
-    c->segments_out += n - 1;
-    c->recovery.flight->prr.out += n * c->mss;
+    new_left(c, first, c->send.mss);
+    c->statistics.segments_out += n - 1;
+    c->recovery.flight->prr.out += n * c->send.mss;
     inet_count(c->stack, tcp_tso_frames);
     return true;
 }
@@ -380,19 +328,16 @@ static bool send_together(struct tcp_conn *c, uint32_t n) {
 bool tcp_send_one(struct tcp_conn *c) {
     uint32_t len;
     bool fin;
-    return next_segment(c, &len, &fin) && send_new(c, len, fin, c->snd_nxt);
+    return send_next(&c->send, &len, &fin) && new_output(c, len, fin, c->send.nxt);
 }
 
 bool tcp_send_forced(struct tcp_conn *c) {
-    uint32_t edge = c->snd_una + c->snd_wnd, unsent = c->snd_end - c->snd_nxt;
-    uint32_t len = seq_lt(c->snd_nxt, edge) ? edge - c->snd_nxt : 0;
-    if (len > unsent) len = unsent;
-    if (len > c->mss) len = c->mss;
-    c->unmarked = false; /* what was to follow has not come */
-    return len > 0 && send_new(c, len, false, c->snd_nxt);
+    uint32_t len = send_forced(&c->send);
+    c->send.unmarked = false; /* what was to follow has not come */
+    return len > 0 && new_output(c, len, false, c->send.nxt);
 }
 
-static bool send_lost(struct tcp_conn *c) {
+static bool lost_output(struct tcp_conn *c) {
     uint32_t at;
     while ((at = scoreboard_first_lost(&c->recovery.flight->scoreboard)) != TCP_SENT_NONE) {
         uint32_t out = conn_pipe(c);
@@ -402,60 +347,49 @@ static bool send_lost(struct tcp_conn *c) {
     return true;
 }
 
-static bool send_unsent(struct tcp_conn *c) {
-    uint32_t len, before = c->snd_nxt;
+static bool unsent_output(struct tcp_conn *c) {
+    uint32_t len, before = c->send.nxt;
     bool fin, limited = false, room = true;
     while (room && next_allowed(c, &len, &fin, &limited)) {
-        uint32_t n = len == c->mss && !fin ? segments_together(c, conn_pipe(c)) : 1;
-        room = n > 1 ? send_together(c, n) : send_new(c, len, fin, before);
+        uint32_t n = len == c->send.mss && !fin ? segments_together(c, conn_pipe(c)) : 1;
+        room = n > 1 ? frame_output(c, n) : new_output(c, len, fin, before);
     }
-    if (before != c->snd_nxt || limited)
-        recovery_window_used(&c->recovery, c->snd_una, c->snd_nxt, limited || conn_pipe(c) >= c->cc.cwnd);
+    if (before != c->send.nxt || limited)
+        recovery_window_used(&c->recovery, c->send.una, c->send.nxt, limited || conn_pipe(c) >= c->cc.cwnd);
     return room;
 }
 
-/* What holds up the data that there is to send, now that all has been sent that may be. */
-static enum tcp_limit limit_now(const struct tcp_conn *c) {
-    uint32_t unsent = c->snd_end - c->snd_nxt, edge = c->snd_una + c->snd_wnd;
-    if (!seq_lt(c->snd_nxt, c->snd_end)) {
-        if (c->snd_una == c->snd_nxt) return TCP_LIMIT_IDLE;
-        return c->refused ? TCP_LIMIT_BUFFER : TCP_LIMIT_PATH;
-    }
-    return seq_lt(edge, c->snd_nxt + (unsent < c->mss ? unsent : c->mss)) ? TCP_LIMIT_WINDOW : TCP_LIMIT_PATH;
-}
-
 /* What is to be sent again, then what is new; in F-RTO what is new instead, where there is any. */
-static bool send_data(struct tcp_conn *c) {
+static bool all_output(struct tcp_conn *c) {
     if (c->recovery.state == TCP_LOSS && c->recovery.flight->frto == TCP_FRTO_NEW) {
-        if (!send_unsent(c)) return false;
-        if (seq_lt(c->recovery.flight->scoreboard.recover, c->snd_nxt)) return true;
+        if (!unsent_output(c)) return false;
+        if (seq_lt(c->recovery.flight->scoreboard.recover, c->send.nxt)) return true;
         c->recovery.flight->frto = TCP_FRTO_NONE;
     }
-    return send_lost(c) && send_unsent(c);
+    return lost_output(c) && unsent_output(c);
 }
 
 /* After a pause the window says nothing about the path any more (RFC 9293 section 3.8.2, RFC 5681 section 4.1). */
 static void restart_after_idle(struct tcp_conn *c) {
-    uint64_t idle = c->stack->now - c->sent_ns, rto = rtt_timeout_ns(&c->rtt, 0);
-    uint32_t restart = tcp_cc_initial(c->mss);
-    if (c->snd_una != c->snd_nxt || c->snd_nxt == c->snd_end || idle <= rto) return;
+    uint64_t idle = c->stack->now - c->send.sent_ns, rto = rtt_timeout_ns(&c->rtt, 0);
+    uint32_t restart = tcp_cc_initial(c->send.mss);
+    if (c->send.una != c->send.nxt || c->send.nxt == c->send.end || idle <= rto) return;
     if (c->cc.ops->idle) c->cc.ops->idle(&c->cc, idle);
     for (; idle > rto && c->cc.cwnd > restart; idle -= rto)
         c->cc.cwnd = c->cc.cwnd / 2 > restart ? c->cc.cwnd / 2 : restart;
 }
 
 static bool sends_at_once(const struct tcp_conn *c, uint32_t len) {
-    uint32_t out = c->snd_nxt - c->snd_una;
-    return recovery_is_calm(&c->recovery) && c->snd_nxt + len == c->snd_end && len <= c->mss && !c->more && !c->cork &&
-           (c->nodelay || !seq_lt(c->snd_una, c->small_end) || len == c->mss) && out + len <= c->snd_wnd &&
-           (out == 0 ? c->stack->now - c->sent_ns <= (uint64_t)c->rtt.rto_us * 1000 : out + len <= c->cc.cwnd) &&
-           !reassembly_has_blocks(&c->receive.reassembly) && c->path_epoch == c->stack->path_epoch;
+    uint32_t out = send_out(&c->send);
+    return recovery_is_calm(&c->recovery) && send_at_once(&c->send, len) &&
+           (out == 0 ? c->stack->now - c->send.sent_ns <= rtt_timeout_ns(&c->rtt, 0) : out + len <= c->cc.cwnd) &&
+           !reassembly_has_blocks(&c->receive.reassembly) && c->path.epoch == c->stack->path_epoch;
 }
 
 bool tcp_output_expected(struct tcp_conn *c, const struct inet_segment *data) {
     struct tx_packet o;
-    uint32_t seq = c->snd_nxt;
-    bool first = c->snd_una == seq;
+    uint32_t seq = c->send.nxt;
+    bool first = c->send.una == seq;
     uint32_t promise = conn_receive_window(c);
     uint16_t window = receive_window_field(&c->receive, promise);
     if (!sends_at_once(c, data->len) || !sent_add(c, data->len, false)) return false;
@@ -468,24 +402,24 @@ bool tcp_output_expected(struct tcp_conn *c, const struct inet_segment *data) {
     }
     segment_left(c, promise);
     ack_done(c);
-    c->sent_ns = c->stack->now;
+    c->send.sent_ns = c->stack->now;
     new_left(c, first, data->len);
     conn_limited_by(c, TCP_LIMIT_PATH);
-    recovery_window_used(&c->recovery, c->snd_una, c->snd_nxt, c->snd_nxt - c->snd_una >= c->cc.cwnd);
+    recovery_window_used(&c->recovery, c->send.una, c->send.nxt, c->send.nxt - c->send.una >= c->cc.cwnd);
     tcp_arm_new(c);
     return true;
 }
 
 void tcp_output(struct tcp_conn *c) {
     if (conn_synchronized(c) && c->state != TCP_STATE_TIME_WAIT) {
-        uint32_t before = c->snd_nxt;
-        if (c->path_epoch != c->stack->path_epoch) conn_path_changed(c);
+        uint32_t before = c->send.nxt;
+        if (c->path.epoch != c->stack->path_epoch) conn_path_changed(c);
         restart_after_idle(c);
-        bool room = send_data(c);
-        conn_limited_by(c, limit_now(c));
-        if (before != c->snd_nxt)
+        bool room = all_output(c);
+        conn_limited_by(c, send_limited_by(&c->send));
+        if (before != c->send.nxt)
             tcp_arm_new(c);
-        else if (!timers_pending(&c->timers, TCP_TIMER_SEND) && (room || c->snd_una != c->snd_nxt))
+        else if (!timers_pending(&c->timers, TCP_TIMER_SEND) && (room || c->send.una != c->send.nxt))
             tcp_arm_send(c);
         if (!room) return; /* TCP_TIMER_ROOM comes back here */
     }

@@ -25,7 +25,7 @@ bool recovery_flight_new(struct tcp_recovery *r, uint32_t una) {
 
 void recovery_free(struct tcp_recovery *r) {
     if (r->flight != &tcp_no_flight) {
-        fifo_free(&r->flight->chunks);
+        fifo_free(&r->flight->queue.chunks);
         fifo_free(&r->flight->scoreboard.sent);
         sys_free(r->flight);
     }

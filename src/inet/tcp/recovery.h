@@ -11,6 +11,7 @@
 #include "inet/state.h"
 #include "inet/tcp/cc.h"
 #include "inet/tcp/scoreboard.h"
+#include "inet/tcp/send_queue.h"
 #include "inet/tcp/tcp.h"
 
 #define TCP_DUP_THRESHOLD 3u
@@ -34,7 +35,7 @@ struct tcp_undo {
 
 /* What matters only while something is pushed and not acknowledged: allocated with the first push, freed when idle. */
 struct tcp_flight {
-    struct fifo chunks; /* of the send side */
+    struct tcp_send_queue queue; /* of the send side, which needs it as long */
     struct tcp_scoreboard scoreboard;
     struct tcp_prr prr;
     struct tcp_undo undo;
@@ -81,7 +82,7 @@ bool recovery_flight_new(struct tcp_recovery *r, uint32_t una);
 static inline bool recovery_allocate(struct tcp_recovery *r, uint32_t una) {
     return r->flight != &tcp_no_flight || recovery_flight_new(r, una);
 }
-/* Frees the flight; the caller has released what its chunks refer to. */
+/* Frees the flight; the caller has cleared the send queue. */
 void recovery_free(struct tcp_recovery *r);
 
 /* Of `out` sequence numbers that are not acknowledged, those in flight. */

@@ -68,10 +68,10 @@ static void set_congestion(struct tcp_conn *c, const struct tcp_cc_ops *ops) {
 static void set(struct tcp_conn *c, enum tcp_option option, uint32_t value) {
     switch (option) {
     case TCP_OPTION_NODELAY:
-        c->nodelay = value;
+        c->send.nodelay = value;
         break;
     case TCP_OPTION_CORK:
-        c->cork = value;
+        c->send.cork = value;
         break;
     case TCP_OPTION_QUICKACK:
         c->receive.interactive = !value;
@@ -97,7 +97,7 @@ static void set(struct tcp_conn *c, enum tcp_option option, uint32_t value) {
         timers_user_timeout_changed(&c->timers, &c->stack->wheel);
         break;
     case TCP_OPTION_SEND_LIMIT:
-        c->send_limit = value;
+        c->send.limit = value;
         break;
     case TCP_OPTION_RECEIVE_LIMIT:
         receive_set_max(&c->receive, value);
@@ -106,16 +106,16 @@ static void set(struct tcp_conn *c, enum tcp_option option, uint32_t value) {
         c->receive.delayed_ack_ms = (uint16_t)value;
         break;
     case TCP_OPTION_MAXSEG:
-        c->maxseg = (uint16_t)value;
+        c->send.maxseg = (uint16_t)value;
         break;
     case TCP_OPTION_TOS:
-        c->tos = (uint8_t)value;
+        c->path.tos = (uint8_t)value;
         break;
     case TCP_OPTION_TTL:
-        c->ttl = (uint8_t)value;
+        c->path.ttl = (uint8_t)value;
         break;
     case TCP_OPTION_PMTU_DISCOVER:
-        c->pmtu_discover = value;
+        c->path.discover = value;
         break;
     case TCP_OPTION_FIN_WAIT_2_S:
         c->timers.fin_wait_2_s = (uint8_t)value;
@@ -141,10 +141,11 @@ int tcp_set_option(struct tcp_conn *c, enum tcp_option option, uint32_t value, u
     conn_path_changed(c);
     if (c->timers.keepalive) conn_deadline(c, TCP_TIMER_LIFE, timers_keepalive_ns(&c->timers));
     if (option == TCP_OPTION_QUICKACK && value && c->receive.ack_later) c->receive.ack_now = true;
-    bool cork = c->cork;
-    if (option == TCP_OPTION_NODELAY && value) c->more = c->cork = false; /* what has come so far goes, as in Linux */
-    tcp_output(c);                                                        /* what was held back may go */
-    c->cork = cork;
+    bool cork = c->send.cork;
+    if (option == TCP_OPTION_NODELAY && value)
+        c->send.more = c->send.cork = false; /* what has come so far goes, as in Linux */
+    tcp_output(c);                           /* what was held back may go */
+    c->send.cork = cork;
     return 0;
 }
 
@@ -158,8 +159,8 @@ static uint32_t congestion_of(const struct tcp_conn *c) {
 
 int tcp_get_option(const struct tcp_conn *c, enum tcp_option option, uint32_t *value) {
     const uint32_t values[TCP_OPTION_COUNT] = {
-        [TCP_OPTION_NODELAY] = c->nodelay,
-        [TCP_OPTION_CORK] = c->cork,
+        [TCP_OPTION_NODELAY] = c->send.nodelay,
+        [TCP_OPTION_CORK] = c->send.cork,
         [TCP_OPTION_QUICKACK] = !c->receive.interactive,
         [TCP_OPTION_KEEPALIVE] = c->timers.keepalive,
         [TCP_OPTION_KEEP_IDLE_S] = c->timers.keep_idle_s,
@@ -167,13 +168,13 @@ int tcp_get_option(const struct tcp_conn *c, enum tcp_option option, uint32_t *v
         [TCP_OPTION_KEEP_COUNT] = c->timers.keep_count,
         [TCP_OPTION_SYN_COUNT] = c->timers.syn_count,
         [TCP_OPTION_USER_TIMEOUT_MS] = c->timers.user_timeout_ms,
-        [TCP_OPTION_SEND_LIMIT] = c->send_limit,
+        [TCP_OPTION_SEND_LIMIT] = c->send.limit,
         [TCP_OPTION_RECEIVE_LIMIT] = c->receive.max,
         [TCP_OPTION_DELAYED_ACK_MS] = c->receive.delayed_ack_ms,
-        [TCP_OPTION_MAXSEG] = c->maxseg,
-        [TCP_OPTION_TOS] = c->tos,
-        [TCP_OPTION_TTL] = c->ttl,
-        [TCP_OPTION_PMTU_DISCOVER] = c->pmtu_discover,
+        [TCP_OPTION_MAXSEG] = c->send.maxseg,
+        [TCP_OPTION_TOS] = c->path.tos,
+        [TCP_OPTION_TTL] = c->path.ttl,
+        [TCP_OPTION_PMTU_DISCOVER] = c->path.discover,
         [TCP_OPTION_FIN_WAIT_2_S] = c->timers.fin_wait_2_s,
         [TCP_OPTION_CONGESTION] = congestion_of(c),
     };

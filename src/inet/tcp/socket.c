@@ -55,13 +55,11 @@ int tcp_error(const struct tcp_conn *c) {
 }
 
 uint32_t tcp_unacked(const struct tcp_conn *c) {
-    return c->recovery.flight->chunks.count > 0
-               ? c->snd_end - (seq_lt(c->snd_una, c->snd_end) ? c->snd_una : c->snd_end)
-               : 0;
+    return send_queue_is_empty(&c->recovery.flight->queue) ? 0 : send_unacked(&c->send);
 }
 
 bool tcp_delivered(const struct tcp_conn *c) {
-    return c->recovery.flight->chunks.count == 0 && !c->undelivered;
+    return send_queue_is_empty(&c->recovery.flight->queue) && !c->undelivered;
 }
 
 bool tcp_finished(const struct tcp_conn *c) {
@@ -76,27 +74,19 @@ int tcp_push(struct tcp_conn *c, const struct inet_segment *data, bool more, uin
     c->stack->now = now;
     if (c->error) return c->error;
     if (c->state == TCP_STATE_SYN_SENT || c->state == TCP_STATE_SYN_RECEIVED) return -ENOTCONN;
-    if (c->fin_queued || (c->state != TCP_STATE_ESTABLISHED && c->state != TCP_STATE_CLOSE_WAIT)) return -EPIPE;
+    if (c->send.fin_queued || (c->state != TCP_STATE_ESTABLISHED && c->state != TCP_STATE_CLOSE_WAIT)) return -EPIPE;
     if (data->len == 0) return 0;
-    uint32_t waiting = tcp_unacked(c);
-    /* One push is always taken where nothing waits, so that a limit cannot stop the stream for good. */
-    if (waiting > 0 && (waiting >= c->send_limit || data->len > c->send_limit - waiting)) {
-        c->refused = true;
-        if (c->snd_nxt == c->snd_end) conn_limited_by(c, TCP_LIMIT_BUFFER);
+    if (send_is_full(&c->send, data->len)) {
+        c->send.refused = true;
+        if (c->send.nxt == c->send.end) conn_limited_by(c, TCP_LIMIT_BUFFER);
         return -EAGAIN;
     }
-    if (c->refused) c->refused = false;
+    if (c->send.refused) c->send.refused = false;
     if (data->len > INT32_MAX / 2) return -EINVAL;
-    if (!recovery_allocate(&c->recovery, c->snd_una)) return -ENOMEM;
-    struct tcp_chunk *chunk = fifo_add(&c->recovery.flight->chunks, sizeof *chunk, TCP_QUEUE_MAX);
-    if (!chunk) return c->recovery.flight->chunks.count == TCP_QUEUE_MAX ? -EAGAIN : -ENOMEM;
-    if (!heap_hold(data->base)) {
-        c->recovery.flight->chunks.count--;
-        return -EINVAL;
-    }
-    *chunk = (struct tcp_chunk){data->base, c->snd_end, data->len};
-    c->snd_end += data->len;
-    c->more = c->unmarked = more;
+    if (!recovery_allocate(&c->recovery, c->send.una)) return -ENOMEM;
+    int error = send_queue_add(&c->recovery.flight->queue, data, c->send.end);
+    if (error) return error;
+    send_pushed(&c->send, data->len, more);
     if (c->receive.ack_later) c->receive.interactive = true;
     if (tcp_output_expected(c, data)) {
         conn_changed_shortly(c);
@@ -144,10 +134,11 @@ uint32_t tcp_available(const struct tcp_conn *c) {
 
 int tcp_shutdown(struct tcp_conn *c, uint64_t now) {
     c->stack->now = now;
-    if (c->state != TCP_STATE_ESTABLISHED && c->state != TCP_STATE_CLOSE_WAIT) return c->fin_queued ? 0 : -ENOTCONN;
+    if (c->state != TCP_STATE_ESTABLISHED && c->state != TCP_STATE_CLOSE_WAIT)
+        return c->send.fin_queued ? 0 : -ENOTCONN;
     c->state = c->state == TCP_STATE_ESTABLISHED ? TCP_STATE_FIN_WAIT_1 : TCP_STATE_LAST_ACK;
-    c->fin_queued = true;
-    c->more = false;
+    c->send.fin_queued = true;
+    c->send.more = false;
     tcp_output(c);
     conn_changed(c);
     return 0;
@@ -199,9 +190,7 @@ struct inet_endpoint tcp_remote(const struct tcp_conn *c) {
 }
 
 static uint64_t limited_us(const struct tcp_conn *c, enum tcp_limit limit) {
-    uint64_t ns = c->limit_ns[limit - 1];
-    if (c->limit == limit) ns += c->stack->now - c->limit_since_ns;
-    return ns / 1000;
+    return statistics_limited_us(&c->statistics, limit, c->stack->now);
 }
 
 void tcp_get_status(const struct tcp_conn *c, struct tcp_status *out) {
@@ -219,31 +208,31 @@ void tcp_get_status(const struct tcp_conn *c, struct tcp_status *out) {
         .min_rtt_us = rtt_min_us(&c->rtt),
         .cwnd = c->cc.cwnd,
         .ssthresh = c->cc.ssthresh,
-        .mss = c->mss,
+        .mss = c->send.mss,
         .receive_mss = c->receive.mss,
         .path_mtu = path_mtu(c->stack, &c->flow.remote, &fragment),
         .advertised_mss = conn_mss_told(c),
-        .send_window = c->snd_wnd,
+        .send_window = c->send.wnd,
         .receive_window = conn_receive_window(c),
         .in_flight = conn_in_flight(c),
         .unacked_segments = c->recovery.flight->scoreboard.sent.count,
         .sacked = c->recovery.flight->scoreboard.sacked_bytes,
         .lost = c->recovery.flight->scoreboard.lost_bytes,
         .again = c->recovery.flight->scoreboard.retransmitted_bytes,
-        .not_sent = seq_lt(c->snd_nxt, c->snd_end) ? c->snd_end - c->snd_nxt : 0,
-        .retransmits = c->retransmits,
-        .segments_in = c->segments_in,
-        .segments_out = c->segments_out,
-        .bytes_acked = c->bytes_acked,
-        .bytes_received = c->bytes_received,
-        .sent_ns = c->sent_ns,
+        .not_sent = send_unsent(&c->send),
+        .retransmits = c->statistics.retransmits,
+        .segments_in = c->statistics.segments_in,
+        .segments_out = c->statistics.segments_out,
+        .bytes_acked = c->statistics.bytes_acked,
+        .bytes_received = c->statistics.bytes_received,
+        .sent_ns = c->send.sent_ns,
         .received_ns = c->timers.received_ns,
-        .send_shift = c->send_shift,
+        .send_shift = c->send.shift,
         .receive_shift = c->receive.shift,
         .backoff = c->timers.backoff,
         .probes = c->timers.probes,
         .delayed_ack_ms = c->receive.delayed_ack_ms,
-        .timestamps = c->timestamps,
+        .timestamps = c->send.timestamps,
         .window_scale = c->receive.window_scale,
         .sack = c->recovery.sack,
         .reordering = c->recovery.reordering,

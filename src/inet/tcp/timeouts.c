@@ -22,9 +22,9 @@ static bool arm_probe(struct tcp_conn *c) {
 }
 
 void tcp_arm_send(struct tcp_conn *c) {
-    if (c->snd_una != c->snd_nxt) {
+    if (c->send.una != c->send.nxt) {
         if (!arm_probe(c)) arm(c, TCP_SEND_RTO, timeout_ns(c));
-    } else if (conn_synchronized(c) && !c->fin_sent && (c->snd_end != c->snd_nxt || c->fin_queued)) {
+    } else if (conn_synchronized(c) && !c->send.fin_sent && (c->send.end != c->send.nxt || c->send.fin_queued)) {
         arm(c, TCP_SEND_PERSIST, timeout_ns(c));
     } else {
         timers_clear(&c->timers, TCP_TIMER_SEND);
@@ -45,7 +45,7 @@ static void retransmission_fire(struct tcp_conn *c) {
         give_up(c);
         return;
     }
-    uint64_t sent_ns = c->sent_ns;
+    uint64_t sent_ns = c->send.sent_ns;
     if (conn_synchronized(c)) {
         tcp_all_lost(c);
         if (tcp_resend(c, c->recovery.flight->scoreboard.sent.first))
@@ -64,9 +64,9 @@ static void persist_fire(struct tcp_conn *c) {
         give_up(c);
         return;
     }
-    uint32_t before = c->snd_nxt;
-    if (c->snd_wnd > 0 && tcp_send_forced(c)) {
-        if (before != c->snd_nxt) tcp_arm_send(c);
+    uint32_t before = c->send.nxt;
+    if (c->send.wnd > 0 && tcp_send_forced(c)) {
+        if (before != c->send.nxt) tcp_arm_send(c);
         return;
     }
     uint64_t sent_ns = c->stack->now - timeout_ns(c);
@@ -83,7 +83,7 @@ static void probe_fire(struct tcp_conn *c) {
     bool again = !tcp_send_one(c);
     arm(c, TCP_SEND_RTO, timeout_ns(c));
     if (again && !tcp_resend(c, scoreboard_end(b) - 1)) return;
-    recovery_probed(&c->recovery, c->snd_nxt, again);
+    recovery_probed(&c->recovery, c->send.nxt, again);
     inet_count(c->stack, tcp_loss_probes);
 }
 
@@ -118,7 +118,7 @@ static void send_fire(struct tcp_conn *c) {
         return;
     }
     /* What the path does not carry any more must not be sent again as it is. */
-    if (c->path_epoch != c->stack->path_epoch && conn_synchronized(c)) conn_path_changed(c);
+    if (c->path.epoch != c->stack->path_epoch && conn_synchronized(c)) conn_path_changed(c);
     fire[c->timers.send_timer](c);
 }
 
@@ -130,7 +130,7 @@ static void delack_fire(struct tcp_conn *c) {
 
 static void keepalive_fire(struct tcp_conn *c) {
     uint64_t next_ns, now = c->stack->now;
-    enum tcp_keepalive action = timers_keepalive(&c->timers, now, c->snd_una != c->snd_nxt, &next_ns);
+    enum tcp_keepalive action = timers_keepalive(&c->timers, now, c->send.una != c->send.nxt, &next_ns);
     if (action == TCP_KEEPALIVE_END) {
         inet_count(c->stack, tcp_keepalive_ended);
         tcp_send_reset(c);
