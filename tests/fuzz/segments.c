@@ -50,8 +50,13 @@ static uint32_t peers_number(struct input *in, const struct tcp_conn *c) {
 
 static uint32_t our_number(struct input *in, const struct tcp_conn *c) {
     if (!c) return take_32(in);
-    const uint32_t marks[] = {c->send.nxt, c->send.nxt,          c->send.una,        c->send.iss,
-                              c->send.end, c->send.una + c->send.mss, c->recovery.flight->scoreboard.recover};
+    const uint32_t marks[] = {c->send.nxt,
+                              c->send.nxt,
+                              c->send.una,
+                              c->send.iss,
+                              c->send.end,
+                              c->send.una + c->send.mss,
+                              c->recovery.flight->scoreboard.recover};
     return near(in, marks, sizeof marks / sizeof *marks);
 }
 

@@ -235,7 +235,7 @@ static void full_stack_gives_up_what_is_out_of_order_first(void **state) {
     drain(s);
     assert_int_equal(s->conn->receive.reassembly.ooo->run_count, 2);
     stack->tcp_memory.limit = stack->tcp_memory.charged; /* full */
-    in_data(s, 1, 1000, 1);                        /* in order, and nothing waits to be read: accepted */
+    in_data(s, 1, 1000, 1);                              /* in order, and nothing waits to be read: accepted */
     drain(s);
     assert_int_equal(counted(s->h, tcp_out_of_order_pruned), 1);
     assert_null(s->conn->receive.reassembly.ooo);

@@ -4,10 +4,10 @@
 
 #include <stdio.h>
 
-#define CHEAP_ENTRIES  64u  /* of all queues: so many are checked every time */
-#define CHARGE_OF_MANY 512u /* a segment out of order pins about so much at least */
+#define CHEAP_ENTRIES  64u  /* entries of all queues up to which each call checks them */
+#define CHARGE_OF_MANY 512u /* the bytes that an out-of-order segment pins at least, about */
 
-/* Ends the function with the condition's text where it does not hold. */
+/* Returns the condition's text from the function if it does not hold. */
 #define HOLDS(condition)                                                                                               \
     do {                                                                                                               \
         if (!(condition)) return #condition;                                                                           \
@@ -17,7 +17,7 @@ static bool on_its_way(const struct tcp_sent *e) {
     return !(e->flags & TCP_SENT_SACKED) && (!(e->flags & TCP_SENT_LOST) || (e->flags & TCP_SENT_RETRANSMITTED));
 }
 
-/* The pushed bytes from snd_una on, without a hole. */
+/* The chunks hold the pushed bytes from send.una on, without a hole. */
 static const char *check_chunks(const struct tcp_conn *c) {
     uint32_t next = c->send.una;
     for (uint32_t i = 0; i < c->recovery.flight->queue.chunks.count; i++) {
@@ -31,7 +31,7 @@ static const char *check_chunks(const struct tcp_conn *c) {
     return NULL;
 }
 
-/* The segments from snd_una to snd_nxt, and the sums over their flags. */
+/* The scoreboard has the segments from send.una to send.nxt, and the sums over their flags are right. */
 static const char *check_sent(const struct tcp_conn *c) {
     uint32_t next = c->send.una, sacked = 0, lost = 0, again = 0, travelling = 0;
     for (uint32_t i = 0; i < c->recovery.flight->scoreboard.sent.count; i++) {
@@ -42,7 +42,7 @@ static const char *check_sent(const struct tcp_conn *c) {
         HOLDS(!(e->flags & TCP_SENT_SACKED) || !(e->flags & TCP_SENT_LOST));
         HOLDS(!(e->flags & TCP_SENT_FIN) || i + 1 == c->recovery.flight->scoreboard.sent.count);
         HOLDS(e->sent_ns <= c->stack->now);
-        if (e->flags & TCP_SENT_SACKED) /* what is passed over has all been reported */
+        if (e->flags & TCP_SENT_SACKED) /* skip_sacked passes over reported segments only */
             HOLDS(e->newer - c->recovery.flight->scoreboard.sent.first > i &&
                   e->newer - c->recovery.flight->scoreboard.sent.first <= c->recovery.flight->scoreboard.sent.count);
         next += e->len;
@@ -77,8 +77,9 @@ static const char *check_sender(const struct tcp_conn *c) {
     HOLDS(!c->send.fin_sent || c->send.fin_queued);
     HOLDS((c->send.una != c->send.nxt) == (c->recovery.flight->scoreboard.sent.count > 0));
     HOLDS(conn_in_flight(c) <= c->send.nxt - c->send.una);
-    HOLDS(c->recovery.state == TCP_RECOVERY || c->cc.cwnd >= c->send.mss); /* there it follows what is in flight */
-    /* Somebody will act: what is under way or waits to be sent has a timer. */
+    HOLDS(c->recovery.state == TCP_RECOVERY ||
+          c->cc.cwnd >= c->send.mss); /* in TCP_RECOVERY it follows what is in flight */
+    /* A timer is armed while data is out or waits to be sent. */
     HOLDS(c->send.una == c->send.nxt || timers_pending(&c->timers, TCP_TIMER_SEND));
     HOLDS(c->state == TCP_STATE_TIME_WAIT || c->send.end == c->send.nxt || c->send.fin_sent ||
           timers_pending(&c->timers, TCP_TIMER_SEND) || timers_pending(&c->timers, TCP_TIMER_ROOM));
@@ -86,7 +87,7 @@ static const char *check_sender(const struct tcp_conn *c) {
     return wrong ? wrong : check_sent(c);
 }
 
-/* Runs behind rcv_nxt with holes between them, each the sum of its segments. */
+/* The runs lie behind receive.nxt with holes between them, and each is the sum of its segments. */
 static const char *check_out_of_order(const struct tcp_conn *c, uint32_t *bytes, uint32_t *charged) {
     const struct tcp_ooo *o = c->receive.reassembly.ooo;
     uint32_t runs = 0, all = 0, pinned = 0, next = c->receive.nxt;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What must hold of a TCP connection between any two calls. Where its state changes the stack asserts what is cheap to
- * see, and in debug builds the rest, which is found by counting everything anew.
+ * Invariants of a TCP connection, which hold between any two calls. The stack asserts the cheap ones where the state
+ * changes; debug builds also assert the others, which compute every sum anew.
  */
 #ifndef INET_TCP_CHECK_H
 #define INET_TCP_CHECK_H

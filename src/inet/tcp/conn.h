@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A TCP connection, and what its parts offer each other. An idle one holds nothing but this structure: the queues
- * have memory only while they have entries, and shortly after.
+ * A TCP connection, which consists of its parts, and the functions of the files that bring them together: input, ack,
+ * output, timeouts, lifecycle, socket, settings, listen, check. An idle connection has no memory but this structure:
+ * its queues are allocated while they have entries, and freed shortly after.
  */
 #ifndef INET_TCP_CONN_H
 #define INET_TCP_CONN_H
@@ -17,15 +18,15 @@
 #include "inet/tcp/timestamps.h"
 
 #define TCP_TIME_WAIT_NS      (60 * NS_PER_S)
-#define TCP_ROOM_RETRY_NS     (50 * 1000ull) /* a device without room is tried again after this, then after twice it */
+#define TCP_ROOM_RETRY_NS     (50 * 1000ull) /* a refused frame is offered again after this, then after twice it */
 #define TCP_ROOM_RETRY_MAX_NS (10 * NS_PER_MS)
-#define TCP_STALE_MS          500u     /* empty segments out of place are answered once in this time */
-#define TCP_TRIM_NS           NS_PER_S /* queues that stay empty give their memory back after this */
+#define TCP_STALE_MS          500u     /* empty unacceptable segments are answered once in this time */
+#define TCP_TRIM_NS           NS_PER_S /* queues that stay empty are freed after this */
 #define TCP_SYN_ACK_TRIES     5u
 #define TCP_DATA_TRIES        15u
 #define TCP_ORPHAN_TRIES      8u
 #define TCP_CONNS_MAX         (1u << 22)
-#define TCP_HALF_OPEN_MAX     65536u /* of one listener, whatever backlog it asks for */
+#define TCP_HALF_OPEN_MAX     65536u /* of one listener, also if its backlog is larger */
 
 /* How the packets of a connection travel. */
 struct tcp_path {
@@ -35,7 +36,6 @@ struct tcp_path {
     bool dont_fragment : 1; /* routers must not fragment */
 };
 
-/* A connection is made of its parts; input, output, timeouts, calls and the life cycle bring them together. */
 struct tcp_conn {
     struct inet_socket socket;
     struct inet *stack; /* NULL: it is detached, on its way from one stack to another */
@@ -69,7 +69,10 @@ struct tcp_listener {
     struct list half_open, waiting;
 };
 
-/* The place of a flow in the stack's tcp_flows. It may be guessed: what collides there is still found in the table. */
+/*
+ * The slot of a flow in the cache tcp_flows. An attacker may guess it: connections that collide are still found in the
+ * table.
+ */
 static inline uint32_t conn_place(const struct inet_flow *flow) {
     uint32_t ports;
     memcpy(&ports, &flow->local_port, sizeof ports);
@@ -77,24 +80,27 @@ static inline uint32_t conn_place(const struct inet_flow *flow) {
 }
 _Static_assert(TCP_FLOWS == 1u << 10, "ten bits of the product");
 
-/* tcp_conn.c */
-/* The connection of that flow; NULL: none. */
+/* lifecycle.c */
+/* Finds the connection of a flow; NULL: there is none. */
 struct tcp_conn *conn_find(struct inet *s, const struct inet_flow *flow);
 /* 0; -ENOMEM; -EADDRINUSE and -ENOBUFS: as `flow_used` of the configuration says. */
 int conn_new(struct inet *s, struct tcp_conn **out, const struct inet_flow *flow, const struct tcp_settings *settings,
              void *user);
-/* Leaves the tables and gives all memory but the structure back; error 0: in order. Orphans are freed by conn_reap. */
+/*
+ * Ends the connection: it leaves the tables, and its memory is freed except the structure and unread data. error 0: it
+ * ends in order. conn_reap frees orphans.
+ */
 void conn_end(struct tcp_conn *c, int error);
 void conn_reap(struct inet *s);
 /* Sets a deadline; UINT64_MAX: none. */
 static inline void conn_deadline(struct tcp_conn *c, enum tcp_deadline which, uint64_t at_ns) {
     timers_set(&c->timers, &c->stack->wheel, which, at_ns);
 }
-/* The connection is idle at this moment; if it stays so, its queues are going to be trimmed. */
+/* The connection is idle: if it stays idle, conn_trim frees its queues. */
 static inline void conn_idle(struct tcp_conn *c) {
     if (!timers_pending(&c->timers, TCP_TIMER_TRIM)) conn_deadline(c, TCP_TIMER_TRIM, c->stack->now + TCP_TRIM_NS);
 }
-/* For timestamps, to which each flow adds an offset of its own. */
+/* The clock of timestamps. Each connection adds its own offset. */
 static inline uint32_t stack_clock_ms(const struct inet *s) {
     return (uint32_t)(s->now / NS_PER_MS);
 }
@@ -114,15 +120,15 @@ static inline uint32_t conn_receive_window(const struct tcp_conn *c) {
 static inline struct tcp_memory *conn_memory(const struct tcp_conn *c) {
     return c->stack ? &c->stack->tcp_memory : NULL;
 }
-/* What the two ends have agreed on: called once, with the peer's SYN. */
+/* Sets what the SYNs of both ends have negotiated. Called once, with the peer's SYN. */
 void negotiate_options(struct tcp_conn *c, const struct tcp_header *syn);
-/* Finds the MSS anew, because the path or the options have changed, and cuts again what was sent in larger pieces. */
+/* The path or the options have changed: sets the MSS, and splits sent segments that are larger. */
 void conn_path_changed(struct tcp_conn *c);
 void conn_configure(struct tcp_conn *c, const struct tcp_settings *settings);
 uint32_t conn_isn(const struct inet *s, const struct inet_flow *flow, uint32_t *ts_offset);
-/* The peer has sent a segment of so many bytes. */
+/* The peer has sent a segment with so many bytes of payload. */
 void conn_peer_mss(struct tcp_conn *c, uint32_t bytes);
-/* Gives the memory of empty queues back, once nothing has happened for a while. */
+/* Frees empty queues if nothing was sent or received for TCP_TRIM_NS; else waits for that. */
 void conn_trim(struct tcp_conn *c);
 /* Bytes that are sent and not acknowledged, and not known to have arrived or to be lost. */
 static inline uint32_t conn_in_flight(const struct tcp_conn *c) {
@@ -135,14 +141,14 @@ static inline uint32_t conn_pipe(const struct tcp_conn *c) {
 static inline bool conn_synchronized(const struct tcp_conn *c) {
     return c->state >= TCP_STATE_ESTABLISHED;
 }
-/* From now on this holds the sender up. */
+/* From now on `limit` delays the sender. */
 static inline void conn_limited_by(struct tcp_conn *c, enum tcp_limit limit) {
     statistics_limit(&c->statistics, limit, c->stack->now);
 }
 void conn_established(struct tcp_conn *c);
-/* Enters TIME_WAIT, or ends where there are too many. */
+/* Enters TIME_WAIT, or ends if too many connections are in that state. */
 void conn_time_wait(struct tcp_conn *c);
-/* The owner gives the connection up. False: there are too many such. */
+/* The owner has closed the connection: it becomes an orphan. False: there are too many orphans. */
 bool conn_abandon(struct tcp_conn *c);
 
 /* ack.c */
@@ -159,38 +165,38 @@ void tcp_find_losses(struct tcp_conn *c);
 void tcp_all_lost(struct tcp_conn *c);
 
 /* output.c */
-/* Sends what may be sent now, or at least the ACK that is due. */
+/* Sends what may be sent now, and the ACK that is due if no segment with data carries it. */
 void tcp_output(struct tcp_conn *c);
 /*
- * The short way out, as tcp_input_expected is in: the data was just pushed, is all there is to send, and nothing is in
- * its way. False: tcp_output is to see to it.
+ * The fast path of output: `data` was just pushed. Sends it if it is all there is to send and nothing delays it. False:
+ * the caller calls tcp_output.
  */
 bool tcp_output_expected(struct tcp_conn *c, const struct inet_segment *data);
 void tcp_send_syn(struct tcp_conn *c);
 void tcp_send_ack(struct tcp_conn *c);
-void tcp_send_probe(struct tcp_conn *c); /* an empty segment that must be answered */
+void tcp_send_probe(struct tcp_conn *c); /* an empty segment that the peer must answer */
 void tcp_send_reset(struct tcp_conn *c);
-/* Ends a closed connection with a reset, if payload was lost and all that was pushed is acknowledged. */
+/* Resets an orphan that has received data nobody read, once all that was pushed is acknowledged. */
 void tcp_reset_if_unread(struct tcp_conn *c);
-/* RST to what belongs to no connection (RFC 9293 section 3.10.7.1). */
+/* Answers a segment that belongs to no connection with a reset (RFC 9293 section 3.10.7.1). */
 void tcp_reset_segment(struct inet *s, const struct rx_packet *p, const struct tcp_segment *g);
-/* A segment that no connection and no listener of ours wants: another stack's, or refused. */
+/* A segment for which there is no connection and no listener: it is offered to other stacks, or refused. */
 void tcp_unknown(struct inet *s, struct rx_packet *p, const struct tcp_segment *g);
-/* The answer to a SYN of which nothing is kept, with that initial sequence number. */
+/* Answers a SYN without keeping state: the initial sequence number iss is a cookie. */
 void tcp_answer_syn(struct inet *s, const struct inet_flow *flow, const struct tcp_segment *g, uint32_t iss,
                     const struct tcp_options *options);
-/* Sends one that was sent before; false: the device has no room. */
+/* Retransmits a segment of the scoreboard. False: the device has no room. */
 bool tcp_resend(struct tcp_conn *c, uint32_t position);
-/* One new segment whatever the congestion window says; false: there is none, or no room. */
+/* Sends one new segment, also beyond the congestion window. False: there is none, or no room. */
 bool tcp_send_one(struct tcp_conn *c);
-/* As tcp_send_one, however small the segment. */
+/* As tcp_send_one, but also a segment that the rules of send_next would delay. */
 bool tcp_send_forced(struct tcp_conn *c);
 
 /* timeouts.c */
 void tcp_timer_fire(struct inet *s, struct inet_timer *t);
-/* Arms what the state of sending asks for: loss probe, RTO, persist, or nothing. */
+/* Arms the send timer for what is due next: loss probe, retransmission timeout, window probe, or nothing. */
 void tcp_arm_send(struct tcp_conn *c);
-/* The same after new data was sent. It moves the loss probe; what arrives does not, or it would never fire. */
+/* The same after new data was sent, which postpones a loss probe and does not postpone a retransmission. */
 static inline void tcp_arm_new(struct tcp_conn *c) {
     if (!timers_pending(&c->timers, TCP_TIMER_SEND) || c->timers.send_timer == TCP_SEND_PERSIST ||
         c->timers.send_timer == TCP_SEND_PROBE)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What arrives: the steps of RFC 9293 section 3.10.7 in their order, with the checks of RFC 5961 and RFC 7323. */
+/* Processes received segments in the steps of RFC 9293 section 3.10.7, with the checks of RFC 5961 and RFC 7323. */
 #include "inet/tcp/input.h"
 
 #include "inet/ip/ip4_output.h"
@@ -9,7 +9,7 @@
 #include "inet/tcp/listen.h"
 
 #define CHALLENGES_PER_SECOND 1000u
-#define CHALLENGES_OF_ONE     20u /* of one connection, a second */
+#define CHALLENGES_OF_ONE     20u /* per second, of one connection */
 
 static bool segment_parse(struct inet *s, const struct rx_packet *p, struct tcp_segment *g) {
     if (p->multicast || !tcp_parse(&g->h, p->data, p->len) || g->h.from_port == 0 || g->h.to_port == 0) {
@@ -30,7 +30,7 @@ static bool segment_parse(struct inet *s, const struct rx_packet *p, struct tcp_
     return true;
 }
 
-/* An ACK that says where we are, to an unverified sender; its rate is bounded (RFC 5961 section 7). */
+/* Sends a challenge ACK, whose rate is limited: an unverified sender causes it (RFC 5961 section 7). */
 static void challenge(struct tcp_conn *c) {
     struct inet *s = c->stack;
     struct rate *own = &s->challenge_rates[c->ts.offset % CHALLENGE_RATES]; /* the offset is keyed by a secret */
@@ -44,8 +44,8 @@ static void challenge(struct tcp_conn *c) {
 }
 
 /*
- * What lies outside the window is answered, so that the peer finds its way. If it is empty that is done now and then
- * only: two ends that disagree would answer each other for ever, at the speed of the wire.
+ * Answers an unacceptable segment with an ACK, so that the peer resynchronises. The rate of answers to empty segments
+ * is limited: two ends that disagree would otherwise answer each other without end.
  */
 static void answer_stale(struct tcp_conn *c, const struct tcp_segment *g) {
     if (g->len == 0 && !g->fin) {
@@ -72,7 +72,7 @@ static void syn_acked(struct tcp_conn *c, const struct tcp_segment *g) {
     connected(c);
 }
 
-/* Section 3.10.7.3. Whether the segment's text is to be looked at. */
+/* Section 3.10.7.3. Returns whether the segment's text is processed. */
 static bool syn_sent_input(struct tcp_conn *c, const struct rx_packet *p, const struct tcp_segment *g) {
     bool acks = g->h.flags & TCP_ACK;
     if (acks && g->h.ack != c->send.nxt) {
@@ -91,7 +91,7 @@ static bool syn_sent_input(struct tcp_conn *c, const struct rx_packet *p, const 
         return false;
     }
     negotiate_options(c, &g->h);
-    if (!acks) { /* both have begun at once */
+    if (!acks) { /* simultaneous open */
         c->state = TCP_STATE_SYN_RECEIVED;
         tcp_send_syn(c);
         tcp_arm_send(c);
@@ -119,7 +119,7 @@ static void reset_input(struct tcp_conn *c, const struct tcp_segment *g) {
     if (receive_reset_acceptable(&c->receive, g->seq, conn_mss_told(c))) challenge(c);
 }
 
-/* Steps 1 to 4: sequence number, RST, SYN. False: the segment is done with. */
+/* Steps 1 to 4: sequence number, RST, SYN. False: the segment needs no further step. */
 static bool sequence_check(struct tcp_conn *c, const struct tcp_segment *g) {
     bool rst = g->h.flags & TCP_RST;
     if (paws_fails(c, g) && !rst) {
@@ -129,7 +129,7 @@ static bool sequence_check(struct tcp_conn *c, const struct tcp_segment *g) {
         return false;
     }
     if (c->state == TCP_STATE_SYN_RECEIVED && (g->h.flags & TCP_SYN) && !rst && g->seq == c->receive.irs) {
-        if (g->h.flags & TCP_ACK) return true; /* the answer to our own SYN, where both began at once */
+        if (g->h.flags & TCP_ACK) return true; /* the answer to our own SYN: a simultaneous open */
         tcp_send_syn(c);                       /* ours was lost */
         return false;
     }
@@ -169,7 +169,7 @@ static inline void window_note(struct tcp_conn *c, uint32_t seq, uint32_t ack, u
     timers_clear(&c->timers, TCP_TIMER_SEND);
 }
 
-/* Our FIN has arrived. */
+/* The peer has acknowledged our FIN. */
 static void fin_acked(struct tcp_conn *c) {
     if (!c->orphan) socket_event(c->stack, &c->socket, INET_EVENT_WRITABLE);
     switch (c->state) {
@@ -188,7 +188,7 @@ static void fin_acked(struct tcp_conn *c) {
     }
 }
 
-/* Step 5. False: the segment is done with. */
+/* Step 5. False: the segment needs no further step. */
 static bool ack_input(struct tcp_conn *c, const struct rx_packet *p, const struct tcp_segment *g) {
     uint32_t ack = g->h.ack;
     if (!(g->h.flags & TCP_ACK)) {
@@ -212,7 +212,7 @@ static bool ack_input(struct tcp_conn *c, const struct rx_packet *p, const struc
         return false;
     }
     c->timers.tries = 0;
-    if (seq_lt(ack, c->send.una)) { /* old, but its data and blocks may be new */
+    if (seq_lt(ack, c->send.una)) { /* an old ACK, but the data and SACK blocks may be new */
         if (g->h.options.sack_count > 0 && c->recovery.flight->scoreboard.sent.count > 0)
             tcp_ack(c, c->send.una, &g->h.options, false);
         return true;
@@ -247,8 +247,7 @@ static void fin_input(struct tcp_conn *c) {
     switch (c->state) {
     case TCP_STATE_ESTABLISHED:
         c->state = TCP_STATE_CLOSE_WAIT;
-        c->receive.interactive =
-            true; /* our own FIN is likely to follow: unless nothing else came, the ACK waits for it */
+        c->receive.interactive = true; /* our own FIN is likely to follow, and to carry the ACK */
         if (c->statistics.bytes_received == 0 || conn_receive_window(c) == 0) c->receive.ack_now = true;
         return;
     case TCP_STATE_FIN_WAIT_1:
@@ -265,8 +264,9 @@ static void fin_input(struct tcp_conn *c) {
 }
 
 /*
- * As in Linux, everything but an empty segment in its place is answered: the peer may not have heard our last ACK. Only
- * its FIN restarts the time. Two ends in this state stop answering each other, because their ACKs are in place.
+ * As in Linux, every segment except an empty one with the expected sequence number is answered: the peer may not have
+ * received our last ACK. Only its FIN restarts the timer. Two ends in TIME_WAIT do not answer each other without end,
+ * because their ACKs have the expected sequence numbers.
  */
 static void time_wait_input(struct tcp_conn *c, const struct tcp_segment *g) {
     if (g->len == 0 && !g->fin && g->seq == c->receive.nxt) return;
@@ -274,7 +274,7 @@ static void time_wait_input(struct tcp_conn *c, const struct tcp_segment *g) {
     if (g->fin && g->end == c->receive.nxt) conn_deadline(c, TCP_TIMER_LIFE, c->stack->now + TCP_TIME_WAIT_NS);
 }
 
-/* Payload that nobody is going to read. A reset tells the peer of it, in the place of a FIN that is not sent yet. */
+/* Payload came that nobody will read: a reset reports this to the peer, and replaces a FIN that is not sent yet. */
 static void unread_input(struct tcp_conn *c) {
     inet_count(c->stack, tcp_data_after_close);
     c->receive.unread = true;
@@ -314,7 +314,7 @@ static void text_input(struct tcp_conn *c, struct rx_packet *p, struct tcp_segme
     if (moved && !c->orphan) socket_event(c->stack, &c->socket, INET_EVENT_READABLE);
 }
 
-/* RFC 6191 section 2: a SYN that can only be a new connection takes the place of one in TIME_WAIT. */
+/* RFC 6191 section 2: a SYN that can only open a new connection replaces a connection in TIME_WAIT. */
 static bool time_wait_reused(struct tcp_conn *c, const struct tcp_segment *g) {
     if (c->state != TCP_STATE_TIME_WAIT || (g->h.flags & (TCP_SYN | TCP_RST | TCP_ACK)) != TCP_SYN) return false;
     bool newer = c->send.timestamps && g->h.options.has_timestamp ? seq_lt(c->ts.recent, g->h.options.ts_value)

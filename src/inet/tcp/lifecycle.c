@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A connection's beginning and end, its deadlines, and what depends on both ends. */
+/* The life cycle of a connection: creation, negotiation, TIME_WAIT, detaching and attaching, its end. */
 #include "inet/tcp/conn.h"
 #include "inet/wire/ip4.h"
 
@@ -14,7 +14,7 @@ _Static_assert(sizeof(struct tcp_conn) <= 544, "a host has a million of them");
 uint32_t conn_isn(const struct inet *s, const struct inet_flow *flow, uint32_t *ts_offset) {
     uint64_t h = siphash24(s->secret, flow, sizeof *flow);
     *ts_offset = (uint32_t)(h >> 32);
-    return (uint32_t)(s->now / 4000) + (uint32_t)h; /* RFC 6528 section 3: 4 µs a tick */
+    return (uint32_t)(s->now / 4000) + (uint32_t)h; /* RFC 6528 section 3: a tick of 4 µs */
 }
 
 static uint16_t mss_of_path(const struct tcp_conn *c, bool *fragment) {
@@ -23,7 +23,7 @@ static uint16_t mss_of_path(const struct tcp_conn *c, bool *fragment) {
 
 void conn_peer_mss(struct tcp_conn *c, uint32_t bytes) {
     uint16_t most = conn_mss_told(c);
-    c->receive.mss = bytes < most ? (uint16_t)bytes : most; /* more is segments that a device has put together */
+    c->receive.mss = bytes < most ? (uint16_t)bytes : most; /* a device has merged segments (LRO) if there are more */
 }
 
 void conn_path_changed(struct tcp_conn *c) {
@@ -36,7 +36,7 @@ void conn_path_changed(struct tcp_conn *c) {
     if (c->cc.ssthresh < c->send.mss) c->cc.ssthresh = c->send.mss;
 }
 
-/* The stack finds it from now on. */
+/* From now on the stack finds the connection. */
 static int conn_join(struct inet *s, struct tcp_conn *c, const struct inet_flow *flow, enum inet_flow_event event) {
     int error = hash_insert(&s->tcp_conns, flow, c);
     if (error) return error;
@@ -84,13 +84,13 @@ static void send_queue_free(struct tcp_conn *c) {
     c->send.una = c->send.nxt;
 }
 
-/* One that is established stays: it is still accepted, and then tells how it ended. */
+/* An established connection stays: it can still be accepted, and then reports how it ended. */
 static void half_open_leave(struct tcp_conn *c) {
     if (!c->listener || c->state != TCP_STATE_SYN_RECEIVED) return;
     c->listener->half_open_count--;
     list_remove(&c->link);
     c->listener = NULL;
-    c->orphan = true; /* nobody has been told of it */
+    c->orphan = true; /* no event has reported it */
 }
 
 struct tcp_conn *conn_find(struct inet *s, const struct inet_flow *flow) {
@@ -101,7 +101,7 @@ struct tcp_conn *conn_find(struct inet *s, const struct inet_flow *flow) {
     return c;
 }
 
-/* The stack does not find it any more, and no timer of it runs. */
+/* The stack does not find the connection any more, and its timer does not run. */
 static void conn_leave(struct tcp_conn *c) {
     struct inet *s = c->stack;
     hash_remove(&s->tcp_conns, &c->flow);
@@ -171,7 +171,7 @@ int tcp_attach(struct inet *s, struct tcp_conn *c, void *user, uint64_t now) {
     s->tcp_memory.charged += receive_charged(&c->receive);
     reassembly_join(&c->receive.reassembly, &s->tcp_memory);
     c->socket.user = user;
-    c->path.epoch = (uint16_t)(s->path_epoch - 1); /* another stack may know another path */
+    c->path.epoch = (uint16_t)(s->path_epoch - 1); /* the other stack may know another path MTU */
     timers_resume(&c->timers, &s->wheel);
     socket_event(s, &c->socket, INET_EVENT_READABLE | INET_EVENT_WRITABLE);
     return 0;
@@ -187,7 +187,7 @@ void negotiate_options(struct tcp_conn *c, const struct tcp_header *syn) {
     const struct tcp_options *o = &syn->options;
     send_offered(&c->send, o->mss);
     c->receive.mss = 0;
-    conn_peer_mss(c, TCP_MSS_DEFAULT); /* more once it has come */
+    conn_peer_mss(c, TCP_MSS_DEFAULT); /* grows when larger segments come */
     c->send.timestamps = o->has_timestamp;
     conn_path_changed(c);
     timestamps_take(&c->ts, o->ts_value, c->stack->now);

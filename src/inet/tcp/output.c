@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What leaves: when a segment may, and how it is made (RFC 9293 section 3.8, RFC 1122 section 4.2.3.4). */
+/* Makes and sends segments (RFC 9293 section 3.8, RFC 1122 section 4.2.3.4). */
 #include "inet/ip/ip4_output.h"
 #include "inet/tcp/conn.h"
 
@@ -11,7 +11,7 @@ static uint32_t gather(const struct tcp_conn *c, struct tx_packet *o, uint32_t s
     return send_queue_gather(&c->recovery.flight->queue, o, seq, len);
 }
 
-/* o has the TCP header already. c: NULL for what belongs to no connection. */
+/* o has the TCP header already. c NULL: the segment belongs to no connection. */
 static int ip_output(struct inet *s, struct tx_packet *o, const struct inet_flow *flow, const struct tcp_conn *c) {
     struct ip4_send send = {
         .from = inet_addr_to_ip4(&flow->local),
@@ -51,7 +51,7 @@ static void plain_header(const struct tcp_conn *c, struct tx_packet *o, uint32_t
     wire_put32(p + TCP_HEADER_BYTES + 8, c->ts.recent);
 }
 
-/* The header of a segment with SACK blocks; as many as find room. */
+/* The header of a segment with as many SACK blocks as it has room for. */
 static void sack_header(struct tcp_conn *c, struct tx_packet *o, uint32_t seq, uint8_t flags, uint16_t window) {
     struct tcp_header h = {
         .from_port = c->flow.local_port,
@@ -68,12 +68,12 @@ static void sack_header(struct tcp_conn *c, struct tx_packet *o, uint32_t seq, u
     emit(o, &h);
 }
 
-/* What could not be sent for want of room or memory is offered again. Timers of the protocol go on meanwhile. */
+/* The device has no room, or there is no memory: sending is tried again later. Other timers keep running. */
 static void blocked(struct tcp_conn *c) {
     conn_deadline(c, TCP_TIMER_ROOM, c->stack->now + c->stack->room_retry_ns);
 }
 
-/* A segment has left that promises so much, and is an ACK as well. */
+/* A segment has left that advertises a window and acknowledges what was received. */
 static inline void segment_left(struct tcp_conn *c, uint32_t promise) {
     receive_acknowledged(&c->receive, promise);
     c->statistics.segments_out++;
@@ -84,7 +84,7 @@ static inline void ack_done(struct tcp_conn *c) {
     timers_clear(&c->timers, TCP_TIMER_DELACK);
 }
 
-/* Sends a segment of a connection with what every one tells: ACK, window, timestamps. False: the device has no room. */
+/* Sends a segment of a connection, with ACK, window and timestamps. False: the device has no room. */
 static bool segment_output(struct tcp_conn *c, struct tx_packet *o, uint32_t seq, uint8_t flags, bool sack) {
     uint32_t promise = conn_receive_window(c);
     uint16_t window = receive_window_field(&c->receive, promise);
@@ -115,7 +115,7 @@ void tcp_send_ack(struct tcp_conn *c) {
 }
 
 void tcp_send_probe(struct tcp_conn *c) {
-    empty_output(c, c->send.una - 1, 0); /* old news: any peer answers it with an ACK that tells its window */
+    empty_output(c, c->send.una - 1, 0); /* unacceptable: every peer answers with an ACK, which has its window */
 }
 
 void tcp_send_reset(struct tcp_conn *c) {
@@ -150,7 +150,7 @@ void tcp_send_syn(struct tcp_conn *c) {
     tx_init(&o);
     int error = header_output(c->stack, &o, &c->flow, &h, c);
     timers_clear(&c->timers, TCP_TIMER_ROOM);
-    if (error == -EAGAIN) blocked(c); /* the retransmission timer runs as if it had left */
+    if (error == -EAGAIN) blocked(c); /* the retransmission timer runs as if it was sent */
     if (error == 0 && answer) c->receive.adv = c->receive.nxt + h.window;
     send_syn(&c->send);
     c->send.sent_ns = c->stack->now;
@@ -193,8 +193,8 @@ void tcp_answer_syn(struct inet *s, const struct inet_flow *flow, const struct t
 }
 
 /*
- * Sends payload that was gathered, from seq on, and what ends with it; push: PSH also where no push of the application
- * ends. False: the device has no room.
+ * Sends payload that was gathered, from seq on, and the FIN. push: sets PSH also if no push of the application ends
+ * with the payload. False: the device has no room.
  */
 static bool data_output(struct tcp_conn *c, struct tx_packet *o, uint32_t seq, bool fin, bool push) {
     uint32_t bytes = o->frame.bytes;
@@ -218,7 +218,7 @@ bool tcp_resend(struct tcp_conn *c, uint32_t position) {
     return true;
 }
 
-/* Notes a new segment at snd_nxt, which is about to leave. False: no memory. */
+/* Adds a new segment, which is about to leave, to the scoreboard. False: no memory. */
 static inline bool sent_add(struct tcp_conn *c, uint32_t len, bool fin) {
     struct tcp_recovery *r = &c->recovery;
     if (!recovery_allocate(r, c->send.una)) return false;
@@ -232,13 +232,13 @@ static void sent_take_back(struct tcp_conn *c) {
     c->send.nxt -= scoreboard_take_back(&c->recovery.flight->scoreboard);
 }
 
-/* New data has left; `first`: there was nothing to be acknowledged before. */
+/* New data has left. first: nothing was out before. */
 static inline void new_left(struct tcp_conn *c, bool first, uint32_t len) {
     if (first) c->timers.progress_ns = c->stack->now;
     send_left(&c->send, len);
 }
 
-/* The next new segment, as send_next, and whether the congestion window lets it leave. */
+/* The next new segment, as send_next. False also if the congestion window does not allow it, which sets *limited. */
 static bool next_allowed(const struct tcp_conn *c, uint32_t *len, bool *fin, bool *limited) {
     uint32_t out = conn_pipe(c);
     bool any = send_next(&c->send, len, fin);
@@ -246,7 +246,7 @@ static bool next_allowed(const struct tcp_conn *c, uint32_t *len, bool *fin, boo
     return any && !*limited;
 }
 
-/* The last of many that leave together brings PSH, as in Linux: nothing follows soon that were worth waiting for. */
+/* The last of many segments that are sent together has PSH, as in Linux: the next one may take a while. */
 static bool ends_burst(const struct tcp_conn *c, uint32_t began) {
     uint32_t len;
     bool fin, limited;
@@ -254,8 +254,8 @@ static bool ends_burst(const struct tcp_conn *c, uint32_t began) {
 }
 
 /*
- * New data of len bytes and perhaps the FIN; began: snd_nxt before what leaves together with it. False: the device has
- * no room, or there is no memory.
+ * Sends a segment with len bytes of new data, and the FIN. began: send.nxt before the first segment that is sent
+ * together with it. False: the device has no room, or there is no memory.
  */
 static bool new_output(struct tcp_conn *c, uint32_t len, bool fin, uint32_t began) {
     struct tx_packet o;
@@ -284,8 +284,8 @@ static uint32_t plain_header_bytes(const struct tcp_conn *c) {
 }
 
 /*
- * Full segments that may leave as one frame, which the device cuts; at least one may leave. out: bytes in flight. Not
- * segments that routers may fragment: each of these needs an identification of its own.
+ * How many full segments may be sent as one frame, which the device segments; the caller knows that one may be sent.
+ * out: bytes in flight. A segment that routers may fragment is sent alone: it needs its own IP identification.
  */
 static uint32_t segments_together(const struct tcp_conn *c, uint32_t out) {
     const struct inet_config *config = &c->stack->config;
@@ -294,7 +294,7 @@ static uint32_t segments_together(const struct tcp_conn *c, uint32_t out) {
     return send_together(&c->send, config->tso_frame_bytes - plain_header_bytes(c), allowed);
 }
 
-/* n full segments, or as many as a frame has room for, in one frame; false as of send_new. */
+/* Sends n full segments, or as many as fit, in one frame. False as new_output. */
 static bool frame_output(struct tcp_conn *c, uint32_t n) {
     struct tx_packet o;
     uint32_t seq = c->send.nxt, added = 0;
@@ -333,7 +333,7 @@ bool tcp_send_one(struct tcp_conn *c) {
 
 bool tcp_send_forced(struct tcp_conn *c) {
     uint32_t len = send_forced(&c->send);
-    c->send.unmarked = false; /* what was to follow has not come */
+    c->send.unmarked = false; /* the data that was to follow has not come */
     return len > 0 && new_output(c, len, false, c->send.nxt);
 }
 
@@ -359,7 +359,7 @@ static bool unsent_output(struct tcp_conn *c) {
     return room;
 }
 
-/* What is to be sent again, then what is new; in F-RTO what is new instead, where there is any. */
+/* Sends lost segments, then new ones. In F-RTO new ones are sent instead, if there are any. */
 static bool all_output(struct tcp_conn *c) {
     if (c->recovery.state == TCP_LOSS && c->recovery.flight->frto == TCP_FRTO_NEW) {
         if (!unsent_output(c)) return false;
@@ -369,7 +369,7 @@ static bool all_output(struct tcp_conn *c) {
     return lost_output(c) && unsent_output(c);
 }
 
-/* After a pause the window says nothing about the path any more (RFC 9293 section 3.8.2, RFC 5681 section 4.1). */
+/* After a pause the congestion window does not describe the path any more (RFC 5681 section 4.1). */
 static void restart_after_idle(struct tcp_conn *c) {
     uint64_t idle = c->stack->now - c->send.sent_ns, rto = rtt_timeout_ns(&c->rtt, 0);
     uint32_t restart = tcp_cc_initial(c->send.mss);

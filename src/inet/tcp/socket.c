@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The calls on a connection. */
+/* The calls on a connection (tcp.h). */
 #include "inet/ip/path.h"
 #include "inet/ip/route.h"
 #include "inet/tcp/check.h"
@@ -97,7 +97,7 @@ int tcp_push(struct tcp_conn *c, const struct inet_segment *data, bool more, uin
     return 0;
 }
 
-/* Popping has opened the window: the peer is told where that matters. */
+/* Popping has opened the window: sends a window update if one is due. */
 static void window_update(struct tcp_conn *c) {
     if (c->state != TCP_STATE_ESTABLISHED && c->state != TCP_STATE_FIN_WAIT_1 && c->state != TCP_STATE_FIN_WAIT_2)
         return;
@@ -167,7 +167,7 @@ void tcp_stop_reading(struct tcp_conn *c, bool unread) {
 void tcp_close(struct tcp_conn *c, uint64_t now) {
     c->stack->now = now;
     tcp_stop_reading(c, false);
-    /* What nobody has read must not seem read; but what was pushed is delivered first. */
+    /* Unread data causes a reset, but pushed data is delivered first. */
     bool reset = c->receive.unread && tcp_unacked(c) == 0;
     if (c->state < TCP_STATE_ESTABLISHED || reset || !conn_abandon(c)) {
         tcp_abort(c, now);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What time brings: retransmission, probes, delayed ACKs, keepalive, the end of TIME_WAIT (RFC 6298, RFC 1122). */
+/* Expired timers: retransmission, probes, delayed ACKs, keepalive, the end of TIME_WAIT (RFC 6298, RFC 1122). */
 #include "inet/ip/neighbour.h"
 #include "inet/tcp/check.h"
 
-#define DOUBT_TRIES 2u /* after so many in vain the neighbour is doubted (RFC 1122 section 2.3.2.1) */
+#define DOUBT_TRIES 2u /* timeouts until the neighbour entry is checked (RFC 1122 section 2.3.2.1) */
 
 static uint64_t timeout_ns(const struct tcp_conn *c) {
     return rtt_timeout_ns(&c->rtt, c->timers.backoff);
@@ -49,7 +49,7 @@ static void retransmission_fire(struct tcp_conn *c) {
     if (conn_synchronized(c)) {
         tcp_all_lost(c);
         if (tcp_resend(c, c->recovery.flight->scoreboard.sent.first))
-            timers_count_try(&c->timers); /* else the peer had no chance to answer */
+            timers_count_try(&c->timers); /* a try that the device refused does not count */
     } else {
         timers_count_try(&c->timers);
         tcp_send_syn(c);
@@ -58,7 +58,7 @@ static void retransmission_fire(struct tcp_conn *c) {
     if (c->timers.backoff >= DOUBT_TRIES) neighbour_doubt(c->stack, &c->flow.remote, sent_ns);
 }
 
-/* Goes on for as long as the peer answers: tries counts from its last sign of life. */
+/* Window probes continue as long as the peer answers: tries counts from its last segment. */
 static void persist_fire(struct tcp_conn *c) {
     if (timers_tried(&c->timers, c->orphan ? TCP_ORPHAN_TRIES : TCP_DATA_TRIES)) {
         give_up(c);
@@ -76,7 +76,7 @@ static void persist_fire(struct tcp_conn *c) {
     if (c->timers.tries >= DOUBT_TRIES) neighbour_doubt(c->stack, &c->flow.remote, sent_ns);
 }
 
-/* The tail may be lost without anything behind it to show it (RFC 8985 section 7.3). */
+/* The last segments may be lost, which no later segment can show (RFC 8985 section 7.3). */
 static void probe_fire(struct tcp_conn *c) {
     const struct tcp_scoreboard *b = &c->recovery.flight->scoreboard;
     if (b->sent.count == 0) return;
@@ -93,7 +93,7 @@ static void reorder_fire(struct tcp_conn *c) {
     tcp_output(c);
 }
 
-/* A device that stays full is asked less and less often, whatever the number of connections that wait for it. */
+/* The interval doubles while the device stays full, so that many waiting connections do not busy the processor. */
 static void room_fire(struct tcp_conn *c) {
     struct inet *s = c->stack;
     if (conn_synchronized(c))
@@ -117,7 +117,7 @@ static void send_fire(struct tcp_conn *c) {
         give_up(c);
         return;
     }
-    /* What the path does not carry any more must not be sent again as it is. */
+    /* A segment that has become too large for the path is split before it is retransmitted. */
     if (c->path.epoch != c->stack->path_epoch && conn_synchronized(c)) conn_path_changed(c);
     fire[c->timers.send_timer](c);
 }
