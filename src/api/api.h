@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The public edge: the thread's runtime is found here, arguments are checked here, and the sign of errors is turned
- * here.
+ * The public calls: they find the thread's runtime, check arguments, and change negative errnos of the library to the
+ * positive ones of the interface.
  */
 #ifndef API_API_H
 #define API_API_H
@@ -14,7 +14,7 @@
 /* This thread's runtime; NULL before dmtr_init. */
 extern _Thread_local struct dmtr_runtime *api_runtime;
 
-/* Calls are counted while they run, so that exit() in one of them does not close the runtime under it. */
+/* A runtime counts the calls that run, so that exit() in one of them does not end the runtime during the call. */
 static inline void api_leave(struct dmtr_runtime **rt) {
     if (*rt) (*rt)->calls--;
 }
@@ -25,7 +25,7 @@ static inline void api_leave(struct dmtr_runtime **rt) {
     if (!rt) return ENOSYS;                                                                                            \
     rt->calls++
 
-/* The same in a call whose fast path is not counted, because it runs nobody else's code and every instruction tells. */
+/* The same for a call whose fast path is not counted, because it runs no callbacks and every instruction counts. */
 #define API_RUNTIME_UNCOUNTED(rt)                                                                                      \
     struct dmtr_runtime *rt = api_runtime;                                                                             \
     if (!rt) return ENOSYS

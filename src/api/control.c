@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Control path: queues made, named, configured and given up. */
+/* Control path: creates, names, configures and closes queues. */
 #include "api/api.h"
 #include "core/libos.h"
 #include "dmtr/libos.h"
@@ -9,7 +9,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 
-/* Gives a fresh queue its descriptor, or ends it. */
+/* Assigns a descriptor to a new queue; closes the queue if that fails. */
 static int open_fresh(struct queue *q, int *qd_out) {
     int r = queue_open(q);
     if (r) {
@@ -63,7 +63,7 @@ int dmtr_transfer(int qd, dmtr_runtime_t runtime) {
     return -r;
 }
 
-/* An address argument: there, and long enough to have a family. */
+/* Whether an address argument is present and long enough to have a family. */
 static bool address_given(const struct sockaddr *addr, socklen_t size) {
     return addr && size >= sizeof addr->sa_family;
 }
@@ -165,7 +165,7 @@ int dmtr_qconnect(int qd_in, int qd_out) {
     return -r;
 }
 
-/* Files are carried by the first libos in the table that can. */
+/* The first libos in the table that can open files does so. */
 static const struct libos *libos_with_files(void) {
     const struct libos *libos;
     for (size_t i = 0; (libos = libos_at(i)); i++)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Data path: operations begun, each with its token. */
+/* Data path: begins operations and returns their tokens. */
 #include "api/api.h"
 #include "core/queue.h"
 #include "core/sga.h"
@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-/* After the kind was asked to begin op: its token, or the slot given back. */
+/* r is what the queue's kind returned for op. Returns the token of op on success, else frees op. */
 static inline int begun(struct dmtr_runtime *rt, struct op *op, int r, dmtr_qtoken_t *qt_out) {
     if (r) {
         op_free(rt, op);
@@ -41,7 +41,7 @@ int dmtr_connect(dmtr_qtoken_t *qt_out, int qd, const struct sockaddr *saddr, so
     return r ? -r : begun(rt, op, q->ops->connect(q, op, saddr, size), qt_out);
 }
 
-/* A queue in memory runs nobody else's code; others may be operators with callbacks, and take longer. */
+/* A queue in memory runs no callbacks, so its calls are not counted; operators may run callbacks. */
 static inline int begin_push(struct dmtr_runtime *rt, struct queue *q, struct op *op) {
     if (likely(q->ops->owns_pushed)) return q->ops->push(q, op);
     rt->calls++;
@@ -70,7 +70,7 @@ int dmtr_push(dmtr_qtoken_t *qt_out, int qd, const dmtr_sgarray_t *sga) {
     return begun(rt, op, begin_push(rt, q, op), qt_out);
 }
 
-/* A push of this datagram to this address, not given to its queue yet. A positive errno. */
+/* Makes a push of this datagram to this address; the caller begins it on the queue. 0 or a positive errno. */
 static int new_pushto(struct dmtr_runtime *rt, struct queue *q, const dmtr_sgarray_t *sga, const struct sockaddr *saddr,
                       socklen_t size, struct op **op_out) {
     if (!sga || !sga_valid(sga) || !saddr) return EINVAL;
@@ -99,7 +99,7 @@ int dmtr_pushto(dmtr_qtoken_t *qt_out, int qd, const dmtr_sgarray_t *sga, const 
     return r ? r : begun(rt, op, queue_push(q, op), qt_out);
 }
 
-/* Gives op its one segment and begins it; the memory is the library's after success. */
+/* Sets the one segment of op and begins it; on success the library owns the memory. */
 static int begin_push_owned(struct queue *q, struct op *op, void *buf, size_t len) {
     op->sga.sga_buf = NULL;
     op->sga.sga_numsegs = 1;
@@ -124,7 +124,7 @@ int dmtr_push_buf(dmtr_qtoken_t *qt_out, int qd, void *buf, size_t len) {
     return r ? -r : begun(rt, op, begin_push_owned(q, op, buf, len), qt_out);
 }
 
-/* After the kind was asked to begin a quiet push: success in the call leaves nothing of it. */
+/* begun for a quiet push: one that has already succeeded is freed at once. */
 static int begun_quiet(struct dmtr_runtime *rt, struct op *op, dmtr_qtoken_t qt, int r) {
     if (!r && op->token == qt && op->state == OP_READY && !op->error) {
         list_remove(&op->link);

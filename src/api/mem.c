@@ -40,7 +40,7 @@ int dmtr_realloc(void **ptr, size_t size) {
     if (!*ptr) return dmtr_malloc(ptr, size);
     if (!heap_owns(*ptr)) return EINVAL;
     size_t usable = heap_usable_size(*ptr);
-    /* In place where it fits and does not waste more than half. */
+    /* Keep the block if size fits and uses at least half of it. */
     if (size <= usable && size >= usable / 2) return 0;
     void *fresh = heap_alloc(size);
     if (!fresh) return ENOMEM;

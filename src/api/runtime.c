@@ -22,7 +22,7 @@ static int start(const struct config *config, struct dmtr_runtime **rt_out) {
     struct dmtr_runtime *rt;
     int r = runtime_new(&rt, config);
     if (r) {
-        log_error(&log, "no runtime can be made: %s", strerror(-r));
+        log_error(&log, "cannot start a runtime: %s", strerror(-r));
         return r;
     }
     void *state;
@@ -36,15 +36,15 @@ static int start(const struct config *config, struct dmtr_runtime **rt_out) {
 }
 
 static void end_runtime(void) {
-    api_runtime->calls++; /* exit() from a signal handler must not end it again */
+    api_runtime->calls++; /* so that exit() in a signal handler does not end it a second time */
     runtime_delete(api_runtime);
     api_runtime = NULL;
 }
 
 /*
- * A process that ends by exit() or by returning from main closes its connections like dmtr_fini. Only the runtime of
- * the thread that exits can be closed: others may be in use. A forked child has its parent's runtime in memory, and a
- * callback or a signal handler may exit in the middle of a call; neither may touch it.
+ * A process that ends by exit() or by returning from main closes its connections as dmtr_fini does. Only the runtime of
+ * the exiting thread can be closed: the others may be in use. The runtime is left alone in a forked child, which has a
+ * copy of its parent's runtime, and if a callback or a signal handler exits in the middle of a call.
  */
 static void at_exit(void) {
     const struct dmtr_runtime *rt = api_runtime;
@@ -52,8 +52,8 @@ static void at_exit(void) {
 }
 
 /*
- * A thread that ends without dmtr_fini gives its number, memory and descriptors back. It does not wait for what is not
- * delivered yet: whoever joins it expects it to end.
+ * A thread that ends without dmtr_fini frees its runtime's number, memory and descriptors. It does not wait for
+ * undelivered data, because a thread that joins it expects it to end.
  */
 static void at_thread_exit(void *arg) {
     struct dmtr_runtime *rt = api_runtime;
@@ -69,7 +69,7 @@ static void handle_exit(void) {
     exit_is_handled = atexit(at_exit) == 0;
 }
 
-/* Not a destructor of the library: those run after what the handler needs may be gone. */
+/* An atexit handler and no destructor of the library: when destructors run, what the handler needs may be gone. */
 static bool at_exit_registered(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     return pthread_once(&once, handle_exit) == 0 && exit_is_handled;
@@ -92,7 +92,8 @@ int dmtr_init(int argc, char *argv[]) {
 
 int dmtr_fini(void) {
     if (!api_runtime) return ENOSYS;
-    if (api_runtime->calls > 0) return EBUSY; /* a callback, or a signal handler: the call goes on with the runtime */
+    if (api_runtime->calls > 0)
+        return EBUSY; /* in a callback or a signal handler: the interrupted call still uses the runtime */
     end_runtime();
     return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Results. Waits and dmtr_poll are counted as calls where they poll or sleep (core/poll.c). */
+/* Waits. runtime_poll and runtime_sleep count waits and dmtr_poll as calls (core/poll.c). */
 #include "core/wait.h"
 #include "api/api.h"
 #include "core/result.h"
@@ -35,7 +35,7 @@ static __attribute__((noinline)) int wait_longer(struct dmtr_runtime *rt, dmtr_q
     return outcome(wait_one(rt, qt, timeout_ns, qr_out), qr_out);
 }
 
-/* The usual case, a result that is there, without a call. */
+/* Handles the usual case, a result that is ready, without a call. */
 static inline int wait_for(dmtr_qresult_t *qr_out, dmtr_qtoken_t qt, uint64_t timeout_ns) {
     API_RUNTIME_UNCOUNTED(rt);
     if (!qr_out) return EINVAL;

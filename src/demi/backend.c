@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The backends by Demikernel's names and by ours, and the keys of Demikernel's file that configure a network. */
+/* Backends by Demikernel's names and by dmtr's, and the keys of Demikernel's file that configure a network. */
 #include "backend.h"
 
 #include <ctype.h>
@@ -17,8 +17,8 @@
 
 static const struct backend {
     const char *name;
-    const char *libos, *device; /* NULL device: none is chosen */
-    const char *lacks;          /* what this build does not have; NULL: nothing */
+    const char *libos, *device; /* NULL device: the backend selects none */
+    const char *lacks;          /* the missing feature; NULL: the backend exists */
 } backends[] = {
     {"catnap", "posix", NULL, NULL},
     {"posix", "posix", NULL, NULL},
@@ -47,7 +47,7 @@ static void add(struct backend_options *to, const char *fmt, ...) {
     va_end(ap);
 }
 
-/* Whether the environment has a word on inet.KEY. */
+/* Whether the environment sets inet.KEY. */
 static bool in_environment(const char *key) {
     char name[KEY_MAX] = "DMTR_INET_";
     for (size_t n = strlen(name); *key && n < sizeof name - 1; key++)
@@ -55,7 +55,7 @@ static bool in_environment(const char *key) {
     return secure_getenv(name) != NULL;
 }
 
-/* A PCI address as DPDK calls the port: with its domain. Other names as they are. */
+/* DPDK names a port by its PCI address with the domain; add a missing one. Other names do not change. */
 static int port_text(char *to, size_t bytes, const char *name, int len) {
     unsigned bus, device, function;
     int used = 0;
@@ -63,7 +63,7 @@ static int port_text(char *to, size_t bytes, const char *name, int len) {
     return snprintf(to, bytes, ",port=%s%.*s", short_pci ? "0000:" : "", len, name);
 }
 
-/* ",port=NAME" for the first device that the EAL's words name; "": they name none. */
+/* ",port=NAME" for the first device in the EAL's arguments; "": they name none. */
 static void port_of(const char *eal, char *to, size_t bytes) {
     static const char *const flags[] = {"-a", "-w", "--allow", "--vdev"};
     to[0] = '\0';
@@ -93,7 +93,7 @@ static void add_device(struct backend_options *to, const char *device, const str
     if (*n->eal) add(to, "inet.device_options=eal=%s%s", n->eal, port);
 }
 
-/* Demikernel knows no prefixes: every address is on the link. */
+/* Demikernel has no prefix lengths: it treats every address as on-link. */
 static void add_network(struct backend_options *to, const struct network *n) {
     if (*n->address && !in_environment("address"))
         add(to, "inet.address=%s%s", n->address, strchr(n->address, '/') ? "" : "/0");
@@ -108,7 +108,7 @@ int backend_choose(struct backend_options *to, const char *name, const struct ne
     to->count = 0;
     if (!b || b->lacks) {
         snprintf(error, BACKEND_ERROR_MAX, "LIBOS: \"%.*s\" %s%s; " CHOICES, NAME_SHOWN, name,
-                 b ? "needs what this version does not have, " : "is not known", b ? b->lacks : "");
+                 b ? "needs a feature that this version does not have, " : "is not known", b ? b->lacks : "");
         for (char *p = error; *p; p++)
             if ((unsigned char)*p < ' ' || *p == '\x7f') *p = '?';
         return EINVAL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What LIBOS names, and what the file of CONFIG_PATH says of networks, as options of dmtr. */
+/* Translates LIBOS, and the network keys of the file of CONFIG_PATH, into options of dmtr. */
 #ifndef DEMI_BACKEND_H
 #define DEMI_BACKEND_H
 
@@ -15,8 +15,8 @@ struct backend_options {
 };
 
 /*
- * The options for the backend `name`, in upper or lower case. Options of inet.* that the environment sets are left out,
- * because it has the last word over a file. 0, or EINVAL with one line in `error`.
+ * The options for the backend `name`, in upper or lower case. Leaves out options of inet.* that the environment sets,
+ * because the environment overrides a file. 0, or EINVAL with one line in `error`.
  */
 int backend_choose(struct backend_options *to, const char *name, const struct network *network,
                    char error[BACKEND_ERROR_MAX]);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Structures converted both ways, and the arrays themselves: allocated and released. */
+/* Converts structures in both directions, and allocates and releases arrays. */
 #include "convert.h"
 
 #include <demi/sga.h>
@@ -24,7 +24,7 @@ static const demi_opcode_t opcodes[] = {
     [DMTR_OPC_PUSH_FAILED] = DEMI_OPC_INVALID,
 };
 
-/* The same memory described the other way. */
+/* Describes the memory of from by a dmtr_sgarray_t. */
 static void sga_describe(dmtr_sgarray_t *to, const demi_sgarray_t *from) {
     to->sga_buf = from->sga_buf;
     to->sga_numsegs = from->sga_numsegs;
@@ -61,7 +61,7 @@ static int join(dmtr_sgarray_t *sga) {
     return r;
 }
 
-/* A popped array becomes one segment; no segments, the end of a stream, becomes one without bytes. */
+/* Makes one segment of a popped array. An array without segments, the end of a stream, becomes an empty segment. */
 static int popped(demi_sgarray_t *to, dmtr_sgarray_t *from) {
     int r = from->sga_numsegs > 1 ? join(from) : 0;
     if (r) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* demi_init: the environment and the arguments, turned into what dmtr_init understands. */
+/* demi_init: translates the environment and the arguments into arguments of dmtr_init. */
 #include "init.h"
 #include "backend.h"
 
@@ -17,7 +17,7 @@ static int complain(int code, const char *text) {
     return code;
 }
 
-/* What is set and not empty; NULL: neither. */
+/* The value of an environment variable; NULL: it is unset or empty. */
 static const char *variable(const char *name) {
     const char *value = secure_getenv(name);
     return value && *value ? value : NULL;
@@ -37,7 +37,7 @@ static int choose_backend(struct backend_options *options, const struct network 
     return r ? complain(r, error) : 0;
 }
 
-/* The backend's options go before the program's own, so that these win. */
+/* Puts the backend's options before the program's arguments, so that the latter take precedence. */
 static int start(int argc, char *const argv[], struct backend_options *options) {
     const int before = 2 * options->count;
     if (before == 0) return dmtr_init(argc, (char **)argv);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What demi_init left for the calls after it. */
+/* State that demi_init keeps for later calls. */
 #ifndef DEMI_INIT_H
 #define DEMI_INIT_H
 

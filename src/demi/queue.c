@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Sockets and the operations on them. Arguments are checked here as Demikernel checks them; the rest is dmtr's. */
+/* Sockets and their operations. Arguments are checked as in Demikernel; then dmtr does the work. */
 #include "convert.h"
 #include "init.h"
 
@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* 0, or what is wrong with a socket address. */
+/* 0, or the errno for an invalid socket address. */
 static int address_error(const struct sockaddr *addr, socklen_t size) {
     if (!addr || size < sizeof addr->sa_family) return EINVAL;
     switch (addr->sa_family) {
@@ -54,7 +54,7 @@ int demi_socket(int *sockqd_out, int domain, int type, int protocol) {
     return r;
 }
 
-/* An option of SOL_SOCKET; 0 where it cannot be read. */
+/* The value of an option of SOL_SOCKET; 0 if it cannot be read. */
 static int socket_option(int sockqd, int name) {
     int value = 0;
     socklen_t len = sizeof value;
@@ -62,7 +62,7 @@ static int socket_option(int sockqd, int name) {
 }
 
 static bool port_given(const struct sockaddr *addr, socklen_t size) {
-    struct sockaddr_in in; /* with the port where struct sockaddr_in6 has it */
+    struct sockaddr_in in; /* its port has the same offset as in struct sockaddr_in6 */
     if (size < sizeof in) return false;
     memcpy(&in, addr, sizeof in);
     return in.sin_port != 0;
@@ -74,7 +74,7 @@ static bool is_bound(int sockqd) {
     return dmtr_getsockname(sockqd, (struct sockaddr *)&addr, &len) || port_given((struct sockaddr *)&addr, len);
 }
 
-/* With the options that let other threads and processes of the user have the address too; undone on failure. */
+/* Sets the options that let the user's other threads and processes bind the address too; resets them on failure. */
 static int bind_reusing(int sockqd, const struct sockaddr *addr, socklen_t size) {
     static const int names[] = {SO_REUSEADDR, SO_REUSEPORT};
     const int before[] = {socket_option(sockqd, SO_REUSEADDR), socket_option(sockqd, SO_REUSEPORT)}, one = 1;
@@ -99,7 +99,7 @@ int demi_listen(int sockqd, int backlog) {
     if (stream && socket_option(sockqd, SO_ACCEPTCONN)) return EADDRINUSE;
     if (stream && !is_bound(sockqd)) return EDESTADDRREQ;
     int r = dmtr_listen(sockqd, backlog);
-    return r == EINVAL ? EADDRINUSE : r; /* dmtr's while the socket connects */
+    return r == EINVAL ? EADDRINUSE : r; /* dmtr returns EINVAL while the socket connects */
 }
 
 int demi_getsockname(int qd, struct sockaddr *addr, socklen_t *addrlen) {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The YAML file of CONFIG_PATH. All keys that Demikernel's files have are known and checked; some of them have no
- * effect here.
+ * The YAML file of CONFIG_PATH. All keys of Demikernel's files are checked; some of them have no effect here.
  */
 #include "settings.h"
 
@@ -38,7 +37,7 @@ static const struct option {
     const char *key;
     enum kind kind;
     int64_t max;   /* of a count */
-    size_t offset; /* in struct file_settings, of an int, or of a text that is kept */
+    size_t offset; /* in struct file_settings, of an int or a text; NO_EFFECT: the value is not stored */
 } options[] = {
     {"demikernel.local_ipv4_addr", KIND_WORD, 0, offsetof(struct file_settings, network.address)},
     {"demikernel.local_link_addr", KIND_WORD, 0, offsetof(struct file_settings, network.mac)},
@@ -81,7 +80,7 @@ struct reader {
     bool seen[OPTIONS];
 };
 
-/* One line of printable characters, whatever the file held. */
+/* Writes the error as one line of printable characters, even if the file has others. */
 static int fail(char error[SETTINGS_ERROR_MAX], int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 static int fail(char error[SETTINGS_ERROR_MAX], int code, const char *fmt, ...) {
     va_list ap;
@@ -98,7 +97,7 @@ static int refuse(const struct reader *rd, const yaml_node_t *node, const char *
                 TEXT_SHOWN, key);
 }
 
-/* The text of a scalar with something in it, or NULL. */
+/* The text of a scalar that is not empty, else NULL. */
 static const char *word(const yaml_node_t *node) {
     if (node->type != YAML_SCALAR_NODE || node->data.scalar.length == 0) return NULL;
     const char *text = (const char *)node->data.scalar.value;
@@ -118,7 +117,7 @@ static bool parse_count(const char *text, int64_t max, int64_t *value) {
     return !errno && !*end && *value <= max;
 }
 
-/* Text that grows; cut where there is no room, which shows in its length. NULL `at`: it is not kept. */
+/* A growing text. len is at least SETTING_TEXT_MAX if it was truncated. NULL `at`: the text is not stored. */
 struct text {
     char *at;
     size_t len;
@@ -131,7 +130,7 @@ static void text_add(struct text *t, const char *separator, const char *word) {
     t->len += (size_t)n;
 }
 
-/* The first of the EAL's words is the program's name, which may be empty, and is left out then. */
+/* The first argument of the EAL is the program's name; an empty one is left out. */
 static bool parse_list(struct reader *rd, const yaml_node_t *node, struct text *t) {
     if (node->type != YAML_SEQUENCE_NODE) return false;
     for (yaml_node_item_t *i = node->data.sequence.items.start; i < node->data.sequence.items.top; i++) {
@@ -165,7 +164,7 @@ static bool parse_word(const char *text, struct text *t) {
     return text != NULL;
 }
 
-/* Whether node is a value for o; stores what settings keep of it. */
+/* Whether node is a valid value for o; stores it if o has an effect. */
 static bool parse_value(struct reader *rd, const struct option *o, const yaml_node_t *node, struct text *t) {
     const char *text = word(node);
     char *place = o->offset == NO_EFFECT ? NULL : (char *)rd->settings + o->offset;
@@ -200,7 +199,7 @@ static int on_option(struct reader *rd, const struct option *o, const yaml_node_
         snprintf(what, sizeof what, "expected %s for", kind_names[o->kind]);
         return refuse(rd, node, what, o->key);
     }
-    return t.len < SETTING_TEXT_MAX ? 0 : refuse(rd, node, "too long a value for", o->key);
+    return t.len < SETTING_TEXT_MAX ? 0 : refuse(rd, node, "value is too long for", o->key);
 }
 
 /* Whether some option's key begins with this key and a dot. */
@@ -243,7 +242,7 @@ static int parse_failed(const struct reader *rd, const yaml_parser_t *parser) {
                 parser->problem ? parser->problem : "unknown error");
 }
 
-/* The first document of the file; an empty one asks for nothing. */
+/* Parses the first document of the file; an empty one sets nothing. */
 static int parse(struct reader *rd, const char *text, size_t len) {
     yaml_parser_t parser;
     if (!yaml_parser_initialize(&parser)) return fail(rd->error, ENOMEM, "%.*s: no memory", PATH_SHOWN, rd->path);

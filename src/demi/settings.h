@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What the file that CONFIG_PATH names asks for. */
+/* The settings in the file that CONFIG_PATH names. */
 #ifndef DEMI_SETTINGS_H
 #define DEMI_SETTINGS_H
 
 #include <stdbool.h>
 
-/* Options of every new TCP socket; SETTING_UNSET leaves one as the system has it. */
+/* Options of every new TCP socket; SETTING_UNSET keeps the system's default. */
 #define SETTING_UNSET (-1)
 
 struct settings {
@@ -17,18 +17,18 @@ struct settings {
 
 #define SETTING_TEXT_MAX 256
 
-/* What backends other than the kernel's sockets are told. Empty texts are not given. */
+/* Settings for backends other than the kernel's sockets. An empty text is not set. */
 struct network {
     char address[SETTING_TEXT_MAX], mac[SETTING_TEXT_MAX], interface[SETTING_TEXT_MAX];
-    char eal[SETTING_TEXT_MAX];        /* words with a blank between, and semicolons for their commas */
-    char neighbours[SETTING_TEXT_MAX]; /* ADDRESS=MAC with commas between */
+    char eal[SETTING_TEXT_MAX];        /* arguments, separated by blanks, with semicolons for commas */
+    char neighbours[SETTING_TEXT_MAX]; /* ADDRESS=MAC, separated by commas */
     int mtu;
 };
 
 struct file_settings {
     struct settings sockets;
     struct network network;
-    bool linger; /* the file speaks of lingering, which has no effect */
+    bool linger; /* the file sets tcp_socket_options.linger, which has no effect */
 };
 
 #define SETTINGS_ERROR_MAX 512

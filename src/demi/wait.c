@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Waits: relative timeouts in, results out. */
+/* Waits with relative timeouts. */
 #include "convert.h"
 
 #include <demi/wait.h>
@@ -10,7 +10,7 @@
 #define UNLIMITED UINT64_MAX
 #define BATCH     16 /* results fetched at a time */
 
-/* NULL, and what does not fit, is no limit. False: not a time. */
+/* NULL, and a timeout that does not fit, mean no limit. False: not a valid time. */
 static bool timeout_ns(const struct timespec *timeout, uint64_t *ns) {
     *ns = UNLIMITED;
     if (!timeout) return true;
@@ -21,7 +21,7 @@ static bool timeout_ns(const struct timespec *timeout, uint64_t *ns) {
     return true;
 }
 
-/* A wait that names an operation succeeded, however the operation ended. */
+/* The wait succeeded if it returned an operation, even if that operation failed. */
 static int outcome(int r, dmtr_qresult_t *qr, demi_qresult_t *qr_out) {
     if (!qr->qr_qt) return r;
     convert_result(qr_out, qr);
@@ -67,5 +67,5 @@ int demi_wait_next_n(demi_qresult_t *qr_out, int num_qrs, int *num_qrs_out, cons
         total += got;
     }
     *num_qrs_out = total;
-    return r == EINVAL && total > 0 ? 0 : r; /* EINVAL: nothing is left that could complete */
+    return r == EINVAL && total > 0 ? 0 : r; /* EINVAL: no outstanding operation is left */
 }

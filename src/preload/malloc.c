@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The C library's allocation calls over the library's heap, for programs that are not to be changed
- * (LD_PRELOAD=.../dmtr/libdmtr-malloc.so): all their memory is device-visible. The heap needs no initialisation and
- * calls nothing that allocates before it can serve it, so these work from a process's first instruction.
+ * The C library's allocation functions over the library's heap, for programs that cannot be changed
+ * (LD_PRELOAD=.../dmtr/libdmtr-malloc.so): devices can access all their memory. The heap needs no initialisation, and
+ * while it starts it calls nothing that allocates, so these functions work from the first instruction of a process.
  */
 #include <dmtr/mem.h>
 
@@ -12,9 +12,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* NOLINTBEGIN(readability-*-declaration*): the C library has reserved names for them, and may declare pvalloc */
+/* NOLINTBEGIN(readability-*-declaration*): the C library declares these functions with reserved parameter names, and
+ * may declare pvalloc */
 
-/* Ends a call as POSIX wants it: with the pointer, or with NULL and errno. */
+/* Returns as POSIX requires: the pointer, or NULL with errno set. */
 static inline void *result(int error, void *p) {
     if (!error) return p;
     errno = error;
@@ -38,14 +39,14 @@ DMTR_EXPORT void *calloc(size_t count, size_t size) {
 }
 
 /*
- * Leaves errno alone, as the heap does. What is not the heap's came from the dynamic linker's own allocator, which
- * does not free either.
+ * Does not change errno, as the heap does not. Ignores memory that is not the heap's: it came from the dynamic linker's
+ * own allocator, which never frees.
  */
 DMTR_EXPORT void free(void *p) {
     (void)dmtr_free(p);
 }
 
-/* Size 0 frees, as in the C library that these programs were written against. */
+/* Size 0 frees, as in glibc. */
 DMTR_EXPORT void *realloc(void *p, size_t size) {
     if (p && size == 0) {
         free(p);
@@ -67,7 +68,7 @@ DMTR_EXPORT void *aligned_alloc(size_t alignment, size_t size) {
     return result(error, p);
 }
 
-/* Any alignment; one that is not a power of two counts as the next one that is. */
+/* Accepts any alignment and rounds it up to a power of two. */
 DMTR_EXPORT void *memalign(size_t alignment, size_t size) {
     if (alignment > SIZE_MAX / 2 + 1) return result(EINVAL, NULL);
     size_t power = sizeof(void *);
