@@ -78,6 +78,7 @@ struct dmtr_runtime {
     uint32_t id;
     uint32_t calls;  /* of the API, polls and sleeps that run now, one inside the other: callbacks may call */
     int pid;         /* of the process that made it */
+    bool ending;     /* layers begin no timers any more */
     uint64_t now_ns; /* as of the last poll */
 
     struct array ops;

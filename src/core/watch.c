@@ -155,12 +155,14 @@ uint64_t timer_returned(struct dmtr_runtime *rt, struct op *op) {
 
 int timer_begin_internal(struct dmtr_runtime *rt, uint64_t ns, op_done_fn done, void *ctx) {
     struct op *op;
+    if (rt->ending) return -ECANCELED;
     int r = op_new_internal(rt, NULL, DMTR_OPC_TIMER, done, ctx, &op);
     if (!r) timer_start(rt, op, ns, 0);
     return r;
 }
 
 void timer_cancel_internal(struct dmtr_runtime *rt) {
+    rt->ending = true;
     for (uint32_t i = 1; i < rt->ops.len; i++) {
         struct op *op = op_at(rt, i);
         if (op->state != OP_PENDING || op->opcode != DMTR_OPC_TIMER || !(op->flags & OP_INTERNAL)) continue;

@@ -26,7 +26,10 @@ uint64_t timer_returned(struct dmtr_runtime *rt, struct op *op);
 /* How many expiries, period_ns apart, the first at *due_ns, there were by now_ns, at least 1. *due_ns: the next one. */
 uint64_t timer_expiries(uint64_t *due_ns, uint64_t period_ns, uint64_t now_ns);
 
-/* The same for a layer of the library; ends with -ECANCELED when the runtime does. */
+/*
+ * The same for a layer of the library. When the runtime ends, timer_cancel_internal completes these timers with
+ * -ECANCELED, and a new one is refused with -ECANCELED.
+ */
 int timer_begin_internal(struct dmtr_runtime *rt, uint64_t ns, op_done_fn done, void *ctx);
 void timer_cancel_internal(struct dmtr_runtime *rt);
 
