@@ -7,7 +7,7 @@
 
 /*
  * Completes an accept with the new connection `fresh` (initialised, not opened), its peer's address in addr. If no
- * descriptor can be had, fresh is closed and the accept fails with the reason.
+ * descriptor is free, fresh is closed and the accept fails with the reason.
  */
 void queue_accepted(struct op *op, struct queue *fresh, const struct sockaddr *addr, socklen_t len);
 

@@ -13,7 +13,7 @@ void op_release_result(struct dmtr_runtime *rt, struct op *op) {
     if (q) queue_close(q, NULL);
 }
 
-/* A push ends: the queue's books, and the memory that was kept for the device. */
+/* A push ends: stop counting it against the queue's limit, and release or free its memory. */
 static void op_settle(struct op *op) {
     if (op->flags & OP_COUNTED) op->q->push_outstanding_bytes -= op->bytes;
     if (op->flags & OP_HELD) sga_release_held(&op->sga);
@@ -21,8 +21,8 @@ static void op_settle(struct op *op) {
 }
 
 /*
- * A quiet push has failed: it becomes a result, or is added to the one that the program has not fetched yet. False:
- * nothing is left to do with op, also where its queue is closed, so that nobody asks.
+ * A quiet push has failed: makes op a result (true), or increments the count in the queue's earlier result, which the
+ * program has not fetched yet. False: the caller frees op, also if the queue is closed and the failure is not reported.
  */
 static bool op_report(struct dmtr_runtime *rt, struct op *op, int error) {
     struct queue *q = op->q;

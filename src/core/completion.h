@@ -5,13 +5,13 @@
 
 #include "core/queue.h"
 
-/* Ends a PENDING operation, which the caller has unlinked. error: 0 or a negative errno. */
+/* Completes a PENDING operation, which the caller has unlinked. error: 0 or a negative errno. */
 void op_complete(struct dmtr_runtime *rt, struct op *op, int error);
 
-/* Unlinks and completes all operations of such a list. */
+/* Unlinks and completes all operations of a list that links them by `link`. */
 void ops_complete(struct dmtr_runtime *rt, struct list *ops, int error);
 
-/* Releases what a READY operation's result holds: popped memory, an accepted queue. */
+/* Releases the popped memory or the accepted queue of a READY operation. */
 void op_release_result(struct dmtr_runtime *rt, struct op *op);
 
 #endif

@@ -50,7 +50,7 @@ int config_fail(char error[CONFIG_ERROR_MAX], int code, const char *fmt, ...) {
     va_start(ap, fmt);
     vsnprintf(error, CONFIG_ERROR_MAX, fmt, ap);
     va_end(ap);
-    for (char *p = error; *p; p++) /* what was given may hold anything; terminals and logs get one clean line */
+    for (char *p = error; *p; p++) /* user input may contain anything; keep terminals and logs to one printable line */
         if ((unsigned char)*p < ' ' || *p == '\x7f') *p = '?';
     return code;
 }
@@ -80,7 +80,7 @@ void config_env_name(const struct config_option *o, char name[CONFIG_ENV_MAX]) {
         *p = *p == '.' ? '_' : (char)toupper((unsigned char)*p);
 }
 
-/* A part of the key between dots ("wait", "policy") is nearer to it than any slip of the pen. */
+/* A part of the key between dots ("wait", "policy") has distance 0, nearer than any misspelling. */
 static unsigned key_distance(const char *given, const char *key) {
     size_t n = strlen(given), len = strlen(key);
     if (n > 0 && n < len) {
@@ -103,7 +103,7 @@ static const char *nearest_key(const struct config *c, const char *given) {
     return nearest;
 }
 
-/* Digits alone, then, if allowed, K, M, G or T (also KiB ...). False: not that, or above 64 bits. */
+/* Parses digits and, if `suffix`, an optional K, M, G or T (also KiB ...). False: anything else, or above 64 bits. */
 static bool parse_uint(const char *s, bool suffix, uint64_t *out) {
     static const char units[] = "KMGT";
     uint64_t v = 0;
@@ -132,7 +132,7 @@ static bool parse_bool(const char *s, bool *out) {
     return false;
 }
 
-/* What may be given for an option, to end an error with. */
+/* Describes the valid values of an option, for the end of an error message. */
 static void describe_values(const struct config_option *o, char *buf, size_t size) {
     size_t n = 0;
     switch (o->type) {
@@ -230,8 +230,8 @@ int config_set(struct config *c, const char *key, const char *value, const char 
 }
 
 /*
- * A variable of ours that no option has. Other programs may use the prefix too (DMTR_HEAP_* is the heap's), so only
- * what looks like a misspelt name of an option is refused.
+ * An environment variable with the library's prefix that belongs to no option. Other programs may use the prefix too
+ * (DMTR_HEAP_* is the heap's), so only names that look like a misspelt option are refused.
  */
 static int check_stranger(const struct config *c, const char *name, char error[CONFIG_ERROR_MAX]) {
     const struct config_option *o;
@@ -265,7 +265,7 @@ static int load_environment(struct config *c, char error[CONFIG_ERROR_MAX]) {
 }
 
 /*
- * Finds the next `name VALUE` or `name=VALUE` from argv[*i] on and moves *i behind it. 1: found; 0: no more;
+ * Finds the next `name VALUE` or `name=VALUE` from argv[*i] on and moves *i past it. 1: found; 0: no more;
  * -EINVAL: the value is missing.
  */
 static int next_argument(int argc, char *const argv[], int *i, const char *name, const char **value,
@@ -309,7 +309,7 @@ static int load_settings(struct config *c, int argc, char *const argv[], char er
         if (!value || value == setting)
             return config_fail(error, -EINVAL, "--dmtr-set: \"%.80s\" is not KEY=VALUE", setting);
         size_t len = (size_t)(value - setting);
-        if (len >= sizeof key) len = sizeof key - 1; /* longer than any key, so unknown either way */
+        if (len >= sizeof key) len = sizeof key - 1; /* longer than any key, so unknown even when truncated */
         memcpy(key, setting, len);
         key[len] = '\0';
         r = config_set(c, key, value + 1, "--dmtr-set", error);
@@ -324,7 +324,7 @@ int config_load(struct config *c, const struct config_group *const *groups, int 
     if (!argv) argc = 0;
     config_init(c, groups);
     int r = load_files(c, argc, argv, error);
-    if (r == 0 && !getauxval(AT_SECURE)) r = load_environment(c, error); /* not from the caller of a setuid program */
+    if (r == 0 && !getauxval(AT_SECURE)) r = load_environment(c, error); /* AT_SECURE: an untrusted caller set it */
     if (r == 0) r = load_settings(c, argc, argv, error);
     return r;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Configuration files: one YAML mapping, nested (wait: {policy: spin}) or with dotted keys (wait.policy: spin), read
- * as events so that nothing is built and what is not a mapping of scalars is refused where it stands.
+ * Configuration files: one YAML mapping, nested (wait: {policy: spin}) or with dotted keys (wait.policy: spin). The
+ * file is read as a stream of events, so no document is built, and an error names the line of anything but a mapping of
+ * scalars.
  */
 #include "base/sys.h"
 #include "core/config.h"
@@ -21,11 +22,11 @@ struct reader {
     char *error;
     size_t line;
     char key[2 * CONFIG_KEY_MAX];
-    size_t prefix_len[DEPTH_MAX + 1]; /* of key, by depth of mapping */
+    size_t prefix_len[DEPTH_MAX + 1]; /* length of the key's prefix at each depth of mappings */
     unsigned depth;
     bool have_key;
     bool have_document;
-    size_t seen_line[CONFIG_OPTIONS_MAX]; /* 0: not given yet */
+    size_t seen_line[CONFIG_OPTIONS_MAX]; /* 0: not set yet */
 };
 
 #define refuse(rd, fmt, ...)                                                                                           \
@@ -49,11 +50,11 @@ static int set_value(struct reader *rd, const char *value) {
 static int on_value(struct reader *rd, const char *value, size_t len, bool null) {
     int found = config_find(rd->config, rd->key);
     rd->have_key = false;
-    if (strlen(value) != len) return refuse(rd, "the value of %s has a zero byte in it", rd->key);
-    if (null && config_is_group(rd->config, rd->key)) return 0; /* a group with all its options commented out */
+    if (strlen(value) != len) return refuse(rd, "the value of %s contains a zero byte", rd->key);
+    if (null && config_is_group(rd->config, rd->key)) return 0; /* a group whose options are all commented out */
     if (found >= 0) {
         size_t *seen = &rd->seen_line[found];
-        if (*seen) return refuse(rd, "duplicate key \"%s\", given on line %zu already", rd->key, *seen);
+        if (*seen) return refuse(rd, "duplicate key \"%s\", already set on line %zu", rd->key, *seen);
         *seen = rd->line;
     }
     return set_value(rd, value);

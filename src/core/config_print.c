@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The option table as text for people. */
+/* Prints the option table as text. */
 #include "core/config.h"
 
 #define VALUES_MAX 128
 
-/* "0...100 us", "a|b|c": what may be given, and what is the default. */
+/* Formats the valid values ("0...100 us", "a|b|c") and the default of an option. */
 static void values(const struct config_option *o, char buf[VALUES_MAX], char def[VALUES_MAX]) {
     size_t n = 0;
     snprintf(def, VALUES_MAX, "%llu", (unsigned long long)o->def);

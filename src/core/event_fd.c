@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The descriptor for other people's event loops. */
+/* The descriptor for the program's own event loop. */
 #include "core/event_fd.h"
 
 #include "base/clock.h"
@@ -76,7 +76,7 @@ static void sync_timer(struct dmtr_runtime *rt) {
     }
     int r = SYS(timerfd_settime, e->timer_fd, 0, &at, NULL);
     if (r < 0)
-        log_error(&rt->log, "timers do not reach the event descriptor: %s", strerror(-r));
+        log_error(&rt->log, "the event descriptor cannot signal timers: %s", strerror(-r));
     else
         e->armed_ns = next_ns;
 }
@@ -94,7 +94,7 @@ void event_fd_sync(struct dmtr_runtime *rt) {
     uint64_t one = 1;
     ssize_t r = work ? SYS(write, e->ready_fd, &one, sizeof one) : SYS(read, e->ready_fd, &one, sizeof one);
     if (r < 0)
-        log_error(&rt->log, "results do not reach the event descriptor: %s", strerror((int)-r));
+        log_error(&rt->log, "the event descriptor cannot signal results: %s", strerror((int)-r));
     else
         e->signalled = work;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Readiness of kernel descriptors: one epoll instance a runtime. */
+/* Readiness of kernel descriptors: one epoll instance per runtime. */
 #include "core/evloop.h"
 
 #include "base/epoll.h"
@@ -33,12 +33,12 @@ int evloop_set(struct evloop *ev, struct evloop_item *item, uint32_t events) {
         forget_pending(ev, item);
         item->events = 0;
         ev->items--;
-        /* The owner may have closed the descriptor, which removed it already. */
+        /* Fails harmlessly if the owner has closed the descriptor, which removed it. */
         int r = SYS(epoll_ctl, ev->epoll_fd, EPOLL_CTL_DEL, item->fd, NULL);
         return r == -ENOENT || r == -EBADF ? 0 : r;
     }
     int r = SYS(epoll_ctl, ev->epoll_fd, item->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, item->fd, &e);
-    /* Closed and opened anew under the same number; or still there because it could not be removed. */
+    /* The descriptor was closed and opened again with the same number, or an earlier removal failed. */
     if (r == -ENOENT) r = SYS(epoll_ctl, ev->epoll_fd, EPOLL_CTL_ADD, item->fd, &e);
     if (r == -EEXIST) r = SYS(epoll_ctl, ev->epoll_fd, EPOLL_CTL_MOD, item->fd, &e);
     if (r) return r;

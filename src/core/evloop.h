@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Readiness of kernel descriptors: one epoll instance a runtime. Level-triggered. */
+/* Readiness of kernel descriptors: one epoll instance per runtime. Level-triggered. */
 #ifndef CORE_EVLOOP_H
 #define CORE_EVLOOP_H
 
@@ -9,7 +9,7 @@
 struct evloop_item;
 typedef void (*evloop_fn)(struct evloop_item *item, uint32_t events);
 
-/* Embedded in what waits for a descriptor. `ready` may remove and free any item, its own included. */
+/* Embedded in a structure that waits for a descriptor. `ready` may remove and free any item, its own included. */
 struct evloop_item {
     int fd;
     uint32_t events; /* EPOLL*; 0 while not registered */
@@ -28,7 +28,7 @@ struct evloop {
 int evloop_init(struct evloop *ev);
 void evloop_fini(struct evloop *ev);
 
-/* Registers, or changes the events of, an item; 0 events removes it. 0 or a negative errno (-EEXIST: fd is there
+/* Registers an item or changes its events; 0 events removes it. 0 or a negative errno (-EEXIST: fd is registered
  * already). */
 int evloop_set(struct evloop *ev, struct evloop_item *item, uint32_t events);
 

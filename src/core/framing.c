@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Message framing on a stream queue: a writer of headers, and a parser that stops wherever the data stops. */
+/* Message framing on a stream queue: a writer of headers, and an incremental parser. */
 #include "core/framing.h"
 
 #include "base/sys.h"
@@ -19,23 +19,23 @@ struct framing {
     struct queue *q;
     struct dmtr_runtime *rt;
     bool closed, eof;
-    bool discarded;       /* received data was freed that no pop was given */
+    bool discarded;       /* received data was freed before it was popped */
     int error;            /* final; negative */
-    struct list pops;     /* the application's, waiting */
-    struct list pushes;   /* the application's, each with an inner push under way */
-    struct op *inner_pop; /* under way; NULL: none */
+    struct list pops;     /* pops of the application that wait */
+    struct list pushes;   /* pushes of the application, each with an outstanding inner push */
+    struct op *inner_pop; /* outstanding pop of the stream; NULL: none */
 
     dmtr_sgarray_t in; /* received, being parsed */
-    uint32_t in_seg;   /* next segment of it */
-    char *data;        /* what is left of the present one */
+    uint32_t in_seg;   /* next segment of `in` */
+    char *data;        /* unparsed bytes of the current segment */
     uint32_t data_len;
 
     enum frame_state state;
-    uint8_t word[sizeof(dmtr_header_t)]; /* a header or length that comes in pieces */
-    uint32_t have;                       /* bytes of it, or of the segment */
-    uint64_t left;                       /* bytes in segments whose length is to come */
+    uint8_t word[sizeof(dmtr_header_t)]; /* a header or length that arrives in several pieces */
+    uint32_t have;                       /* bytes in `word`, or in the segment */
+    uint64_t left;                       /* bytes of segments whose length has not arrived */
     uint32_t segs_left, seg_len;
-    uint32_t room; /* allocated for the segment under way */
+    uint32_t room; /* bytes allocated for the incomplete segment */
     dmtr_sgarray_t msg;
 };
 
@@ -43,10 +43,10 @@ static struct framing *to_framing(struct queue_layer *l) {
     return list_entry(l, struct framing, layer);
 }
 
-/* A push under way: the header, the lengths and the list of pieces, in one allocation. */
+/* An outstanding push: the header, the lengths and the list of pieces, in one allocation. */
 struct frame {
     struct framing *f;
-    struct op *op; /* the application's */
+    struct op *op; /* the application's push */
     dmtr_header_t header;
     uint32_t lengths[DMTR_SGARRAY_MAXSIZE];
     dmtr_sgaseg_t segs[2 * DMTR_SGARRAY_MAXSIZE + 1];
@@ -59,7 +59,7 @@ static void free_if_unused(struct framing *f) {
     sys_free(f);
 }
 
-/* Received data that no pop was given: unparsed, or of an incomplete or unclaimed message. */
+/* Whether there is received data that was not popped: unparsed, or of an incomplete or complete message. */
 static bool holds_data(const struct framing *f) {
     const struct op *inner = f->inner_pop;
     bool arrived = inner && inner->state == OP_READY && !inner->error && inner->sga.sga_numsegs > 0;
@@ -133,7 +133,7 @@ static int push(struct queue_layer *l, struct op *op) {
     return r;
 }
 
-/* Moves up to `want - have` bytes of received data into f->word. True: it is complete. */
+/* Moves up to `want - have` bytes of received data into f->word. True: f->word is complete. */
 static bool collect_word(struct framing *f, uint32_t want) {
     uint32_t n = want - f->have < f->data_len ? want - f->have : f->data_len;
     memcpy(f->word + f->have, f->data, n);
@@ -186,7 +186,7 @@ static dmtr_sgaseg_t *present_segment(struct framing *f) {
     return &f->msg.sga_segs[f->msg.sga_numsegs - 1];
 }
 
-/* Room for `need` bytes of the segment, more as more arrives. */
+/* Allocates room for at least `need` bytes of the segment; doubles it as data arrives. */
 static int segment_grow(struct framing *f, uint32_t need) {
     dmtr_sgaseg_t *seg = present_segment(f);
     if (need <= f->room) return 0;
@@ -216,7 +216,7 @@ static int segment_copy(struct framing *f) {
     return 0;
 }
 
-/* The whole segment lies in what was received: a further owner of that memory. */
+/* One received piece contains the whole segment: the message becomes another owner of that memory. */
 static void segment_share(struct framing *f) {
     heap_share(f->data);
     present_segment(f)->sgaseg_buf = f->data;
@@ -241,7 +241,7 @@ static int parse_data(struct framing *f) {
     return 0;
 }
 
-/* The next piece of what was received; false: all is parsed. */
+/* Moves on to the next received piece if needed; false: everything is parsed. */
 static bool next_data(struct framing *f) {
     while (f->data_len == 0) {
         if (f->in_seg == f->in.sga_numsegs) {
@@ -255,7 +255,7 @@ static bool next_data(struct framing *f) {
     return true;
 }
 
-/* Parses until a message is complete, the data is used up or the stream has failed. -ENOMEM: nothing is lost. */
+/* Parses until a message is complete, the data is used up or the stream has failed. -ENOMEM: no data is lost. */
 static int parse(struct framing *f) {
     while (!f->error && f->state != FRAME_COMPLETE) {
         bool empty_segment = f->state == FRAME_DATA && f->seg_len == 0;
@@ -277,7 +277,7 @@ static void complete_pop(struct framing *f, int error) {
     op_complete(f->rt, op, error);
 }
 
-/* Gives the complete message to the first pop, unless that is limited to less: it stays for the next one. */
+/* Passes the complete message to the first pop. If that pop is limited to less, it fails and the message stays. */
 static void give_message(struct framing *f) {
     struct op *op = list_entry(list_first(&f->pops), struct op, link);
     if (op->flags & OP_LIMITED && op->bytes < sga_bytes(&f->msg)) {
@@ -292,7 +292,7 @@ static void give_message(struct framing *f) {
 
 static int read_more(struct framing *f);
 
-/* Serves the waiting pops; where data is missing, asks the stream for it. */
+/* Completes waiting pops; if data is missing, pops it from the stream. */
 static void serve(struct framing *f) {
     while (!list_empty(&f->pops) && !f->inner_pop) {
         int r = parse(f);
@@ -319,7 +319,7 @@ static void inner_popped(struct dmtr_runtime *rt, struct op *inner) {
         free_if_unused(f);
         return;
     }
-    if (error == -ENOMEM || error == -ENOBUFS) { /* says nothing about the stream */
+    if (error == -ENOMEM || error == -ENOBUFS) { /* no error of the stream */
         if (!list_empty(&f->pops)) complete_pop(f, error);
     } else if (error) {
         fail(f, error);
@@ -361,7 +361,7 @@ static bool close_layer(struct queue_layer *layer) {
     bool unread = f->discarded || holds_data(f);
     while (!list_empty(&f->pops))
         complete_pop(f, -ECANCELED);
-    /* The queue may be freed before their results are passed on. */
+    /* The queue may be freed before these pushes complete. */
     list_for_each (&f->pushes, l, tmp) {
         struct op *op = list_entry(l, struct op, link);
         op->q = NULL;

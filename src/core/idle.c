@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One wait's idling. */
+/* How one wait idles: spin, adaptive or block. */
 #include "core/idle.h"
 
 #include "base/clock.h"
@@ -7,7 +7,7 @@
 
 #include <errno.h>
 
-/* The adaptive policy spins at least this fraction of wait.spin_us, to notice when spinning pays again. */
+/* The adaptive policy spins for at least wait.spin_us / SPIN_MIN_FRACTION, to notice when spinning helps again. */
 #define SPIN_MIN_FRACTION 16
 
 static void idle_start(struct idle *i) {
@@ -29,7 +29,7 @@ bool idle_may_sleep(const struct idle *i) {
     return false;
 }
 
-/* Spinning did not pay: spin half as long the next time. */
+/* Spinning found no result: spin half as long the next time. */
 static void spin_less(struct dmtr_runtime *rt) {
     uint64_t least_ns = rt->config.wait_spin_us * 1000 / SPIN_MIN_FRACTION;
     rt->spin_budget_ns /= 2;

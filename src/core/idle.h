@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One wait's idling: polling, spinning or sleeping by the configured policy until something is complete. */
+/* How one wait idles: it polls, spins or sleeps by the configured policy until an operation completes. */
 #ifndef CORE_IDLE_H
 #define CORE_IDLE_H
 
@@ -17,19 +17,19 @@ static inline void idle_begin(struct idle *i, struct dmtr_runtime *rt, uint64_t 
     *i = (struct idle){.rt = rt, .timeout_ns = timeout_ns};
 }
 
-/* -EINTR once for each dmtr_wake; else 0. */
+/* -EINTR if dmtr_wake was called since the last call of this function; else 0. */
 int idle_take_wake(struct dmtr_runtime *rt);
 
 /*
- * One step; call while what is waited for is not complete. 0: look again. -ETIMEDOUT, -EINTR (dmtr_wake), or why the
- * kernel would not let it sleep: look once more, then give up.
+ * One poll or sleep; call while the wait has no result. 0: check again. -ETIMEDOUT, -EINTR (dmtr_wake), or the error of
+ * a failed sleep: check once more, then give up.
  */
 int idle_step(struct idle *i);
 
 /* True when the next idle_step may sleep. */
 bool idle_may_sleep(const struct idle *i);
 
-/* The wait got what it waited for: lets the adaptive policy learn. */
+/* The wait has a result: the adaptive policy spins longer next time if spinning found it. */
 void idle_end(struct idle *i);
 
 #endif

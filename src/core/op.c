@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The slab of operations: slots, tokens, completion. */
+/* The slab of operations: slots and tokens. */
 #include "core/op.h"
 
 #include <assert.h>
@@ -13,7 +13,7 @@ int op_grow(struct dmtr_runtime *rt) {
     int64_t first = count ? array_grow(&rt->ops, count) : -ENOBUFS;
     if (first == -ENOBUFS) counter_inc(&rt->counters, ops_limit);
     if (first < 0) return (int)first;
-    /* Put on the free list so that the lowest is taken first. */
+    /* In this order the free list returns the lowest slot first. */
     for (uint32_t i = (uint32_t)first + count; i-- > (uint32_t)first;) {
         if (i == 0) continue;
         struct op *op = op_at(rt, i);

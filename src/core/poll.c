@@ -11,11 +11,11 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-/* Descriptors that carry no data are looked at this often while a wait spins. */
+/* The interval at which a spinning wait checks descriptors that carry no data. */
 #define EV_POLL_INTERVAL_NS 2000
-/* Internal operations run in one round, so that a cycle of forwarding queues cannot hold a wait for ever. */
+/* Limit on internal operations in one round, so that a cycle of forwarding queues cannot block a wait for ever. */
 #define INTERNAL_BATCH 256
-/* Timers fired in one round, so that those which are armed anew for now cannot either. */
+/* Limit on timers fired in one round, so that timers that re-arm themselves at once cannot either. */
 #define TIMER_BATCH 256
 
 void runtime_timer_arm(struct dmtr_runtime *rt, struct runtime_timer *t, uint64_t deadline_ns) {
@@ -30,7 +30,7 @@ void runtime_timer_cancel(struct dmtr_runtime *rt, struct runtime_timer *t) {
 static void poller_ready(struct evloop_item *item, uint32_t events) {
     (void)events;
     struct poller *p = list_entry(item, struct poller, item);
-    p->rt->now_ns = clock_now_ns(); /* there may have been a sleep before */
+    p->rt->now_ns = clock_now_ns(); /* after a sleep now_ns is out of date */
     p->poll(p);
 }
 
@@ -42,7 +42,7 @@ static void poller_unwatch(struct dmtr_runtime *rt, struct poller *p) {
 int runtime_poller_add(struct dmtr_runtime *rt, struct poller *p) {
     p->rt = rt;
     p->item = (struct evloop_item){.fd = p->fd, .ready = poller_ready};
-    /* One that sleeps itself is not put into the evloop, because it watches the evloop. */
+    /* A poller with `sleep` is not in the evloop, because its sleep watches the evloop. */
     if (p->fd >= 0 && !p->sleep) {
         int r = evloop_set(&rt->ev, &p->item, EPOLLIN);
         if (r) return r;
@@ -93,7 +93,7 @@ void runtime_poll(struct dmtr_runtime *rt) {
         p->poll(p);
     }
     if (rt->now_ns >= rt->next_timer_ns) fire_timers(rt);
-    /* Pollers have just been asked, and the wake item alone needs no look: runtime_wake also sets a flag. */
+    /* The pollers have just run, and the wake item needs no check: registry_wake also sets a flag. */
     if (rt->eager_items ||
         (rt->ev.items > 1 + rt->poller_items && rt->now_ns - rt->last_ev_poll_ns >= EV_POLL_INTERVAL_NS)) {
         rt->last_ev_poll_ns = rt->now_ns;
@@ -105,7 +105,7 @@ void runtime_poll(struct dmtr_runtime *rt) {
     rt->calls--;
 }
 
-/* The poller to sleep in: the only one that offers it. NULL: sleep in the evloop. */
+/* The poller whose `sleep` a wait uses. NULL: sleep in the evloop. */
 static struct poller *choose_sleeper(const struct dmtr_runtime *rt, bool *cannot_sleep) {
     struct poller *sleeper = NULL;
     int sleepers = 0;
@@ -131,7 +131,7 @@ static int sleep_until(struct dmtr_runtime *rt, uint64_t deadline_ns) {
         struct poller *p = list_entry(l, struct poller, link);
         if (p->prepare && p->prepare(p)) cannot_sleep = true;
     }
-    /* Results that were there before are not what this wait is for. */
+    /* A result that was ready before is not in this wait's list; only a new one ends the wait. */
     if (cannot_sleep || !list_empty(&rt->internal) || rt->ready.prev != last) {
         runtime_poll(rt);
         return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The table of queues, and what core does around each kind's operations: limits, holds, framing, statistics. */
+/* The table of queues, and the limits, holds, framing and statistics that core adds to each kind's operations. */
 #include "core/queue.h"
 
 #include "base/sys.h"
@@ -124,7 +124,7 @@ int queue_pop(struct queue *q, struct op *op) {
 
 void queue_cancel(struct queue *q, struct op *op) {
     assert(op->state == OP_PENDING);
-    /* What was pushed is delivered, wanted or not. */
+    /* A dropped push is still delivered. */
     bool revocable = op->opcode != DMTR_OPC_PUSH && op->opcode != DMTR_OPC_CLOSE;
     bool framed = q->framing && op->opcode == DMTR_OPC_POP;
     bool gone = framed ? q->framing->cancel(q->framing, op) : revocable && q->ops->cancel && q->ops->cancel(q, op);
@@ -134,7 +134,7 @@ void queue_cancel(struct queue *q, struct op *op) {
         op_drop(q->rt, op);
 }
 
-/* The result that tells of failed quiet pushes, if it was not fetched: nobody asks any more. */
+/* Discards the result that reports failed quiet pushes, unless it was returned. */
 static void drop_failure(struct queue *q) {
     struct op *op = op_find(q->rt, q->failure);
     if (!op) return;

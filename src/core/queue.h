@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Queues: what a descriptor names. A kind of queue embeds struct queue and implements struct queue_ops; core keeps the
- * table, the limits, the statistics and the framing, so that kinds need not.
+ * Queues: a queue descriptor names one. A kind of queue embeds struct queue and implements struct queue_ops; core
+ * implements the table, the limits, the statistics and the framing for all kinds.
  *
- * Life: a libos makes a queue (queue_init), core gives it a descriptor (queue_open). dmtr_close takes the descriptor
- * away and calls ops->close; from then on the queue belongs to its kind, which ends what is outstanding, delivers what
- * was pushed, and frees it. Functions return 0 or a negative errno.
+ * Lifetime: a libos makes a queue (queue_init), core assigns a descriptor (queue_open). dmtr_close removes the
+ * descriptor and calls ops->close; from then on the kind owns the queue, completes outstanding operations, delivers
+ * what was pushed, and frees the queue. Functions return 0 or a negative errno.
  */
 #ifndef CORE_QUEUE_H
 #define CORE_QUEUE_H
@@ -17,9 +17,9 @@
 #include <sys/types.h>
 
 /*
- * A layer over a stream queue: it does pushes and pops in place of the kind. `cancel` is as in struct queue_ops.
- * `close` ends pops with -ECANCELED, still delivers pushes, and frees the layer when the queue no longer needs it; it
- * returns whether the layer has received data that no pop was given.
+ * A layer over a stream queue: it implements pushes and pops instead of the kind. `cancel` is as in struct queue_ops.
+ * `close` completes pops with -ECANCELED, still delivers pushes, and frees the layer when the queue no longer needs it;
+ * it returns whether the layer holds, or has discarded, received data that was not popped.
  */
 struct queue_layer {
     int (*push)(struct queue_layer *l, struct op *op);
@@ -29,20 +29,20 @@ struct queue_layer {
 };
 
 /*
- * An entry may be NULL where it does not apply: core answers EOPNOTSUPP, or ENOTSOCK when `socket` is false, or ESPIPE
+ * An entry may be NULL: core then returns EOPNOTSUPP, or ENOTSOCK if `socket` is false, or ESPIPE
  * for lseek, truncate and fsync.
  */
 struct queue_ops {
     const char *backend; /* for DMTR_SO_INFO, e.g. "posix/io_uring" */
     bool socket;
-    bool stream;      /* bytes without borders: framing may be put on top */
-    bool owns_pushed; /* push reads op->sga, takes references to its memory, and sees to limits itself; no streams */
-    /* As push, of one segment with bytes that becomes the queue's own. For kinds with owns_pushed. */
+    bool stream;      /* a byte stream, to which framing may be added */
+    bool owns_pushed; /* push reads op->sga, takes references to its memory, and checks limits itself; no streams */
+    /* As push, but of one segment, which is not empty and which the queue then owns. For kinds with owns_pushed. */
     int (*push_owned)(struct queue *q, struct op *op);
 
     /*
-     * Begin an operation that core has made PENDING. Either keep it (link op->link into a list of the kind's) and
-     * op_complete it later, or op_complete it now. An error returned refuses the call, as if it never was.
+     * Begin an operation that core has made PENDING. Either store it (link op->link into a list of the kind) and
+     * op_complete it later, or op_complete it now. If an entry returns an error, the call fails without any effect.
      *   push: op->segs, op->numsegs, op->bytes; destination in op->sga.sga_addr with OP_TO. Memory of the heap is held
      * by core until the operation is complete; other memory stays valid by the API's contract. pop:  fill op->sga with
      * memory of the heap, at most op->bytes with OP_LIMITED. End of stream: no segments. accept: complete with
@@ -54,19 +54,19 @@ struct queue_ops {
     int (*connect)(struct queue *q, struct op *op, const struct sockaddr *addr, socklen_t len);
 
     /*
-     * Takes back a PENDING pop, accept or connect so that no data and no connection is lost: unlinks it and returns
-     * true; core frees it. False: it cannot be taken back at once; core marks it OP_DROPPED and the kind still
-     * completes it, keeping data and connections for the next one.
+     * Cancels a PENDING pop, accept or connect without loss of data or of a connection: unlinks it and returns
+     * true; core frees it. False: it cannot be cancelled now; core marks it OP_DROPPED, and the kind later
+     * completes it and keeps its data or connection for the next operation.
      */
     bool (*cancel)(struct queue *q, struct op *op);
 
     /*
-     * The descriptor is gone. Complete pops, accepts and connects with -ECANCELED; go on with pushes; complete
-     * `op` (NULL: nobody asks) when the peer has all, then free q. May do all of it at once.
+     * The descriptor is closed. Complete pops, accepts and connects with -ECANCELED; continue pushes; complete
+     * `op` (may be NULL) when the peer has all data, then free q. All of this may happen within the call.
      */
     void (*close)(struct queue *q, struct op *op);
 
-    /* Gives the connection to another runtime of the process; the queue stays, without one, to be closed by core. */
+    /* Moves the connection to another runtime of the process. The queue stays without it; core closes the queue. */
     int (*transfer)(struct queue *q, uint32_t runtime);
 
     int (*bind)(struct queue *q, const struct sockaddr *addr, socklen_t len);
@@ -84,42 +84,42 @@ struct queue_ops {
 struct queue {
     const struct queue_ops *ops;
     struct dmtr_runtime *rt;
-    int qd;                      /* -1 once closed or before it is opened */
-    bool frame_accepted;         /* a listener whose connections are to be framed */
+    int qd;                      /* -1: not opened yet, or closed */
+    bool frame_accepted;         /* a listener that adds framing to its connections */
     bool push_acked;             /* DMTR_SO_PUSH_ACKED */
-    bool unread;                 /* at its close: framing has taken data off the stream that no pop was given */
-    void *user;                  /* of dmtr_set_user, for the results of operations begun from now on */
+    bool unread;                 /* at its close: framing has read data from the stream that was not popped */
+    void *user;                  /* set by dmtr_set_user; copied to each operation when it begins */
     struct queue_layer *framing; /* NULL: none */
     uint64_t push_outstanding_bytes, push_limit_bytes;
-    uint64_t message_limit_bytes;            /* a larger push is EMSGSIZE; 0: none */
+    uint64_t message_limit_bytes;            /* a larger push fails with EMSGSIZE */
     uint64_t pushes, pops, copies, syscalls; /* for DMTR_SO_INFO */
-    uint64_t serial;       /* unique in the runtime: tells a queue from a later one with its descriptor */
-    dmtr_qtoken_t failure; /* of the result that tells of failed quiet pushes; stale: none is there */
+    uint64_t serial;       /* unique in the runtime: distinguishes a queue from a later one with the same descriptor */
+    dmtr_qtoken_t failure; /* token of the result that reports failed quiet pushes; stale: no such result */
 };
 
-/* Fills in what core needs; push_limit_bytes from the configuration. */
+/* Initialises q; push_limit_bytes comes from the configuration. */
 void queue_init(struct queue *q, struct dmtr_runtime *rt, const struct queue_ops *ops);
 
-/* Gives q a descriptor. 0, -ENOBUFS (core.max_queues), -ENOMEM. On failure q stays the caller's. */
+/* Assigns a descriptor to q. 0, -ENOBUFS (core.max_queues), -ENOMEM. On failure the caller still owns q. */
 int queue_open(struct queue *q);
 
 /* The queue a descriptor names on this runtime, or NULL. */
 struct queue *queue_find(const struct dmtr_runtime *rt, int qd);
 
-/* The table itself; freed with the runtime. */
+/* Makes the table of queues, which is freed with the runtime. */
 int queue_table_init(struct dmtr_runtime *rt);
-/* Iterates over the open queues, from *cursor 0. NULL: no more. */
+/* Iterates over the open queues; *cursor begins at 0. NULL: no more. */
 struct queue *queue_next(const struct dmtr_runtime *rt, uint32_t *cursor);
 
 /*
- * What the API calls are made of: a kind's entry with limits, holds and framing around it. An operation begun with an
- * error returned is still PENDING and the caller's to free. queue_push sends op->sga.
+ * These implement the API's calls: they add limits, holds and framing to a kind's entry. If one returns an error, op is
+ * still PENDING, and the caller frees it. queue_push sends op->sga.
  */
 int queue_push(struct queue *q, struct op *op);
-/* The same for one segment in a block of the heap's, which becomes the operation's if this succeeds. */
+/* The same for one segment in a block of the heap, which the operation owns after success. */
 int queue_push_owned(struct queue *q, struct op *op);
 int queue_pop(struct queue *q, struct op *op);
-/* Counts a push that stays outstanding against the queue's limit. */
+/* Counts an outstanding push against the queue's limit. */
 void queue_count_push(struct queue *q, struct op *op);
 void queue_cancel(struct queue *q, struct op *op);
 void queue_close(struct queue *q, struct op *op);
@@ -127,8 +127,8 @@ int queue_setsockopt(struct queue *q, int level, int name, const void *value, so
 int queue_getsockopt(struct queue *q, int level, int name, void *value, socklen_t *len);
 
 /*
- * A fresh PENDING operation with its token, or an internal one. 0, -ENOBUFS (core.max_operations), -ENOMEM. Its sga is
- * not initialised; a pop is completed without error only after the kind has filled it in.
+ * Makes a PENDING operation with a token, or an internal one. 0, -ENOBUFS (core.max_operations), -ENOMEM. Its sga is
+ * not initialised; the queue's kind fills it in before it completes a pop without error.
  */
 int op_new(struct dmtr_runtime *rt, struct queue *q, enum dmtr_opcode opcode, struct op **op_out);
 int op_new_internal(struct dmtr_runtime *rt, struct queue *q, enum dmtr_opcode opcode, op_done_fn done, void *ctx,
@@ -136,7 +136,7 @@ int op_new_internal(struct dmtr_runtime *rt, struct queue *q, enum dmtr_opcode o
 
 /* ---- the inner steps of the datapath ---- */
 
-/* A fresh PENDING operation with a token; its link and sga are not initialised. 0, -ENOBUFS, -ENOMEM. */
+/* A new PENDING operation with a token; its link and sga are not initialised. 0, -ENOBUFS, -ENOMEM. */
 static inline int op_begin(struct dmtr_runtime *rt, struct queue *q, enum dmtr_opcode opcode, struct op **op_out) {
     if (unlikely(!rt->ops_free)) {
         int r = op_grow(rt);
@@ -160,21 +160,21 @@ static inline struct queue *queue_lookup(const struct dmtr_runtime *rt, int qd) 
     uint32_t index = (uint32_t)qd & (RUNTIME_MAX_QDS - 1);
     if (unlikely(index >= rt->queues.len)) return NULL;
     struct queue *q = ((struct queue_slot *)(void *)rt->queues.base)[index].q;
-    /* The descriptor it has now tells apart runtimes and negative numbers. */
+    /* Comparing q->qd also refuses descriptors of other runtimes and negative numbers. */
     return likely(q && q->qd == qd) ? q : NULL;
 }
 
-/* 0, or why this push is refused. */
+/* 0, or the negative errno with which this push is refused. */
 static inline int queue_admit(struct queue *q, const struct op *op) {
     uint64_t limit = q->push_limit_bytes;
     if (unlikely(op->bytes > q->message_limit_bytes || op->bytes > limit)) return -EMSGSIZE;
-    /* Internal pushes are bounded by their layer, and their data was admitted there. */
+    /* The layer of an internal push has already checked its data against the limit. */
     if (likely(op->bytes <= limit - q->push_outstanding_bytes) || op->flags & OP_INTERNAL) return 0;
     counter_inc(&q->rt->counters, push_bytes_limit);
     return -ENOBUFS;
 }
 
-/* queue_push; a kind that owns what is pushed does all of it itself. */
+/* queue_push; a kind with owns_pushed does all of it itself. */
 static inline int queue_begin_push(struct queue *q, struct op *op) {
     return likely(q->ops->owns_pushed) ? q->ops->push(q, op) : queue_push(q, op);
 }

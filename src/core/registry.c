@@ -9,7 +9,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* fd_plus_one 0: no eventfd made yet. A slot a cache line, so that wakes of one runtime do not slow another. */
+/* fd_plus_one 0: no eventfd yet. One slot per cache line, so that wakes of one runtime do not slow down another. */
 struct slot {
     _Alignas(64) atomic_bool used;
     atomic_bool woken;
@@ -19,8 +19,8 @@ struct slot {
 static struct slot slots[RUNTIME_MAX];
 
 /*
- * A forked child has its parent's descriptors: its wakes would reach the parent's threads. The parent's runtimes, of
- * which it has copies in memory, keep their numbers without one.
+ * A forked child inherits its parent's descriptors, and its wakes would reach the parent's threads. So the child closes
+ * the eventfds; its copies of the parent's runtimes keep their numbers.
  */
 static void leave_to_parent(void) {
     for (int id = 0; id < RUNTIME_MAX; id++) {
@@ -67,7 +67,7 @@ int registry_wake_fd(uint32_t id) {
 
 void registry_drain(int wake_fd) {
     uint64_t count;
-    /* Not readable any more is as good as read. */
+    /* A failure means that it is not readable, which is the aim. */
     ssize_t r = read(wake_fd, &count, sizeof count);
     (void)r;
 }
@@ -77,7 +77,7 @@ int registry_wake(uint32_t id) {
     int saved_errno = errno;
     uint64_t one = 1;
     atomic_store(&slots[id].woken, true);
-    /* Fails only if it is readable already. */
+    /* Fails only if the eventfd is readable already. */
     ssize_t r = write(registry_wake_fd(id), &one, sizeof one);
     (void)r;
     errno = saved_errno;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Results that are returned seldom. */
+/* The slow path of result_take: results other than pushes and pops of one segment. */
 #include "core/result.h"
 
 #include "core/sga.h"

@@ -7,16 +7,16 @@
 
 #include <string.h>
 
-/* The rest of a result: of all but a push, and a pop of one segment. The slot was given back last of all. */
+/* Fills in the rest of a result, except for pushes and pops of one segment. The slot is already free. */
 int result_rest(struct dmtr_runtime *rt, struct op *op, dmtr_qresult_t *qr);
 
 /*
- * Hands the result of a READY operation out; the token is used up. The operation's error. runtime_event_sync is to
- * follow. The order is such that nothing is left to do after the rare call at its end.
+ * Moves the result of a READY operation to qr and frees the slot; the token becomes stale. Returns the operation's
+ * error. The caller then calls runtime_event_sync. The rare call comes last, so that it is a tail call.
  */
 static inline int result_take(struct dmtr_runtime *rt, struct op *op, dmtr_qresult_t *qr) {
     memcpy(qr, &op->opcode, offsetof(dmtr_qresult_t, qr_user) + sizeof qr->qr_user);
-    /* Not list_remove: the link is not looked at again. */
+    /* Not list_remove: the link is not used again, so it need not be reset. */
     op->link.prev->next = op->link.next;
     op->link.next->prev = op->link.prev;
     rt->ops_outstanding--;

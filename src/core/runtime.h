@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The runtime: all state of one thread. Functions below the API get it as an argument.
+ * The runtime: all state of one thread. Functions below the API take it as an argument.
  */
 #ifndef CORE_RUNTIME_H
 #define CORE_RUNTIME_H
@@ -21,12 +21,12 @@
 #define RUNTIME_MAX_QDS 2097152 /* 21 bits of a descriptor */
 
 /*
- * Something that has to be polled: a device, a ring.
+ * Something that each poll calls: a device, a ring.
  *
- * poll     moves what can be moved without blocking; the number of events handled.
- * fd       readable when poll would find something; -1: it cannot tell, so waits spin while it is there.
- * prepare  before a sleep: make fd tell of everything from now on. True: there is work already. May be NULL.
- * sleep    may be NULL. Where only one poller has it, a wait sleeps there instead of in epoll, which saves a system
+ * poll     does all work that needs no blocking; returns the number of events handled.
+ * fd       readable when poll would find work; -1: no descriptor, so waits spin while the poller exists.
+ * prepare  before a sleep: enables signals through fd. True: there is work already. May be NULL.
+ * sleep    may be NULL. If only one poller has it, a wait sleeps there instead of in epoll, which saves a system
  *          call: returns when poll would find something, when epoll_fd is readable, or after timeout_ns
  *          (UINT64_MAX: no limit), having handled events as poll does. 1 if epoll_fd is readable (the runtime then
  * looks at it), 0 if not, or a negative errno; a signal is 0.
@@ -37,17 +37,17 @@ struct poller {
     bool (*prepare)(struct poller *p);
     int (*sleep)(struct poller *p, int epoll_fd, uint64_t timeout_ns);
     int fd;
-    struct dmtr_runtime *rt; /* this and the next: the runtime's */
+    struct dmtr_runtime *rt; /* the runtime sets this and the next field */
     struct evloop_item item;
 };
 
 /* What dmtr_event_fd needs; see event_fd.h. */
 struct event_fd {
-    int epoll_fd; /* -1: never asked for */
+    int epoll_fd; /* -1: event_fd_get was never called */
     int ready_fd;
     int timer_fd;
     bool signalled;    /* ready_fd is readable */
-    uint64_t armed_ns; /* deadline timer_fd is set to; UINT64_MAX: none */
+    uint64_t armed_ns; /* the deadline that timer_fd is set to; UINT64_MAX: none */
 };
 
 struct libos_slot {
@@ -55,12 +55,12 @@ struct libos_slot {
     void *state;
 };
 
-/* What was returned since the last poll; the rules are in turn.h. */
+/* The results since the last poll; turn.h has the rules. */
 struct turn {
-    uint32_t results; /* counted ones */
-    uint32_t look_at; /* so many, and the clock is looked at */
-    int32_t granted;  /* what `left` began with */
-    int32_t left;     /* results until they are counted; goes below 0 */
+    uint32_t results; /* results counted so far */
+    uint32_t look_at; /* number of results at which the clock is read */
+    int32_t granted;  /* initial value of `left` */
+    int32_t left;     /* results that may be returned before they are counted; may become negative */
 };
 
 struct op;
@@ -76,35 +76,35 @@ struct queue_slot {
 
 struct dmtr_runtime {
     uint32_t id;
-    uint32_t calls;  /* of the API, polls and sleeps that run now, one inside the other: callbacks may call */
-    int pid;         /* of the process that made it */
+    uint32_t calls;  /* API calls, polls and sleeps that run now; they nest, because callbacks may call the API */
+    int pid;         /* of the process that made the runtime */
     bool ending;     /* layers begin no timers any more */
     uint64_t now_ns; /* as of the last poll */
 
     struct array ops;
     struct op *ops_free;
-    uint32_t ops_outstanding;     /* named ones */
-    struct list ready;            /* complete, in order */
-    struct list parked;           /* complete before those, and not in the lists of recent wait_any calls */
-    struct list internal;         /* complete internal operations, to be run */
-    struct turn turn, turn_first; /* the present one, and what each begins with; turn.h */
-    uint32_t parked_skips;        /* wait_any calls since the parked ones were last looked through */
+    uint32_t ops_outstanding;     /* operations that are named */
+    struct list ready;            /* complete operations, in order */
+    struct list parked;           /* completed before those in ready; not in the lists of recent wait_any calls */
+    struct list internal;         /* complete internal operations whose `done` has not run */
+    struct turn turn, turn_first; /* the current turn, and the initial value of each; turn.h */
+    uint32_t parked_skips;        /* wait_any calls since the parked list was last searched */
     uint32_t last_offset, last_n; /* of the last wait_any */
 
     struct array queues; /* struct queue_slot */
     uint32_t queue_free; /* index of the first free slot; 0: none */
     uint64_t queue_serial;
-    uint32_t lingering; /* closed queues that still deliver; kept by their kinds */
-    uint32_t answering; /* stacks with closed connections whose peers have not finished; kept by their libos */
+    uint32_t lingering; /* closed queues that still deliver; their kinds count them */
+    uint32_t answering; /* stacks with closed connections whose peers have not finished; their libos counts them */
 
     struct wheel wheel;
     uint64_t next_timer_ns;
     struct evloop ev;
     uint32_t poller_items; /* evloop items of pollers */
-    uint32_t eager_items;  /* evloop items that carry data: while there are any, every poll looks at the evloop */
+    uint32_t eager_items;  /* evloop items that carry data: while there are any, every poll runs the evloop */
     uint64_t last_ev_poll_ns;
     struct list pollers;
-    uint64_t spin_budget_ns; /* adaptive policy: how long to spin now */
+    uint64_t spin_budget_ns; /* adaptive policy: how long the next wait spins */
     struct evloop_item wake_item;
     struct event_fd event;
     struct array watches; /* struct watch * by kernel descriptor */
@@ -119,32 +119,32 @@ struct dmtr_runtime {
 
 /* Makes a runtime with this configuration (copied) and registers it. */
 int runtime_new(struct dmtr_runtime **rt_out, const struct config *config);
-/* Closes every queue, lets them deliver and their peers finish for at most core.linger_ms, stops libOSes, frees. */
+/* Closes every queue, waits at most core.linger_ms for delivery and for peers to finish, stops libOSes, frees rt. */
 void runtime_delete(struct dmtr_runtime *rt);
 
 void runtime_timer_arm(struct dmtr_runtime *rt, struct runtime_timer *t, uint64_t deadline_ns);
 void runtime_timer_cancel(struct dmtr_runtime *rt, struct runtime_timer *t);
 
-/* p->fd, p->poll ... are set by the caller. */
+/* The caller has set p->fd, p->poll ... */
 int runtime_poller_add(struct dmtr_runtime *rt, struct poller *p);
 void runtime_poller_remove(struct dmtr_runtime *rt, struct poller *p);
 
 /* One round: pollers, timers, descriptors, internal operations. Never blocks. */
 void runtime_poll(struct dmtr_runtime *rt);
 
-/* Runs complete internal operations, a bounded number of them. */
+/* Runs `done` of a bounded number of complete internal operations. */
 void runtime_run_internal(struct dmtr_runtime *rt);
 
-/* True when something waits to be done or fetched, so that sleeping would be wrong. */
+/* True if an internal operation or a result is pending, so that a sleep would be wrong. */
 static inline bool runtime_has_work(const struct dmtr_runtime *rt) {
     return !list_empty(&rt->ready) || !list_empty(&rt->internal);
 }
 
-/* Sleeps until something happens or deadline_ns (of clock_now_ns) passes, having handled what happened, internal
- * operations included. 0 or a negative errno. */
+/* Sleeps until an event or until deadline_ns (of clock_now_ns), and handles the events and internal operations. 0 or a
+ * negative errno. */
 int runtime_sleep(struct dmtr_runtime *rt, uint64_t deadline_ns);
 
-/* The started instance of a libos, started now if needed. 0, or what its start returned. */
+/* Returns the instance of a libos, and starts it if needed. 0, or the error of its start. */
 int runtime_libos(struct dmtr_runtime *rt, const struct libos *libos, void **state_out);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Scatter-gather arrays from the outside: checked, held while in flight, released. */
+/* Scatter-gather arrays from the application: check, hold while outstanding, release. */
 #include "core/sga.h"
 
 #include "mem/heap.h"
@@ -39,7 +39,7 @@ void sga_release_held(const dmtr_sgarray_t *sga) {
             heap_release(sga->sga_segs[i].sgaseg_buf);
 }
 
-/* Nothing is freed unless all can be. */
+/* Frees either all segments or none. */
 static int release_segments(dmtr_sgarray_t *sga) {
     int r = 0;
     for (uint32_t i = 0; i < sga->sga_numsegs; i++)

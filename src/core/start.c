@@ -84,7 +84,7 @@ static void close_queues(struct dmtr_runtime *rt) {
     if (rt->lingering) log_warn(&rt->log, "%u closed queues had data that was not delivered in time", rt->lingering);
 }
 
-/* Results nobody fetched. Internal operations run first, so that what they hold is given back. */
+/* Releases results that were not fetched. Internal operations run first, so that they release what they hold. */
 static void release_operations(struct dmtr_runtime *rt) {
     while (!list_empty(&rt->internal))
         runtime_run_internal(rt);

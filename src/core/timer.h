@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A timer of a runtime: a wheel timer with the handler it fires, from a poll. */
+/* A timer of a runtime: a wheel timer with a handler, which a poll calls. */
 #ifndef CORE_TIMER_H
 #define CORE_TIMER_H
 

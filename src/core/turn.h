@@ -1,32 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Turns. A turn is what a program does between two polls of the devices. A wait that finds results need not poll, so a
- * program whose operations complete at once could stay in one turn for ever and never receive. The bounds below end it:
- * a wait that begins when one of them is reached polls before it looks for results.
+ * Turns. A turn is the time between two polls of the devices. A wait that finds results need not poll, so a program
+ * whose operations complete at once could stay in one turn for ever and never receive. The bounds below end a turn: a
+ * wait that begins after one of them is reached polls before it checks for results.
  */
 #ifndef CORE_TURN_H
 #define CORE_TURN_H
 
 #include "core/runtime.h"
 
-#define TURN_RESULTS 256    /* results since the last poll, of all waits together */
+#define TURN_RESULTS 256    /* results of all waits since the last poll */
 #define TURN_NS      100000 /* time since the last poll */
-#define TURN_LOOK    16     /* results before the clock is read first; then each time the turn has doubled */
+#define TURN_LOOK    16     /* results before the clock is first read; it is read again when their number has doubled */
 
-/* The first turn; and again when the event descriptor was made. */
+/* Begins the first turn; called again when the event descriptor is made. */
 void turn_init(struct dmtr_runtime *rt);
 
-/* A poll, or a sleep that handles what happened, begins a turn. */
+/* Begins a turn; called by each poll and sleep. */
 static inline void turn_begin(struct dmtr_runtime *rt) {
     rt->turn = rt->turn_first;
 }
 
-/* False: a wait may hand a result out at once. */
+/* False: a wait may return a result at once. */
 static inline bool turn_is_due(const struct dmtr_runtime *rt) {
     return __builtin_expect(rt->turn.left <= 0, 0);
 }
 
-/* Polls if a bound of the turn is reached. True: it did. */
+/* Polls if a bound of the turn is reached. True: it polled. */
 bool turn_look(struct dmtr_runtime *rt);
 
 #endif

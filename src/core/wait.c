@@ -3,9 +3,9 @@
  * Waiting for results.
  *
  * wait_any takes the first ready operation that is in the caller's list without walking the list: each operation
- * remembers where its token was last seen (hint), and a check of that place proves it. Hints are learnt from the places
- * that change from call to call (the entry returned last, entries appended), and by walking the whole list only
- * when a ready operation has none that holds. Operations found not to be listed are parked out of the way.
+ * records where its token was last seen (hint), and wait_any checks that entry. Hints are learnt from the entries
+ * that change from call to call (the entry returned last, appended entries), and by walking the whole list only
+ * when the hint of a ready operation is wrong. Operations that are not listed move to the list `parked`.
  */
 #include "core/wait.h"
 
@@ -18,10 +18,10 @@
 
 #include <errno.h>
 
-#define HINT_REACH    8  /* entries a token may have moved down by removals before it */
-#define HINT_APPENDED 16 /* appended entries looked at on entry */
+#define HINT_REACH    8  /* entries by which a token may have moved down after removals before it */
+#define HINT_APPENDED 16 /* appended entries checked on entry */
 #define VALIDATE_STEP 64 /* entries checked for validity in each idle step */
-#define PARKED_RESCAN 32 /* calls after which parked operations are looked for again */
+#define PARKED_RESCAN 32 /* calls after which parked operations are searched again */
 #define NOT_LISTED    UINT32_MAX
 
 static void result_none(dmtr_qresult_t *qr) {
@@ -50,7 +50,7 @@ int wait_poll(struct dmtr_runtime *rt, dmtr_qtoken_t qt, dmtr_qresult_t *qr) {
     return 0;
 }
 
-/* Every wait begins with this. 0, or -EINTR: dmtr_wake was called, which a wait that never idles learns here. */
+/* Every wait begins with this. 0, or -EINTR: dmtr_wake was called; a wait that never idles checks it only here. */
 static int wait_begin(struct dmtr_runtime *rt) {
     return turn_is_due(rt) && turn_look(rt) ? idle_take_wake(rt) : 0;
 }
@@ -83,7 +83,7 @@ struct any {
     const dmtr_qtoken_t *qts;
     uint32_t n;
     uint32_t validated; /* entries [0, validated) were checked in this call */
-    bool nonzero;       /* one of those is a token */
+    bool nonzero;       /* one of the validated entries is a token */
     bool scanned;       /* all hints were learnt in this call */
 };
 
@@ -133,7 +133,7 @@ static struct op *any_parked(const struct any *a, uint32_t *offset) {
     return NULL;
 }
 
-/* The listed operation that completed first, if any: *op_out. 0 or -EINVAL. */
+/* *op_out becomes the listed operation that completed first, or NULL. 0 or -EINVAL. */
 static int any_find(struct any *a, struct op **op_out, uint32_t *offset) {
     struct dmtr_runtime *rt = a->rt;
     *op_out = NULL;
@@ -164,7 +164,7 @@ static int any_find(struct any *a, struct op **op_out, uint32_t *offset) {
 
 static int any_idle(struct any *a, struct idle *idle, struct op **op_out, uint32_t *offset) {
     int r = any_find(a, op_out, offset);
-    /* What is parked may be listed by now: looked for before idling, because nothing would wake us for it. */
+    /* A parked operation may be listed now: search before idling, because nothing would end the idle wait for it. */
     if (!r && !*op_out && !a->scanned && !list_empty(&a->rt->parked)) {
         r = any_scan(a);
         if (!r) *op_out = any_parked(a, offset);
@@ -203,7 +203,7 @@ int wait_any(struct dmtr_runtime *rt, const dmtr_qtoken_t *qts, uint32_t n, uint
     return 0;
 }
 
-/* All tokens are outstanding, none is listed twice, and not all are zero. */
+/* Checks that all tokens are outstanding, none is listed twice, and not all are zero. */
 static int all_check(struct dmtr_runtime *rt, const dmtr_qtoken_t *qts, uint32_t n) {
     struct any a = {.rt = rt, .qts = qts, .n = n};
     int r = any_validate(&a, n);
@@ -239,7 +239,7 @@ int wait_next_n(struct dmtr_runtime *rt, dmtr_qresult_t *qrs, uint32_t n, uint64
         if (rt->ops_outstanding == 0 && timeout_ns == WAIT_FOREVER) return -EINVAL;
         r = idle_step(&idle);
     }
-    /* Parked ones are older. */
+    /* Parked operations are older. */
     struct list *oldest = &rt->parked;
     while (*got < n) {
         if (list_empty(oldest)) {
@@ -266,7 +266,7 @@ int wait_drop(struct dmtr_runtime *rt, dmtr_qtoken_t qt) {
         watch_cancel(rt, op);
     } else if (op->q) {
         queue_cancel(op->q, op);
-    } else { /* a push that goes on after its queue was closed */
+    } else { /* a push that continues after its queue was closed */
         op_drop(rt, op);
     }
     runtime_event_sync(rt);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Waiting for results. Functions return 0 or a negative errno that speaks of the wait: -EINVAL (a token is not
- * outstanding), -ETIMEDOUT, -EINTR (woken). Timeouts are relative, in ns; WAIT_FOREVER has none.
+ * Waiting for results. Functions return 0 or a negative errno of the wait, not of an operation: -EINVAL (a token is not
+ * outstanding), -ETIMEDOUT, -EINTR (woken). Timeouts are relative, in ns; WAIT_FOREVER means no timeout.
  */
 #ifndef CORE_WAIT_H
 #define CORE_WAIT_H

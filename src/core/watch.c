@@ -11,19 +11,19 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-/* Linux gives poll and epoll the same bits. */
+/* poll and epoll have the same bits on Linux. */
 _Static_assert(POLLIN == EPOLLIN && POLLOUT == EPOLLOUT && POLLPRI == EPOLLPRI && POLLRDHUP == EPOLLRDHUP, "poll bits");
 #define WATCH_EVENTS (POLLIN | POLLOUT | POLLPRI | POLLRDHUP | POLLRDNORM | POLLRDBAND | POLLWRNORM | POLLWRBAND)
 #define WATCH_FD_MAX (1u << 20)
 
-/* All watches of one descriptor, because epoll knows a descriptor once. Kept for reuse until the runtime ends. */
+/* All watches of one descriptor, because epoll accepts a descriptor once. Kept for reuse until the runtime ends. */
 struct watch {
     struct evloop_item item;
     struct dmtr_runtime *rt;
     struct list ops;
 };
 
-/* Of a timer with a period: when it is due. */
+/* When a periodic timer is due. */
 #define TIMER_DUE(op) ((op)->backend[0])
 
 static uint32_t op_events(const struct op *op) {
@@ -62,7 +62,7 @@ static void watch_ready(struct evloop_item *item, uint32_t events) {
     }
     int r = watch_rearm(w);
     if (!r) return;
-    /* The descriptor cannot be watched any longer: nobody may wait for it in vain. */
+    /* The descriptor can no longer be watched: fail its watches, which would never complete. */
     ops_complete(w->rt, &w->ops, r);
 }
 
@@ -97,7 +97,7 @@ int watch_begin(struct dmtr_runtime *rt, int fd, uint32_t events, struct op **op
     if (r) return r;
     op->bytes = events & WATCH_EVENTS;
     op->ctx = w;
-    /* Watched already: registered anew, because it may have been closed and opened again under its number. */
+    /* Watched already: register it again, because it may have been closed and reopened with the same number. */
     if (!list_empty(&w->ops)) evloop_set(&rt->ev, &w->item, 0);
     list_push_back(&w->ops, &op->link);
     r = watch_rearm(w);

@@ -144,7 +144,7 @@ static void wrong_files_are_refused_with_line_and_remedy(void **state) {
         {"wait.policy: quick\n", ":1", "wait.policy cannot be \"quick\"; it takes spin, adaptive or block"},
         {"wait.spin_us: 2000000\n", ":1", "it takes 0 to 1000000 us"},
         {"wait.spin_us: \"a\\x01\\nb\"\n", ":1", "cannot be \"a??b\""},
-        {"wait.policy: spin\nwait:\n  policy: block\n", ":3", "duplicate key \"wait.policy\", given on line 1"},
+        {"wait.policy: spin\nwait:\n  policy: block\n", ":3", "duplicate key \"wait.policy\", already set on line 1"},
         {"wait.policy: [spin]\n", ":1", "a list is not expected"},
         {"- wait\n", ":1", "a list is not expected"},
         {"wait.policy: {spin: 1}\n", ":1", "wait.policy takes a value"},
