@@ -90,7 +90,7 @@ def test_another_host_with_the_address_is_told():
         mac, asked = hear_probe(sock)
         assert asked == OURS, asked
         answer(sock, mac)
-        server.await_stderr("02:00:00:00:00:99, already has our address " + OURS)
+        server.await_stderr("02:00:00:00:00:99, already has address " + OURS)
 
 
 def test_probing_may_be_switched_off():

@@ -11,15 +11,15 @@
 
 #include <string.h>
 
-#define RECEIVE_LIMIT 212992 /* bytes that datagrams may hold before they are popped; Linux's */
+#define RECEIVE_LIMIT 212992 /* default limit on the memory of received datagrams, in bytes; as in Linux */
 
 struct datagram {
     struct queue q;
     struct net *net;
     struct udp_socket *udp;
     struct list link;    /* net->sockets */
-    struct list blocked; /* net->blocked, while there are pushes */
-    struct list pushes;  /* wait for room at the device */
+    struct list blocked; /* net->blocked, while `pushes` is not empty */
+    struct list pushes;  /* pushes that wait for room in the transmit queue */
     struct list pops;
     struct op *close_op;
     int receive_limit; /* bytes */
@@ -32,7 +32,7 @@ static struct datagram *to_datagram(struct queue *q) {
     return list_entry(q, struct datagram, q);
 }
 
-/* The pop gets the datagram, payload and all; its memory becomes the application's. */
+/* Fills the pop with the datagram; the application then owns its memory. */
 static void pop_give(struct datagram *d, struct op *op, const struct udp_datagram *got) {
     uint32_t len = got->payload.len;
     if (op->flags & OP_LIMITED && op->bytes < len) {
@@ -62,7 +62,7 @@ static int datagram_pop(struct queue *q, struct op *op) {
     list_push_back(&d->pops, &op->link);
     if (op_first(&d->pops) == op) serve_pops(d);
     if (!d->net->lost || op->state != OP_PENDING) return 0;
-    list_remove(&op->link); /* what came before the device was lost has been popped */
+    list_remove(&op->link); /* all datagrams received before the loss were popped */
     return -ENETDOWN;
 }
 
@@ -71,8 +71,8 @@ void datagram_ready(void *socket) {
 }
 
 /*
- * The stack sends heap memory alone. What is not the heap's is copied into it, and the copy kept as core keeps memory
- * of the heap: by a hold, which goes when the push is complete.
+ * The stack sends only heap memory. This copies other memory into the heap and holds the copy until the push is
+ * complete, as core does with the heap's memory.
  */
 static int copy_foreign(struct queue *q, struct op *op) {
     for (uint32_t i = 0; i < op->numsegs; i++) {
@@ -91,7 +91,7 @@ static int copy_foreign(struct queue *q, struct op *op) {
     return 0;
 }
 
-/* -EAGAIN: the device has no room. */
+/* -EAGAIN: the transmit queue has no room. */
 static int send_datagram(struct datagram *d, struct op *op, uint64_t now) {
     struct inet_segment segments[DMTR_SGARRAY_MAXSIZE];
     struct inet_endpoint to = {.port = 0};
@@ -139,7 +139,7 @@ static void datagram_free(struct datagram *d) {
     sys_free(d);
 }
 
-/* All pushes have ended, the last with `error`. */
+/* Called when no push waits any more; the last one ended with `error`. */
 static void pushes_ended(struct datagram *d, int error) {
     list_remove(&d->blocked);
     if (!d->closed) return;
@@ -147,7 +147,7 @@ static void pushes_ended(struct datagram *d, int error) {
     datagram_free(d);
 }
 
-/* False: the device has no room again. */
+/* False: the transmit queue has no room again. */
 static bool send_waiting(struct datagram *d, uint64_t now) {
     int r = 0;
     for (struct op *op; (op = op_first(&d->pushes));) {
@@ -160,7 +160,7 @@ static bool send_waiting(struct datagram *d, uint64_t now) {
     return true;
 }
 
-/* Sockets take turns: the one that finds no room goes behind the others. */
+/* Sockets take turns: one that finds no room goes to the end of the list. */
 void datagram_unblock(struct net *net, uint64_t now) {
     for (struct list *l; (l = list_pop_front(&net->blocked));) {
         struct datagram *d = list_entry(l, struct datagram, blocked);
@@ -281,14 +281,14 @@ static int set_ttl(struct datagram *d, int value) {
     return 0;
 }
 
-/* An address is bound once in a runtime, and by any number of runtimes, whatever is asked for. */
+/* The value has no effect: one runtime binds an address once, and any number of runtimes may bind it. */
 static int keep(struct datagram *d, int value) {
     (void)d;
     (void)value;
     return 0;
 }
 
-/* All are int. No get: `value`. No set: it cannot be changed. */
+/* All values are int. get NULL: the option reads as `value`. set NULL: the option cannot be changed. */
 static const struct option {
     int level, name, value;
     int (*get)(const struct datagram *d);

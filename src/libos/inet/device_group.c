@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Runtimes on one device: joined, put to sleep, and at the shared device one at a time. */
+/* Runtimes on one device: they join, leave and sleep, and use a shared device one at a time. */
 #include "libos/inet/device_group.h"
 
 #include "base/sys.h"
@@ -12,7 +12,7 @@
 
 #define SPINS 1000u
 
-static pthread_mutex_t groups_mutex = PTHREAD_MUTEX_INITIALIZER; /* joining and leaving alone */
+static pthread_mutex_t groups_mutex = PTHREAD_MUTEX_INITIALIZER; /* held while a runtime joins or leaves */
 static struct list groups = {&groups, &groups};
 
 _Static_assert(GROUP_MEMBERS_MAX <= MAILBOX_SENDERS_MAX && GROUP_MEMBERS_MAX <= STEERING_MEMBERS_MAX, "one for each");
@@ -21,12 +21,12 @@ struct member *group_self(const struct net *net) {
     return &net->group->members[net->member];
 }
 
-/* A shared device is used by one at a time. */
+/* One runtime at a time uses a shared device. */
 static inline bool device_try(struct device_group *g) {
     return !atomic_exchange_explicit(&g->busy, true, memory_order_acquire);
 }
 
-/* It is held for a burst; longer only where its holder has lost the processor. */
+/* A runtime uses the device for one burst; it takes longer only if the scheduler has preempted that runtime. */
 static __attribute__((noinline)) void device_await(struct device_group *g) {
     for (uint32_t tries = 0; !device_try(g); tries++)
         if (tries > SPINS) sched_yield();
@@ -40,7 +40,7 @@ static inline void device_leave(struct device_group *g) {
     atomic_store_explicit(&g->busy, false, memory_order_release);
 }
 
-/* NULL and *error: it cannot be made. */
+/* The group of the device, made if needed; NULL and *error on failure. */
 static struct device_group *group_of(const struct link_options *o, int *error) {
     struct list *l, *tmp;
     list_for_each (&groups, l, tmp) {
@@ -49,7 +49,7 @@ static struct device_group *group_of(const struct link_options *o, int *error) {
             strcmp(g->wrappers, o->wrappers) == 0 && g->queues == o->queues)
             return g;
     }
-    /* Pages, because most of it is never touched, and the rings want cache lines of their own. */
+    /* A mapping, because most of it is never touched and the rings need aligned cache lines. */
     size_t bytes = sizeof(struct device_group) + o->queues * sizeof(struct member);
     struct device_group *g = sys_map(bytes, PROT_READ | PROT_WRITE, 0, error);
     if (!g) return NULL;
@@ -69,7 +69,7 @@ static struct device_group *group_of(const struct link_options *o, int *error) {
     return g;
 }
 
-/* Mailboxes stay until the group ends, because others may still be at them. */
+/* Mailboxes stay until the group ends, because other members may still use them. */
 static void group_free(struct device_group *g) {
     for (uint32_t i = 0; i < g->queues; i++)
         if (g->members[i].made) mailbox_fini(&g->members[i].mailbox);
@@ -91,7 +91,7 @@ static int member_make(struct device_group *g, struct member *m) {
     return m->poll_fd < 0 ? m->poll_fd : 0;
 }
 
-/* What others put into our mailbox makes the descriptor readable, and so does the device. */
+/* poll_fd becomes readable for mail from other members and for frames of the device. */
 static int member_watch(const struct member *m) {
     struct epoll_event event = {.events = EPOLLIN, .data.fd = m->mailbox.wake_fd};
     int r = SYS(epoll_ctl, m->poll_fd, EPOLL_CTL_ADD, m->mailbox.wake_fd, &event);
@@ -100,7 +100,7 @@ static int member_watch(const struct member *m) {
     return SYS(epoll_ctl, m->poll_fd, EPOLL_CTL_ADD, m->dev->fd, &event);
 }
 
-/* While the shared device is ours: what others may change later. */
+/* While this runtime may use the shared device: copies the fields that others may change later. */
 static inline void see_device(struct net *net) {
     net->link_up = net->dev->link_up;
     net->device_mtu = net->dev->mtu;
@@ -113,11 +113,11 @@ static int device_open(struct net *net, const struct link_options *o, struct ine
     const struct netdev_ops *ops = netdev_find(o->device);
     struct link_options own = *o;
     bool shares = g->shared || !ops || ops->queues_max < o->queues || link_is_wrapped(o);
-    if (g->joined == 1) own.shares = &shares; /* the others do as the first one */
+    if (g->joined == 1) own.shares = &shares; /* the first member decides for all */
     own.queue = shares ? 0 : net->member;
     own.queues = shares ? 1 : o->queues;
     net->dev = shares ? g->shared : NULL;
-    bool used = net->dev; /* by others, meanwhile */
+    bool used = net->dev; /* other members may be using it */
     if (used) device_take(g);
     int r = link_open(&own, c, neighbours, &net->dev);
     if (!r) see_device(net);
@@ -129,13 +129,13 @@ static int device_open(struct net *net, const struct link_options *o, struct ine
     }
     if (shares && !g->shared) g->shared = net->dev;
     net->shares = shares;
-    if (shares) net->link_up = false; /* until it is polled */
+    if (shares) net->link_up = false; /* until the first poll */
     if (!g->opened) {
         memcpy(g->mac, c->mac, sizeof g->mac);
         memcpy(g->seed, c->seed, sizeof g->seed);
     }
     g->opened = true;
-    memcpy(c->mac, g->mac, sizeof c->mac); /* one station, whatever each queue was given */
+    memcpy(c->mac, g->mac, sizeof c->mac); /* all queues have one MAC address */
     memcpy(c->seed + INET_SEED_BYTES / 2, g->seed + INET_SEED_BYTES / 2, INET_SEED_BYTES / 2);
     c->cookies_until_ns = &g->cookies_until_ns;
     return 0;
@@ -171,7 +171,7 @@ static int join(struct net *net, const struct link_options *o, struct inet_confi
     while (i < g->queues && g->members[i].net)
         i++;
     if (i == g->queues) {
-        log_error(o->log, "inet: %u runtimes have device %s already; raise inet.queues", g->queues, o->device);
+        log_error(o->log, "inet: %u runtimes already use device %s; raise inet.queues", g->queues, o->device);
         return -ENOSPC;
     }
     struct member *m = &g->members[i];
@@ -228,7 +228,7 @@ int group_prepare(struct net *net) {
     return r;
 }
 
-/* Who sleeps on the shared device is not to wait until we look at it again. */
+/* Lets the device wake the members that sleep on it, so that they need not wait for this member's next poll. */
 static __attribute__((noinline)) void arm_for_sleepers(struct net *net) {
     if (net->dev->fd >= 0) (void)netdev_prepare(net->dev);
 }

@@ -9,29 +9,29 @@
 #include <stddef.h>
 
 #define FIRST_SLOTS 16u
-#define TRIES       100u /* of a reader, or of a writer for the lock, before it gives up the processor */
+#define TRIES       100u /* attempts of a reader, or of a writer for the lock, before it yields the processor */
 
-/* Of `rest`: both ports, protocol, whether the slot is used, owner. */
+/* `rest` contains both ports, the protocol, whether the slot is used, and the owner. */
 #define OWNER_BITS 63ull
 #define USED       (1ull << 8)
 
-/* `rest` is written last. 0: the slot is free, and ends the search. */
+/* `rest` is written last. 0: the slot is free, and a search ends there. */
 struct slot {
     _Atomic uint64_t rest, addrs;
 };
 
 struct slots {
-    struct slots *older; /* too small; readers may be in it */
+    struct slots *older; /* the previous, smaller array, which readers may still use */
     uint32_t mask;
     struct slot slot[];
 };
 
 struct shard {
-    /* what readers read */
+    /* read by readers */
     _Alignas(64) _Atomic uint64_t changes; /* odd: entries are being moved */
     struct slots *_Atomic slots;           /* NULL: no entry yet */
-    /* what only writers use */
-    _Alignas(64) _Atomic bool locked; /* for less than a microsecond, unless the array grows */
+    /* used only by writers */
+    _Alignas(64) _Atomic bool locked; /* held for less than a microsecond, unless the array grows */
     uint32_t count;
 };
 
@@ -49,7 +49,7 @@ static uint64_t rest_of(const struct flow_key *k) {
     return (uint64_t)k->local_port << 48 | (uint64_t)k->remote_port << 32 | (uint64_t)k->protocol << 16 | USED;
 }
 
-/* The low bits choose the shard, the high bits the slot. */
+/* The low bits select the shard, the high bits the slot. */
 static uint32_t hash(const struct flow_table *t, uint64_t addrs, uint64_t rest) {
     const uint64_t *s = t->secret;
     uint64_t sum = s[0] + s[1] * (uint32_t)(addrs >> 32) + s[2] * (uint32_t)addrs + s[3] * (uint32_t)(rest >> 32) +
@@ -83,8 +83,8 @@ void flow_table_free(struct flow_table *t) {
 }
 
 /*
- * The slot of the flow; NULL: there is none. The loads of `rest` are sequentially consistent for flow_insert's sake; as
- * all loads here acquire, a reader that sees what a removal has stored sees the counter that was stored before.
+ * The slot of the flow; NULL: none. The loads of `rest` are sequentially consistent because steering_open needs that.
+ * All loads here acquire, so a reader that sees a store of a removal also sees the counter that was stored before it.
  */
 static struct slot *find(struct slots *s, uint64_t addrs, uint64_t rest, uint32_t hash, uint64_t *found) {
     if (!s) return NULL;
@@ -94,7 +94,7 @@ static struct slot *find(struct slots *s, uint64_t addrs, uint64_t rest, uint32_
         if ((*found & ~OWNER_BITS) == rest && atomic_load_explicit(&s->slot[i].addrs, memory_order_acquire) == addrs)
             return &s->slot[i];
     }
-    return NULL; /* a reader whose slots are being moved */
+    return NULL; /* reached only by a reader while a writer moves the slots */
 }
 
 uint32_t flow_find(const struct flow_table *t, const struct flow_key *key) {
@@ -110,7 +110,7 @@ uint32_t flow_find(const struct flow_table *t, const struct flow_key *key) {
     }
 }
 
-/* What is stored between the two is stored with release, so that it is not seen before the odd counter. */
+/* Stores between change_begin and change_end are release stores, so no reader sees them before the odd counter. */
 static void change_begin(struct shard *shard) {
     uint64_t before = atomic_load_explicit(&shard->changes, memory_order_relaxed);
     atomic_store_explicit(&shard->changes, before + 1, memory_order_relaxed);
@@ -129,7 +129,7 @@ static void put(struct slots *s, uint32_t hash, uint64_t addrs, uint64_t rest) {
     atomic_store(&s->slot[i].rest, rest);
 }
 
-/* A larger array, with all entries. NULL: no memory. */
+/* Makes a larger array with all entries. NULL: no memory. */
 static struct slots *grow(const struct flow_table *t, struct shard *shard, struct slots *old) {
     uint32_t n = old ? 2 * (old->mask + 1) : FIRST_SLOTS;
     struct slots *s = sys_calloc(1, sizeof *s + n * sizeof *s->slot);
@@ -146,7 +146,7 @@ static struct slots *grow(const struct flow_table *t, struct shard *shard, struc
     return s;
 }
 
-/* With the lock of the shard: half of the slots stay free, so that searches are short. */
+/* The caller has the lock of the shard. Half of the slots stay free, so that searches are short. */
 static int insert(const struct flow_table *t, struct shard *shard, uint32_t hash, uint64_t addrs, uint64_t rest) {
     struct slots *s = shard->slots;
     uint64_t found;
@@ -189,7 +189,7 @@ bool flow_move(struct flow_table *t, const struct flow_key *key, uint32_t from, 
     return moved;
 }
 
-/* Closes the gap at i: entries behind it whose place is not behind the gap move into it. */
+/* Closes the gap at i: moves later entries into it, unless their hash selects a slot after the gap. */
 static void close_gap(const struct flow_table *t, struct slots *s, uint32_t i) {
     for (uint32_t k = (i + 1) & s->mask;; k = (k + 1) & s->mask) {
         uint64_t rest = atomic_load_explicit(&s->slot[k].rest, memory_order_relaxed);

@@ -3,9 +3,10 @@
  * Which member of a device group owns a flow. Any thread may call any function.
  *
  * flow_find takes no lock and writes nothing. Each shard has a counter that is odd while a writer moves entries; a
- * reader that sees it change looks again. Insertions and changes of the owner disturb no reader. Writers take the lock
- * of the flow's shard. An array that has become too small stays until the table is freed, because a reader may be in
- * it; each is twice as large as the one before, so that those add up to less than the one in use.
+ * reader that sees it change searches again. Insertions and changes of the owner do not make a reader retry. Writers
+ * take the lock of the flow's shard. An array that has become too small is kept until the table is freed, because a
+ * reader may be using it; each array is twice as large as the previous one, so all old ones together are smaller than
+ * the current.
  */
 #ifndef LIBOS_INET_FLOW_TABLE_H
 #define LIBOS_INET_FLOW_TABLE_H
@@ -33,22 +34,22 @@ struct flow_table;
  * chooses without knowing the secret share a hash value with a probability of 2^-32. -ENOMEM.
  */
 int flow_table_new(struct flow_table **out, uint32_t limit, const uint64_t secret[FLOW_KEY_WORDS]);
-/* Nobody may be in a call. */
+/* No other call may be running. */
 void flow_table_free(struct flow_table *t);
 
-/* The owner; FLOW_NOBODY: there is no such entry. */
+/* The owner; FLOW_NOBODY: no entry. */
 uint32_t flow_find(const struct flow_table *t, const struct flow_key *key);
 
-/* 0; -EEXIST: it has an owner, which stays; -ENOBUFS: the limit; -ENOMEM. */
+/* 0; -EEXIST: the flow has an owner, which does not change; -ENOBUFS: the limit is reached; -ENOMEM. */
 int flow_insert(struct flow_table *t, const struct flow_key *key, uint32_t owner);
 
-/* Changes the owner. False: `from` is not the owner, which stays. */
+/* Changes the owner. False: `from` is not the owner, and nothing changes. */
 bool flow_move(struct flow_table *t, const struct flow_key *key, uint32_t from, uint32_t to);
 
-/* False: `owner` is not the owner, and the entry, if there is one, stays. */
+/* False: `owner` is not the owner, and nothing changes. */
 bool flow_remove(struct flow_table *t, const struct flow_key *key, uint32_t owner);
 
-/* Entries. */
+/* The number of entries. */
 uint32_t flow_count(struct flow_table *t);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Frames between the members of a device group: steered, put into mailboxes, and taken from ours. */
+/* Frames between the members of a device group: steers them, puts them into mailboxes, takes them from its own. */
 #include "libos/inet/device_group.h"
 #include "libos/inet/stream.h"
 
@@ -12,10 +12,10 @@
 #define EVERYBODY UINT32_MAX
 
 /* Flags of a frame in a mailbox, besides those of inet_input. */
-#define FRAME_UNMATCHED 256u /* another member's stack had it, and no use for it: a third is not given it */
-#define FRAME_ASKED     512u /* that was the home of its flow */
+#define FRAME_UNMATCHED 256u /* another member's stack did not match it; it must not go to a third stack */
+#define FRAME_ASKED     512u /* that member is the home of the flow */
 
-/* Nearly all frames: TCP or UDP in an IPv4 packet without options, and whole. Offsets into the packet. */
+/* Offsets in a plain packet: TCP or UDP over IPv4, not fragmented, without IPv4 options. Most frames are plain. */
 #define PLAIN_FRAGMENT 6u
 #define PLAIN_FROM     12u
 #define PLAIN_TO       16u
@@ -39,7 +39,7 @@ static inline void parse_plain(const uint8_t *ip, struct flow_key *key) {
                              wire_get16(ip + PLAIN_PORTS), ip[IP4_PROTOCOL_OFFSET]};
 }
 
-/* Of a fragment the key has addresses alone. */
+/* For a fragment, the key has only the addresses. */
 static enum parsed parse_packet(const uint8_t *ip, uint32_t bytes, struct flow_key *key) {
     struct ip4_header h;
     if (is_plain(ip, bytes)) {
@@ -71,7 +71,7 @@ static __attribute__((noinline)) struct steered steer_other(const struct net *ne
         return steering_steer(s, net->member, &key);
     case PARSED_ALL:
         return (struct steered){EVERYBODY, false};
-    case PARSED_FRAGMENT: /* all of a packet go one way; what is put together of them is steered then */
+    case PARSED_FRAGMENT: /* all fragments of a packet go to one member, which steers the reassembled packet */
         return (struct steered){steering_home(s, &key), false};
     default:
         return here;
@@ -106,7 +106,7 @@ static void tell_others(struct net *net, const struct netdev_buffer *frame) {
     for (uint32_t i = 0; i < net->group->queues; i++) {
         if (i == net->member || !steering_is_present(&net->group->steering, i)) continue;
         void *copy = heap_alloc(frame->bytes);
-        if (!copy) return; /* the neighbour is asked again */
+        if (!copy) return; /* a lost ARP packet is sent again */
         memcpy(copy, frame->data, frame->bytes);
         enqueue(net, i, &(struct mail){copy, frame->bytes, INET_INPUT_COPY});
     }
@@ -119,7 +119,7 @@ static __attribute__((noinline)) bool pass_on(struct net *net, const struct mail
     return true;
 }
 
-/* A flow of ours may be one that was just handed over to us. */
+/* If the flow table names this member, the connection may still wait among the migrations: attach it first. */
 static inline void attach_first(struct net *net, struct steered to, uint64_t *now) {
     if (to.entered && mailbox_has_migrations(net->mailbox)) migrations_take(net, now);
 }
@@ -144,14 +144,15 @@ void group_flush(struct net *net) {
 }
 
 /*
- * Where a frame from our mailbox belongs now: its owner may have changed since it was put in. One that a stack had no
- * use for does not go back there.
+ * Steers a frame from this member's mailbox again, because the owner of its flow may have changed meanwhile. A frame
+ * that another stack did not match follows only the flow table, so that it does not go back.
  */
 static struct steered steer_again(const struct net *net, const struct mail *mail) {
     struct flow_key key;
     struct steered here = {net->member, false};
     const uint8_t *ip = (uint8_t *)mail->frame + ETH_HEADER_BYTES;
-    bool is_packet = mail->flags & INET_INPUT_LOOP || wire_get16(ip - 2) == ETH_TYPE_IP4; /* by us, not by the sender */
+    bool is_packet = mail->flags & INET_INPUT_LOOP ||
+                     wire_get16(ip - 2) == ETH_TYPE_IP4; /* a looped frame has no valid Ethernet header */
     if (mail->flags & INET_INPUT_COPY || mail->bytes <= ETH_HEADER_BYTES || !is_packet ||
         parse_packet(ip, mail->bytes - ETH_HEADER_BYTES, &key) != PARSED_FLOW)
         return here;
@@ -216,7 +217,10 @@ bool group_steer(struct net *net, void *frame, uint32_t len, uint32_t flags) {
     struct steered to = steering_steer(&net->group->steering, net->member, &key);
     if (to.member != net->member) return pass_on(net, &(struct mail){frame, len, flags}, to.member);
     if (!to.entered || !mailbox_has_migrations(net->mailbox)) return false;
-    enqueue(net, net->member, &(struct mail){frame, len, flags}); /* taken when the migration is: this is the stack's */
+    enqueue(net, net->member,
+            &(struct mail){
+                frame, len,
+                flags}); /* not now, because this runs inside the stack; group_take attaches the migration first */
     return true;
 }
 
@@ -224,7 +228,7 @@ bool group_unmatched(struct net *net, void *frame, uint32_t len, uint32_t flags)
     const struct steering *s = &net->group->steering;
     struct flow_key key;
     if (parse_packet((uint8_t *)frame + ETH_HEADER_BYTES, len - ETH_HEADER_BYTES, &key) != PARSED_FLOW) return false;
-    if (flags & FRAME_UNMATCHED) { /* a socket has been closed or opened meanwhile: the sender tries again */
+    if (flags & FRAME_UNMATCHED) { /* a socket was closed or opened meanwhile: drop it, the peer retransmits */
         net_count(net, group_drops);
         heap_free(frame);
         return true;

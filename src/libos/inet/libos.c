@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The inet libos: started, polled, stopped. */
+/* The inet libos: start, poll, stop. */
 #include "libos/inet/libos.h"
 #include "libos/inet/device_group.h"
 #include "libos/inet/net.h"
@@ -12,9 +12,9 @@
 #include <string.h>
 
 /*
- * Frames of sockets that are closed already are still sent, and datagrams whose neighbour has not answered yet. And the
- * stack answers until the peers of closed connections have finished: otherwise a peer that ends at the same time would
- * retransmit its FIN to nobody.
+ * Counts the work that remains after sockets are closed. Their frames are still sent, and so are datagrams that wait
+ * for ARP. The stack answers until the peers of closed connections have finished: otherwise a peer that ends at the
+ * same time would retransmit its FIN without an answer.
  */
 static void linger(struct net *net) {
     bool answering = inet_closing(net->stack) > 0 && net_link_up(net) && !net->lost;
@@ -29,13 +29,13 @@ void net_lost(struct net *net, int error) {
     if (net->lost) return;
     net->lost = true;
     log_error(&net->rt->log, "inet: device %s is lost: %s", net->options->device, strerror(-error));
-    runtime_poller_remove(net->rt, &net->poller); /* its descriptor would be ready for ever */
+    runtime_poller_remove(net->rt, &net->poller); /* its descriptor would stay readable */
     datagram_lost(net);
     stream_lost(net, clock_now_ns());
-    linger(net); /* for nothing any more */
+    linger(net); /* nothing remains to be waited for */
 }
 
-/* Never for now, or what is to be done again and again would keep the runtime in its timers. */
+/* Never arms the timer for now, or a timer that re-arms itself would fire again in the same round. */
 static void arm(struct net *net, uint64_t now) {
     uint64_t next = inet_next_ns(net->stack), dev_next = net->lost     ? NETDEV_NEVER
                                                          : net->shares ? net->device_next_ns
@@ -63,17 +63,17 @@ void net_settle(struct net *net, uint64_t now) {
     arm(net, now);
 }
 
-/* The device says it in a counter, where nobody looks before it is too late. */
+/* The device only counts this; log it, because few users read the counter in time. */
 static void lacks_memory(struct net *net) {
     uint64_t lost = net->dev->stats.rx_no_memory - net->no_memory;
     net->no_memory += lost;
     log_warn(&net->rt->log,
-             "inet: %llu received frames are lost because there is no memory for them: the application holds too many "
-             "buffers that it has popped; give them back sooner (dmtr_sgafree)",
+             "inet: %llu received frames were dropped because the heap is full: the application holds too many "
+             "popped buffers; free them sooner (dmtr_sgafree)",
              (unsigned long long)lost);
 }
 
-/* The device's MTU has changed, and so does the stack's. */
+/* The device's MTU has changed: sets the stack's MTU to it. */
 static void follow_mtu(struct net *net) {
     uint64_t most = net->options->mtu;
     uint32_t mtu = net_device_mtu(net);
@@ -81,7 +81,7 @@ static void follow_mtu(struct net *net) {
     if (mtu > most) mtu = (uint32_t)most;
     if (mtu == net->mtu) return;
     if (inet_set_mtu(net->stack, (uint16_t)mtu)) {
-        log_warn(&net->rt->log, "inet: the MTU of device %s is %u now, which is too small", net->options->device, mtu);
+        log_warn(&net->rt->log, "inet: the new MTU of device %s, %u, is too small", net->options->device, mtu);
         return;
     }
     net->mtu = mtu;
@@ -126,15 +126,15 @@ static bool net_prepare(struct poller *p) {
     int r = net->lost ? 0 : net->group ? group_prepare(net) : netdev_prepare(net->dev);
     if (r < 0 && r != -ENETDOWN) net_lost(net, r);
     uint64_t now = clock_now_ns();
-    publish(net, now); /* it may be the last look for long */
+    publish(net, now); /* the next update may be a long sleep away */
     arm(net, now);
-    return r > 0 || (down && net_link_up(net)); /* frames wait for the link */
+    return r > 0 || (down && net_link_up(net)); /* the link is up now, and frames may wait for it */
 }
 
 static void timer_fire(struct dmtr_runtime *rt, struct runtime_timer *t) {
     struct net *net = list_entry(t, struct net, timer);
     (void)rt;
-    net->next_ns = 0; /* not armed any more */
+    net->next_ns = 0; /* the timer is no longer armed */
     take_in(net, clock_now_ns());
 }
 
@@ -178,7 +178,7 @@ static int net_start(struct dmtr_runtime *rt, void **state_out) {
         net->poller =
             (struct poller){.poll = net_poll, .prepare = net_prepare, .fd = net->group ? group_fd(net) : net->dev->fd};
         r = runtime_poller_add(rt, &net->poller);
-        if (r) log_error(&rt->log, "inet: device %s cannot be polled: %s", net->options->device, strerror(-r));
+        if (r) log_error(&rt->log, "inet: cannot poll device %s: %s", net->options->device, strerror(-r));
     }
     if (r) {
         net_free(net);

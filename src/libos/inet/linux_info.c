@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* TCP_INFO. The numbers are those of Linux's <linux/tcp.h> and its include/net/tcp_states.h. */
+/* TCP_INFO. The constants are those of Linux's <linux/tcp.h> and include/net/tcp_states.h. */
 #include "libos/inet/linux_info.h"
 
 #include <linux/tcp.h>
 
-#define REORDERING_FIRST 3u /* what Linux shows before it has seen any */
+#define REORDERING_FIRST 3u /* Linux's value before it has seen reordering */
 
 static uint8_t state_of(enum tcp_state state) {
     static const uint8_t states[] = {
@@ -22,7 +22,7 @@ static uint8_t recovery_of(const struct tcp_status *s) {
     return s->recovery == TCP_OPEN && s->sacked > 0 ? TCP_CA_Disorder : states[s->recovery];
 }
 
-/* Without a segment size there is no connection yet. */
+/* mss 0: the connection is not established. */
 static uint32_t segments(uint32_t bytes, uint32_t mss) {
     return mss ? (bytes + mss - 1) / mss : 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Rings of frames, a list of migrations, and the descriptor that wakes. */
+/* Rings of frames, a list of migrations, and the descriptor that wakes the receiver. */
 #include "libos/inet/mailbox.h"
 
 #include "base/sys.h"
@@ -8,7 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define MAIL_PLACES 2u /* of a ring, which has an even number: a push takes both or none */
+#define MAIL_PLACES 2u /* entries of a ring per mail; rings have an even size, so a push writes both or none */
 #define RING_PLACES 2048u
 
 int mailbox_init(struct mailbox *m, uint32_t senders) {
@@ -114,5 +114,5 @@ bool mailbox_asleep(struct mailbox *m) {
 void mailbox_awake(struct mailbox *m) {
     uint64_t count;
     atomic_store(&m->asleep, false);
-    (void)SYS(read, m->wake_fd, &count, sizeof count); /* nothing there: something else woke us */
+    (void)SYS(read, m->wake_fd, &count, sizeof count); /* fails if another event ended the sleep */
 }

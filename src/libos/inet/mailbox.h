@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What other members of a device group have for one: frames, in a ring from each of them, and migrations, which are
- * connections that change hands. And how the member sleeps without missing any.
+ * The mailbox of a member of a device group. The other members put in frames, each through its own ring, and
+ * migrations, which are connections that move to this member. The member can sleep until mail arrives.
  *
- * No wake-up is lost: who puts something in sets its bit of `waiting` and then reads `asleep`; who goes to sleep sets
- * `asleep` and then reads `waiting`. All four are sequentially consistent, so at least one of the two sees the other.
+ * No wake-up is lost: a sender sets its bit in `waiting` and then reads `asleep`; the receiver sets `asleep` and then
+ * reads `waiting` before it sleeps. All four accesses are sequentially consistent, so at least one of the two sees the
+ * other.
  */
 #ifndef LIBOS_INET_MAILBOX_H
 #define LIBOS_INET_MAILBOX_H
@@ -15,17 +16,17 @@
 #include <pthread.h>
 
 #define MAILBOX_SENDERS_MAX    64u
-#define MAILBOX_BURST          32u   /* frames taken from one sender at once */
-#define MAILBOX_MIGRATIONS_MAX 4096u /* that wait to be taken */
+#define MAILBOX_BURST          32u   /* frames taken from one sender in one call */
+#define MAILBOX_MIGRATIONS_MAX 4096u /* migrations that may wait */
 
 struct mailbox {
-    _Atomic uint64_t waiting; /* a bit for each sender that has put something in */
+    _Atomic uint64_t waiting; /* a bit for each sender with new mail */
     _Atomic bool asleep;
-    _Atomic uint32_t migration_count; /* of `migrations` */
-    pthread_mutex_t mutex;            /* of the next two; held while a connection changes hands */
+    _Atomic uint32_t migration_count; /* length of `migrations` */
+    pthread_mutex_t mutex;            /* protects the next two fields; held while a connection moves */
     struct list migrations;
     _Atomic uint64_t
-        receiver; /* 1 + the number of the runtime; 0: it takes no migrations. Read without the mutex, too */
+        receiver; /* 1 + the number of the runtime; 0: accepts no migrations. Also read without the mutex */
     int wake_fd;
     uint32_t senders;
     struct spsc from[MAILBOX_SENDERS_MAX];
@@ -36,27 +37,27 @@ struct mail {
     uint32_t bytes, flags;
 };
 
-/* 0, or a negative errno; then mailbox_fini is to be called as well. */
+/* 0, or a negative errno. The caller calls mailbox_fini in both cases. */
 int mailbox_init(struct mailbox *m, uint32_t senders);
-/* Frees the frames that nobody has taken. */
+/* Frees the mailbox and the frames in it. */
 void mailbox_fini(struct mailbox *m);
-/* The same without the end. */
+/* Frees the frames in it; the mailbox stays usable. */
 void mailbox_drain(struct mailbox *m);
 
 /* ---- the senders ---- */
 
-/* Takes the frame over; false: the ring is full. The receiver is told by mailbox_tell. */
+/* Puts a frame in, which the mailbox then owns; false: the ring is full. mailbox_tell notifies the receiver. */
 bool mailbox_put(struct mailbox *m, uint32_t from, const struct mail *mail);
 void mailbox_tell(struct mailbox *m, uint32_t from);
 
-/* Whether it takes migrations to that runtime. */
+/* Whether the mailbox accepts migrations to that runtime. */
 static inline bool mailbox_is_of(const struct mailbox *m, uint32_t runtime) {
     return atomic_load_explicit(&m->receiver, memory_order_relaxed) == 1ull + runtime;
 }
 
 /*
- * A migration: begin makes sure of room, and that nobody takes the migrations until end. 0; -EXDEV: it takes none to
- * that runtime; -EAGAIN: many wait already.
+ * Sends a migration. mailbox_begin reserves room, and the receiver takes no migrations until mailbox_end. 0; -EXDEV:
+ * the mailbox accepts none for that runtime; -EAGAIN: MAILBOX_MIGRATIONS_MAX wait already.
  */
 int mailbox_begin(struct mailbox *m, uint32_t runtime);
 void mailbox_migrate(struct mailbox *m, struct list *migration);
@@ -68,22 +69,22 @@ static inline bool mailbox_has_mail(const struct mailbox *m) {
     return atomic_load_explicit(&m->waiting, memory_order_relaxed) != 0;
 }
 
-/* Who has put something in since; then of each of them up to MAILBOX_BURST frames. */
+/* Returns and clears the set of senders with new mail; then mailbox_take takes up to MAILBOX_BURST frames of each. */
 uint64_t mailbox_senders(struct mailbox *m);
 uint32_t mailbox_take(struct mailbox *m, uint32_t from, struct mail mails[MAILBOX_BURST]);
 
-/* From now on it takes migrations to that runtime; it takes no more. */
+/* From mailbox_open to mailbox_close, the mailbox accepts migrations to that runtime. */
 void mailbox_open(struct mailbox *m, uint32_t runtime);
 void mailbox_close(struct mailbox *m);
 
-/* Whoever has seen what its sender did after mailbox_migrate sees the migration. */
+/* A thread that has seen a store that the sender made after mailbox_migrate also sees the migration. */
 static inline bool mailbox_has_migrations(const struct mailbox *m) {
     return atomic_load_explicit(&m->migration_count, memory_order_relaxed) != 0;
 }
-/* Moves those that wait to the end of `to`. */
+/* Moves the waiting migrations to the end of `to`. */
 void mailbox_take_migrations(struct mailbox *m, struct list *to);
 
-/* Announces that it goes to sleep on wake_fd; false: something waits, so it must not. Awake undoes it. */
+/* Announces that the receiver sleeps on wake_fd; false: there is mail, do not sleep. mailbox_awake undoes it. */
 bool mailbox_asleep(struct mailbox *m);
 void mailbox_awake(struct mailbox *m);
 

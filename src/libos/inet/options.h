@@ -6,26 +6,27 @@
 #include "libos/link_options.h"
 
 #define INET_OPTIONS(UINT, ENUM, BOOL, STRING)                                                                         \
-    LINK_OPTIONS(UINT, STRING, "inet", "Own IPv4 addresses with their prefixes, such as 10.0.0.1/24,10.0.1.1/16")      \
+    LINK_OPTIONS(UINT, STRING, "inet",                                                                                 \
+                 "IPv4 addresses of this host with prefix lengths, such as 10.0.0.1/24,10.0.1.1/16")                   \
     UINT("inet.queues", queues, 1, 1, 64, "runtimes",                                                                  \
-         "Runtimes (threads) of this process that use the device, each with a queue of it where it has so many")       \
-    BOOL("inet.tso", tso, true, "Let the device cut long runs of TCP data into segments, where it can")                \
+         "Runtimes (threads) of this process that use the device; each gets its own queue if the device has enough")   \
+    BOOL("inet.tso", tso, true, "Let the device segment TCP data, if it can")                                          \
     BOOL("inet.probe", probe, true,                                                                                    \
-         "Ask the link at the start whether another host has the addresses, and log it; not on a wire as shm is")      \
-    UINT("inet.max_neighbours", max_neighbours, 1024, 16, 65536, "entries", "Most neighbours remembered")              \
+         "Probe the link at the start for another host with the addresses, and log it; not on shm")                    \
+    UINT("inet.max_neighbours", max_neighbours, 1024, 16, 65536, "entries", "Maximum entries in the ARP cache")        \
     UINT("inet.neighbour_queue", neighbour_queue, 262144, 65536, 1073741824, "bytes",                                  \
-         "Most memory held by packets that wait for the answer of one neighbour")                                      \
+         "Maximum memory of packets that wait for ARP of one neighbour")                                               \
     UINT("inet.neighbour_memory", neighbour_memory, 4194304, 262144, 4294967295, "bytes",                              \
-         "Most memory held by packets that wait for neighbours, answers to strangers at most half of it")              \
+         "Maximum memory of packets that wait for ARP; answers to unverified senders may use half")                    \
     UINT("inet.fragment_bytes", fragment_bytes, 4194304, 65536, 1073741824, "bytes",                                   \
-         "Most memory held by packets of which fragments are missing")                                                 \
+         "Maximum memory of packets with missing fragments")                                                           \
     UINT("inet.tcp_memory", tcp_memory, 1073741824, 1048576, 1099511627776, "bytes",                                   \
-         "Most memory that received data of all TCP connections may pin")                                              \
+         "Maximum memory of received data of all TCP connections")                                                     \
     UINT("inet.tcp_orphans", tcp_orphans, 65536, 1, 4194304, "connections",                                            \
-         "Most closed TCP connections whose data is not acknowledged yet; a further one is reset")                     \
+         "Maximum closed TCP connections with unacknowledged data; further ones are reset")                            \
     UINT("inet.tcp_time_wait", tcp_time_wait, 131072, 1, 4194304, "connections",                                       \
-         "Most TCP connections in TIME_WAIT; a further one ends at once")                                              \
-    UINT("inet.icmp_per_second", icmp_per_second, 1000, 1, 1000000, "messages", "Most ICMP errors sent in a second")
+         "Maximum TCP connections in TIME_WAIT; further ones end at once")                                             \
+    UINT("inet.icmp_per_second", icmp_per_second, 1000, 1, 1000000, "messages", "Maximum ICMP errors sent per second")
 
 struct inet_options {
     CONFIG_FIELDS(INET_OPTIONS)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What stack and device count, for other processes to see: copied into the runtime's page now and then, so that
- * counting costs what it did. What a user must know of it is logged, too.
+ * Copies the counters of stack and device into the runtime's shared page at intervals, so that counting itself costs
+ * nothing more. Logs the events that a user must know.
  */
 #include "libos/inet/device_group.h"
 #include "libos/inet/net.h"
@@ -30,17 +30,17 @@ static uint32_t read_own(struct net *net, char (*names)[NETDEV_OWN_BYTES], uint6
     return net->group ? group_own(net, names, values, n) : netdev_own(net->dev, names, values, n);
 }
 
-/* What only this device counts. */
+/* Adds the device's own counters. */
 static void add_own(struct net *net) {
     char names[NETDEV_OWN_MAX][NETDEV_OWN_BYTES];
     struct counter_name counters[NETDEV_OWN_MAX];
     net->own_count = read_own(net, names, NULL, NETDEV_OWN_MAX);
     for (uint32_t i = 0; i < net->own_count; i++)
-        counters[i] = (struct counter_name){names[i], "As the device names it"};
+        counters[i] = (struct counter_name){names[i], "Counter of the device, under its name"};
     net->shown_own = counters_extend(&net->rt->counters, OWN_PREFIX, counters, net->own_count);
 }
 
-/* Whether the link is up is of the same moment as the count of its changes, which another runtime may be at. */
+/* Reads the link's state and the count of its changes together, because another runtime may change them. */
 static void read_device(struct net *net, struct netdev_stats *stats, bool *up) {
     if (net->group) {
         group_stats(net, stats, up);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* From the configuration to a device and a stack. */
+/* Opens the device and makes the stack, as configured. */
 #include "libos/inet/device_group.h"
 #include "libos/inet/net.h"
 
@@ -14,8 +14,7 @@ static void port_used(void *ctx, uint8_t protocol, uint16_t port, bool on) {
     struct net *net = ctx;
     int r = net_claim(net, protocol, port, on);
     if (r < 0)
-        log_error(&net->rt->log, "inet: device %s does not give port %u to us: %s", net->options->device, port,
-                  strerror(-r));
+        log_error(&net->rt->log, "inet: device %s cannot claim port %u: %s", net->options->device, port, strerror(-r));
     if (net->group) group_port_used(net, protocol, port, on);
 }
 
@@ -46,10 +45,9 @@ static void conflict(void *ctx, const struct inet_addr *addr, const uint8_t *mac
     inet_ntop(AF_INET, &ip4, address, sizeof address);
     log_warn(
         &net->rt->log,
-        "inet: another host, %02x:%02x:%02x:%02x:%02x:%02x, %s %s: connections are reset where both answer; give one "
-        "of the two another address",
-        mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], probing ? "already has our address" : "also uses our address",
-        address);
+        "inet: another host, %02x:%02x:%02x:%02x:%02x:%02x, %s %s: the two reset each other's connections; give one "
+        "of them another address",
+        mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], probing ? "already has address" : "also uses address", address);
 }
 
 int net_setup(struct net *net) {
@@ -100,9 +98,9 @@ int net_setup(struct net *net) {
     net->mtu_followed = net_device_mtu(net);
     r = inet_new(&net->stack, &c, clock_now_ns());
     if (r == -EINVAL)
-        log_error(&net->rt->log, "inet: address %s, gateway %s, MTU %u do not go together", o->address, o->gateway,
-                  c.mtu);
+        log_error(&net->rt->log, "inet: address %s, gateway %s and MTU %u are not valid together", o->address,
+                  o->gateway, c.mtu);
     else if (r)
-        log_error(&net->rt->log, "inet: no stack can be made: %s", strerror(-r));
+        log_error(&net->rt->log, "inet: cannot make the stack: %s", strerror(-r));
     return r;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Ports, receivers and the flow table, and the decision that is made from them. */
+/* Ports, receivers and the flow table, and the steering decision. */
 #include "libos/inet/steering.h"
 
 #include "base/rng.h"
@@ -50,7 +50,7 @@ void steering_port(struct steering *s, uint32_t member, uint16_t port, bool on) 
     if (!on && --*uses == 0) set_change(&s->has_port[port], member, false);
 }
 
-/* The place of an address that is known; the wildcard's: it is not. */
+/* The index of an address; WILDCARD: the address is unknown. */
 static uint32_t addr_find(const struct steering *s, uint32_t addr) {
     for (uint32_t i = 0; i < STEERING_ADDRS_MAX; i++) {
         uint32_t known = atomic_load_explicit(&s->addrs[i], memory_order_relaxed);
@@ -60,7 +60,7 @@ static uint32_t addr_find(const struct steering *s, uint32_t addr) {
     return WILDCARD;
 }
 
-/* The same, and one that is not known takes the first free place; the wildcard's: there is none. */
+/* The same, but adds an unknown address; WILDCARD: no room. */
 static uint32_t addr_place(struct steering *s, uint32_t addr) {
     for (uint32_t i = 0; i < STEERING_ADDRS_MAX; i++) {
         uint32_t known = 0;
@@ -84,12 +84,12 @@ uint32_t steering_home(const struct steering *s, const struct flow_key *key) {
     return toeplitz_queue(hash_of(key), s->members);
 }
 
-/* Where rule 2 leads, if it leads anywhere; a UDP flow has no home. */
+/* Whether the member is the home of the flow, for rule 2. A UDP flow has no home. */
 static bool is_home(const struct steering *s, uint32_t member, const struct flow_key *key) {
     return key->protocol == IP_TCP && steering_home(s, key) == member;
 }
 
-/* Sequentially consistent, for steering_open's sake. */
+/* Sequentially consistent, because steering_open needs that. */
 static bool has_port(const struct steering *s, uint32_t member, uint16_t port) {
     return atomic_load(&s->has_port[port]) >> member & 1;
 }
@@ -103,7 +103,7 @@ int steering_open(struct steering *s, uint32_t member, const struct flow_key *ke
     return -EADDRINUSE;
 }
 
-/* At home it needs no entry any more: rule 2 leads there, because the member has the port. */
+/* At home the flow needs no entry: rule 2 selects the home, because it has the port. */
 void steering_attached(struct steering *s, uint32_t member, const struct flow_key *key) {
     if (is_home(s, member, key)) flow_remove(s->flows, key, member);
 }
@@ -128,14 +128,14 @@ void steering_pass(struct steering *s, uint32_t member, const struct flow_key *k
     flow_move(s->flows, key, member, to);
 }
 
-/* The nth member, counted from 0, of those in `set`; there are more. */
+/* The nth member of `set`, counted from 0; `set` has more than n members. */
 static uint32_t nth(uint64_t set, uint32_t n) {
     while (n-- > 0)
         set &= set - 1;
     return (uint32_t)__builtin_ctzll(set);
 }
 
-/* Rule 3. */
+/* The receiver by rule 3. */
 static uint32_t receiver(const struct steering *s, uint32_t here, const struct flow_key *key) {
     const _Atomic uint64_t(*sets)[STEERING_PORTS] = s->receives[protocol_place(key->protocol)];
     uint32_t at = addr_find(s, key->local);
@@ -158,7 +158,7 @@ struct steered steering_steer(const struct steering *s, uint32_t here, const str
     if (entered.entered) return entered;
     if (key->protocol == IP_TCP) {
         uint64_t having = atomic_load_explicit(&s->has_port[key->local_port], memory_order_relaxed);
-        if (having == 0) return entered; /* here, to be refused */
+        if (having == 0) return entered; /* stays here, where the stack refuses it */
         uint32_t home = steering_home(s, key);
         if (having >> home & 1) return (struct steered){home, false};
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* TCP sockets: made, named, configured; what the stack tells of them. */
+/* TCP sockets: creation, names, options, and events of the stack. */
 #include "libos/inet/stream.h"
 
 #include "base/sys.h"
@@ -49,7 +49,7 @@ void stream_free(struct stream *s) {
     sys_free(s);
 }
 
-/* A connect cannot be taken back; pops and accepts can, because data and connections stay in the stack. */
+/* A connect cannot be cancelled; pops and accepts can, because data and connections stay in the stack. */
 static bool stream_cancel(struct queue *q, struct op *op) {
     if (op == to_stream(q)->connect_op) return false;
     list_remove(&op->link);

@@ -21,18 +21,18 @@ struct stream {
     struct tcp_listener *listener; /* while LISTENING */
     struct list link;              /* net->streams */
     struct list arrived;           /* net->arrived */
-    struct list bound;             /* net->bound: it has chosen an address and port */
+    struct list bound;             /* net->bound: the program has bound an address and port */
     struct list waiters;           /* pops, or accepts of a listener */
-    struct list pushes;            /* not all taken by the stack */
-    struct list sent;              /* taken, not yet acknowledged, and to complete when they are */
-    uint64_t taken_bytes;          /* of all pushes */
+    struct list pushes;            /* pushes that the stack has not accepted completely */
+    struct list sent;              /* accepted pushes that complete when they are acknowledged */
+    uint64_t taken_bytes;          /* bytes of all pushes that the stack has accepted */
     struct op *connect_op, *close_op;
-    struct runtime_timer timer; /* once closed: gives up a peer that takes nothing */
-    uint32_t left;              /* bytes not acknowledged when it was armed */
+    struct runtime_timer timer; /* once closed: gives up a peer that makes no progress */
+    uint32_t left;              /* unacknowledged bytes when the timer was armed */
     enum stream_state state;
     struct inet_endpoint local; /* as bound */
     struct tcp_settings settings;
-    int send_error; /* the stream broke off within a push */
+    int send_error; /* the stream ended within a push */
     int linger_s;   /* -1: SO_LINGER is off */
     bool shut_read, shut_write, fin_sent, closed;
 };
@@ -47,7 +47,7 @@ void stream_free(struct stream *s);
 int stream_push(struct queue *q, struct op *op);
 int stream_pop(struct queue *q, struct op *op);
 void stream_serve_pops(struct stream *s, uint64_t now);
-/* Goes on with pushes, then with a shutdown. */
+/* Continues pushes, then a shutdown. */
 void stream_send(struct stream *s, uint64_t now);
 void stream_end_pushes(struct stream *s, int error);
 
@@ -63,17 +63,17 @@ void stream_connect_failed(struct stream *s, int error, uint64_t now);
 int stream_transfer(struct queue *q, uint32_t runtime);
 int handover_new(struct net *net, struct queue **q_out);
 void handover_lost(struct net *net);
-/* Takes the connections that others have handed over to us, and sets *now to the time of that. How many. */
+/* Takes the connections transferred to this runtime, and sets *now to the current time. Returns their number. */
 uint32_t migrations_take(struct net *net, uint64_t *now);
-/* The runtime ends: it takes no more, and those that nobody has accepted are reset. */
+/* The runtime ends: accepts no more migrations, and resets connections that were not accepted. */
 void migrations_end(struct net *net);
 
 void stream_close(struct queue *q, struct op *op);
-/* A closed stream: ends it if the peer has all and our FIN, or is to be reset. True: it is gone. */
+/* Ends a closed stream if the peer has all data and the FIN, or if a reset is due. True: the stream is freed. */
 bool stream_linger(struct stream *s, uint64_t now);
-/* Ends a closed stream; a connection that is not done is reset where there is an error. */
+/* Ends a closed stream; if there is an error, resets its connection. */
 void stream_finish(struct stream *s, int error, uint64_t now);
-/* The same with a reset; the error is told unless the peer has acknowledged all that was pushed. */
+/* The same with a reset; reports the error unless the peer has acknowledged everything that was pushed. */
 void stream_give_up(struct stream *s, int error, uint64_t now);
 
 #endif

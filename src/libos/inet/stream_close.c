@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Closing a TCP socket. It is kept until the peer has acknowledged what was pushed, and then our FIN. If there was or
- * comes data that no pop was given, a reset takes the place of the FIN (RFC 1122 section 4.2.2.13). A peer that takes
- * nothing for STALL_NS is given up; SO_LINGER sets another time, and 0 gives up at once.
+ * Closing a TCP socket. The stream is kept until the peer has acknowledged what was pushed, and then the FIN. If there
+ * is received data that was not popped, or if data arrives later, a reset replaces the FIN (RFC 1122 section 4.2.2.13).
+ * The stream gives up a peer that makes no progress for STALL_NS; SO_LINGER sets another time, and 0 resets at once.
  */
 #include "libos/inet/stream.h"
 
@@ -59,7 +59,7 @@ static void stalled(struct dmtr_runtime *rt, struct runtime_timer *t) {
     (void)rt;
     if (s->linger_s < 0 && s->left != tcp_unacked(s->conn))
         arm(s, now);
-    else /* the stack goes on with a FIN */
+    else /* if only the FIN is unacknowledged, the stack continues without the stream */
         stream_finish(s, delivered(s) ? 0 : -ETIMEDOUT, now);
     net_settle(net, now);
 }

@@ -5,13 +5,13 @@
 #include "mem/heap.h"
 
 /*
- * What the stack is given at once. Less than half of what may wait to be acknowledged, so that the last piece of a
- * push, which lets those before it go out, is not itself kept back by them.
+ * Size of the pieces that are passed to the stack. Less than half of the smallest send buffer, so that earlier pieces
+ * of a push, which the stack may hold back until the last piece arrives, leave room for it.
  */
 #define PIECE_BYTES 32768u
 
-#define PUSH_TAKEN(op) ((op)->backend[0]) /* bytes that the stack has */
-#define PUSH_END(op)   ((op)->backend[1]) /* of the stream, once it has all */
+#define PUSH_TAKEN(op) ((op)->backend[0]) /* bytes that the stack has accepted */
+#define PUSH_END(op)   ((op)->backend[1]) /* taken_bytes at its end, once the stack has all */
 
 static int push_memory(struct stream *s, const struct inet_segment *data, bool more, uint64_t now) {
     if (heap_owns(data->base)) return tcp_push(s->conn, data, more, now);
@@ -26,9 +26,9 @@ static int push_memory(struct stream *s, const struct inet_segment *data, bool m
     return 0;
 }
 
-/* Gives the stack what it takes of a push. 0: all of it; -EAGAIN: not yet. */
+/* Passes a push to the stack until it accepts no more. 0: it has all; -EAGAIN: not yet. */
 static int push_give(struct stream *s, struct op *op, uint64_t now) {
-    uint64_t begin = 0; /* of the segment, in the push */
+    uint64_t begin = 0; /* offset of the segment in the push */
     for (uint32_t i = 0; i < op->numsegs; begin += op->segs[i++].sgaseg_len) {
         while (PUSH_TAKEN(op) < begin + op->segs[i].sgaseg_len) {
             uint64_t at = PUSH_TAKEN(op) - begin, len = op->segs[i].sgaseg_len - at;
@@ -66,7 +66,7 @@ static void push_taken(struct stream *s, struct op *op) {
     list_push_back(&s->sent, &op->link);
 }
 
-/* A push of which nothing was taken fails alone for want of memory; all else ends the stream. */
+/* If memory is short before any byte was accepted, only this push fails; all other errors end the stream. */
 static void push_failed(struct stream *s, struct op *op, int error) {
     if (error == -ENOMEM && PUSH_TAKEN(op) == 0) {
         list_remove(&op->link);
@@ -90,7 +90,7 @@ void stream_send(struct stream *s, uint64_t now) {
         stream_end_pushes(s, tcp_error(s->conn));
     else
         complete_acked(s);
-    bool reset = s->closed && tcp_unread(s->conn); /* a reset follows in the place of the FIN */
+    bool reset = s->closed && tcp_unread(s->conn); /* a reset replaces the FIN */
     if (list_empty(&s->pushes) && s->shut_write && !s->fin_sent && !s->send_error && !reset) {
         s->fin_sent = true;
         tcp_shutdown(s->conn, now);
@@ -136,7 +136,7 @@ int stream_pop(struct queue *q, struct op *op) {
     if (s->state != STREAM_CONNECTED) return -ENOTCONN;
     list_push_back(&s->waiters, &op->link);
     if (op_first(&s->waiters) == op) stream_serve_pops(s, now);
-    if (s->net->lost && op->state == OP_PENDING) { /* what came before the device was lost has been popped */
+    if (s->net->lost && op->state == OP_PENDING) { /* all data received before the loss was popped */
         list_remove(&op->link);
         return -ENETDOWN;
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* TCP sockets become connections: connecting, listening, accepting. */
+/* Connect, listen and accept of TCP sockets. */
 #include "core/accept.h"
 #include "libos/inet/stream.h"
 
@@ -47,7 +47,7 @@ void stream_connected(struct stream *s, uint64_t now) {
     op_complete(s->q.rt, op, 0);
 }
 
-/* Whether that port is free on that address, the wildcard being all. */
+/* 0 if the port is free on the address; the wildcard conflicts with all addresses. */
 static int can_bind(const struct stream *s, const struct inet_endpoint *local) {
     struct list *l, *tmp;
     int r = tcp_can_listen(s->net->stack, local);
@@ -62,7 +62,7 @@ static int can_bind(const struct stream *s, const struct inet_endpoint *local) {
     return 0;
 }
 
-/* Port 0 stands for a random free one. */
+/* Port 0 selects a random free port. */
 static int bind_to(struct stream *s, struct inet_endpoint local) {
     bool chosen = local.port != 0;
     uint32_t start = (uint32_t)rng_below(&s->q.rt->rng, PORT_EPHEMERAL_COUNT);
@@ -100,7 +100,7 @@ int stream_listen(struct queue *q, int backlog) {
     return r;
 }
 
-/* A stream for the connection that has waited longest, with the listener's options. */
+/* Makes a stream for the connection that has waited longest, with the listener's options. */
 static int accept_one(struct stream *s, struct stream **out) {
     struct stream *fresh;
     int r = stream_make(s->net, &fresh);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Connections that move from one runtime to another. What moves is the stack's connection and what the application has
- * chosen for it; each side has a stream of its own around it. Those that have arrived wait for an accept of the queue
- * that dmtr_handover makes.
+ * Connections that move from one runtime to another. The stack's connection and the application's settings move; each
+ * side has its own stream for it. Arrived connections wait for an accept on the queue that dmtr_handover makes.
  */
 #include "core/accept.h"
 #include "libos/inet/device_group.h"
@@ -12,9 +11,9 @@
 
 #define ARRIVED_MAX 4096u
 
-/* A connection on its way. */
+/* A connection that moves. */
 struct migration {
-    struct list link; /* of the mailbox */
+    struct list link; /* in mailbox.migrations */
     struct tcp_conn *conn;
     struct tcp_settings settings;
     struct flow_key key;
@@ -25,7 +24,7 @@ struct migration {
 struct handover {
     struct queue q;
     struct net *net;
-    struct list waiters; /* accepts */
+    struct list waiters; /* waiting accepts */
 };
 
 static struct flow_key key_of(const struct tcp_conn *conn) {
@@ -35,22 +34,21 @@ static struct flow_key key_of(const struct tcp_conn *conn) {
 }
 
 /*
- * No segment is lost or refused while a connection goes from member A to member B.
+ * No segment is lost or refused while a connection moves from member A to member B.
  *
- * The flow always leads to a member that knows what to do with it. Before A detaches the connection it makes sure that
- * the flow table names A. It then puts the migration into B's mailbox, and only then makes B the owner. Whoever reads
- * the table has one of two answers:
+ * Before A detaches the connection, it makes sure that the flow table names A. It then puts the migration into B's
+ * mailbox, and only then makes B the owner. A member that reads the table sees one of two owners:
  *
- * - A, the old one. The segment is put into A's mailbox, or A has it. A steers all that it takes from its mailbox
- * again. It does so after it has changed the owner, since it does nothing else in between, and so forwards the segment
- * to B.
- * - B, the new one. The read acquires what A released: the migration is in B's mailbox before. B looks into the mailbox
- *   after it has read that it is the owner, and before it gives the segment to its stack: it attaches the connection
- *   first, or has done so before.
+ * - A, the old one. The segment goes into A's mailbox, or A has it already. A steers every frame from its mailbox
+ * again. A does nothing else during the move, so it does this after the owner has changed, and forwards the segment to
+ * B.
+ * - B, the new one. The read acquires what A released, so the migration is already in B's mailbox. B checks the mailbox
+ *   after it has read that it is the owner and before it passes the segment to its stack, so it has attached the
+ *   connection by then.
  *
- * A cannot lose its claim in between, because it is the owner, and B cannot take the migration before it is the owner,
- * because A holds the mutex of B's migrations. All that may fail (room at B, memory for the entry) is done before the
- * connection is detached, so that a transfer that fails leaves the connection as it was.
+ * A stays the owner until it names B, and B cannot take the migration before B is the owner, because A holds the mutex
+ * of B's migrations. All steps that may fail (room at B, memory for the entry) come before the connection is detached,
+ * so a transfer that fails does not change the connection.
  */
 static int migrate(struct stream *s, struct migration *m, struct mailbox *to, uint32_t member) {
     struct net *net = s->net;
@@ -63,7 +61,7 @@ static int migrate(struct stream *s, struct migration *m, struct mailbox *to, ui
     }
     mailbox_migrate(to, &m->link);
     steering_pass(steering, net->member, &m->key, member);
-    net_claim(net, IPPROTO_TCP, m->key.local_port, true); /* until it is attached */
+    net_claim(net, IPPROTO_TCP, m->key.local_port, true); /* until B has attached it */
     tcp_detached(net->stack, m->key.local_port);
     return 0;
 }
@@ -74,7 +72,7 @@ int stream_transfer(struct queue *q, uint32_t runtime) {
     uint32_t member;
     if (s->state != STREAM_CONNECTED) return -ENOTCONN;
     if (!list_empty(&s->waiters) || !list_empty(&s->pushes) || !list_empty(&s->sent)) return -EBUSY;
-    if (q->framing) return -EOPNOTSUPP; /* part of a message may wait in it */
+    if (q->framing) return -EOPNOTSUPP; /* framing may hold part of a message */
     struct mailbox *to = net->group ? group_mailbox(net, runtime, &member) : NULL;
     if (!to) return -EXDEV;
     struct migration *m = sys_calloc(1, sizeof *m);
@@ -97,14 +95,14 @@ int stream_transfer(struct queue *q, uint32_t runtime) {
         sys_free(m);
         return r;
     }
-    s->conn = NULL; /* what is left is a socket that was never connected */
+    s->conn = NULL; /* the remaining socket is like one that was never connected */
     s->state = STREAM_NEW;
     group_note(net, member);
     group_flush(net);
     return 0;
 }
 
-/* The connection is ours from now on, whatever the result. */
+/* This runtime owns the connection from here on, also after an error. */
 static int attach(struct net *net, const struct migration *m, struct stream **out, uint64_t now) {
     struct stream *s = NULL;
     int r = net->arrived_count == ARRIVED_MAX || !net->handover ? -ENOBUFS : stream_make(net, &s);
@@ -115,7 +113,7 @@ static int attach(struct net *net, const struct migration *m, struct stream **ou
         if (s) stream_free(s);
         return attached;
     }
-    if (r) { /* the peer is told */
+    if (r) { /* reset the peer */
         tcp_abort(m->conn, now);
         return r;
     }
@@ -160,7 +158,7 @@ uint32_t migrations_take(struct net *net, uint64_t *now) {
     uint32_t n = 0;
     list_init(&taken);
     mailbox_take_migrations(net->mailbox, &taken);
-    *now = clock_now_ns(); /* later than all that the other threads have noted in the connections */
+    *now = clock_now_ns(); /* later than all times that other threads have recorded in the connections */
     for (struct list *l; (l = list_pop_front(&taken)); n++)
         migration_arrived(net, list_entry(l, struct migration, link), *now);
     return n;
@@ -169,7 +167,7 @@ uint32_t migrations_take(struct net *net, uint64_t *now) {
 void migrations_end(struct net *net) {
     uint64_t now;
     mailbox_close(net->mailbox);
-    migrations_take(net, &now); /* no handover queue is left to accept them */
+    migrations_take(net, &now); /* resets them, because the handover queue is closed */
 }
 
 static struct handover *to_handover(struct queue *q) {
@@ -194,7 +192,7 @@ static bool handover_cancel(struct queue *q, struct op *op) {
     return true;
 }
 
-/* What has arrived and nobody took is reset. */
+/* Resets arrived connections that were not accepted. */
 static void handover_close(struct queue *q, struct op *op) {
     struct handover *h = to_handover(q);
     struct dmtr_runtime *rt = q->rt;

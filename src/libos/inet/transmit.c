@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The queue before the device: frames of one pass leave in one burst, and wait here while the device has no room. */
+/* The transmit queue: sends the frames of one poll in one burst; frames wait here while the device has no room. */
 #include "libos/inet/device_group.h"
 #include "libos/inet/net.h"
 #include "libos/link.h"
@@ -64,7 +64,7 @@ bool transmit_has_room(const struct net *net, uint64_t bytes) {
 
 void transmit_flush(struct net *net, uint64_t now) {
     struct transmit_queue *t = &net->tx;
-    /* Also while the link is down: the device then forgets when it wanted to be tried again. */
+    /* Also while the link is down, so that the device clears its retry time. */
     while (t->count > 0 && !net->lost) {
         uint32_t slot = slot_of(t->first), run = NET_TX_SLOTS - slot;
         if (run > t->count) run = t->count;
