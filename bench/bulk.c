@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bulk: one connection that carries much one way: a server that takes what comes, and a client that sends so many
- * bytes, ends its direction, waits for the server's end, and says how long it took. Over the library, or (--plain) over
- * blocking system calls.
+ * bulk: bulk transfer over one connection in one direction. The server discards what it receives. The client sends the
+ * given number of bytes, shuts down its direction, waits for the server's end of stream, and prints the time. Over the
+ * library, or (--plain) over blocking system calls.
  */
 #include "net.h"
 #include "options.h"
@@ -25,12 +25,12 @@ static struct {
 
 static const struct option_spec specs[] = {
     {"server", OPTION_FLAG, &options.server, NULL, "serve, until killed", 0, 0},
-    {"plain", OPTION_FLAG, &options.plain, NULL, "system calls in place of the library", 0, 0},
+    {"plain", OPTION_FLAG, &options.plain, NULL, "system calls instead of the library", 0, 0},
     {"address", OPTION_STRING, &options.address, "HOST", "the server's address", 0, 0},
     {"port", OPTION_UINT, &options.port, "PORT", "the server's port", 0, 65535},
     {"cpu", OPTION_UINT, &options.cpu, "N", "processor to run on", 0, 1023},
-    {"size", OPTION_UINT, &options.size, "BYTES", "of a write", 1, 1u << 20},
-    {"bytes", OPTION_UINT, &options.bytes, "N", "to send", 1, 1ull << 40},
+    {"size", OPTION_UINT, &options.size, "BYTES", "size of a write", 1, 1u << 20},
+    {"bytes", OPTION_UINT, &options.bytes, "N", "bytes to send", 1, 1ull << 40},
     {0}};
 
 static void say_listening(const struct sockaddr *at) {
@@ -39,7 +39,7 @@ static void say_listening(const struct sockaddr *at) {
     fflush(stdout);
 }
 
-/* The result of one operation; -1: it failed, which was said. */
+/* Waits for the result of one operation; -1: it failed, with the reason on stderr. */
 static int await(const char *what, int begun, const dmtr_qtoken_t *qt, dmtr_qresult_t *qr) {
     int r = begun ? begun : dmtr_wait(qr, *qt);
     return r ? program_fail(what, r) : 0;
@@ -144,7 +144,7 @@ static int run(void) {
 }
 
 int main(int argc, char *argv[]) {
-    enum options_result o = options_parse(argc, argv, "One connection that carries much.", specs, NULL);
+    enum options_result o = options_parse(argc, argv, "Bulk transfer over one connection.", specs, NULL);
     if (o != OPTIONS_RUN) return (int)o;
     if (!program_start(argc, argv, options.cpu)) return 1;
     int r = run();

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """
-Sections about network devices: TCP over each beside raw frames on the same device and, where it has one, the kernel on
-the same wire.
+Sections on network devices: TCP over each, compared with raw frames on the same device and, where possible, with the
+kernel on the same link.
 """
 
 import contextlib
@@ -10,7 +10,7 @@ import tempfile
 from harness import Failed, Server, interleave, progress, read_json, run, summary
 from stacks import ADDRESS, can, requests_load, veth
 
-# The options of both ends, and how many times the round trip of raw frames that of TCP may take.
+# The options of both ends, and the limit on the ratio of the round trips of TCP to those of raw frames.
 DEVICES = {"xdp, native": ("xdp", [f"mode=native,name=v{end}" for end in (0, 1)], 1.3),
            "xdp, generic": ("xdp", [f"mode=generic,name=v{end}" for end in (0, 1)], 1.3),
            "packet": ("packet", [f"name=v{end}" for end in (0, 1)], 1.3),
@@ -20,7 +20,7 @@ OURS = [ADDRESS.format(11), ADDRESS.format(12)]  # the kernel's are 1 and 2
 
 
 def raw_frames(bench, places, device, options):
-    """Round trip p50 in us of frames with nothing above."""
+    """Round trip p50 in us of raw frames."""
     count = bench.scale["messages"]
     program = [bench.path("bench/frames"), "--device", device]
     server = [*places[0], *program, "--device-options", options[0], "--own", OURS[0], "--server", "--cpu",
@@ -32,7 +32,7 @@ def raw_frames(bench, places, device, options):
 
 
 def round_trips(bench):
-    """What a client is told to do, and how the result tells the median in us."""
+    """The client's options, and a function from its result to the median in us."""
     count = bench.scale["messages"]
     return ["--count", str(count), "--warmup", str(count // 10)], lambda result: result["latency_ns"]["p50"] / 1000
 
@@ -62,7 +62,7 @@ def on_a_wire(bench, places, name, measure, **more):
 
 
 def requests_section(bench, name, places):
-    """A load like that of a key-value store: the same server and client over the device and over kernel sockets."""
+    """A load like a key-value store's: the same server and client over the device and over kernel sockets."""
     address = ["--address", ADDRESS.format(1)]
     rows = []
     for outstanding in (1, 16):
@@ -111,4 +111,4 @@ def device_sections(bench):
                 if any(places):
                     yield requests_section(bench, name, places)
         except Failed as e:
-            progress(f"nothing over {name}: {e}")
+            progress(f"skipped {name}: {e}")

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * frames: raw frames over a network device and back, in IPv4 packets of an experimental protocol and with nothing
- * above. A stack over the same device cannot be faster; benchmarks print it beside.
+ * frames: round trips of raw frames over a network device, in IPv4 packets of an experimental protocol without a
+ * transport protocol. A stack over the same device cannot be faster; benchmarks print this limit beside it.
  */
 #include "base/clock.h"
 #include "base/hist.h"
@@ -29,13 +29,13 @@ static bool server;
 static volatile sig_atomic_t stopped;
 
 static const struct option_spec specs[] = {
-    {"server", OPTION_FLAG, &server, NULL, "send back what comes, until SIGTERM", 0, 0},
+    {"server", OPTION_FLAG, &server, NULL, "send received frames back, until SIGTERM", 0, 0},
     {"device", OPTION_STRING, &device, "NAME", "network device", 0, 0},
-    {"device-options", OPTION_STRING, &device_options, "TEXT", "its options", 0, 0},
+    {"device-options", OPTION_STRING, &device_options, "TEXT", "options of the device", 0, 0},
     {"own", OPTION_STRING, &own, "ADDRESS", "own IPv4 address", 0, 0},
-    {"peer", OPTION_STRING, &peer, "ADDRESS", "the server's", 0, 0},
+    {"peer", OPTION_STRING, &peer, "ADDRESS", "the server's IPv4 address", 0, 0},
     {"count", OPTION_UINT, &count, "N", "round trips", 1, 1ull << 40},
-    {"warmup", OPTION_UINT, &warmup, "N", "round trips before", 0, 1ull << 40},
+    {"warmup", OPTION_UINT, &warmup, "N", "round trips before the measurement", 0, 1ull << 40},
     {"size", OPTION_UINT, &size, "N", "bytes in a frame above IPv4", 8, 1400},
     {"cpu", OPTION_UINT, &cpu, "N", "processor", 0, 1023},
     {0}};
@@ -45,7 +45,7 @@ static void stop(int number) {
     stopped = 1;
 }
 
-/* Whether it is one of ours, with the address that it is for. */
+/* Whether the frame belongs to this program and is for this address. */
 static bool is_ours(const struct netdev_buffer *b, uint32_t address) {
     const uint8_t *p = b->data;
     return b->bytes >= HEADERS_BYTES + size && p[12] == 8 && p[13] == 0 && p[23] == PROTOCOL &&
@@ -85,7 +85,7 @@ static int serve(struct netdev *dev, uint32_t address) {
     return 0;
 }
 
-/* Sends frame `number` and waits for it to come back; false: it does not. */
+/* Sends frame `number` and waits until it comes back; false: it did not. */
 static bool round_trip(struct netdev *dev, const uint8_t *headers, uint32_t address, uint64_t number) {
     uint64_t end = clock_now_ns() + LOST_NS;
     bool back = false;
@@ -131,7 +131,8 @@ int main(int argc, char *argv[]) {
     char why[256] = "";
     uint32_t address, to;
     struct netdev *dev;
-    enum options_result o = options_parse(argc, argv, "Raw frames over a network device and back.", specs, NULL);
+    enum options_result o =
+        options_parse(argc, argv, "Measures round trips of raw frames over a network device.", specs, NULL);
     if (o != OPTIONS_RUN) return (int)o;
     if (inet_pton(AF_INET, own, &address) != 1 || inet_pton(AF_INET, peer, &to) != 1) return EXIT_USAGE;
     if (cpu != UINT64_MAX) {
@@ -149,7 +150,7 @@ int main(int argc, char *argv[]) {
     signal(SIGTERM, stop);
     signal(SIGINT, stop);
     signal(SIGALRM, stop);
-    if (!server) alarm(GUARD_SECONDS); /* nobody may be there */
+    if (!server) alarm(GUARD_SECONDS); /* the server may be missing */
     int r = server ? serve(dev, address) : measure(dev, address, to);
     netdev_close(dev);
     return r;

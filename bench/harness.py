@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Running things to be measured: pinned servers and clients, counted instructions, interleaved rounds."""
+"""Runs measured programs: pinned servers and clients, counted instructions, interleaved rounds."""
 
 import json
 import os
@@ -16,17 +16,17 @@ LIBRARY_VARIABLES = ("DMTR_WAIT_POLICY", "DMTR_POSIX_ENGINE")
 
 
 class Failed(Exception):
-    """Something to be measured did not run; the text says what and why."""
+    """A measured program failed; the text names it and the reason."""
 
 
 def pick_cpus():
-    """The processors for client and server: two if there are two."""
+    """The processors for client and server; different ones if there are two."""
     cpus = sorted(os.sched_getaffinity(0))
     return (cpus[1], cpus[0]) if len(cpus) > 1 else (cpus[0], cpus[0])
 
 
 def run(command, env=None):
-    """Output of a command that must succeed."""
+    """The output of a command that must succeed."""
     try:
         done = subprocess.run(command, env={**os.environ, **(env or {})}, capture_output=True, text=True,
                               timeout=TIMEOUT_S, check=False)
@@ -38,7 +38,7 @@ def run(command, env=None):
 
 
 class Server:
-    """A server process; gone when the block ends."""
+    """A server process, which ends with the block."""
 
     def __init__(self, command, env=None):
         self.command = command
@@ -68,13 +68,13 @@ class Server:
         self.errors.close()
 
     def cpu_ns(self):
-        """Processor time the server has used so far."""
+        """The processor time that the server has used."""
         with open(f"/proc/{self.process.pid}/schedstat", encoding="ascii") as f:
             return int(f.read().split()[0])
 
 
 class WakeLatency:
-    """Keeps idle processors from sleeping deeply while it is open (root only)."""
+    """Keeps idle processors out of deep sleep while it is open (root only)."""
 
     def __enter__(self):
         try:
@@ -90,7 +90,7 @@ class WakeLatency:
 
 
 def interleave(rounds, contestants, measure, between=None):
-    """{name: [a result a round]}: every contestant in every round, so that what drifts drifts for all."""
+    """{name: [one result per round]}: each round runs every contestant, so that drift affects all of them."""
     results = {name: [] for name in contestants}
     for number in range(rounds):
         if between:
@@ -101,7 +101,7 @@ def interleave(rounds, contestants, measure, between=None):
 
 
 def summary(values, reference=None):
-    """Median and spread; with a reference, the median of the rounds' ratios to it (0 where it did nothing)."""
+    """Median and spread; with a reference, the median of the rounds' ratios to it (0 if the reference is 0)."""
     out = {"median": statistics.median(values), "min": min(values), "max": max(values), "rounds": values}
     if reference is not None:
         out["ratio"] = statistics.median([v / r for v, r in zip(values, reference) if r] or [0.0])
@@ -145,7 +145,7 @@ class Callgrind:
         return total, calls
 
     def per_iteration(self, component, iterations, within=("measure",)):
-        """The same for one iteration: the difference of two runs, so that start and end cancel."""
+        """The same per iteration: the difference of two runs, so that start and end cancel out."""
         few_total, few = self.once(component, iterations, within)
         many_total, many = self.once(component, 3 * iterations, within)
         per = 2 * iterations
@@ -154,7 +154,7 @@ class Callgrind:
 
 
 def percentile_curve(text):
-    """[(percentile, ns)] of a --hist file."""
+    """[(percentile, ns)] from a --hist file."""
     return [tuple(float(x) for x in line.split(",")) for line in text.splitlines()[1:]]
 
 

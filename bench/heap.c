@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* heap-bench: malloc and free in three patterns; whose they are is decided by LD_PRELOAD. */
+/* heap-bench: malloc and free in three patterns; LD_PRELOAD selects the allocator. */
 #include "options.h"
 
 #include <stdio.h>
@@ -35,7 +35,7 @@ static void run_pair(void) {
 
 static void *blocks[LIVE];
 
-/* Replaces a random one of `live` blocks each time. */
+/* Replaces a random block of `live` blocks in each iteration. */
 static void replace(unsigned live, size_t smallest, unsigned doublings) {
     uint64_t random = 88172645463325252u;
     for (uint64_t i = 0; i < count; i++) {

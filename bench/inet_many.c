@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * inet-many: what the stack costs with many connections, and what many cost. Pairs of stacks are wired in memory, one
- * pair to a thread, so that neither a device nor another thread is in the figures. Components:
+ * inet-many: measures the stack with many connections. Pairs of stacks are connected in memory, one pair per thread, so
+ * that the figures include neither a device nor another thread. Components:
  *
  * echo-N  64-byte echoes over N connections in turn: ns of one
- * opens   connections opened and closed again: ns of one
- * idle-N  established ones held: bytes of memory of each
+ * opens   connections opened and closed: ns of one
+ * idle-N  established idle connections: bytes of memory of each
  *
- * The clock of the stacks is virtual: instructions, which callgrind counts inside `measure`, repeat.
+ * The clock of the stacks is virtual, so that the instructions that callgrind counts inside `measure` repeat.
  */
 #include "inet/tcp/tcp.h"
 #include "mem/heap.h"
@@ -25,22 +25,22 @@
 
 #define MESSAGE_BYTES 64u
 #define PORT          7u /* of the first listener */
-#define LISTENERS     4u /* sixteen addresses have not ports enough for a million connections to one */
+#define LISTENERS     4u /* sixteen addresses do not have enough ports for a million connections to one port */
 #define SLOTS         4096u
-#define TURN_NS       10u  /* of the stacks' clock: no timer is to fire because a connection had to wait its turn */
-#define BATCH         256u /* connections that are being opened at a time */
+#define TURN_NS       10u  /* of the stacks' clock: no timer fires while a connection waits for its turn */
+#define BATCH         256u /* connections that are opened at a time */
 #define THREADS_MAX   64u
 
 static const char *component = "echo-1";
 static uint64_t iterations = 1000000, threads = 1, cpu = UINT64_MAX;
-static uint64_t connections = 1; /* as the component says */
+static uint64_t connections = 1; /* N of the component */
 static bool opens;
 
 static const struct option_spec specs[] = {
     {"component", OPTION_STRING, &component, "NAME", "echo-N, opens, idle-N, with N connections", 0, 0},
     {"iterations", OPTION_UINT, &iterations, "N", "echoes, or connections opened, of each thread", BATCH, 1ull << 40},
-    {"threads", OPTION_UINT, &threads, "N", "threads, each with stacks of its own", 1, THREADS_MAX},
-    {"cpu", OPTION_UINT, &cpu, "N", "processor of the first thread; the next ones take the next", 0, 1023},
+    {"threads", OPTION_UINT, &threads, "N", "threads, each with its own stacks", 1, THREADS_MAX},
+    {"cpu", OPTION_UINT, &cpu, "N", "processor of the first thread; further threads use the next ones", 0, 1023},
     {0}};
 
 struct end {
@@ -50,7 +50,7 @@ struct end {
     struct {
         void *data;
         uint32_t bytes;
-    } slots[SLOTS]; /* on their way here */
+    } slots[SLOTS]; /* frames in flight to this end */
     uint32_t head, count;
 };
 
@@ -64,7 +64,7 @@ struct pair {
     double ns;
 };
 
-/* Connections as they are after a while: their first segments are not acknowledged at once. */
+/* Settings of long-lived connections, which do not acknowledge their first segments at once. */
 static struct tcp_settings settled;
 
 static int transmit(void *ctx, const struct inet_frame *f) {
@@ -84,7 +84,7 @@ static struct inet_addr address_of(uint32_t end, uint32_t n) {
     return inet_addr_ip4(htonl(0x0a000001u + (end << 16) + n));
 }
 
-/* The client has sixteen addresses, so that there are ports enough. */
+/* The client has sixteen addresses, so that there are enough ports. */
 static bool end_open(struct pair *p, uint32_t i) {
     struct end *e = &p->ends[i];
     static const uint8_t macs[2][INET_MAC_BYTES] = {{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}};
@@ -169,7 +169,7 @@ static void open_some(struct pair *p, uint64_t first, uint64_t n) {
         if (tcp_connect(p->ends[1].stack, &p->conns[i], &to, &from, &settled, NULL, p->now)) give_up("cannot connect");
     }
     for (uint32_t turns = 0; p->opened < wanted || p->accepted < wanted; turns++) {
-        if (turns == 100000) give_up("connections do not come to stand");
+        if (turns == 100000) give_up("connections are not established");
         turn(p);
     }
 }
@@ -191,7 +191,7 @@ static void echo_once(struct pair *p, uint64_t i) {
     }
 }
 
-/* The client closes, so that it keeps what waits in TIME_WAIT; reset, that is nothing. */
+/* The client closes first and would be in TIME_WAIT; the reset ends that, so nothing remains. */
 static void open_and_close(struct pair *p) {
     open_some(p, 0, BATCH);
     for (uint32_t i = 0; i < BATCH; i++)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * inet-pair: 64-byte messages there and back between two stacks in one thread, wired in memory: the cost of the stacks
- * and one copy a frame, without the way between cores. Components are named KIND-PROTOCOL. The stacks' clock is
- * virtual, so that instructions repeat: callgrind counts inside `measure` (a round trip) and `server_turn` (the
- * server's part of it).
+ * inet-pair: round trips of 64-byte messages between two stacks in one thread, connected in memory: the cost of the
+ * stacks and one copy per frame, without communication between cores. Components are named KIND-PROTOCOL. The stacks'
+ * clock is virtual, so that instructions repeat: callgrind counts inside `measure` (a round trip) and `server_turn`
+ * (the server's part of it).
  */
 #include "options.h"
 #include "pair.h"
@@ -14,13 +14,13 @@
 #include <string.h>
 
 #define SLOTS     64u
-#define TURN_NS   500u /* of the stacks' clock, a turn */
+#define TURN_NS   500u /* of the stacks' clock, per turn */
 #define TURNS_MAX 1000000u
 #define ROUNDS    10u
 
 struct wire {
-    const struct pair_kind *kind; /* of the end that it leads to */
-    void *to;                     /* NULL: it leads nowhere any more */
+    const struct pair_kind *kind; /* kind of the receiving end */
+    void *to;                     /* the receiving end; NULL: closed */
     struct {
         void *frame;
         uint32_t bytes;
@@ -52,8 +52,8 @@ static uint64_t iterations = 1000000;
 static const char *component = "inet-tcp";
 
 static const struct option_spec specs[] = {
-    {"component", OPTION_STRING, &component, "NAME", "inet-tcp, inet-udp, and where lwIP is there lwip-tcp, lwip-udp",
-     0, 0},
+    {"component", OPTION_STRING, &component, "NAME", "inet-tcp, inet-udp, and if lwIP is built lwip-tcp, lwip-udp", 0,
+     0},
     {"iterations", OPTION_UINT, &iterations, "N", "round trips, in 10 rounds", ROUNDS, 1ull << 40},
     {0}};
 
@@ -73,7 +73,7 @@ static bool wire_send(void *ctx, const struct pair_run *runs, uint32_t count) {
     return true;
 }
 
-/* What has arrived is taken in, and acted upon. */
+/* One end processes the frames that have arrived. */
 static void turn(struct pair *p, uint32_t end) {
     struct wire *w = &p->wires[end];
     for (; w->count; w->count--, w->head = (w->head + 1) % SLOTS)
@@ -129,7 +129,7 @@ static int run(const struct component *c) {
     struct pair *p = calloc(1, sizeof *p);
     double ns[ROUNDS];
     if (!p || !pair_open(p, c)) {
-        fprintf(stderr, "inet-pair: %s: the stacks do not come together\n", c->name);
+        fprintf(stderr, "inet-pair: %s: the stacks cannot connect\n", c->name);
         free(p);
         return 1;
     }

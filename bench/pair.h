@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One end of two stacks that are wired to each other in memory, so that nothing but the stacks is measured. The wire
- * belongs to the program; an end is one kind of stack with one echo server or client on it.
+ * One end of two stacks that are connected in memory, so that only the stacks are measured. The program owns the
+ * connection ("wire"); an end is one kind of stack with one echo server or client.
  */
 #ifndef BENCH_PAIR_H
 #define BENCH_PAIR_H
@@ -24,24 +24,24 @@ struct pair_run {
     uint32_t len;
 };
 
-/* Puts a frame on the wire, gathered from its runs. False: there is no room. */
+/* Puts a frame on the wire, gathered from its runs. False: no room. */
 typedef bool pair_send(void *wire, const struct pair_run *runs, uint32_t count);
 
 struct pair_kind {
     const char *name;
 
-    /* An end whose clock begins at `now`; NULL: it cannot be made. */
+    /* Makes an end whose clock begins at `now`; NULL: failed. */
     void *(*open)(uint32_t end, bool stream, pair_send *send, void *wire, uint64_t now);
     void (*close)(void *end);
 
-    /* Memory for a frame that is to arrive, then the frame in it, which is the end's from there on. */
+    /* buffer allocates memory for a frame; the next call passes the frame in it to the end, which then owns it. */
     void *(*buffer)(void *end, uint32_t bytes);
     void (*input)(void *end, void *frame, uint32_t bytes, uint64_t now);
 
-    /* After a batch of input: timers, and what the application does, which is to echo at the server. */
+    /* Call after a batch of input: runs timers and the application, which echoes at the server. */
     void (*settle)(void *end, uint64_t now);
 
-    /* The client: whether it can send; sends one message; how many bytes have come back. */
+    /* For the client: whether it can send; sends one message; the number of bytes that have come back. */
     bool (*connected)(void *end);
     void (*request)(void *end, uint64_t now);
     uint64_t (*received)(const void *end);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lwIP as one end of a pair. Its state is global: each end is a library of its own with all of lwIP in it, which this
- * file is built into, and PAIR_KIND names.
+ * lwIP as one end of a pair. Its state is global, so each end is a separate library with this file and all of lwIP;
+ * PAIR_KIND names it.
  */
 #include "pair.h"
 
@@ -27,7 +27,7 @@ static struct {
     void *wire;
 } end;
 
-/* A received frame, after the pbuf that stands for it. */
+/* A received frame, preceded by its pbuf. */
 struct received {
     struct pbuf_custom pbuf;
     char frame[];
@@ -74,7 +74,7 @@ static err_t netif_begin(struct netif *netif) {
     netif->mtu = PAIR_MTU;
     netif->hwaddr_len = ETH_HWADDR_LEN;
     netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET;
-    /* The path is memory: checksums are left out, as the other stack leaves them to its device. */
+    /* Frames only cross memory: no checksums, as the other stack leaves them to its device. */
     NETIF_SET_CHECKSUM_CTRL(netif, NETIF_CHECKSUM_ENABLE_ALL & ~(NETIF_CHECKSUM_GEN_TCP | NETIF_CHECKSUM_GEN_UDP |
                                                                  NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP));
     return ERR_OK;
@@ -180,7 +180,7 @@ static void end_input(void *e, void *frame, uint32_t bytes, uint64_t now) {
     if (end.netif.input(p, &end.netif) != ERR_OK) pbuf_free(p);
 }
 
-/* What the application does lwIP has called back for already. */
+/* Nothing to do for the application: lwIP has already run its callbacks. */
 static void end_settle(void *e, uint64_t now) {
     (void)e;
     end.now = now;

@@ -115,7 +115,7 @@ def ticks(low, high):
 
 
 def percentile_plot(section):
-    """Latency by percentile; the axis stretches towards 100%, as 1 / (1 - p)."""
+    """Latency by percentile; the axis is 1 / (1 - p), so it stretches towards 100%."""
     curves = []
     for row in section["rows"]:
         curve = [(1 / (1 - p / 100), ns / 1000) for p, ns in row["curve"] if p <= 99.99 and ns > 0]
@@ -185,7 +185,7 @@ def write(result, folder):
     body = "".join(section_html(s) for s in result["sections"])
     page = (f"<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>dmtr benchmarks</title>"
             f"<style>{STYLE}</style></head><body><h1>dmtr benchmarks</h1><p>{html.escape(head)}.</p>"
-            f"<p>Contestants took turns in every round; figures are medians of rounds, ratios are medians of each "
-            f"round's ratio to the first. Only ratios within a run mean anything.</p>{body}</body></html>\n")
+            f"<p>Every round ran all contestants; figures are medians of rounds, ratios are medians of each "
+            f"round's ratio to the first. Only ratios within one run are meaningful.</p>{body}</body></html>\n")
     with open(os.path.join(folder, "report.html"), "w", encoding="utf-8") as f:
         f.write(page)

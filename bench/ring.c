@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ring: a 64-byte message to another core and back through two bare rings in shared memory. Nothing between two cores
- * can be faster; benchmarks print it beside every latency, because the distance of two cores changes from minute to
- * minute.
+ * ring: round trips of a 64-byte message between two cores through two bare rings in shared memory. No communication
+ * between the cores can be faster. Benchmarks print this beside every latency, because on virtual machines the latency
+ * between two cores changes over time.
  */
 #include "net.h"
 #include "options.h"
@@ -58,7 +58,7 @@ int main(int argc, char *argv[]) {
     char payload[PAYLOAD] = {0};
     dmtr_latency_t *latency;
     pthread_t thread;
-    enum options_result o = options_parse(argc, argv, "Round trips between two cores, bare.", specs, NULL);
+    enum options_result o = options_parse(argc, argv, "Measures round trips between two cores.", specs, NULL);
     if (o != OPTIONS_RUN) return (int)o;
     if (cpu_pin(cpu_a) != 0 || dmtr_new_latency(&latency, "ring") != 0) return 1;
     if (pthread_create(&thread, NULL, echo, NULL) != 0) return 1;

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Benchmarks: the library against programs written on system calls alone, in one run, as ratios.
+"""Benchmarks: the library against programs on plain system calls, in one run, as ratios.
 
-Writes report.json and report.html and prints the figures. Every comparison takes its contestants in turn, several rounds,
-client and server on one processor each. Costs of single operations are also given as instructions, which repeat.
+Writes report.json and report.html and prints the figures. Every comparison runs all contestants in each of several rounds,
+with client and server on one processor each. Costs of single operations are also counted as instructions, which repeat.
 """
 
 import argparse
@@ -25,8 +25,8 @@ from harness import (Callgrind, Failed, LIBRARY_VARIABLES, Server, WakeLatency, 
 import report
 from stacks import stack_sections
 
-# Rounds, messages a round, seconds of a throughput round, seconds of idling, instruction iterations, bytes in bulk,
-# numbers of connections to echo over, and of idle ones.
+# Rounds, messages per round, seconds of a throughput round, seconds of idling, instruction iterations, bulk bytes,
+# numbers of connections with echoes and of idle connections.
 SCALES = {
     "full": {"rounds": 9, "messages": 20000, "seconds": 1.0, "idle": 5.0, "iterations": 2000, "connections": 1000,
              "tokens": [1, 10, 100, 1000, 10000, 100000], "heap": 1000000, "bulk": 1 << 30,
@@ -40,7 +40,7 @@ SCALES = {
 
 
 class Bench:
-    """What all sections need to know."""
+    """Settings for all sections."""
 
     def __init__(self, build, scale):
         self.build = build
@@ -68,7 +68,7 @@ class Bench:
         return [self.path("apps/echo/echo-client"), "--cpu", str(self.client_cpu), *args], env
 
     def ring(self):
-        """Round trip of the bare ring between the two processors, now."""
+        """The current round trip of the bare ring between the two processors."""
         count = max(self.scale["messages"], 1000)
         out = read_json(run([self.path("bench/ring"), "--cpu", str(self.client_cpu), "--other-cpu",
                              str(self.server_cpu), "--count", str(count)]))
@@ -178,7 +178,7 @@ ALLOCATES = re.compile(r"^(malloc|calloc|realloc|posix_memalign|aligned_alloc|mm
 
 
 def instruction_section(bench, counter):
-    """Instructions of single operations, and whether a message allocates."""
+    """Instructions of single operations, and the allocations of a message."""
     operations = [("queue-message", "the same and dmtr_sgafree", None),
                   ("wheel-arm-cancel", "timer armed and cancelled", 60), ("hist-record", "histogram sample", 15),
                   ("timer-drop", "dmtr_timer and dmtr_drop", None), ("malloc-64", "dmtr_malloc and dmtr_free", None),
@@ -201,7 +201,7 @@ def instruction_section(bench, counter):
 
 
 def token_section(bench, counter):
-    """The cost of one completion among so many outstanding tokens."""
+    """The cost of one completion by the number of outstanding tokens."""
     kinds = {"wait_any": "wait-any", "wait_next_n": "wait-next", "wait_any, all in turn": "wait-any-turn",
              "wait_next_n, all in turn": "wait-next-turn"}
     program = bench.path("apps/latency/dmtr-latency")
@@ -228,7 +228,7 @@ def token_section(bench, counter):
 
 
 def idle_section(bench):
-    """Processor time of a server that has a client which says nothing."""
+    """Processor time of a server with a client that sends nothing."""
     command = [bench.path("apps/echo/echo-server"), "--quiet"]
     env = {"DMTR_WAIT_POLICY": "adaptive"}
     with Server(command, env) as sv, socket.create_connection(("127.0.0.1", int(sv.port)), timeout=10) as client:
@@ -268,7 +268,7 @@ def heap_section(bench):
 
 
 def sections(bench):
-    """Yields each section when it is done; what cannot run here is named, with the reason."""
+    """Yields each section when it is done, and a skipped one with the reason if it cannot run here."""
     counter = Callgrind(bench.path("apps/latency/dmtr-latency")) if Callgrind.available() else None
     yield from spin_sections(bench)
     yield from block_sections(bench)
@@ -297,7 +297,7 @@ def machine():
 
 
 def release_build(root):
-    """The build to measure: build/ if it is a plain release, else one of our own."""
+    """The build to measure: build/ if it is a plain release, else a separate one."""
     def options(folder):
         try:
             with open(os.path.join(folder, "meson-info/intro-buildoptions.json"), encoding="utf-8") as f:
@@ -322,8 +322,8 @@ def main():
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_const", const="quick", dest="scale", help="about a minute")
     size.add_argument("--smoke", action="store_const", const="smoke", dest="scale",
-                      help="only whether it runs: the figures mean nothing")
-    parser.add_argument("--build", help="measure this build as it is")
+                      help="only check that it runs; the figures mean nothing")
+    parser.add_argument("--build", help="measure this build without changes")
     parser.add_argument("--output", default=os.path.join(root, "build", "bench"), help="folder of the report")
     args = parser.parse_args()
     for name in LIBRARY_VARIABLES:

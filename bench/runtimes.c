@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * runtimes: what an echo costs the runtime that serves it, when it is one of several on a device. The client takes
- * turns with it, so that instructions, which callgrind counts inside `server_turn`, repeat. The component is
- * runtimes-N, with N runtimes.
+ * runtimes: the cost of an echo for the runtime that serves it, as one of several on a device. Client and server take
+ * turns, so that the instructions that callgrind counts inside `server_turn` repeat. The component is runtimes-N, with
+ * N runtimes.
  */
 #include "options.h"
 
@@ -19,7 +19,7 @@
 
 #define RUNTIMES_MAX  64u
 #define PORT          7
-#define TURNS_MAX     1000000u /* for one answer */
+#define TURNS_MAX     1000000u /* limit on turns until an answer */
 #define MESSAGE_BYTES 64u
 
 static const char *component = "runtimes-1";
@@ -30,7 +30,7 @@ static const struct option_spec specs[] = {{"component", OPTION_STRING, &compone
                                            {"iterations", OPTION_UINT, &iterations, "N", "echoes", 1, 1ull << 40},
                                            {0}};
 
-static sem_t go, done, stop; /* the server's turn, and its end; the end of all */
+static sem_t go, done, stop; /* the server's turn begins; it has ended; all threads end */
 static atomic_bool stopped;
 
 static void give_up(const char *what, int error) {
@@ -61,7 +61,7 @@ static struct sockaddr_in server_address(void) {
         .sin_family = AF_INET, .sin_port = htons(PORT), .sin_addr.s_addr = inet_addr("10.0.0.1")};
 }
 
-/* All there is to do. */
+/* Handles all results that are ready. */
 static __attribute__((noinline)) void server_turn(void) {
     dmtr_qresult_t qr;
     dmtr_qtoken_t qt;
@@ -76,7 +76,7 @@ static __attribute__((noinline)) void server_turn(void) {
     }
 }
 
-/* The first one serves; the others are there. */
+/* The first runtime serves; the others only exist. */
 static void *server(void *arg) {
     bool serves = arg == NULL;
     struct sockaddr_in address = server_address();
@@ -131,7 +131,8 @@ static void echo(int qd) {
 }
 
 int main(int argc, char *argv[]) {
-    enum options_result o = options_parse(argc, argv, "Echoes beside other runtimes on a device.", specs, NULL);
+    enum options_result o =
+        options_parse(argc, argv, "Measures echoes beside other runtimes on a device.", specs, NULL);
     struct sockaddr_in address = server_address();
     pthread_t threads[RUNTIMES_MAX];
     dmtr_qtoken_t qt;

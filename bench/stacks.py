@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Sections about the library's own stack: over a wire in shared memory, and wired to itself, beside lwIP and the kernel."""
+"""Sections on the library's own stack, over shared memory and within one thread, compared with lwIP and the kernel."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ def has_lwip(bench):
 
 
 def wire_end(libos, folder, number, listen, mtu=1500):
-    """The environment of one end of a wire: the libos named, spinning."""
+    """The environment of one end of a link over shared memory: the named libos, spinning."""
     group = f"DMTR_{libos.upper()}_"
     return {"DMTR_LIBOS": libos, "DMTR_WAIT_POLICY": "spin", f"{group}DEVICE": "shm",
             f"{group}ADDRESS": f"{ADDRESS.format(number)}/24",
@@ -39,7 +39,7 @@ def echo_over_wire(bench, libos, protocol, args):
 
 
 def wire_sections(bench):
-    """Round trips between two processes, against the bare ring of the same round, and how much worse the others are."""
+    """Round trips between two processes, as ratios to the bare ring of the same round; then other stacks against ours."""
     count = bench.scale["messages"]
     args = ["--count", str(count), "--warmup", str(count // 10)]
     command, env = bench.baseline_client("spin", *args)
@@ -69,18 +69,18 @@ def wire_sections(bench):
         times = statistics.median([v / r for v, r in zip(results[name], results["TCP"])])
         rows.append({"name": name, "median": times, "goal": {"ratio_min": least[name]}, "met": times >= least[name]})
     yield {"key": "stack_peers", "kind": "counts", "unit": "times our TCP", "rows": rows,
-           "title": "The same round trips of others, in times that of the library's own TCP"}
+           "title": "The same round trips of other stacks, as multiples of the library's own TCP"}
 
 
 def requests_load(bench, outstanding):
-    """What a client is told to do, and how the result tells the requests a second."""
+    """The client's options, and a function from its result to the requests per second."""
     args = ["--no-verify", "--connections", "50", "--outstanding", str(outstanding), "--duration",
             str(bench.scale["seconds"])]
     return args, lambda result: result["messages_per_second"]
 
 
 def requests_section(bench):
-    """A load like that of a key-value store: the same server and client over shared memory and over kernel sockets."""
+    """A load like a key-value store's: the same server and client over shared memory and over kernel sockets."""
     rows = []
     for outstanding in (1, 16):
         args, told = requests_load(bench, outstanding)
@@ -134,7 +134,7 @@ def pair_section(bench, counted):
 
 
 def many_section(bench, counted):
-    """Many connections, and several threads: what one echo, one opening, one idle connection costs."""
+    """Many connections and several threads: the costs of an echo, of opening, and of an idle connection."""
     program = bench.path("bench/inet-many")
     iterations = bench.scale["iterations"]
     rows = []
@@ -156,22 +156,22 @@ def many_section(bench, counted):
                          "goal": {"ratio_max": 1.15}, "met": ratio <= 1.15})
     opens = interleave(bench.scale["rounds"], {"opens": "opens"},
                        lambda c: measure(c, *echoes)["per_second"])["opens"]
-    rows.append({"name": "opened and closed a second, both ends", **summary(opens), "goal": {"min": 200000},
+    rows.append({"name": "opened and closed per second, both ends", **summary(opens), "goal": {"min": 200000},
                  "met": statistics.median(opens) >= 200000})
     idle = measure(f"idle-{bench.scale['held']}")["bytes_each"]
     rows.append({"name": f"bytes of each of {bench.scale['held']} idle connections, tables included", "median": idle})
-    long = ["--iterations", str(iterations * 1000)]  # so that the beginning of the threads does not count
+    long = ["--iterations", str(iterations * 1000)]  # so that the start of the threads has no weight
     threads = interleave(bench.scale["rounds"], {1: "1", 2: "2"},
                          lambda n: measure("echo-1", "--threads", n, *long)["per_second"])
     ratio = statistics.median([two / one for one, two in zip(threads[1], threads[2])])
-    rows.append({"name": "echoes a second of two threads, in times those of one", "median": ratio,
+    rows.append({"name": "echoes per second of two threads, relative to one", "median": ratio,
                  "goal": {"min": 1.9}, "met": ratio >= 1.9})
     return {"key": "stack_many", "kind": "counts", "unit": "ns, instructions, a second, bytes", "rows": rows,
             "title": "Many connections between two stacks in one thread; ratios to one connection"}
 
 
 def runtimes_section(bench, counted):
-    """What an echo costs the runtime that serves it, as one of several on a device that they share."""
+    """The cost of an echo for the runtime that serves it, as one of several on a shared device."""
     title = "Echo of 64 bytes by one of several runtimes on a device, idle polls included; ratios to one alone"
     if not counted:
         return {"key": "stack_runtimes", "kind": "skipped", "title": title, "reason": "valgrind is not installed"}
@@ -185,7 +185,7 @@ def runtimes_section(bench, counted):
 
 
 def bulk(bench, server_env, client_env, *args, places=((), ())):
-    """Gbit/s of one connection that carries much one way; `places`: what the commands of server and client begin with."""
+    """Gbit/s of a bulk transfer in one direction; `places`: prefixes of the commands of server and client."""
     program = [bench.path("bench/bulk"), *args]
     with Server([*places[0], *program, "--server", "--cpu", str(bench.server_cpu)], server_env) as server:
         out = run([*places[1], *program, "--cpu", str(bench.client_cpu), "--port", server.port, "--bytes",
@@ -195,7 +195,7 @@ def bulk(bench, server_env, client_env, *args, places=((), ())):
 
 @contextlib.contextmanager
 def veth():
-    """Two network namespaces with a wire between them that does nothing for its users; what commands in them begin with."""
+    """Two network namespaces, connected by a veth pair without offloads; yields the prefixes of commands in them."""
     names = [f"dmtr-bench-{os.getpid()}-{end}" for end in (0, 1)]
     try:
         for name in names:
@@ -214,7 +214,7 @@ def veth():
 
 @contextlib.contextmanager
 def tap():
-    """A network namespace with a TAP interface, the kernel at its other end; what commands in it begin with."""
+    """A network namespace with a TAP interface to the kernel; yields the prefix of commands in it."""
     name = f"dmtr-bench-{os.getpid()}-tap"
     inside = ["ip", "netns", "exec", name]
     try:
@@ -232,7 +232,7 @@ def can(wire):
         with wire():
             return True
     except (Failed, FileNotFoundError) as e:
-        progress(f"nothing over {wire.__name__}: {e}")
+        progress(f"skipped {wire.__name__}: {e}")
         return False
 
 
@@ -261,15 +261,15 @@ def bulk_section(bench):
         "MTU 1500": lambda: bulk_over_wire(bench, "inet", 1500),
     }
     if can(tap):
-        contestants["to the kernel over tap, segments cut by it"] = lambda: bulk_over_tap(bench, "yes")
-        contestants["to the kernel over tap, segments cut by us"] = lambda: bulk_over_tap(bench, "no")
+        contestants["to the kernel over tap, segmented by it"] = lambda: bulk_over_tap(bench, "yes")
+        contestants["to the kernel over tap, segmented by the library"] = lambda: bulk_over_tap(bench, "no")
     if can(veth):
         contestants["kernel, veth without offloads"] = lambda: bulk_over_veth(bench)
     if has_lwip(bench):
         contestants["lwIP, MTU 1500"] = lambda: bulk_over_wire(bench, "lwip", 1500)
     results = interleave(bench.scale["rounds"], contestants, lambda measure: measure())
     rows = [{"name": name, **summary(rounds)} for name, rounds in results.items()]
-    # Whom each is to outdo, twice.
+    # Each must be at least twice as fast as the other.
     for name, other in (("MTU 9000", "kernel, loopback"), ("MTU 1500", "kernel, veth without offloads"),
                         ("MTU 1500", "lwIP, MTU 1500")):
         if other not in results:
@@ -278,7 +278,7 @@ def bulk_section(bench):
         row["goal"], row["met"] = {"ratio_min": 2.0}, row["ratio"] >= 2.0
         rows.append(row)
     return {"key": "stack_bulk", "kind": "counts", "unit": "Gbit/s", "rows": rows,
-            "title": "One connection in bulk over shared memory, writes of 64 KiB"}
+            "title": "Bulk transfer on one connection over shared memory, writes of 64 KiB"}
 
 
 def stack_sections(bench, counted):

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The contestants: echo servers and clients written directly on system calls, each the way its interface is best used.
- * They share options, accounting and clock with echo-server and echo-client and nothing of the library's datapath.
+ * Baselines: echo servers and clients written directly on system calls, each in the best way for its interface. They
+ * share options, statistics and clock with echo-server and echo-client, but nothing of the library's datapath.
  */
 #ifndef BASELINE_BASELINE_H
 #define BASELINE_BASELINE_H
@@ -13,23 +13,23 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#define BUFFER_BYTES    65536 /* of one receive; a datagram fits */
+#define BUFFER_BYTES    65536 /* for one receive; any datagram fits */
 #define MAX_CONNECTIONS 65536
 
 enum mode { MODE_BLOCKING, MODE_EPOLL, MODE_SPIN, MODE_URING, MODE_URING_SPIN };
 
-extern volatile sig_atomic_t stopped; /* the client: SIGINT or SIGTERM came */
+extern volatile sig_atomic_t stopped; /* the client got SIGINT or SIGTERM */
 
 /* Prints what failed and errno's reason; returns -1. */
 int baseline_fail(const char *what);
 
-/* Serve until killed. fd is a listening or bound socket. They return only -1, with the reason on stderr. */
+/* Serve until killed. fd is a listening or bound socket. They return only on failure: -1, with the reason on stderr. */
 int serve_blocking(int fd, bool udp);
 int serve_epoll(int fd, bool udp);
 int serve_spin(int fd, bool udp);
 int serve_uring(int fd, bool udp, bool spin);
 
-/* A client's connection: what is yet to be sent, whole requests one behind the other. */
+/* A client's connection, with the requests that are not sent yet. */
 struct connection {
     int fd;
     struct flow *flow;
@@ -41,10 +41,10 @@ struct connection {
 int work_sockets(struct workload *w, struct connection *conns, enum mode mode);
 int work_uring(struct workload *w, struct connection *conns, bool spin);
 
-/* Appends the requests that may be begun now (closed loop) to what is to be sent; whether there is anything. */
+/* Closed loop: appends the requests that may begin now. True: there is data to send. */
 bool connection_fill(struct workload *w, struct connection *c, uint64_t now);
 
-/* Open loop: appends the next due request to its connection's, or gives NULL. */
+/* Open loop: appends the next due request to its connection, which it returns; NULL: none is due. */
 struct connection *connection_due(struct workload *w, struct connection *conns, uint64_t now);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* baseline-echo: server or client on system calls alone, in one of several manners. */
+/* baseline-echo: server or client on plain system calls, in one of several modes. */
 #include "baseline.h"
 #include "program.h"
 
@@ -23,7 +23,7 @@ static const struct option_spec specs[] = {
     {"client", OPTION_FLAG, &options.client, NULL, "send requests and measure", 0, 0},
     {"mode", OPTION_STRING, &options.mode, "MODE", "blocking, epoll, spin, uring (waits) or uring-spin", 0, 0},
     {"address", OPTION_STRING, &options.address, "HOST", "the server's address, IPv4 or IPv6", 0, 0},
-    {"port", OPTION_UINT, &options.port, "PORT", "the server's port; 0 takes any and says which", 0, 65535},
+    {"port", OPTION_UINT, &options.port, "PORT", "the server's port; 0 selects a free one and prints it", 0, 65535},
     {"udp", OPTION_FLAG, &options.udp, NULL, "datagrams instead of connections", 0, 0},
     {"cpu", OPTION_UINT, &options.cpu, "N", "processor to run on", 0, 1023},
     {0}};
@@ -76,9 +76,9 @@ static int connect_one(struct connection *c, const struct address *a, enum mode 
     c->fd = socket(a->sa.sa_family, type | SOCK_CLOEXEC, 0);
     if (c->fd < 0) return baseline_fail("socket");
     if (!options.udp) setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit); /* of connect, too */
+    setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit); /* also for connect */
     if (connect(c->fd, &a->sa, a->len) != 0) return program_fail_address(a, errno);
-    limit = (struct timeval){.tv_usec = 100000}; /* blocking: so that the workload's checks get their turn */
+    limit = (struct timeval){.tv_usec = 100000}; /* for blocking mode: so that workload_check runs */
     setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     if (non_blocking(mode) && fcntl(c->fd, F_SETFL, O_NONBLOCK) != 0) return baseline_fail("fcntl");
     return 0;
@@ -124,7 +124,7 @@ int main(int argc, char *argv[]) {
     struct address a;
     size_t mode = 0;
     enum options_result o =
-        options_parse(argc, argv, "Echo on system calls alone, to compare with.", specs, workload_specs);
+        options_parse(argc, argv, "Echo on plain system calls, for comparison.", specs, workload_specs);
     if (o != OPTIONS_RUN) return (int)o;
     while (mode < sizeof mode_names / sizeof *mode_names && strcmp(mode_names[mode], options.mode) != 0)
         mode++;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One client of the epoll and spin servers: non-blocking receive, send, and what a full socket would not take. */
+/* One client of the epoll and spin servers: non-blocking receive and send, and the rest of a partial send. */
 #ifndef BASELINE_PEER_H
 #define BASELINE_PEER_H
 
@@ -8,7 +8,7 @@
 
 struct peer {
     int fd;
-    char *rest; /* not yet sent; nothing more is received until it is */
+    char *rest; /* not yet sent; the server receives no more until it is */
     size_t rest_len, rest_done;
 };
 

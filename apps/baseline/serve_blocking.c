@@ -53,7 +53,7 @@ int serve_blocking(int fd, bool udp) {
         int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
         if (peer < 0 && errno == EINTR) continue;
         if (peer < 0) {
-            usleep(10000); /* out of descriptors: wait for some client to go */
+            usleep(10000); /* out of descriptors: wait until a client leaves */
             continue;
         }
         setsockopt(peer, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ACCEPT_EVERY 1024 /* rounds; while nobody is connected, every round */
+#define ACCEPT_EVERY 1024 /* rounds between accepts; without clients, every round accepts */
 
 static char buf[BUFFER_BYTES];
 static struct peer peers[MAX_CONNECTIONS];

@@ -11,23 +11,23 @@
 
 #define BATCH 256
 
-/* user_data: what completed, and for whom (descriptor, and the buffer that is sent). */
+/* user_data: what completed, with the descriptor and the buffer that is sent. */
 enum what { ACCEPT, RECV, SEND, DATAGRAM_RECV, DATAGRAM_SEND };
 #define DATA(what, fd, buffer) ((unsigned long long)(what) << 56 | (unsigned long long)(buffer) << 32 | (uint32_t)(fd))
 
-/* A datagram that is sent back out of the buffer it came in. */
+/* A datagram that is sent back from the buffer it was received in. */
 struct slot {
     struct msghdr msg;
     struct iovec iov;
 };
 
-/* What a buffer is to send, and the one behind it. */
+/* The bytes to send from each buffer, and the next buffer of the same client. */
 static struct {
     unsigned done, len, next;
 } sends[URING_BUFFERS];
 
-/* By descriptor: one send at a time is under way, because two may overtake each other; then whether the client has
- * finished. */
+/* By descriptor: the buffers to send, of which one send is in flight at a time, because two could be reordered; and
+ * whether the client has finished. */
 static struct {
     unsigned last; /* of its buffers to send */
     bool sending, ended;
@@ -35,7 +35,7 @@ static struct {
 
 static struct uring u;
 static struct slot slots[URING_BUFFERS];
-static struct msghdr layout = {.msg_namelen = sizeof(struct sockaddr_in6)}; /* of what a datagram's buffer holds */
+static struct msghdr layout = {.msg_namelen = sizeof(struct sockaddr_in6)}; /* the layout of a datagram's buffer */
 
 static void arm_accept(int listener) {
     struct io_uring_sqe *sqe = uring_sqe(&u);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Setting up an io_uring and its provided buffers. */
+/* Setup of an io_uring and its provided buffers. */
 #include "uring.h"
 
 #include "baseline.h"
@@ -84,7 +84,7 @@ unsigned uring_wait(struct uring *u, bool spin, unsigned long long ns, struct io
         io_uring_submit_and_wait_timeout(&u->ring, &first, 1, ns == UINT64_MAX ? NULL : &ts, NULL);
     else if (io_uring_sq_ready(&u->ring))
         io_uring_submit(&u->ring);
-    else if (io_uring_peek_cqe(&u->ring, &first) != 0) /* also runs what the kernel has deferred */
+    else if (io_uring_peek_cqe(&u->ring, &first) != 0) /* also runs the kernel's deferred work */
         return 0;
     return io_uring_peek_batch_cqe(&u->ring, cqes, n);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* An io_uring with a ring of provided buffers, set up as well as the kernel can. */
+/* An io_uring with a ring of provided buffers, with the best setup that the kernel supports. */
 #ifndef BASELINE_URING_H
 #define BASELINE_URING_H
 
@@ -13,13 +13,13 @@
 
 struct uring {
     struct io_uring ring;
-    bool open; /* there is a ring */
+    bool open; /* the ring exists */
     struct io_uring_buf_ring *buf_ring;
     char *buffers;
     unsigned buffer_bytes;
 };
 
-/* With buffers that hold any datagram and its address, or smaller ones. 0, or -1 with the reason on stderr. */
+/* `datagrams`: with buffers for any datagram and its address, else smaller ones. 0, or -1 with the reason on stderr. */
 int uring_init(struct uring *u, bool datagrams);
 void uring_fini(struct uring *u);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The client over plain sockets: blocking in turn, waiting with epoll, or spinning. */
+/* The client over plain sockets: blocking on one connection after the other, waiting with epoll, or spinning. */
 #include "base/epoll.h"
 #include "baseline.h"
 
@@ -18,10 +18,10 @@ struct sockets {
     struct connection *conns;
     enum mode mode;
     int epoll_fd;
-    uint64_t now, turn; /* blocking: whose reply is waited for */
+    uint64_t now, turn; /* turn: in blocking mode, the connection whose reply is next */
 };
 
-/* Bytes that were sent already keep their place until all are, so a slow socket may leave no room for what is due. */
+/* Sent bytes stay in the buffer until all are sent, so a slow socket may leave no room for a due request. */
 static bool append(struct workload *w, struct connection *c, uint64_t now) {
     if (c->out_len == w->o.size * w->o.outstanding) return false;
     workload_begin(w, c->flow, now, c->out + c->out_len);
@@ -47,7 +47,7 @@ static void watch(struct sockets *s, struct connection *c, int op) {
     epoll_ctl(s->epoll_fd, op, c->fd, &ev);
 }
 
-/* Sends what there is; a full socket (not with `blocking`) keeps the rest for later. */
+/* Sends what is buffered; if the socket is full (not in blocking mode), the rest stays for later. */
 static int flush(struct sockets *s, struct connection *c) {
     bool was_full = c->out_done > 0;
     while (c->out_done < c->out_len) {
@@ -62,7 +62,7 @@ static int flush(struct sockets *s, struct connection *c) {
     return 0;
 }
 
-/* Receives once; refills. 1: something came; 0: nothing; -1: failed. */
+/* Receives once; refills. 1: received data; 0: none; -1: failed. */
 static int receive(struct sockets *s, struct connection *c) {
     ssize_t n = recv(c->fd, in, sizeof in, 0);
     if (n < 0) return errno == EAGAIN || errno == EINTR ? 0 : baseline_fail("recv");
@@ -97,7 +97,7 @@ static int round_epoll(struct sockets *s) {
     return 0;
 }
 
-/* Waits for the next connection in turn that has something to come. */
+/* Waits for the next connection in turn that expects a reply. */
 static int round_blocking(struct sockets *s) {
     for (uint64_t i = 0; i < s->w->o.connections; i++) {
         struct connection *c = &s->conns[s->turn++ % s->w->o.connections];

@@ -10,7 +10,7 @@
 
 static struct uring u;
 
-/* Streams send all there is, datagrams one. What is appended meanwhile goes with the next send. */
+/* A stream sends all buffered data, a datagram socket one datagram. Data appended meanwhile goes with the next send. */
 static void send_next(struct workload *w, struct connection *conns, struct connection *c) {
     struct io_uring_sqe *sqe = uring_sqe(&u);
     size_t len = w->datagrams ? w->o.size : c->out_len - c->out_done;
@@ -18,7 +18,7 @@ static void send_next(struct workload *w, struct connection *conns, struct conne
     io_uring_sqe_set_data64(sqe, IS_SEND | (unsigned long long)(c - conns));
 }
 
-/* Fills the connection; begins a send unless one is under way, which out_len > 0 tells. */
+/* Fills the connection; begins a send unless out_len > 0, which means that one is in flight. */
 static void fill(struct workload *w, struct connection *conns, struct connection *c, uint64_t now) {
     bool idle = c->out_len == 0;
     if (connection_fill(w, c, now) && idle) send_next(w, conns, c);

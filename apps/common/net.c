@@ -41,7 +41,7 @@ const char *address_format(const struct sockaddr *sa, char text[ADDRESS_TEXT]) {
     return text;
 }
 
-/* "0-3,6": the processors of a set. */
+/* Formats a set of processors, such as "0-3,6". */
 static void format_cpus(const cpu_set_t *set, char *text, size_t room) {
     size_t at = 0;
     *text = '\0';
@@ -55,7 +55,8 @@ static void format_cpus(const cpu_set_t *set, char *text, size_t room) {
 }
 
 int cpu_pin(uint64_t cpu) {
-    static cpu_set_t all; /* before the first thread was pinned: further threads begin as it is then */
+    static cpu_set_t
+        all; /* the set before the first thread was pinned; a further thread inherits the affinity of the pinned one */
     static bool known;
     cpu_set_t set;
     if (cpu == CPU_ANY) return 0;

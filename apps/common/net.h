@@ -24,12 +24,12 @@ int address_parse(struct address *a, const char *host, uint64_t port, int type);
 const char *address_format(const struct sockaddr *sa, char text[ADDRESS_TEXT]);
 
 /*
- * Runs this thread on one processor from here on; UINT64_MAX leaves it. One thread at a time. 0, or -1 with the reason
- * on stderr.
+ * Pins this thread to one processor; UINT64_MAX: does nothing. One thread at a time may call it. 0, or -1 with the
+ * reason on stderr.
  */
 int cpu_pin(uint64_t cpu);
 
-/* The processor options' "not given". */
+/* Value of a processor option that is not set. */
 #define CPU_ANY UINT64_MAX
 
 #endif

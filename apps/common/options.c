@@ -13,7 +13,7 @@
 
 #define MAX_OPTIONS 48
 #define OWN_OPTIONS 4    /* help, version, and the library's */
-#define FIRST_VALUE 1000 /* getopt_long's value of the first option in the tables: behind all characters */
+#define FIRST_VALUE 1000 /* getopt_long's value of the first option in the tables: above all characters */
 
 struct parser {
     const char *program;
@@ -75,7 +75,7 @@ int options_flush(const char *program) {
 
 const char *options_nearest(const char *given, const char *const names[]) {
     const char *nearest = NULL;
-    size_t best = strlen(given) / 2 + 2; /* so many changes make another name of it */
+    size_t best = strlen(given) / 2 + 2; /* more changes than this make a different name */
     for (; *names; names++) {
         size_t distance = strncmp(*names, given, strlen(given)) == 0 ? 0 : edit_distance(given, *names);
         if (distance >= best) continue;
@@ -85,7 +85,7 @@ const char *options_nearest(const char *given, const char *const names[]) {
     return nearest;
 }
 
-/* What getopt_long has refused, in argv[optind - 1] unless it is a single letter. */
+/* Explains an error of getopt_long, whose argument is argv[optind - 1] unless it is a single letter. */
 static enum options_result refuse(const struct parser *p, int c, const char *given) {
     const char *names[MAX_OPTIONS + OWN_OPTIONS + 1] = {NULL}, *nearest;
     char name[64];

@@ -13,7 +13,7 @@ static int fail(const char *path, int error) {
 int output_check(const char *path) {
     FILE *f;
     if (!path || strcmp(path, "-") == 0) return 0;
-    f = fopen(path, "a"); /* what it holds is kept until there is a result */
+    f = fopen(path, "a"); /* append mode keeps the old content until there is a result */
     if (!f) return fail(path, errno);
     fclose(f);
     return 0;

@@ -5,7 +5,7 @@
 #include <endian.h>
 #include <string.h>
 
-#define STEP 0x9e3779b97f4a7c15u /* odd and without repeating bytes */
+#define STEP 0x9e3779b97f4a7c15u /* odd, and all its bytes differ */
 
 static uint64_t word(uint64_t id, size_t index) {
     return htole64(id + index * STEP);
@@ -22,7 +22,7 @@ void pattern_fill(void *buf, size_t len, uint64_t id) {
     memcpy(p, &last, len);
 }
 
-/* Up to the next border of a word. */
+/* Checks bytes up to the end of a word. */
 static bool check_part(const char *p, size_t len, uint64_t id, size_t offset) {
     uint64_t w = word(id, offset / 8);
     return memcmp(p, (const char *)&w + offset % 8, len) == 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Payload that can be checked byte by byte from anywhere in a message: 64-bit words (little-endian) that count up from
- * the message's number in large steps. A message of 8 bytes or more begins with its number.
+ * Payload that can be checked from any byte of a message on: 64-bit words (little-endian) that count up from the
+ * message's number in large steps. A message of 8 bytes or more begins with its number.
  */
 #ifndef APPS_PATTERN_H
 #define APPS_PATTERN_H

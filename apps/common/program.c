@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What programs over the library share. */
+/* Shared by the programs over the library. */
 #include "program.h"
 
 #include <dmtr/dmtr.h>
@@ -33,11 +33,11 @@ bool program_thread_start(int argc, char *argv[], uint64_t cpu) {
     if (r == 0) r = dmtr_runtime_current(&runtime);
     if (r == 0 && runtime_count == PROGRAM_THREADS_MAX) r = EMFILE;
     if (r != 0) {
-        program_fail("the library does not start", r);
+        program_fail("cannot start the library", r);
         return false;
     }
     runtimes[runtime_count] = runtime;
-    runtime_count++; /* from now on it is woken */
+    runtime_count++; /* program_stop wakes it from now on */
     return true;
 }
 
@@ -63,7 +63,7 @@ bool program_restart(int argc, char *argv[], uint64_t seconds) {
     unsigned place = own_place();
     dmtr_fini();
     while (!stopped) {
-        nanosleep(&pause, NULL); /* a signal ends it sooner */
+        nanosleep(&pause, NULL); /* a signal ends it early */
         if (stopped || dmtr_init(argc, argv) != 0) continue;
         return dmtr_runtime_current(&runtimes[place]) == 0;
     }
@@ -79,7 +79,7 @@ int program_fail(const char *what, int error) {
     return -1;
 }
 
-/* What mends an error of an address; ends with error 0. */
+/* Remedies for errors of an address; ends with error 0. */
 static const struct {
     int error;
     const char *advice;
@@ -104,7 +104,7 @@ int program_fail_address(const struct address *a, int error) {
     return -1;
 }
 
-/* What the network sends broadcasts from. Connecting a datagram socket sends nothing, and gives it this name. */
+/* The source address of broadcasts: connecting a datagram socket sends nothing, but sets its local address. */
 static struct in_addr first_address(const char *network) {
     struct sockaddr_in all = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_BROADCAST), .sin_port = htons(9)};
     struct sockaddr_in own = {.sin_addr.s_addr = htonl(INADDR_ANY)};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a workload has measured: a table, JSON, a percentile curve. */
+/* The results of a workload: a table, JSON, a percentile curve. */
 #include "output.h"
 #include "workload.h"
 
@@ -77,7 +77,7 @@ static void write_json(FILE *f, const void *arg) {
     fprintf(f, ",\"max\":%llu}}\n", (unsigned long long)w->max_ns);
 }
 
-/* Ever finer towards 100: a percentile plot has its interesting end there. */
+/* Finer steps towards 100, where the tail of the distribution is. */
 static const struct {
     double from, step;
     int count;

@@ -23,18 +23,18 @@ const struct option_spec workload_specs[] = {
     {"connections", OPTION_UINT, &workload_options.connections, "N", "connections", 1, 65536},
     {"outstanding", OPTION_UINT, &workload_options.outstanding, "N", "requests in flight per connection", 1, 4096},
     {"warmup", OPTION_UINT, &workload_options.warmup, "N", "first replies that are not measured", 0, UINT64_MAX},
-    {"count", OPTION_UINT, &workload_options.count, "N", "requests to measure (default 100000, or as --duration tells)",
-     1, 1ull << 40},
+    {"count", OPTION_UINT, &workload_options.count, "N",
+     "requests to measure (default 100000, or as --duration allows)", 1, 1ull << 40},
     {"duration", OPTION_REAL, &workload_options.duration, "SECONDS", "how long to send", 0, 31536000},
-    {"rate", OPTION_UINT, &workload_options.rate, "N", "open loop: requests a second, timed from when they are due", 1,
-     100000000},
-    {"timeout", OPTION_REAL, &workload_options.timeout, "SECONDS", "give up when no reply came for so long", 0, 86400},
+    {"rate", OPTION_UINT, &workload_options.rate, "N", "open loop: requests per second, timed from when they are due",
+     1, 100000000},
+    {"timeout", OPTION_REAL, &workload_options.timeout, "SECONDS", "give up after this time without a reply", 0, 86400},
     {"no-verify", OPTION_FLAG, &workload_options.no_verify, NULL, "do not compare the bytes of replies", 0, 0},
     {"json", OPTION_STRING, &workload_options.json, "FILE", "write the result as JSON; - is stdout", 0, 0},
-    {"hist", OPTION_STRING, &workload_options.hist, "FILE", "write percentile,ns lines; - is stdout", 0, 0},
-    {"progress", OPTION_FLAG, &workload_options.progress, NULL, "a progress line each second, also without terminal", 0,
-     0},
-    {"quiet", OPTION_FLAG, &workload_options.quiet, NULL, "no table", 0, 0},
+    {"hist", OPTION_STRING, &workload_options.hist, "FILE", "write lines of percentile,ns; - is stdout", 0, 0},
+    {"progress", OPTION_FLAG, &workload_options.progress, NULL,
+     "print a progress line each second, also without a terminal", 0, 0},
+    {"quiet", OPTION_FLAG, &workload_options.quiet, NULL, "print no table", 0, 0},
     {0}};
 
 int workload_check_options(const struct workload_options *o, bool datagrams) {
@@ -60,7 +60,7 @@ int workload_init(struct workload *w, const struct workload_options *o, bool dat
         return -1;
     }
     for (uint64_t i = 0; i < o->connections; i++) {
-        w->flows[i].base = ((i + 1) << 44) + 1; /* every message of a run differs from every other */
+        w->flows[i].base = ((i + 1) << 44) + 1; /* all messages of a run differ */
         w->flows[i].slots = w->slots + i * o->outstanding;
     }
     w->min_ns = UINT64_MAX;
@@ -104,7 +104,7 @@ void workload_begin(struct workload *w, struct flow *f, uint64_t now, void *buf)
     struct flow_slot *slot = &f->slots[f->sent % w->o.outstanding];
     slot->id = f->base + f->sent++;
     slot->begun_ns = now;
-    if (w->o.rate) { /* a request that is late because others were is late for the user too */
+    if (w->o.rate) { /* delays caused by earlier requests count, too, as they do for a user */
         slot->begun_ns = w->due_ns;
         w->due_ns += SECOND / w->o.rate;
     }
@@ -158,7 +158,7 @@ static int stream_input(struct workload *w, struct flow *f, const char *data, si
 
 static int datagram_input(struct workload *w, struct flow *f, const char *data, size_t len, uint64_t now) {
     uint64_t id;
-    if (len < sizeof id) return wrong(f, "too short a datagram");
+    if (len < sizeof id) return wrong(f, "datagram too short");
     memcpy(&id, data, sizeof id);
     id = le64toh(id);
     struct flow_slot *slot = &f->slots[(id - f->base) % w->o.outstanding];
@@ -169,7 +169,7 @@ static int datagram_input(struct workload *w, struct flow *f, const char *data, 
     if (slot->id == id)
         reply(w, f, slot, now);
     else
-        w->late++; /* given up before, or a duplicate */
+        w->late++; /* given up earlier, or a duplicate */
     return 0;
 }
 

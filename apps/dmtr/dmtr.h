@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The tool's subcommands: each a main of its own, argv[0] being its name. They return an exit status. */
+/* The subcommands of dmtr. Each has the arguments of main, with its name in argv[0], and returns an exit status. */
 #ifndef DMTR_TOOL_H
 #define DMTR_TOOL_H
 

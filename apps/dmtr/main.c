@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* dmtr: looks at running programs and at the library itself. */
+/* dmtr: shows running programs and the library's options. */
 #include "dmtr.h"
 #include "options.h"
 
@@ -7,7 +7,7 @@
 #include <string.h>
 
 static const struct {
-    const char *name; /* with the program's, as messages begin */
+    const char *name; /* with the program's name, for messages */
     int (*run)(int argc, char *argv[]);
     const char *text;
 } commands[] = {
@@ -25,7 +25,7 @@ static void print_help(FILE *f) {
     fprintf(f, "Usage: dmtr COMMAND [options]\n\n");
     for (size_t i = 0; i < COMMANDS; i++)
         fprintf(f, "  %-10s %s\n", name_of(i), commands[i].text);
-    fprintf(f, "\n`dmtr COMMAND --help` tells its options.\n");
+    fprintf(f, "\n`dmtr COMMAND --help` lists its options.\n");
 }
 
 static int refuse(const char *given) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading and checking counter pages. */
+/* Reads and checks counter pages. */
 #include "page.h"
 
 #include <ctype.h>
@@ -15,7 +15,8 @@ bool page_parse_name(struct page *p, const char *name) {
     unsigned runtime, further;
     if (strlen(name) >= sizeof p->name) return false;
     if (sscanf(name, "dmtr.%9d.%9u%n", &pid, &runtime, &used) != 2 || pid <= 0) return false;
-    if (sscanf(name + used, ".%9u%n", &further, &more) == 1) used += more; /* a second process with that pid */
+    if (sscanf(name + used, ".%9u%n", &further, &more) == 1)
+        used += more; /* another process with the same pid, such as in a container */
     if (name[used] != '\0') return false;
     snprintf(p->name, sizeof p->name, "%s", name);
     p->pid = pid;
@@ -28,7 +29,7 @@ static bool within(size_t len, uint32_t offset, uint64_t count, uint64_t each) {
     return offset >= sizeof(struct counters_page) && offset <= len && count * each <= len - offset;
 }
 
-/* A page may have more counters than we know, with longer names: it says so itself. */
+/* A page of another version may have more counters with longer names; its header has their sizes. */
 static bool consistent(const struct page *p, size_t len) {
     const struct counters_page *h = &p->header;
     return len >= sizeof *h && h->magic == COUNTERS_MAGIC && h->pid == (uint32_t)p->pid && h->runtime == p->runtime &&
@@ -37,7 +38,7 @@ static bool consistent(const struct page *p, size_t len) {
            within(len, h->names_offset, h->count, h->name_len) && within(len, h->texts_offset, h->count, h->text_len);
 }
 
-/* The owner keeps its page locked for as long as it lives. A process id would not tell: it may be another's by now. */
+/* The owner keeps its page locked while it lives. Its process id proves nothing, because ids are reused. */
 static bool owner_lives(int fd) {
     if (flock(fd, LOCK_SH | LOCK_NB) != 0) return true;
     flock(fd, LOCK_UN);
@@ -59,7 +60,7 @@ enum page_state page_read(struct page *p, int folder_fd) {
     return n >= 0 && consistent(p, (size_t)n) ? PAGE_GOOD : PAGE_BAD;
 }
 
-/* Of at most len bytes, what is printable and does no harm inside quotes. */
+/* Copies the characters of at most len bytes that are printable and harmless inside quotes. */
 static void copy_text(char *out, size_t size, const void *from, size_t len) {
     const char *s = from;
     size_t i = 0;

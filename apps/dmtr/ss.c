@@ -71,10 +71,10 @@ static void show(struct page *p, int folder) {
     }
 }
 
-/* Why nothing is shown of the process that was asked for. */
+/* Explains why the requested process has no counters to show. */
 static void explain_nothing(void) {
     unsigned long long pid = only_pid;
-    if (refused > 0) return; /* it was said */
+    if (refused > 0) return; /* already reported */
     if (kill((pid_t)pid, 0) != 0 && errno == ESRCH)
         fprintf(stderr, "dmtr ss: there is no process %llu\n", pid);
     else
@@ -86,10 +86,10 @@ static void explain_nothing(void) {
 
 int command_ss(int argc, char *argv[]) {
     static const struct option_spec specs[] = {
-        {"json", OPTION_FLAG, &json, NULL, "as JSON, all counters", 0, 0},
-        {"all", OPTION_FLAG, &all, NULL, "counters that are zero, too", 0, 0},
+        {"json", OPTION_FLAG, &json, NULL, "print JSON with all counters", 0, 0},
+        {"all", OPTION_FLAG, &all, NULL, "also print counters that are zero", 0, 0},
         {"pid", OPTION_UINT, &only_pid, "PID", "only this process", 1, 1u << 30},
-        {"clean", OPTION_FLAG, &clean, NULL, "remove what processes that are gone have left", 0, 0},
+        {"clean", OPTION_FLAG, &clean, NULL, "remove pages of processes that have ended", 0, 0},
         {0}};
     static struct page page;
     enum options_result o = options_parse(argc, argv, "Shows the counters of all running programs.", specs, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* echo-client: sends requests to an echo server, checks every byte of the replies and reports what they took. */
+/* echo-client: sends requests to an echo server, checks every byte of the replies and reports the round trips. */
 #include "net.h"
 #include "options.h"
 #include "program.h"
@@ -25,7 +25,7 @@ static const struct option_spec specs[] = {
     {"port", OPTION_UINT, &options.port, "PORT", "the server's port", 1, 65535},
     {"network", OPTION_STRING, &options.network, "NAME", "network instead of the configured one", 0, 0},
     {"udp", OPTION_FLAG, &options.udp, NULL, "datagrams instead of connections", 0, 0},
-    {"framed", OPTION_FLAG, &options.framed, NULL, "keep message borders (the server must, too)", 0, 0},
+    {"framed", OPTION_FLAG, &options.framed, NULL, "keep message boundaries (the server must, too)", 0, 0},
     {"cpu", OPTION_UINT, &options.cpu, "N", "processor to run on", 0, 1023},
     {0}};
 
@@ -40,7 +40,7 @@ struct client {
     struct connection *connections;
 };
 
-/* A connected queue with its first pop outstanding; its results name the connection. */
+/* Connects a queue and begins its first pop. The user pointer of its results is the connection. */
 static int connect_one(struct client *c, struct connection *conn) {
     int type = options.udp ? SOCK_DGRAM : SOCK_STREAM, family = c->server.sa.sa_family, one = 1, r;
     dmtr_qtoken_t qt;
@@ -68,7 +68,7 @@ static int send_request(struct client *c, struct connection *conn, uint64_t now)
     return program_fail("push", r);
 }
 
-/* Closed loop: as many requests as the connection may have. */
+/* Closed loop: begins as many requests as the connection may have. */
 static int fill(struct client *c, struct connection *conn, uint64_t now) {
     while (!c->w.o.rate && workload_may_begin(&c->w, conn->flow, now))
         if (send_request(c, conn, now) != 0) return -1;
@@ -106,7 +106,7 @@ static int received(struct client *c, struct connection *conn, dmtr_qresult_t *q
     for (uint32_t i = 0; r == 0 && i < sga->sga_numsegs; i++)
         r = workload_input(&c->w, conn->flow, sga->sga_segs[i].sgaseg_buf, sga->sga_segs[i].sgaseg_len, now);
     dmtr_sgafree(sga);
-    if (r == 0) r = fill(c, conn, now); /* before the pop: the request is what the other side waits for */
+    if (r == 0) r = fill(c, conn, now); /* before the pop, because the server waits for the request */
     if (r == 0 && (r = dmtr_pop(&qt, conn->qd)) != 0) return program_fail("pop", r);
     return r;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* echo-server: sends back what it is sent, over TCP or UDP, framed or not, and may append it to a file first. */
+/* echo-server: sends received data back, over TCP or UDP, framed or not, and may append it to a file first. */
 #include "server.h"
 
 #include "net.h"
@@ -27,21 +27,22 @@ static const struct option_spec specs[] = {
      "address to listen on, IPv4 or IPv6 (default " PROGRAM_ADDRESS
      ", or the first address of a network that does not have it)",
      0, 0},
-    {"port", OPTION_UINT, &options.port, "PORT", "port to listen on; 0 takes any and says which", 0, 65535},
+    {"port", OPTION_UINT, &options.port, "PORT", "port to listen on; 0 selects a free one and prints it", 0, 65535},
     {"network", OPTION_STRING, &options.network, "NAME", "network instead of the configured one", 0, 0},
     {"udp", OPTION_FLAG, &options.udp, NULL, "datagrams instead of connections", 0, 0},
-    {"framed", OPTION_FLAG, &options.framed, NULL, "keep message borders on connections", 0, 0},
+    {"framed", OPTION_FLAG, &options.framed, NULL, "keep message boundaries on connections", 0, 0},
     {"file", OPTION_STRING, &options.file, "PATH", "append each message to a file, durably, before it is echoed", 0, 0},
-    {"max-connections", OPTION_UINT, &options.max_connections, "N", "clients served at a time; more wait", 1, 1000000},
+    {"max-connections", OPTION_UINT, &options.max_connections, "N", "maximum number of clients; further ones wait", 1,
+     1000000},
     {"push-limit", OPTION_UINT, &options.push_limit, "BYTES",
-     "most bytes on their way to one client (1 MiB; framed 16 MiB)", 1, 1ull << 40},
-    {"cpu", OPTION_UINT, &options.cpu, "N", "processor to run on; further threads take the next ones", 0, 1023},
+     "maximum bytes of outstanding pushes to one client (1 MiB; framed 16 MiB)", 1, 1ull << 40},
+    {"cpu", OPTION_UINT, &options.cpu, "N", "processor to run on; further threads use the next ones", 0, 1023},
     {"threads", OPTION_UINT, &options.threads, "N",
-     "threads, each with a runtime and a listening socket (with libos inet, inet.queues must be as many)", 1,
+     "threads, each with a runtime and a listening socket (with libos inet, set inet.queues to this number)", 1,
      PROGRAM_THREADS_MAX},
     {"retry", OPTION_UINT, &options.retry, "SECONDS",
-     "start anew when the network device was lost, trying so often; 0: exit with status 1", 0, 86400},
-    {"quiet", OPTION_FLAG, &options.quiet, NULL, "no statistics at the end", 0, 0},
+     "restart after the loss of the network device, retrying at this interval; 0: exit with status 1", 0, 86400},
+    {"quiet", OPTION_FLAG, &options.quiet, NULL, "print no statistics at the end", 0, 0},
     {0}};
 
 struct listener {
@@ -49,7 +50,7 @@ struct listener {
     int qd;
     dmtr_qtoken_t accept_qt, retry_qt; /* 0: none */
     pthread_t thread;
-    uint64_t number; /* of the thread */
+    uint64_t number; /* number of the thread */
     bool started;
     int argc;
     char **argv;
@@ -73,28 +74,28 @@ static int open_socket(struct listener *l, struct address *a) {
     if (!options.udp && (r = dmtr_listen(l->qd, SOMAXCONN)) != 0) return program_fail_address(a, r);
     r = dmtr_getsockname(l->qd, &a->sa, &a->len);
     if (r != 0) return program_fail("getsockname", r);
-    if (l->number > 0) return 0;          /* the first one has said it */
-    options.port = ntohs(a->in.sin_port); /* at the same place in both families */
+    if (l->number > 0) return 0;          /* the first thread has printed it */
+    options.port = ntohs(a->in.sin_port); /* at the same offset in both families */
     printf("listening on %s %s\n", options.udp ? "udp" : "tcp", address_format(&a->sa, text));
     return 0;
 }
 
 static int open_file(struct server *sv) {
-    size_t unlimited = 1ull << 40; /* what is on its way is bounded by one message per client */
+    size_t unlimited = 1ull << 40; /* one message per client bounds the outstanding writes */
     int r = dmtr_open2(&sv->file_qd, options.file, O_WRONLY | O_CREAT | O_APPEND | O_DSYNC, 0644);
     if (r != 0) return program_fail(options.file, r);
     dmtr_setsockopt(sv->file_qd, DMTR_SOL_QUEUE, DMTR_SO_PUSH_LIMIT, &unlimited, sizeof unlimited);
     return 0;
 }
 
-/* A device that is lost does not come back; a want of descriptors or memory may pass. */
+/* A lost device does not come back; a lack of descriptors or memory may be temporary. */
 static void accept_failed(struct listener *l, int error) {
     l->server.stats.accept_errors++;
     l->server.lost |= error == ENETDOWN;
     if (dmtr_timer(&l->retry_qt, ACCEPT_RETRY_NS) != 0) l->retry_qt = 0;
 }
 
-/* Keeps one accept going while there is room. What cannot be had now is asked for again a little later. */
+/* Keeps one accept outstanding while there is room for clients. Retries a failed accept after a pause. */
 static void accept_more(struct listener *l) {
     if (options.udp || l->accept_qt || l->retry_qt || l->server.open >= options.max_connections) return;
     int r = dmtr_accept(&l->accept_qt, l->qd);
@@ -180,7 +181,7 @@ static int open_all(struct listener *l) {
     return 0;
 }
 
-/* Everything anew, on the address and port as before. */
+/* Restarts everything, on the same address and port. */
 static int reopen(struct listener *l) {
     session_end_all(&l->server);
     if (!program_restart(l->argc, l->argv, options.retry)) return program_stopped() ? 0 : -1;
@@ -213,7 +214,7 @@ static void listener_end(struct listener *l) {
     dmtr_fini();
 }
 
-/* Threads start one after the other: each next one when the one before listens, or has failed. */
+/* Threads start one after the other: each when the previous one listens or has failed. */
 static sem_t ready;
 
 static void *further(void *arg) {
@@ -260,7 +261,7 @@ static int run(struct listener *all) {
 int main(int argc, char *argv[]) {
     static struct listener all[PROGRAM_THREADS_MAX];
     enum options_result o =
-        options_parse(argc, argv, "Sends back what it is sent, until SIGINT or SIGTERM.", specs, NULL);
+        options_parse(argc, argv, "Sends received data back, until SIGINT or SIGTERM.", specs, NULL);
     if (o != OPTIONS_RUN) return (int)o;
     if (options.udp && options.framed) {
         fprintf(stderr, "echo-server: --framed is for connections\n");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The echo server's parts: the listener and loop (server.c) and what happens to one client (session.c). */
+/* The parts of the echo server: the listener and loop (server.c) and the handling of one client (session.c). */
 #ifndef ECHO_SERVER_H
 #define ECHO_SERVER_H
 
@@ -7,53 +7,53 @@
 #include <stdbool.h>
 
 /*
- * Pushes outstanding to one client; while there are so many, or the push limit is reached, nothing more is popped from
- * it, so that a client that does not read costs a bounded amount of memory and nobody else's time.
+ * Limit on outstanding pushes to one client. At this limit, or at the push limit, the server pops no more from the
+ * client, so that a client that does not read costs bounded memory and does not delay others.
  */
 #define SESSION_MAX_PUSHES 64
-/* Pops outstanding on the datagram socket. */
+/* Outstanding pops on the datagram socket. */
 #define SESSION_MAX_POPS 4
 
 struct server {
     bool udp;
-    bool lost; /* the network device: nothing can be begun any more */
+    bool lost; /* the network device is lost: no operation can begin */
     size_t push_limit;
     int file_qd;                        /* -1: none */
-    struct session *sessions;           /* also those that have ended but have results to come */
-    uint64_t open;                      /* the others */
-    struct write *writes, **writes_end; /* messages on their way to the file, in order */
+    struct session *sessions;           /* also ended ones with outstanding operations */
+    uint64_t open;                      /* number of sessions that have not ended */
+    struct write *writes, **writes_end; /* outstanding writes to the file, in order */
     struct server_stats {
         uint64_t accepted, accept_errors, messages, bytes, held, resets, bad, dropped, file_errors;
     } stats;
 };
 
 /*
- * A connection, or the datagram socket with all its clients. The results of its queue name it, so it lives until the
- * last of them has come, also after its end.
+ * A connection, or the datagram socket with all its clients. The results of its queue point to it, so it is freed after
+ * the last of them, even if it has ended before.
  */
 struct session {
     int qd;
     bool ended;                          /* closed */
-    bool holding;                        /* there is something in `held` */
+    bool holding;                        /* `held` is in use */
     unsigned short pops, pushes, writes; /* outstanding */
     struct session *next, **link;        /* in the server's list */
-    dmtr_sgarray_t held;                 /* popped, to be pushed when earlier pushes are done */
+    dmtr_sgarray_t held;                 /* popped, to be pushed after earlier pushes complete */
 };
 
-/* Takes over a connected or bound queue and begins to serve it. On failure the queue is closed. */
+/* Begins to serve a connected or bound queue, which the session then owns. Closes the queue on failure. */
 int session_new(struct server *sv, int qd);
 
-/* Closes the queue; data that was pushed is still delivered. s may be gone then. */
+/* Closes the queue; pushed data is still delivered. May free s. */
 void session_end(struct server *sv, struct session *s);
 
-/* Gives up all sessions, also those with results to come: none may be fetched any more. */
+/* Frees all sessions, also those with outstanding operations; the caller fetches no more results. */
 void session_end_all(struct server *sv);
 
-/* A pop or push of a session is complete. */
+/* Handle a complete pop or push of a session. */
 void session_popped(struct server *sv, dmtr_qresult_t *qr);
 void session_pushed(struct server *sv, const dmtr_qresult_t *qr);
 
-/* The file has (or could not take) the oldest message. */
+/* The write of the oldest message to the file has completed or failed. */
 void session_written(struct server *sv, const dmtr_qresult_t *qr);
 
 #endif

@@ -15,7 +15,7 @@ struct write {
     dmtr_sgarray_t sga;
 };
 
-/* Frees a session that has ended and has no results to come. */
+/* Frees a session that has ended and has no outstanding operations. */
 static void release(struct session *s) {
     if (!s->ended || s->pops + s->pushes + s->writes > 0) return;
     *s->link = s->next;
@@ -48,7 +48,7 @@ void session_end_all(struct server *sv) {
     }
 }
 
-/* Begins as many pops as the session may have. False: it could not and the session has ended. */
+/* Begins as many pops as the session may have. False: failed, and the session has ended. */
 static bool pop_more(struct server *sv, struct session *s) {
     unsigned most = sv->udp ? SESSION_MAX_POPS : 1;
     if (!sv->udp && (s->holding || s->writes > 0 || s->pushes == SESSION_MAX_PUSHES)) return true;
@@ -65,7 +65,7 @@ static bool pop_more(struct server *sv, struct session *s) {
     return true;
 }
 
-/* Sends a message back, and takes it over whatever comes of it. False: the session has ended. */
+/* Sends a message back; owns it in any case. False: the session has ended. */
 static bool echo(struct server *sv, struct session *s, dmtr_sgarray_t *sga) {
     dmtr_qtoken_t qt;
     int r = ENOBUFS;
@@ -78,7 +78,7 @@ static bool echo(struct server *sv, struct session *s, dmtr_sgarray_t *sga) {
         sv->stats.held++;
         return true;
     }
-    dmtr_sgafree(sga); /* a push holds what it still needs */
+    dmtr_sgafree(sga); /* the push holds its memory */
     if (r == 0) {
         s->pushes++;
         return true;
@@ -89,7 +89,7 @@ static bool echo(struct server *sv, struct session *s, dmtr_sgarray_t *sga) {
     return false;
 }
 
-/* Appends a message to the file; session_written goes on with it. */
+/* Appends a message to the file; session_written continues when that completes. */
 static bool append(struct server *sv, struct session *s, const dmtr_sgarray_t *sga) {
     struct write *w = calloc(1, sizeof *w);
     if (!w || dmtr_push(&w->qt, sv->file_qd, sga) != 0) {
@@ -104,7 +104,7 @@ static bool append(struct server *sv, struct session *s, const dmtr_sgarray_t *s
     return true;
 }
 
-/* What is not in the file may not be echoed: the datagram is dropped, the connection ends. */
+/* A message that is not in the file must not be echoed: drops the datagram, or ends the connection. */
 static void refuse_write(struct server *sv, struct session *s, dmtr_sgarray_t *sga) {
     sv->stats.file_errors++;
     dmtr_sgafree(sga);

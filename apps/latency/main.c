@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* dmtr-latency: what the parts of the library cost on this machine, as a table and as JSON. */
+/* dmtr-latency: measures the costs of the library's components on this machine, as a table and as JSON. */
 #include "component.h"
 #include "net.h"
 #include "options.h"
@@ -22,11 +22,11 @@ static struct {
 } options = {.cpu = CPU_ANY};
 
 static const struct option_spec specs[] = {
-    {"list", OPTION_FLAG, &options.list, NULL, "names the components and exits", 0, 0},
-    {"component", OPTION_STRING, &options.component, "NAME", "only this one", 0, 0},
-    {"iterations", OPTION_UINT, &options.iterations, "N", "once, exactly so often (for counting instructions)", 1,
-     1ull << 40},
-    {"quick", OPTION_FLAG, &options.quick, NULL, "a tenth of the time", 0, 0},
+    {"list", OPTION_FLAG, &options.list, NULL, "list the components and exit", 0, 0},
+    {"component", OPTION_STRING, &options.component, "NAME", "measure only this one", 0, 0},
+    {"iterations", OPTION_UINT, &options.iterations, "N",
+     "one round with exactly N iterations (for counting instructions)", 1, 1ull << 40},
+    {"quick", OPTION_FLAG, &options.quick, NULL, "take a tenth of the time", 0, 0},
     {"json", OPTION_STRING, &options.json, "FILE", "write the result as JSON; - is stdout", 0, 0},
     {"cpu", OPTION_UINT, &options.cpu, "N", "processor to run on", 0, 1023},
     {0}};
@@ -35,7 +35,7 @@ static const struct component *const tables[] = {plain_components, queue_compone
 
 struct result {
     const struct component *component;
-    uint64_t iterations; /* of one round */
+    uint64_t iterations; /* iterations of one round */
     double median_ns, min_ns;
 };
 
@@ -44,10 +44,10 @@ static int compare(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* So many iterations that a round takes about ROUND_NS. 0: failed. */
+/* The number of iterations for a round of about ROUND_NS. 0: failed. */
 static uint64_t calibrate(const struct component *c) {
     uint64_t target = options.quick ? ROUND_NS / 10 : ROUND_NS, n = 1;
-    if (c->run(n, c->argument) == COMPONENT_FAILED) return 0; /* the first may have much to set up */
+    if (c->run(n, c->argument) == COMPONENT_FAILED) return 0; /* the first run may include setup */
     for (;; n *= 4) {
         uint64_t ns = c->run(n, c->argument);
         if (ns == COMPONENT_FAILED) return 0;
@@ -55,7 +55,7 @@ static uint64_t calibrate(const struct component *c) {
     }
 }
 
-/* Not inlined, so that a profiler can be told to count from here on. */
+/* Not inlined, so that a profiler can start counting at this function. */
 __attribute__((noinline)) static int measure(const struct component *c, struct result *r) {
     double rounds[ROUNDS];
     int count = options.iterations ? 1 : ROUNDS;
@@ -129,7 +129,7 @@ int main(int argc, char *argv[]) {
     static struct result results[MAX_ITEMS];
     int count = 0;
     enum options_result o =
-        options_parse(argc, argv, "What the parts of the library cost on this machine.", specs, NULL);
+        options_parse(argc, argv, "Measures the costs of the library's components on this machine.", specs, NULL);
     if (o != OPTIONS_RUN) return (int)o;
     if (options.list) {
         list();
@@ -142,7 +142,7 @@ int main(int argc, char *argv[]) {
     if (output_check(options.json) != 0 || cpu_pin(options.cpu) != 0) return 1;
     int r = dmtr_init(argc, argv);
     if (r != 0) {
-        fprintf(stderr, "dmtr-latency: the library does not start: %s\n", strerror(r));
+        fprintf(stderr, "dmtr-latency: cannot start the library: %s\n", strerror(r));
         return 1;
     }
     r = run_all(results, &count);

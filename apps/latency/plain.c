@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Keeps the compiler from leaving out what has no other effect. */
+/* Keeps the compiler from removing code without another effect. */
 #define KEEP(value) __asm__ volatile("" : : "g"(value) : "memory")
 
 static struct hist hist;
@@ -155,7 +155,7 @@ static uint64_t run_timer(uint64_t n, uint64_t unused) {
 }
 
 const struct component plain_components[] = {
-    {"nothing", "an empty loop, which is in all the others", 0, NULL, run_nothing, NULL},
+    {"nothing", "an empty loop, which all others include", 0, NULL, run_nothing, NULL},
     {"now", "dmtr_now_ns", 0, NULL, run_now, NULL},
     {"clock-gettime", "clock_gettime, for comparison", 0, NULL, run_clock_gettime, NULL},
     {"system-call", "a system call that does nothing, for comparison", 0, NULL, run_syscall, NULL},

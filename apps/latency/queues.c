@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * In-memory queues and waits. The waits come with many operations outstanding: either one queue is busy among tokens
- * that never complete, which shows the cost of the call, or all complete in turn, which shows the caches as well.
+ * In-memory queues and waits. The waits run with many outstanding operations: either one queue is busy among tokens
+ * that never complete, which shows the cost of the call, or all complete in turn, which shows the cost of cache misses
+ * too.
  */
 #include "component.h"
 
@@ -13,10 +14,10 @@
 #define CHUNK 256
 
 static dmtr_sgarray_t message;
-static int *queues; /* the busy ones */
+static int *queues; /* the busy queues */
 static uint64_t queue_count;
 static int idle_queue = -1;
-static dmtr_qtoken_t *tokens; /* pops: of the idle queue, and one of each busy queue */
+static dmtr_qtoken_t *tokens; /* pops of the idle queue, and one of each busy queue */
 static uint64_t token_count, busy_at;
 
 static void end_queues(uint64_t unused) {
@@ -64,7 +65,7 @@ static int begin_one_busy(uint64_t n) {
     return 0;
 }
 
-/* n tokens, each of a queue of its own. */
+/* n tokens, each of a separate queue. */
 static int begin_all_busy(uint64_t n) {
     int r = make_queues(n);
     if (r != 0) return r;
@@ -75,7 +76,7 @@ static int begin_all_busy(uint64_t n) {
     return 0;
 }
 
-/* Pushes to a queue and takes the push's result. */
+/* Pushes to a queue and waits for the push. */
 static bool push(int qd) {
     dmtr_qtoken_t qt;
     dmtr_qresult_t qr;
@@ -96,7 +97,7 @@ static uint64_t run_message(uint64_t n, uint64_t unused) {
 
 enum phase { PUSH, WAIT_PUSH, POP, WAIT_POP, PHASES };
 
-/* The phases of so many messages one after the other, so that each can be timed alone. */
+/* Runs each phase for n messages before the next phase, so that each can be timed separately. */
 static bool run_chunk(uint64_t n, uint64_t ns[PHASES]) {
     static dmtr_qtoken_t qts[CHUNK];
     static dmtr_qresult_t qrs[CHUNK];
@@ -138,7 +139,7 @@ static uint64_t run_poll(uint64_t n, uint64_t unused) {
     return dmtr_now_ns() - begin;
 }
 
-/* A message to one queue, its push waited for, its pop found by wait_any, the next pop in its place. */
+/* Pushes a message to one queue, waits for the push, finds its pop by wait_any, and puts the next pop in its place. */
 static uint64_t run_wait_any(uint64_t n, uint64_t count) {
     uint64_t begin = dmtr_now_ns(), turn = 0;
     for (uint64_t i = 0; i < n; i++, turn = (turn + 7919) % queue_count) {

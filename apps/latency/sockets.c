@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A message over the kernel's loopback within one thread: by system calls, and by the library. */
+/* A message over the kernel's loopback within one thread: with system calls, and with the library. */
 #include "component.h"
 
 #include <dmtr/dmtr.h>

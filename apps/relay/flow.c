@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Flows by client address, in chains; keyed with a random seed, since clients choose their addresses. */
+/* A hash table of flows by client address, keyed with a random seed, because clients choose their addresses. */
 #include "flow.h"
 
 #include <errno.h>
@@ -35,7 +35,7 @@ void flow_table_fini(struct flow_table *t) {
     t->chains = NULL;
 }
 
-/* Address and port alone: the rest of a socket address may differ between equal senders. */
+/* Compares only address and port: the rest of a socket address may differ for one sender. */
 static bool same(const struct address *a, const struct address *b) {
     if (a->sa.sa_family != b->sa.sa_family) return false;
     if (a->sa.sa_family == AF_INET6)

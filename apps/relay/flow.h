@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The relay's table of flows: for each client's address the queue by which its datagrams reach the target. Bounded;
- * flows that were idle for long are found first in the list.
+ * The relay's table of flows: for each client's address, the queue that carries its datagrams to the target. The table
+ * is bounded; its list begins with the flow that was idle longest.
  */
 #ifndef RELAY_FLOW_H
 #define RELAY_FLOW_H
@@ -14,10 +14,10 @@
 
 struct relay_flow {
     struct relay_flow *older, *newer; /* by last use */
-    struct relay_flow *next;          /* in its hash chain; free ones: in the free list */
+    struct relay_flow *next;          /* in the hash chain, or in the free list */
     struct address client;
-    int qd;               /* connected to the target; its results name the flow */
-    dmtr_qtoken_t pop_qt; /* a reply from it */
+    int qd;               /* connected to the target; its results point to the flow */
+    dmtr_qtoken_t pop_qt; /* pop of a reply from the target */
     uint64_t used_ns;
     uint64_t datagrams;
 };
@@ -35,7 +35,7 @@ void flow_table_fini(struct flow_table *t);
 
 struct relay_flow *flow_find(const struct flow_table *t, const struct address *client);
 
-/* A new flow for a client that has none; NULL: the table is full. */
+/* Adds a flow for a client that has none; NULL: the table is full. */
 struct relay_flow *flow_add(struct flow_table *t, const struct address *client, int qd, uint64_t now);
 void flow_remove(struct flow_table *t, struct relay_flow *f);
 

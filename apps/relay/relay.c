@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * dmtr-relay: forwards datagrams from any number of clients to one target, and the target's replies back, each client
- * over a queue of its own so that replies find their way; or connections (streams.c).
+ * dmtr-relay: forwards datagrams from any number of clients to one target, and the target's replies back. Each client
+ * has its own queue to the target, which identifies its replies. Can relay connections instead (streams.c).
  */
 #include "flow.h"
 #include "options.h"
@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define BATCH    64
-#define POPS     32 /* outstanding on the clients' side */
+#define POPS     32 /* outstanding pops on the clients' side */
 #define SWEEP_NS 250000000u
 
 static struct {
@@ -28,21 +28,22 @@ static const struct option_spec specs[] = {
      "address to listen on, IPv4 or IPv6 (default " PROGRAM_ADDRESS
      ", or the first address of a network that does not have it)",
      0, 0},
-    {"port", OPTION_UINT, &options.port, "PORT", "port to listen on; 0 takes any and says which", 0, 65535},
-    {"target", OPTION_STRING, &options.target, "HOST", "where to forward to", 0, 0},
-    {"target-port", OPTION_UINT, &options.target_port, "PORT", "its port", 1, 65535},
+    {"port", OPTION_UINT, &options.port, "PORT", "port to listen on; 0 selects a free one and prints it", 0, 65535},
+    {"target", OPTION_STRING, &options.target, "HOST", "host to forward to", 0, 0},
+    {"target-port", OPTION_UINT, &options.target_port, "PORT", "port to forward to", 1, 65535},
     {"network", OPTION_STRING, &options.network, "NAME", "network instead of the configured one", 0, 0},
-    {"target-network", OPTION_STRING, &options.target_network, "NAME", "another one for the target's side", 0, 0},
+    {"target-network", OPTION_STRING, &options.target_network, "NAME", "network for the target's side, if it differs",
+     0, 0},
     {"tcp", OPTION_FLAG, &options.tcp, NULL, "connections instead of datagrams", 0, 0},
     {"max-flows", OPTION_UINT, &options.max_flows, "N",
-     "clients at a time; datagrams of more are dropped, connections of more wait", 1, 1000000},
-    {"idle", OPTION_REAL, &options.idle, "SECONDS", "forget a client whose datagrams pause for so long", 0, 86400},
+     "maximum number of clients; further ones have their datagrams dropped, or wait to connect", 1, 1000000},
+    {"idle", OPTION_REAL, &options.idle, "SECONDS", "forget a client after this time without a datagram", 0, 86400},
     {"cpu", OPTION_UINT, &options.cpu, "N", "processor to run on", 0, 1023},
-    {"quiet", OPTION_FLAG, &options.quiet, NULL, "no statistics at the end", 0, 0},
+    {"quiet", OPTION_FLAG, &options.quiet, NULL, "print no statistics at the end", 0, 0},
     {0}};
 
 struct relay {
-    int qd; /* the clients' side */
+    int qd; /* queue on the clients' side */
     unsigned pops;
     struct address target;
     struct flow_table table;
@@ -55,7 +56,7 @@ static void end_flow(struct relay *r, struct relay_flow *f) {
     flow_remove(&r->table, f);
 }
 
-/* A queue to the target for a new client. NULL: none can be had, and the counters say why. */
+/* Opens a queue to the target for a new client. NULL: failed, and a counter shows the reason. */
 static struct relay_flow *begin_flow(struct relay *r, const struct address *client, uint64_t now) {
     dmtr_qtoken_t qt;
     dmtr_qresult_t qr;
@@ -69,7 +70,7 @@ static struct relay_flow *begin_flow(struct relay *r, const struct address *clie
         r->errors++;
         return NULL;
     }
-    error = dmtr_connect(&qt, qd, &r->target.sa, r->target.len); /* no packet is sent: at once */
+    error = dmtr_connect(&qt, qd, &r->target.sa, r->target.len); /* completes at once, because it sends no packet */
     if (error == 0) error = dmtr_wait(&qr, qt);
     if (error == 0) {
         struct relay_flow *f = flow_add(&r->table, client, qd, now);
@@ -86,7 +87,7 @@ static struct relay_flow *begin_flow(struct relay *r, const struct address *clie
     return NULL;
 }
 
-/* Counts what was sent on quietly: a result tells only of what fails later. */
+/* Counts a quiet push when it begins: only later failures have a result. */
 static void forwarded(struct relay *r, uint64_t *count, const dmtr_sgarray_t *sga, int error) {
     size_t len = 0;
     if (error != 0) {
@@ -110,7 +111,7 @@ static void from_client(struct relay *r, dmtr_sgarray_t *sga, uint64_t now) {
 }
 
 static void from_target(struct relay *r, struct relay_flow *f, const dmtr_qresult_t *qr, uint64_t now) {
-    if (qr->qr_error) { /* such as refused: the target's port is closed for the moment */
+    if (qr->qr_error) { /* such as ECONNREFUSED: the target's port is closed now */
         r->errors++;
     } else if (qr->qr_value.sga.sga_numsegs > 0) {
         flow_touch(&r->table, f, now);
@@ -123,14 +124,14 @@ static void from_target(struct relay *r, struct relay_flow *f, const dmtr_qresul
 }
 
 static void popped(struct relay *r, dmtr_qresult_t *qr, uint64_t now) {
-    struct relay_flow *f = qr->qr_user; /* NULL: the clients' side */
+    struct relay_flow *f = qr->qr_user; /* NULL: the queue on the clients' side */
     if (!f) {
         r->pops--;
         if (qr->qr_error)
             r->errors++;
         else if (qr->qr_value.sga.sga_numsegs > 0)
             from_client(r, &qr->qr_value.sga, now);
-    } else if (f->pop_qt == qr->qr_qt) { /* else its flow ended earlier in this batch */
+    } else if (f->pop_qt == qr->qr_qt) { /* otherwise its flow ended earlier in this batch */
         from_target(r, f, qr, now);
     }
     if (!qr->qr_error) dmtr_sgafree(&qr->qr_value.sga);
@@ -152,7 +153,7 @@ static int relay(struct relay *r) {
         int got = 0, error;
         for (; r->pops < POPS; r->pops++)
             if ((error = dmtr_pop(&qt, r->qd)) != 0) return program_fail("pop", error);
-        bool idle = r->table.count == 0; /* nobody to forget: sleep for as long as it takes */
+        bool idle = r->table.count == 0; /* no flow can expire: wait without a limit */
         error = dmtr_wait_next_n(results, BATCH, &got, idle ? UINT64_MAX : sweep > now ? sweep - now : 0);
         now = dmtr_now_ns();
         if (error != 0 && error != EINTR && error != ETIMEDOUT) return program_fail("wait", error);
@@ -173,7 +174,7 @@ static const char *listen_host(void) {
     return options.address ? options.address : PROGRAM_ADDRESS;
 }
 
-/* Clients would be told of a network that is not there, or does not speak to such a target, one by one. */
+/* Checks at the start that the network exists and can reach such a target; otherwise every client would fail. */
 static int check_target(const struct address *target, int type) {
     char text[ADDRESS_TEXT];
     int qd, error = program_socket(&qd, options.target_network, target->sa.sa_family, type);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Connections relayed: in each direction one operation is outstanding, a pop or the push of what it brought. */
+/* Relays connections. Each direction has one outstanding operation: a pop, or the push of the popped data. */
 #include "streams.h"
 
 #include "program.h"
@@ -17,11 +17,11 @@
 /* One direction of a pair. Before the target has accepted, `up` waits for the connection. */
 struct way {
     int from, to;
-    bool waits; /* for a result */
-    bool ended; /* the stream from there; the other side has been told */
+    bool waits; /* an operation is outstanding */
+    bool ended; /* the stream has ended, and the other side was shut down */
 };
 
-/* The results of both queues name it, so it lives until the last of them has come, also after its end. */
+/* The results of both queues point to it, so it is freed after the last of them, even if it was closed before. */
 struct pair {
     struct way up, down; /* to the target, and back */
     bool closed;
@@ -33,12 +33,12 @@ struct streams {
     struct streams_stats *stats;
     int qd;
     dmtr_qtoken_t accept_qt;
-    uint64_t accept_ns; /* not before */
-    uint32_t count;     /* of pairs that are not closed */
-    struct pair *pairs; /* also those that are */
+    uint64_t accept_ns; /* earliest time of the next accept */
+    uint32_t count;     /* number of pairs that are not closed */
+    struct pair *pairs; /* also closed ones */
 };
 
-/* Frees a pair that is closed and has no results to come. */
+/* Frees a pair that is closed and has no outstanding operations. */
 static void release(struct pair *p) {
     if (!p->closed || p->up.waits || p->down.waits) return;
     *p->link = p->next;
@@ -46,7 +46,7 @@ static void release(struct pair *p) {
     free(p);
 }
 
-/* Where one side was reset so is the other. */
+/* Closes both sides; resets both if one was reset. */
 static void end_pair(struct streams *s, struct pair *p, bool reset) {
     static const struct linger hard = {.l_onoff = 1, .l_linger = 0};
     const int qds[] = {p->up.from, p->down.from};
@@ -70,7 +70,7 @@ static void popped(struct streams *s, struct pair *p, struct way *w, dmtr_sgarra
     dmtr_qtoken_t qt;
     dmtr_sgalen(&bytes, sga);
     int error = bytes > 0 ? dmtr_push(&qt, w->to, sga) : dmtr_shutdown(w->to, SHUT_WR);
-    dmtr_sgafree(sga); /* a push holds what it still needs */
+    dmtr_sgafree(sga); /* the push holds its memory */
     w->ended = bytes == 0;
     w->waits = bytes > 0 && error == 0;
     s->stats->bytes += bytes;
@@ -80,7 +80,7 @@ static void popped(struct streams *s, struct pair *p, struct way *w, dmtr_sgarra
         end_pair(s, p, false);
 }
 
-/* A connection to the target is asked for; `up` waits for it. */
+/* Begins a connection to the target; `up` waits for it. */
 static int begin_pair(struct streams *s, int client) {
     const struct address *target = &s->options->target;
     struct pair *p = calloc(1, sizeof *p);
@@ -136,7 +136,8 @@ static void connected(struct streams *s, struct pair *p, int error) {
 
 static void completed(struct streams *s, struct pair *p, dmtr_qresult_t *qr) {
     bool pops = qr->qr_opcode == DMTR_OPC_POP;
-    struct way *w = (qr->qr_qd == p->up.from) == pops ? &p->up : &p->down; /* a push has the other queue's number */
+    struct way *w =
+        (qr->qr_qd == p->up.from) == pops ? &p->up : &p->down; /* a push has the descriptor of the other queue */
     w->waits = false;
     if (p->closed) {
         if (pops && !qr->qr_error) dmtr_sgafree(&qr->qr_value.sga);
@@ -159,7 +160,7 @@ static void dispatch(struct streams *s, dmtr_qresult_t *qr) {
         completed(s, qr->qr_user, qr);
 }
 
-/* Keeps one accept going while there is room; how long a wait may take, for what could not be had to be asked again. */
+/* Keeps one accept outstanding while there is room. Returns the limit for the next wait, after which to retry. */
 static uint64_t accept_more(struct streams *s) {
     if (s->accept_qt || s->count == s->options->max) return UINT64_MAX;
     uint64_t now = dmtr_now_ns();
@@ -201,7 +202,7 @@ int streams_relay(const struct streams_options *o, struct streams_stats *stats) 
     struct streams s = {.options = o, .stats = stats, .qd = -1};
     int r = open_listener(&s);
     if (r == 0) r = serve(&s);
-    for (struct pair *p = s.pairs, *next; p; p = next) { /* no more results are fetched */
+    for (struct pair *p = s.pairs, *next; p; p = next) { /* no more results will be fetched */
         next = p->next;
         if (!p->closed) end_pair(&s, p, false);
         p->up.waits = p->down.waits = false;
