@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-# shellcheck shell=sh disable=SC2034 # who sources it reads $why
-# chroot.sh, to be sourced in the root of the tree: chroots of releases of Debian, made by debootstrap, and the tree in
-# them.
+# shellcheck shell=sh disable=SC2034 # the sourcing script reads $why
+# chroot.sh, to be sourced in the root of the tree: makes chroots of Debian releases with debootstrap, and copies the tree
+# into them.
 
 suite_of() {
     case $1 in
@@ -11,7 +11,7 @@ suite_of() {
     esac
 }
 
-# make_chroot RELEASE DIR: the chroot, unless it is there. On failure $why says the reason.
+# make_chroot RELEASE DIR: makes the chroot if it is missing. On failure $why has the reason.
 make_chroot() {
     [ ! -e "$2/.complete" ] || return 0
     why="this needs root"
@@ -36,7 +36,7 @@ make_chroot() {
     return 1
 }
 
-# copy_tree DIR: the tree as it is here, but no builds; those of earlier runs there are kept.
+# copy_tree DIR: copies the tree without builds; builds of earlier runs in DIR are kept.
 copy_tree() {
     mkdir -p "$1"
     find "$1" -mindepth 1 -maxdepth 1 ! -name 'build*' -exec rm -rf --one-file-system {} +

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """
-coverage.py SUMMARY REPORT: adds up gcovr's summary by room and prints it; exit code 1 when a room is covered less than it
-must be. REPORT is written: a test for each room that must be covered.
+coverage.py SUMMARY REPORT: adds up gcovr's summary by room and prints it; exit code 1 if the coverage of a room is below
+its limit. Writes REPORT, with a test for each room that has a limit.
 """
 import json
 import sys
@@ -10,13 +10,13 @@ from xml.sax.saxutils import quoteattr
 LEAST = 90.0  # percent of lines
 MUST = ["base", "mem", "core", "inet", "netdev", "libos", "libos/inet", "libos/lwip", "libos/memory", "libos/posix", "api",
         "demi"]
-OPTIONAL = ["libos/lwip"]  # not built where its source could not be fetched
+OPTIONAL = ["libos/lwip"]  # not built if its source could not be fetched
 
 
 def room_of(path):
     """
-    src/core/op.c is of core, src/libos/posix/file.c and what lies below it of libos/posix, src/libos/registry.c of libos.
-    AF_XDP needs privileges and a kernel that has it, so it is counted on its own.
+    src/core/op.c is in core, src/libos/posix/file.c and its subfolders in libos/posix, src/libos/registry.c in libos.
+    AF_XDP needs privileges and kernel support, so it is counted separately.
     """
     folders = path.split("/")[1:-1]
     return "/".join(folders[:2] if folders[0] == "libos" or folders[:2] == ["netdev", "xdp"] else folders[:1])
@@ -32,7 +32,7 @@ def add_up(files):
 
 
 def judge(rooms, room):
-    """What is wrong with a room; nothing: it is covered."""
+    """Why the coverage of a room is not enough; None: it is enough."""
     if room not in rooms:
         return None if room in OPTIONAL else "it has no lines"
     covered, lines = rooms[room]

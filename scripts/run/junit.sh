@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=sh
-# junit.sh, to be sourced: reports in the form that scripts/run/summary.py adds up.
+# junit.sh, to be sourced: writes reports in the format that scripts/run/summary.py reads.
 
-# junit_case NAME [skipped|failure TEXT]: a test that passed, unless more is said.
+# junit_case NAME [skipped|failure TEXT]: prints a test; without an outcome it passed.
 junit_case() {
     junit_outcome=
     if [ $# -gt 1 ]; then
@@ -13,7 +13,7 @@ junit_case() {
     printf '<testcase name="%s">%s</testcase>\n' "$1" "$junit_outcome"
 }
 
-# junit_report SUITE: what is read from standard input, as a report.
+# junit_report SUITE: prints the tests on standard input as a report.
 junit_report() {
     printf '<testsuites><testsuite name="%s">\n%s\n</testsuite></testsuites>\n' "$1" "$(cat)"
 }

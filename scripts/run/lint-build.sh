@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=sh
-# lint-build.sh, to be sourced after steps.sh with $root set: the build that the checks of the source share. It has debug
-# information for the ABI, and everything that is conditional is compiled.
+# lint-build.sh, to be sourced after steps.sh with $root set: the build that the static checks share. It has debug
+# information for the ABI, and compiles all optional parts.
 lint_dir=${root:?}/build-lint
 
 configure_lint() {

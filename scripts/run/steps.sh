@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=sh
-# steps.sh, to be sourced: steps of a script, each of which is named when it fails.
+# steps.sh, to be sourced: runs the steps of a script and names a step that fails.
 
-# step WHAT COMMAND...: runs the command; on failure says which step it was, and ends the script.
+# step WHAT COMMAND...: runs the command; on failure prints the name of the step and ends the script.
 step() {
     step_name=$1
     shift
     "$@" || step_failed $? "$@"
 }
 
-# quiet_step WHAT COMMAND...: as step; what the command prints is seen only if it fails.
+# quiet_step WHAT COMMAND...: as step, but prints the command's output only if it fails.
 quiet_step() {
     step_name=$1
     shift

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""suites.py BUILD SUITE...: whether each suite selects a test of the build; names those that do not, and ends with 1."""
+"""suites.py BUILD SUITE...: checks that each suite has a test in the build; prints those without one, and ends with 1."""
 import json
 import subprocess
 import sys

@@ -13,7 +13,7 @@ def cases(path):
 
 
 def reason(case, skip):
-    """meson puts it where output is: of a part of a test the reason alone, of a whole test all that it printed."""
+    """The reason of a skip. meson writes it as output: for a subtest only the reason, for a whole test all its output."""
     output = (case.findtext("system-out") or "").strip()
     plan = re.search(r"^1\.\.0 *# *SKIP\w* *(.*)$", output, re.MULTILINE | re.IGNORECASE)
     printed = plan[1] if plan else output.partition("\n")[0]

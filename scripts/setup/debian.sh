@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # debian.sh [GROUP...]: installs the Debian packages of each group (default build) that are missing, and nothing else.
-# Needs root or sudo only if something is missing. On another system it names that system's packages and the command that
-# installs them, and installs nothing. The groups and names are those of scripts/setup/packages. OS_RELEASE names another
-# file than /etc/os-release.
+# Needs root or sudo only if a package is missing. On another system it prints the names of that system's packages and the
+# command that installs them, and installs nothing. scripts/setup/packages lists the groups and names. OS_RELEASE names
+# another file than /etc/os-release.
 set -eu
 table=$(dirname "$0")/packages
 
@@ -12,7 +12,7 @@ fail() {
     exit "${2:-1}"
 }
 
-# packages COLUMN GROUP...: the names, each once.
+# packages COLUMN GROUP...: prints the package names, each once.
 packages() {
     column=$1
     shift
@@ -30,7 +30,7 @@ for group; do
     esac
 done
 
-# The first word that is known decides: the system itself, then what it is like.
+# The first known word decides: the system's ID, then the systems in ID_LIKE.
 os_release=${OS_RELEASE:-/etc/os-release}
 # shellcheck disable=SC1090 # the system's own file
 systems=$([ ! -r "$os_release" ] || { . "$os_release" && echo "${ID-} ${ID_LIKE-}"; })

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """
-mirrors.py [FOLDER]: the addresses of the Debian archive that apt's configuration in FOLDER (/etc/apt) names, one a line,
-the likeliest first: those of entries for binary packages of a release itself, in component main. Others' archives may be
-among them; debootstrap checks the signature.
+mirrors.py [FOLDER]: prints the mirrors in apt's configuration in FOLDER (/etc/apt), one per line, the most likely Debian
+mirror first: those of entries for binary packages of a release itself, in component main. Mirrors of other archives may
+be among them; debootstrap checks the signature.
 """
 import os
 import re
@@ -20,7 +20,7 @@ def one_line_entries(text):
 
 
 def deb822_entries(text):
-    """Fields go on in lines that begin with a space; comments are lines."""
+    """Parses deb822 text: a line that begins with a space continues a field; a comment is a whole line."""
     lines = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
     for stanza in re.split(r"\n[ \t]*\n", lines):
         fields = {}

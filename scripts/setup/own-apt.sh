@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=sh
-# own-apt.sh, to be sourced with $types set to deb or deb-src: `apt` is then apt-get with the machine's sources of that
-# type, but lists of its own in the folder $work, which is removed at the end. It needs no privileges.
+# own-apt.sh, to be sourced with $types set to deb or deb-src: defines `apt` as apt-get with the machine's sources of that
+# type, but with separate lists in the folder $work, which is removed at the end. It needs no privileges.
 
 : "${types:?}"
 work=$(mktemp -d)

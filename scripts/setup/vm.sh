@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# vm.sh: fetches Debian's kernel (package linux-image-amd64) for the tests in a virtual machine, into build-vm/ unless it
-# is there: vmlinux, and lib/modules/RELEASE. Nothing is installed, and no privileges are needed.
+# vm.sh: fetches Debian's kernel (package linux-image-amd64) for the tests in a virtual machine, into build-vm/ if it is
+# missing: vmlinux, and lib/modules/RELEASE. It installs nothing and needs no privileges.
 set -eu
 cd "$(dirname "$0")/../.."
 target=build-vm

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """
-vmlinux.py IMAGE VMLINUX: the kernel itself out of an image that unpacks itself, so that an emulated processor is spared
-the unpacking. Offsets are those of Linux's boot protocol for x86.
+vmlinux.py IMAGE VMLINUX: extracts the kernel from a self-extracting image, so that an emulated processor need not
+decompress it. The offsets are those of Linux's boot protocol for x86.
 """
 
 import lzma
@@ -16,10 +16,10 @@ with open(sys.argv[1], "rb") as file:
     image = file.read()
 offset, size = struct.unpack_from("<II", image, PAYLOAD)
 start = (image[SETUP_SECTORS] + 1) * SECTOR + offset
-# After what is compressed follows its length, which is no part of it.
+# The length of the kernel follows the compressed data and is not part of it.
 kernel = lzma.LZMADecompressor(format=lzma.FORMAT_XZ).decompress(image[start:start + size])
 if not kernel.startswith(b"\x7fELF"):
-    sys.exit("vmlinux.py: what the image holds is no ELF file")
+    sys.exit("vmlinux.py: the decompressed image is not an ELF file")
 unfinished = f"{sys.argv[2]}.{os.getpid()}"
 with open(unfinished, "wb") as file:
     file.write(kernel)
