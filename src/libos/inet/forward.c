@@ -151,8 +151,8 @@ static struct steered steer_again(const struct net *net, const struct mail *mail
     struct flow_key key;
     struct steered here = {net->member, false};
     const uint8_t *ip = (uint8_t *)mail->frame + ETH_HEADER_BYTES;
-    bool is_packet = mail->flags & INET_INPUT_LOOP ||
-                     wire_get16(ip - 2) == ETH_TYPE_IP4; /* a looped frame has no valid Ethernet header */
+    /* A looped frame has no valid Ethernet header. */
+    bool is_packet = mail->flags & INET_INPUT_LOOP || wire_get16(ip - 2) == ETH_TYPE_IP4;
     if (mail->flags & INET_INPUT_COPY || mail->bytes <= ETH_HEADER_BYTES || !is_packet ||
         parse_packet(ip, mail->bytes - ETH_HEADER_BYTES, &key) != PARSED_FLOW)
         return here;
@@ -217,10 +217,8 @@ bool group_steer(struct net *net, void *frame, uint32_t len, uint32_t flags) {
     struct steered to = steering_steer(&net->group->steering, net->member, &key);
     if (to.member != net->member) return pass_on(net, &(struct mail){frame, len, flags}, to.member);
     if (!to.entered || !mailbox_has_migrations(net->mailbox)) return false;
-    enqueue(net, net->member,
-            &(struct mail){
-                frame, len,
-                flags}); /* not now, because this runs inside the stack; group_take attaches the migration first */
+    /* Not now, because this runs inside the stack: group_take attaches the migration first. */
+    enqueue(net, net->member, &(struct mail){frame, len, flags});
     return true;
 }
 
