@@ -55,8 +55,7 @@ static void format_cpus(const cpu_set_t *set, char *text, size_t room) {
 }
 
 int cpu_pin(uint64_t cpu) {
-    static cpu_set_t
-        all; /* the set before the first thread was pinned; a further thread inherits the affinity of the pinned one */
+    static cpu_set_t all; /* as it was before the first thread was pinned; a new thread inherits a pinned set */
     static bool known;
     cpu_set_t set;
     if (cpu == CPU_ANY) return 0;

@@ -15,8 +15,7 @@ bool page_parse_name(struct page *p, const char *name) {
     unsigned runtime, further;
     if (strlen(name) >= sizeof p->name) return false;
     if (sscanf(name, "dmtr.%9d.%9u%n", &pid, &runtime, &used) != 2 || pid <= 0) return false;
-    if (sscanf(name + used, ".%9u%n", &further, &more) == 1)
-        used += more; /* another process with the same pid, such as in a container */
+    if (sscanf(name + used, ".%9u%n", &further, &more) == 1) used += more; /* another process with the same pid */
     if (name[used] != '\0') return false;
     snprintf(p->name, sizeof p->name, "%s", name);
     p->pid = pid;

@@ -136,8 +136,7 @@ static void connected(struct streams *s, struct pair *p, int error) {
 
 static void completed(struct streams *s, struct pair *p, dmtr_qresult_t *qr) {
     bool pops = qr->qr_opcode == DMTR_OPC_POP;
-    struct way *w =
-        (qr->qr_qd == p->up.from) == pops ? &p->up : &p->down; /* a push has the descriptor of the other queue */
+    struct way *w = (qr->qr_qd == p->up.from) == pops ? &p->up : &p->down; /* a push has the other descriptor */
     w->waits = false;
     if (p->closed) {
         if (pops && !qr->qr_error) dmtr_sgafree(&qr->qr_value.sga);

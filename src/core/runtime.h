@@ -78,7 +78,7 @@ struct dmtr_runtime {
     uint32_t id;
     uint32_t calls;  /* API calls, polls and sleeps that run now; they nest, because callbacks may call the API */
     int pid;         /* of the process that made the runtime */
-    bool ending;     /* layers begin no timers any more */
+    bool ending;     /* timer_begin_internal fails */
     uint64_t now_ns; /* as of the last poll */
 
     struct array ops;

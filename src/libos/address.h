@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Addresses of the socket interface, in both directions. */
+/* Conversion between socket addresses and the stack's endpoints. */
 #ifndef LIBOS_ADDRESS_H
 #define LIBOS_ADDRESS_H
 
@@ -18,7 +18,7 @@ static inline int address_take(struct inet_endpoint *to, const struct sockaddr *
     return 0;
 }
 
-/* What TCP connects to: the wildcard stands for ourselves, and nobody listens on port 0, as with Linux. 0 or an error.
+/* The endpoint that TCP connects to, as in Linux: the wildcard means this host, and port 0 is refused. 0 or an error.
  */
 static inline int address_of_peer(struct inet_endpoint *remote) {
     if (inet_addr_is_any(&remote->addr)) remote->addr = inet_addr_ip4(htonl(INADDR_LOOPBACK));
@@ -33,7 +33,7 @@ static inline struct sockaddr_in address_make(const struct inet_endpoint *e) {
     };
 }
 
-/* Cuts it to *len and stores its full length there. */
+/* Truncates the address to *len and sets *len to its full length. */
 static inline void address_give(const struct inet_endpoint *e, struct sockaddr *to, socklen_t *len) {
     struct sockaddr_in in = address_make(e);
     memcpy(to, &in, *len < sizeof in ? *len : sizeof in);

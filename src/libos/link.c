@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* From the options of a libos to an open device and the addresses on it. */
+/* Opens a device and reads its addresses, from the options of a libos. */
 #include "libos/link.h"
 
 #include "base/sys.h"
@@ -32,10 +32,10 @@ static bool parse_mac(const char *text, uint8_t mac[INET_MAC_BYTES]) {
         if (strspn(text, digits) != 2 || text[2] != (i + 1 < INET_MAC_BYTES ? ':' : '\0')) return false;
         mac[i] = (uint8_t)strtoul(text, NULL, 16);
     }
-    return !(mac[0] & 1); /* one station's */
+    return !(mac[0] & 1); /* unicast */
 }
 
-/* Cuts `text` at the separator; what follows it, or NULL. */
+/* Ends `text` at the separator; returns the text after it, or NULL. */
 static char *split(char *text, char separator) {
     char *at = strchr(text, separator);
     if (at) *at++ = '\0';
@@ -91,7 +91,7 @@ static int read_neighbours(const struct link_options *o, struct inet_config *c,
     return 0;
 }
 
-/* What the options say; the rest of `c` is the device's. */
+/* Reads the options into `c`; the device sets the other fields. */
 static int read_options(const struct link_options *o, struct inet_config *c,
                         struct inet_static_neighbour neighbours[LINK_NEIGHBOURS_MAX]) {
     int r = read_addresses(o, c);
@@ -143,7 +143,7 @@ bool link_is_wrapped(const struct link_options *o) {
     return is_set(o->wrappers);
 }
 
-/* What was asked for is neither cut nor below some level. */
+/* Logs of the wrapper `trace`, which neither the configured level nor the rate limit suppresses. */
 static const struct log trace_logs[] = {
     [LOG_SINK_STDERR] = {LOG_LEVEL_INFO, LOG_SINK_STDERR},
     [LOG_SINK_SYSLOG] = {LOG_LEVEL_INFO, LOG_SINK_SYSLOG},
@@ -154,7 +154,7 @@ static void trace_line(void *ctx, const char *line) {
     log_write(ctx, LOG_LEVEL_INFO, &(struct log_site){.in_window = 0}, "%s", line);
 }
 
-/* *dev becomes the outermost; on failure it is what stands so far. */
+/* *dev becomes the outermost wrapper; on failure, the outermost one made so far. */
 static int wrap_device(const struct link_options *o, struct netdev **dev) {
     char text[CONFIG_STRING_MAX];
     if (!link_is_wrapped(o)) return 0;
@@ -190,7 +190,7 @@ int link_open(const struct link_options *o, struct inet_config *c,
         log_error(o->log, "%s: no random numbers", o->prefix);
         return n < 0 ? (int)n : -EIO;
     }
-    /* The device is the first thing to be missed. */
+    /* A missing device is reported before wrong options. */
     bool opens = !*dev;
     int r = netdev_find(o->device) ? read_options(o, c, neighbours) : 0;
     if (!r && !*dev) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The options that all stacks over a network device have; `prefix` is the first part of their keys, such as "inet". */
+/* The options of all stacks over a network device; `prefix` is the first part of their keys, such as "inet". */
 #ifndef LIBOS_LINK_OPTIONS_H
 #define LIBOS_LINK_OPTIONS_H
 
@@ -10,12 +10,12 @@
     STRING(prefix ".device_options", device_options, "none",                                                           \
            "Options of that device, as KEY=VALUE,KEY=VALUE; dmtr_device(7)")                                           \
     STRING(prefix ".wrappers", wrappers, "none",                                                                       \
-           "Devices to wrap that one in, innermost first, as KIND:KEY=VALUE,KEY=VALUE;KIND: fault, pcap, trace")       \
-    STRING(prefix ".mac", mac, "none", "MAC address to use in place of the device's own")                              \
+           "Wrappers of the device, innermost first, as KIND:KEY=VALUE,KEY=VALUE;KIND: fault, pcap, trace")            \
+    STRING(prefix ".mac", mac, "none", "MAC address to use instead of the device's own")                               \
     STRING(prefix ".address", address, "none", address_text)                                                           \
     STRING(prefix ".gateway", gateway, "none", "IPv4 address of the router to all other networks")                     \
-    UINT(prefix ".mtu", mtu, 9216, 68, 9216, "bytes", "Largest IP packet, where the device's own limit is not lower")  \
+    UINT(prefix ".mtu", mtu, 9216, 68, 9216, "bytes", "Largest IP packet, unless the device's own limit is lower")     \
     STRING(prefix ".neighbours", neighbours, "none",                                                                   \
-           "Neighbours that are not asked for, such as 10.0.0.2=02:00:00:00:00:02, with commas between")
+           "Neighbours with fixed MAC addresses, such as 10.0.0.2=02:00:00:00:00:02, separated by commas")
 
 #endif

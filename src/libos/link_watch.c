@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is logged of a device: when it is opened, when its link changes, and when its frames come unfinished. */
+/* Logs about a device: when it is opened, when its link changes, and when received frames are incomplete. */
 #include "libos/link.h"
 
 #include <inttypes.h>
@@ -54,7 +54,7 @@ static void tell_link(struct link_watch *w, const struct link_state *s) {
     w->mtu = s->mtu;
 }
 
-/* The other end of a veth, or a virtual machine, that leaves its frames to an interface which does not do it. */
+/* The sender, a veth or a virtual machine, relies on checksum or segmentation offloads that its interface lacks. */
 static void tell_frames(struct link_watch *w, const struct link_state *s) {
     const char *interface = w->interface ? w->interface : w->device;
     char name[NAME_BYTES];

@@ -49,7 +49,7 @@ const struct libos *libos_find(const char *name) {
     return NULL;
 }
 
-/* Parts that a build may be without. */
+/* Optional parts that a build may lack. */
 static const struct {
     const char *name, *remedy;
 } optional[] = {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The libOSes of this build. To add one is to add its files and a line in registry.c. */
+/* The libOSes of this build. To add one, add its files and a line in registry.c. */
 #ifndef LIBOS_REGISTRY_H
 #define LIBOS_REGISTRY_H
 
@@ -9,17 +9,17 @@
 
 #include <stddef.h>
 
-/* By name or alias; NULL: not in this build. libos_want logs what libos_explain says then. */
+/* Finds a libos by name or alias; NULL: not in this build. libos_want then logs the text of libos_explain. */
 const struct libos *libos_find(const char *name);
 const struct libos *libos_want(const char *name, const struct log *log);
 
-/* What is to be said where libos_find knows none of that name: what it wants, or which there are. */
+/* Explains why libos_find has no libos of that name: what it requires, or which libOSes exist. */
 void libos_explain(const char *name, char *why, size_t bytes);
 
-/* The i-th, from 0; NULL: there are no more. */
+/* The i-th libos, from 0; NULL: no more. */
 const struct libos *libos_at(size_t i);
 
-/* The options of all libOSes; ends with NULL. Those of optional parts are there even if the part is not. */
+/* The options of all libOSes; ends with NULL. Includes those of optional parts that the build lacks. */
 extern const struct config_group *const libos_option_groups[];
 
 #endif

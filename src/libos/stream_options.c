@@ -15,8 +15,8 @@
 static const struct {
     int level, name;
     enum tcp_option option;
-    bool flag;       /* any value but 0 is 1 */
-    int least, most; /* of a size, which is brought within; 0: it is none */
+    bool flag;       /* any value other than 0 becomes 1 */
+    int least, most; /* limits to which a size is clamped; 0: not a size */
 } options[] = {
     {IPPROTO_TCP, TCP_NODELAY, TCP_OPTION_NODELAY, true, 0, 0},
     {IPPROTO_TCP, TCP_CORK, TCP_OPTION_CORK, true, 0, 0},

@@ -1,23 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Options of TCP sockets that are numbers, by the platform's names. They stand apart because the platform's header and
- * the stack's do not go together.
+ * Options of TCP sockets that are numbers, by the platform's names. In a separate file, because the platform's header
+ * conflicts with the stack's.
  */
 #ifndef LIBOS_STREAM_OPTIONS_H
 #define LIBOS_STREAM_OPTIONS_H
 
 #include "inet/tcp/option.h"
 
-/* Least that may wait to be acknowledged: two pieces as stream_data.c cuts them, and then some. */
+/* Smallest send buffer: more than two of the pieces of stream_data.c. */
 #define STREAM_SEND_LEAST 131072
 
-/* The stack's option of that name, and the value as it is taken: sizes are brought within bounds. -1: no such option.
- */
+/* Returns the stack's option of that name and clamps *value to its limits. -1: no such option. */
 int stream_option_find(int level, int name, int *value);
 
 enum stream_named { STREAM_NAMED_NONE, STREAM_NAMED_CONGESTION, STREAM_NAMED_INFO };
 
-/* Those that are no numbers. */
+/* Finds options that are not numbers. */
 enum stream_named stream_option_named(int level, int name);
 
 #endif

@@ -120,7 +120,7 @@ def test_a_network_that_is_not_there_is_named():
 
 
 def test_a_configuration_that_is_not_there_or_wrong_is_named():
-    refused(1, "echo-server", "--dmtr-config", "/nonexistent", says=["/nonexistent: No such file", "does not start"])
+    refused(1, "echo-server", "--dmtr-config", "/nonexistent", says=["/nonexistent: No such file", "cannot start"])
     refused(1, "echo-server", says=["/nonexistent: No such file"], env={"DMTR_CONFIG": "/nonexistent"})
     refused(1, "echo-server", "--dmtr-set", "x", says=['"x" is not KEY=VALUE'])
     refused(1, "dmtr-latency", "--dmtr-set", "wait.polcy=spin", says=["wait.polcy", "wait.policy"])
