@@ -17,7 +17,11 @@ static int print_program(const char *folder, const char *name) {
     char path[LINE_MAX_BYTES], line[LINE_MAX_BYTES];
     int n = snprintf(path, sizeof path, "%s/%s", folder, name);
     FILE *f = n > 0 && (size_t)n < sizeof path ? fopen(path, "r") : NULL;
-    if (!f || !fgets(line, sizeof line, f)) return -1;
+    if (!f) return -1;
+    if (!fgets(line, sizeof line, f)) {
+        fclose(f);
+        return -1;
+    }
     puts(".Bd -literal -compact");
     while (fgets(line, sizeof line, f)) {
         if (*line == '.' || *line == '\'') fputs("\\&", stdout); /* else mdoc would take it for a macro */

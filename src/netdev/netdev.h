@@ -18,8 +18,9 @@
 #include <stdint.h>
 
 #define NETDEV_MAC_BYTES    6u
-#define NETDEV_HEADER_BYTES 14u /* of the Ethernet header, which the MTU does not include */
-#define NETDEV_TAG_BYTES    4u  /* of an 802.1Q tag, which the MTU does not include either */
+#define NETDEV_MACS_BYTES   ((size_t)2 * NETDEV_MAC_BYTES) /* destination and source */
+#define NETDEV_HEADER_BYTES 14u                            /* of the Ethernet header, which the MTU does not include */
+#define NETDEV_TAG_BYTES    4u                             /* of an 802.1Q tag, which the MTU does not include either */
 #define NETDEV_MTU_MIN      68u
 #define NETDEV_MTU_MAX      65535u
 #define NETDEV_SEGS_MAX     64u

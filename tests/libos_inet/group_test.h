@@ -47,13 +47,14 @@ static inline struct steering *steering(void) {
 }
 
 static inline void member_start(uint32_t i) {
+    static const char address[] = "inet.address=" OUR_ADDRESS "/24";
+    static const char neighbour[] = "inet.neighbours=" PEER_ADDRESS "=" MAC;
     char device[96];
     snprintf(device, sizeof device, "inet.device_options=path=/tmp/dmtr-inet.%d", wire_owner());
     api_runtime = NULL;
     assert_ok(start_with_options((const char *const[]){"libos=inet", "inet.device=shm", "log.sink=none", device,
-                                                       "inet.address=" OUR_ADDRESS "/24", "inet.mac=02:00:00:00:00:01",
-                                                       "inet.neighbours=" PEER_ADDRESS "=" MAC, "inet.queues=3",
-                                                       "core.linger_ms=0", NULL}));
+                                                       address, "inet.mac=02:00:00:00:00:01", neighbour,
+                                                       "inet.queues=3", "core.linger_ms=0", NULL}));
     members[i] = api_runtime;
     assert_int_equal(net_of(i)->member, i);
 }

@@ -73,7 +73,9 @@ static void a_flow_leads_home_without_an_entry_and_elsewhere_by_one(void **state
 static void a_new_flow_goes_to_those_who_receive_there(void **state) {
     (void)state;
     struct steering *s = group_new();
-    for (uint8_t protocol = IP_TCP; protocol <= IP_UDP; protocol = (uint8_t)(protocol + IP_UDP - IP_TCP)) {
+    static const uint8_t protocols[] = {IP_TCP, IP_UDP};
+    for (uint32_t i = 0; i < 2; i++) {
+        uint8_t protocol = protocols[i];
         struct flow_key k = flow_at(s, 2, 0);
         k.protocol = protocol;
         assert_int_equal(steering_receive(s, 0, protocol, 0, 80, true), 0);

@@ -15,7 +15,8 @@
 static pthread_mutex_t groups_mutex = PTHREAD_MUTEX_INITIALIZER; /* held while a runtime joins or leaves */
 static struct list groups = {&groups, &groups};
 
-_Static_assert(GROUP_MEMBERS_MAX <= MAILBOX_SENDERS_MAX && GROUP_MEMBERS_MAX <= STEERING_MEMBERS_MAX, "one for each");
+_Static_assert(GROUP_MEMBERS_MAX <= MAILBOX_SENDERS_MAX, "a ring for each");
+_Static_assert(GROUP_MEMBERS_MAX <= STEERING_MEMBERS_MAX, "a place for each");
 
 struct member *group_self(const struct net *net) {
     return &net->group->members[net->member];

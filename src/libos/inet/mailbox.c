@@ -78,8 +78,8 @@ uint32_t mailbox_take(struct mailbox *m, uint32_t from, struct mail mails[MAILBO
     void *values[MAILBOX_BURST * MAIL_PLACES];
     uint32_t n = spsc_pop(&m->from[from], values, MAILBOX_BURST * MAIL_PLACES) / MAIL_PLACES;
     for (uint32_t i = 0; i < n; i++) {
-        uint64_t meta = (uintptr_t)values[MAIL_PLACES * i + 1];
-        mails[i] = (struct mail){values[MAIL_PLACES * i], (uint32_t)meta, (uint32_t)(meta >> 32)};
+        uint64_t meta = (uintptr_t)values[(size_t)MAIL_PLACES * i + 1];
+        mails[i] = (struct mail){values[(size_t)MAIL_PLACES * i], (uint32_t)meta, (uint32_t)(meta >> 32)};
     }
     if (n == MAILBOX_BURST) atomic_fetch_or(&m->waiting, 1ull << from); /* there may be more */
     return n;

@@ -113,9 +113,9 @@ static bool untag(uint16_t vlan, struct rte_mbuf *m) {
     uint16_t words[2] = {0, rte_cpu_to_be_16(m->vlan_tci)};
     if (!(m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED)) {
         if (m->data_len < NETDEV_HEADER_BYTES + NETDEV_TAG_BYTES) return false;
-        memcpy(words, frame + 2 * NETDEV_MAC_BYTES, sizeof words);
+        memcpy(words, frame + NETDEV_MACS_BYTES, sizeof words);
         if (words[0] != rte_cpu_to_be_16(RTE_ETHER_TYPE_VLAN)) return false;
-        memmove(frame + NETDEV_TAG_BYTES, frame, 2 * NETDEV_MAC_BYTES);
+        memmove(frame + NETDEV_TAG_BYTES, frame, NETDEV_MACS_BYTES);
         rte_pktmbuf_adj(m, NETDEV_TAG_BYTES);
     }
     return (rte_be_to_cpu_16(words[1]) & VLAN_ID_MASK) == vlan;
@@ -152,8 +152,9 @@ static inline bool receive_one(struct dpdk_device *d, struct rte_mbuf *m, const 
     b->bytes = m->pkt_len;
     /* The bit is also set in CKSUM_NONE: the path was memory, and the sender omitted the checksum. */
     b->flags = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_GOOD ? NETDEV_RX_CSUM_GOOD : 0;
-    if (__builtin_expect(
-            m->pkt_len - NETDEV_HEADER_BYTES > most || m->pool != own || m->next || !dpdk_rx_pool_may_lend(d->rx), 0))
+    if (__builtin_expect(m->pkt_len - NETDEV_HEADER_BYTES > most || !own || m->pool != own || m->next ||
+                             !dpdk_rx_pool_may_lend(d->rx),
+                         0))
         return receive_slow(d, m, b);
     b->data = rte_pktmbuf_mtod(m, char *);
     dpdk_rx_pool_lend(d->rx, m);

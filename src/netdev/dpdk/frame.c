@@ -112,8 +112,8 @@ static void tag(const struct dpdk_port *port, struct rte_mbuf *m) {
     m->data_len = (uint16_t)(m->data_len + NETDEV_TAG_BYTES);
     m->pkt_len += NETDEV_TAG_BYTES;
     frame = rte_pktmbuf_mtod(m, char *);
-    memmove(frame, frame + NETDEV_TAG_BYTES, 2 * NETDEV_MAC_BYTES);
-    memcpy(frame + 2 * NETDEV_MAC_BYTES, words, sizeof words);
+    memmove(frame, frame + NETDEV_TAG_BYTES, NETDEV_MACS_BYTES);
+    memcpy(frame + NETDEV_MACS_BYTES, words, sizeof words);
     if (m->ol_flags & OFFLOADS) m->l2_len += NETDEV_TAG_BYTES;
 }
 

@@ -35,7 +35,7 @@ static void cut_ip(char *at, uint32_t bytes, uint32_t i) {
     ip.id = htons((uint16_t)(ntohs(ip.id) + i));
     ip.check = 0;
     memcpy(at, &ip, sizeof ip);
-    ip.check = csum_finish(csum_add(0, at, ip.ihl * 4u));
+    ip.check = csum_finish(csum_add(0, at, (size_t)ip.ihl * 4));
     memcpy(at, &ip, sizeof ip);
 }
 
@@ -61,7 +61,7 @@ void netdev_cut(const struct netdev_frame *f, const void *whole, uint32_t i, voi
     struct netdev_frame piece = *f;
     char *ip = (char *)to + f->l2_bytes, *tcp = ip + f->l3_bytes;
     memcpy(to, whole, header);
-    memcpy((char *)to + header, (const char *)whole + header + i * f->mss, bytes - header);
+    memcpy((char *)to + header, (const char *)whole + header + (size_t)i * f->mss, bytes - header);
     cut_ip(ip, bytes - f->l2_bytes, i);
     cut_tcp(f, tcp, bytes - f->l2_bytes - f->l3_bytes, i, i + 1 == netdev_cut_count(f));
     piece.bytes = bytes;

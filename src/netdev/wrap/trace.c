@@ -19,7 +19,7 @@ struct trace_device {
 static void trace_line(const struct trace_device *d, const char *direction, const uint8_t *head, uint32_t bytes,
                        uint64_t now_ns) {
     char line[LINE_MAX_BYTES];
-    const uint8_t *to = head, *from = head + NETDEV_MAC_BYTES, *type = head + 2 * NETDEV_MAC_BYTES;
+    const uint8_t *to = head, *from = head + NETDEV_MAC_BYTES, *type = head + NETDEV_MACS_BYTES;
     snprintf(line, sizeof line, "%llu %s %u %02x:%02x:%02x:%02x:%02x:%02x > %02x:%02x:%02x:%02x:%02x:%02x %02x%02x",
              (unsigned long long)now_ns, direction, bytes, from[0], from[1], from[2], from[3], from[4], from[5], to[0],
              to[1], to[2], to[3], to[4], to[5], type[0], type[1]);

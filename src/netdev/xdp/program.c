@@ -21,7 +21,7 @@
 
 #define ADDRESSES_MAX  256u
 #define PORT_WORDS     1024u /* of 64 ports, for each of two protocols */
-#define PORT_MAP_BYTES (2 * PORT_WORDS * sizeof(uint64_t))
+#define PORT_MAP_BYTES (sizeof(uint64_t) * 2 * PORT_WORDS)
 
 /* Offsets in a frame. */
 enum {
@@ -79,8 +79,10 @@ static void load(struct assembler *a, int size, int dst, int from, int off) {
     emit(a, BPF_LDX | BPF_MEM | size, dst, from, off, 0);
 }
 
+#define LOAD_WIDE (BPF_DW | BPF_LD) /* BPF_IMM, its mode, is 0 */
+
 static void load_map(struct assembler *a, int dst, int map) {
-    emit(a, BPF_LD | BPF_DW | BPF_IMM, dst, BPF_PSEUDO_MAP_FD, 0, map);
+    emit(a, LOAD_WIDE, dst, BPF_PSEUDO_MAP_FD, 0, map);
     emit(a, 0, 0, 0, 0, 0);
 }
 
