@@ -52,7 +52,7 @@ class Bench:
         return os.path.join(self.build, *parts)
 
     def baseline_server(self, mode, *args):
-        return [self.path("apps/baseline/baseline-echo"), "--server", "--mode", mode, "--cpu", str(self.server_cpu),
+        return [self.path("bench/baseline/baseline-echo"), "--server", "--mode", mode, "--cpu", str(self.server_cpu),
                 *args], {}
 
     def dmtr_server(self, engine, policy, *args):
@@ -60,7 +60,7 @@ class Bench:
         return [self.path("apps/echo/echo-server"), "--quiet", "--cpu", str(self.server_cpu), *args], env
 
     def baseline_client(self, mode, *args):
-        return [self.path("apps/baseline/baseline-echo"), "--client", "--mode", mode, "--cpu", str(self.client_cpu),
+        return [self.path("bench/baseline/baseline-echo"), "--client", "--mode", mode, "--cpu", str(self.client_cpu),
                 *args], {}
 
     def dmtr_client(self, engine, policy, *args):
@@ -204,7 +204,7 @@ def token_section(bench, counter):
     """The cost of one completion by the number of outstanding tokens."""
     kinds = {"wait_any": "wait-any", "wait_next_n": "wait-next", "wait_any, all in turn": "wait-any-turn",
              "wait_next_n, all in turn": "wait-next-turn"}
-    program = bench.path("apps/latency/dmtr-latency")
+    program = bench.path("bench/latency/dmtr-latency")
     pin = ["--cpu", str(bench.server_cpu)]
     series = []
     for name, prefix in kinds.items():
@@ -269,7 +269,7 @@ def heap_section(bench):
 
 def sections(bench):
     """Yields each section when it is done, and a skipped one with the reason if it cannot run here."""
-    counter = Callgrind(bench.path("apps/latency/dmtr-latency")) if Callgrind.available() else None
+    counter = Callgrind(bench.path("bench/latency/dmtr-latency")) if Callgrind.available() else None
     yield from spin_sections(bench)
     yield from block_sections(bench)
     yield throughput_section(bench)

@@ -21,8 +21,8 @@ class Skip(Exception):
 
 
 def program(name):
-    folders = {"echo-server": "apps/echo", "echo-client": "apps/echo", "baseline-echo": "apps/baseline",
-               "dmtr-relay": "apps/relay", "dmtr-latency": "apps/latency", "dmtr": "apps/dmtr"}
+    folders = {"echo-server": "apps/echo", "echo-client": "apps/echo", "baseline-echo": "bench/baseline",
+               "dmtr-relay": "apps/relay", "dmtr-latency": "bench/latency", "dmtr": "apps/dmtr"}
     return os.path.join(BUILD, folders[name], name)
 
 
