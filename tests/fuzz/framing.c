@@ -9,6 +9,7 @@
 #include "core/wait.h"
 #include "fuzz.h"
 #include "leaks.h"
+#include "libos/registry.h"
 
 #include <arpa/inet.h>
 
