@@ -183,7 +183,7 @@ def test_a_check_whose_program_is_missing_is_skipped_with_the_reason():
 
 def test_a_check_that_there_is_not_is_refused():
     out, code = run(os.path.join(ROOT, "scripts/run/lint"), "nonesuch")
-    assert code == 2 and "clang-tidy finds no mistake" in out, out
+    assert code == 2 and "clang-tidy reports nothing" in out, out
 
 
 apps.main(apps.collect(globals()))
