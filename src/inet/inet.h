@@ -205,6 +205,5 @@ enum inet_counter {
 /* The counters, [INET_COUNTER_COUNT]; valid as long as the stack. */
 const uint64_t *inet_counters(const struct inet *s);
 const char *inet_counter_name(enum inet_counter c);
-const char *inet_counter_text(enum inet_counter c);
 
 #endif

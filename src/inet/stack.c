@@ -193,18 +193,11 @@ const uint64_t *inet_counters(const struct inet *s) {
     return s->counters;
 }
 
-static const struct {
-    const char *name, *text;
-} counters[] = {
-#define X(name, text) {#name, text},
-    INET_COUNTERS(X)
-#undef X
-};
-
 const char *inet_counter_name(enum inet_counter c) {
-    return counters[c].name;
-}
-
-const char *inet_counter_text(enum inet_counter c) {
-    return counters[c].text;
+    static const char *const names[] = {
+#define X(name, text) #name,
+        INET_COUNTERS(X)
+#undef X
+    };
+    return names[c];
 }

@@ -18,4 +18,9 @@
     STRING(prefix ".neighbours", neighbours, "none",                                                                   \
            "Neighbours with fixed MAC addresses, such as 10.0.0.2=02:00:00:00:00:02, separated by commas")
 
+/* The values of those options in `o`, a structure with a member for each, as initialisers of struct link_options. */
+#define LINK_VALUES(o)                                                                                                 \
+    .device = (o)->device, .device_options = (o)->device_options, .wrappers = (o)->wrappers, .mac = (o)->mac,          \
+    .address = (o)->address, .gateway = (o)->gateway, .mtu = (o)->mtu, .neighbours = (o)->neighbours
+
 #endif

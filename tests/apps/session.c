@@ -20,7 +20,7 @@ static int teardown(void **state) {
     return dmtr_fini();
 }
 
-/* A session whose pop is complete and fetched, but not handled yet: as the rest of a batch. */
+/* Makes a session with a pop result that was fetched but is not handled yet, as in the middle of a batch. */
 static struct session *session_with_message(int *qd, dmtr_qresult_t *popped) {
     int got;
     *qd = new_queue();

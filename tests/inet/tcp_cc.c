@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Congestion control, without a connection: slow start, NewReno and CUBIC. */
 #include "inet/tcp/cc.h"
+#include "inet/tcp/option.h"
 
 #include "part.h"
+
+#include <errno.h>
 
 #define MSS 1000u
 #define RTT 100000u /* microseconds */
@@ -17,9 +20,12 @@ static void initial_window_is_ten_segments_or_less(void **state) {
 
 static void algorithms_have_names(void **state) {
     (void)state;
-    assert_ptr_equal(tcp_cc_find("cubic"), &cc_cubic);
-    assert_ptr_equal(tcp_cc_find("reno"), &cc_newreno);
-    assert_null(tcp_cc_find("vegas"));
+    assert_int_equal(tcp_congestion_find(cc_cubic.name), 0);
+    assert_string_equal(tcp_congestion_name(0), "cubic");
+    assert_int_equal(tcp_congestion_find(cc_newreno.name), 1);
+    assert_string_equal(tcp_congestion_name(1), "reno");
+    assert_int_equal(tcp_congestion_find("vegas"), -ENOENT);
+    assert_null(tcp_congestion_name(2));
 }
 
 static void slow_start_grows_up_to_the_threshold(void **state) {

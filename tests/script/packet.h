@@ -30,7 +30,7 @@ enum field_type { FLAG, NUMBER, ADDRESS, MAC, HEX, OPTIONS, SACK, STAMP, FRAGMEN
     X(NO_TS, "nots", FLAG, PACKET_TCP) /* although timestamps were agreed on */                                        \
     X(WS, "ws", NUMBER, PACKET_TCP)                                                                                    \
     X(SACKS, "sack", SACK, PACKET_TCP)                                                                                 \
-    X(OPTS, "opts", OPTIONS, PACKET_TCP)   /* which ones, in order */                                                  \
+    X(OPTS, "opts", OPTIONS, PACKET_TCP)   /* the kinds, in order */                                                   \
     X(NO_PUSH, "nopush", FLAG, PACKET_TCP) /* no PSH */                                                                \
     X(TCP_RAW, "rawopts", HEX, PACKET_TCP)                                                                             \
     X(LEN, "len", NUMBER, PACKET_UDP | PACKET_ICMP | PACKET_IP) /* of the payload */                                   \

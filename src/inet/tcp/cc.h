@@ -36,9 +36,6 @@ struct tcp_cc {
 
 extern const struct tcp_cc_ops cc_newreno, cc_cubic;
 
-/* The algorithm of that name; NULL: none. */
-const struct tcp_cc_ops *tcp_cc_find(const char *name);
-
 /* `bytes` were newly acknowledged while the window was full: slow start, then congestion avoidance. */
 void tcp_cc_grow(struct tcp_cc *cc, uint32_t bytes, uint32_t mss, uint32_t srtt_us, uint64_t now);
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* NewReno's window (RFC 5681, with appropriate byte counting in congestion avoidance), and the table of algorithms. */
+/* NewReno's window (RFC 5681, with appropriate byte counting in congestion avoidance), and slow start. */
 #include "inet/tcp/cc.h"
 
 #include <stddef.h>
-#include <string.h>
 
 static void newreno_avoid(struct tcp_cc *cc, uint32_t bytes, uint32_t mss, uint32_t srtt_us, uint64_t now) {
     (void)srtt_us, (void)now;
@@ -20,13 +19,6 @@ static uint32_t newreno_reduce(struct tcp_cc *cc, uint32_t flight, uint32_t mss)
 }
 
 const struct tcp_cc_ops cc_newreno = {"reno", newreno_avoid, newreno_reduce, NULL, NULL};
-
-const struct tcp_cc_ops *tcp_cc_find(const char *name) {
-    static const struct tcp_cc_ops *const all[] = {&cc_cubic, &cc_newreno};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        if (strcmp(all[i]->name, name) == 0) return all[i];
-    return NULL;
-}
 
 void tcp_cc_grow(struct tcp_cc *cc, uint32_t bytes, uint32_t mss, uint32_t srtt_us, uint64_t now) {
     if (cc->cwnd < cc->ssthresh) {

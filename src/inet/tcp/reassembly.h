@@ -102,8 +102,9 @@ static inline bool reassembly_has_blocks(const struct tcp_reassembly *r) {
     return r->ooo || reassembly_has_duplicate(r);
 }
 /*
- * Fills in SACK blocks: the duplicate, once; then the run that changed last, which holds the duplicate if that is above
- * the cumulative ACK; then the others, highest first (RFC 2018 section 4).
+ * Fills in SACK blocks. The first is the duplicate, if one was noted since the last call (RFC 2883). Next comes the run
+ * that changed last; it contains the duplicate, unless the cumulative ACK covers that. The other runs follow, highest
+ * first (RFC 2018 section 4).
  */
 void reassembly_sack(struct tcp_reassembly *r, struct tcp_options *o);
 

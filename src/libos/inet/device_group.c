@@ -18,7 +18,8 @@ static struct list groups = {&groups, &groups};
 _Static_assert(GROUP_MEMBERS_MAX <= MAILBOX_SENDERS_MAX, "a ring for each");
 _Static_assert(GROUP_MEMBERS_MAX <= STEERING_MEMBERS_MAX, "a place for each");
 
-struct member *group_self(const struct net *net) {
+/* This runtime's entry in the group. */
+static struct member *self(const struct net *net) {
     return &net->group->members[net->member];
 }
 
@@ -93,12 +94,13 @@ static int member_make(struct device_group *g, struct member *m) {
 }
 
 /* poll_fd becomes readable for mail from other members and for frames of the device. */
-static int member_watch(const struct member *m) {
-    struct epoll_event event = {.events = EPOLLIN, .data.fd = m->mailbox.wake_fd};
-    int r = SYS(epoll_ctl, m->poll_fd, EPOLL_CTL_ADD, m->mailbox.wake_fd, &event);
-    if (r || m->dev->fd < 0) return r;
-    event = (struct epoll_event){.events = EPOLLIN, .data.fd = m->dev->fd};
-    return SYS(epoll_ctl, m->poll_fd, EPOLL_CTL_ADD, m->dev->fd, &event);
+static int member_watch(const struct net *net) {
+    int poll_fd = self(net)->poll_fd, mail_fd = net->mailbox->wake_fd, dev_fd = net->dev->fd;
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = mail_fd};
+    int r = SYS(epoll_ctl, poll_fd, EPOLL_CTL_ADD, mail_fd, &event);
+    if (r || dev_fd < 0) return r;
+    event = (struct epoll_event){.events = EPOLLIN, .data.fd = dev_fd};
+    return SYS(epoll_ctl, poll_fd, EPOLL_CTL_ADD, dev_fd, &event);
 }
 
 /* While this runtime may use the shared device: copies the fields that others may change later. */
@@ -145,16 +147,16 @@ static int device_open(struct net *net, const struct link_options *o, struct ine
 void group_awake(struct net *net) {
     net->asleep = false;
     atomic_fetch_sub(&net->group->sleepers, 1);
-    mailbox_awake(&group_self(net)->mailbox);
+    mailbox_awake(net->mailbox);
 }
 
 static void leave(struct net *net) {
     struct device_group *g = net->group;
-    struct member *m = group_self(net);
+    struct member *m = self(net);
     steering_leave(&g->steering, net->member);
     if (net->asleep) group_awake(net);
     if (net->dev != g->shared || g->joined == 1) netdev_close(net->dev);
-    net->dev = m->dev = NULL;
+    net->dev = NULL;
     if (m->poll_fd >= 0) close(m->poll_fd);
     m->poll_fd = -1;
     m->net = NULL;
@@ -183,8 +185,7 @@ static int join(struct net *net, const struct link_options *o, struct inet_confi
     net->mailbox = &m->mailbox;
     int r = member_make(g, m);
     if (!r) r = device_open(net, o, c, neighbours);
-    m->dev = net->dev;
-    if (!r) r = member_watch(m);
+    if (!r) r = member_watch(net);
     if (!r) {
         steering_join(&g->steering, i);
         mailbox_open(&m->mailbox, net->rt->id);
@@ -209,7 +210,7 @@ void group_leave(struct net *net) {
 }
 
 int group_fd(const struct net *net) {
-    return net->dev->fd < 0 ? -1 : group_self(net)->poll_fd;
+    return net->dev->fd < 0 ? -1 : self(net)->poll_fd;
 }
 
 int group_prepare(struct net *net) {

@@ -25,7 +25,6 @@ struct member {
     struct net *net; /* NULL: not joined. groups_mutex protects this and the next field */
     bool made;       /* the mailbox is initialised */
     int poll_fd;
-    struct netdev *dev;
     struct mailbox mailbox;
 };
 
@@ -69,8 +68,6 @@ void group_stats(struct net *net, struct netdev_stats *out, bool *up);
 /* As netdev_own. */
 uint32_t group_own(struct net *net, char (*names)[NETDEV_OWN_BYTES], uint64_t *values, uint32_t n);
 
-/* This runtime's entry in the group. */
-struct member *group_self(const struct net *net);
 /* The mailbox of that runtime, and its number as a member; NULL: it is not a member. */
 struct mailbox *group_mailbox(const struct net *net, uint32_t runtime, uint32_t *member);
 

@@ -83,8 +83,9 @@ void flow_table_free(struct flow_table *t) {
 }
 
 /*
- * The slot of the flow; NULL: none. The loads of `rest` are sequentially consistent because steering_open needs that.
- * All loads here acquire, so a reader that sees a store of a removal also sees the counter that was stored before it.
+ * The slot of the flow; NULL: none. The loads of `slots` and `rest`, and the stores that add an entry, are sequentially
+ * consistent because steering_open needs that. All loads here acquire, so a reader that sees a store of a removal also
+ * sees the counter that was stored before it.
  */
 static struct slot *find(struct slots *s, uint64_t addrs, uint64_t rest, uint32_t hash, uint64_t *found) {
     if (!s) return NULL;
@@ -103,7 +104,7 @@ uint32_t flow_find(const struct flow_table *t, const struct flow_key *key) {
     const struct shard *shard = &t->shards[h % FLOW_SHARDS];
     for (uint32_t tries = 1;; tries++) {
         uint64_t before = atomic_load_explicit(&shard->changes, memory_order_acquire);
-        bool there = find(atomic_load_explicit(&shard->slots, memory_order_acquire), addrs, rest, h, &found);
+        bool there = find(atomic_load(&shard->slots), addrs, rest, h, &found);
         if (before % 2 == 0 && atomic_load_explicit(&shard->changes, memory_order_relaxed) == before)
             return there ? (uint32_t)(found & OWNER_BITS) : FLOW_NOBODY;
         if (tries % TRIES == 0) sched_yield();
@@ -141,7 +142,7 @@ static struct slots *grow(const struct flow_table *t, struct shard *shard, struc
         if (rest) put(s, hash(t, addrs, rest), addrs, rest);
     }
     change_begin(shard);
-    atomic_store_explicit(&shard->slots, s, memory_order_release);
+    atomic_store(&shard->slots, s);
     change_end(shard);
     return s;
 }

@@ -116,14 +116,7 @@ static int open_host(struct lw_net *net) {
     const struct link_options link = {
         .log = &net->rt->log,
         .prefix = "lwip",
-        .device = o->device,
-        .device_options = o->device_options,
-        .wrappers = o->wrappers,
-        .mac = o->mac,
-        .address = o->address,
-        .gateway = o->gateway,
-        .neighbours = o->neighbours,
-        .mtu = o->mtu,
+        LINK_VALUES(o),
         .addresses_max = 1,
     };
     struct inet_static_neighbour neighbours[LINK_NEIGHBOURS_MAX];

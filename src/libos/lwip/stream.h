@@ -59,7 +59,7 @@ void lw_stream_apply(struct lw_stream *s);
 void lw_stream_attach(struct lw_stream *s, struct tcp_pcb *pcb);
 /* Ends lwIP's callbacks for the stream. Returns its connection, which the caller must end, or NULL. */
 struct tcp_pcb *lw_stream_detach(struct lw_stream *s);
-/* Records an event, to be processed after lwIP has returned. */
+/* Records an event of the stream. The net processes it after lwIP has returned. */
 void lw_stream_add_event(struct lw_stream *s);
 
 int lw_stream_bind(struct queue *q, const struct sockaddr *addr, socklen_t len);
