@@ -33,7 +33,8 @@ void call_poll(struct input *in) {
         shadow_result(r, &qr);
         return;
     }
-    must(!ready && (r == (with_poll ? EAGAIN : ETIMEDOUT) || (r == EINTR && woken)));
+    /* A wake is reported in place of a result when a bound of the turn is reached. */
+    must(r == EINTR ? woken && !with_poll : !ready && r == (with_poll ? EAGAIN : ETIMEDOUT));
     if (r == EINTR) woken = false;
 }
 
