@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* How protocols report events, and how they choose ports. */
+/* How protocols report events. */
 #ifndef INET_SOCKET_EVENT_H
 #define INET_SOCKET_EVENT_H
 
 #include "inet/socket.h"
 #include "inet/state.h"
-
-#define PORT_EPHEMERAL_FIRST 32768u
-#define PORT_EPHEMERAL_COUNT 28232u /* up to 60999, Linux's range */
 
 static inline void socket_init(struct inet_socket *k, enum inet_socket_kind kind, void *user) {
     list_init(&k->ready);
@@ -25,11 +22,6 @@ static inline void socket_event(struct inet *s, struct inet_socket *k, uint8_t e
 static inline void socket_forget(struct inet_socket *k) {
     if (k->events) list_remove(&k->ready);
     k->events = 0;
-}
-
-/* The i-th port to try, from a random start (RFC 6056 section 3.3.1). */
-static inline uint16_t port_candidate(uint32_t start, uint32_t i) {
-    return (uint16_t)(PORT_EPHEMERAL_FIRST + (start + i) % PORT_EPHEMERAL_COUNT);
 }
 
 #endif

@@ -2,6 +2,7 @@
 /* The calls on a connection (tcp.h). */
 #include "inet/ip/path.h"
 #include "inet/ip/route.h"
+#include "inet/port.h"
 #include "inet/tcp/check.h"
 #include "inet/tcp/listen.h"
 

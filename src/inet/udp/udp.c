@@ -10,6 +10,7 @@
 #include "inet/ip/ip4_output.h"
 #include "inet/ip/protocol.h"
 #include "inet/ip/route.h"
+#include "inet/port.h"
 #include "inet/socket_event.h"
 #include "inet/udp/input.h"
 #include "inet/wire/udp.h"

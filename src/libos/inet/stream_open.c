@@ -3,7 +3,7 @@
 #include "core/accept.h"
 #include "libos/inet/stream.h"
 
-#include "inet/socket_event.h"
+#include "inet/port.h"
 
 int stream_connect(struct queue *q, struct op *op, const struct sockaddr *addr, socklen_t len) {
     struct stream *s = to_stream(q);

@@ -98,9 +98,7 @@ static void pop_finish(struct file *f, struct op *op, int64_t n) {
     if (op->flags & OP_DROPPED || f->closed) n = -ECANCELED; /* the next pop reads this data again */
     if (n > 0) {
         f->cursor += n;
-        op->sga.sga_buf = buf;
-        op->sga.sga_numsegs = 1;
-        op->sga.sga_segs[0] = (dmtr_sgaseg_t){.sgaseg_buf = buf, .sgaseg_len = (uint32_t)n};
+        op_set_popped(op, buf, (uint32_t)n);
     } else if (buf) {
         heap_free(buf);
     }

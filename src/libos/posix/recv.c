@@ -48,9 +48,7 @@ static uint64_t pop_limit(const struct op *op, uint64_t most) {
 
 /* Completes a pop with `data`; the application becomes its owner. */
 static void pop_complete(struct op *op, char *data, uint32_t len) {
-    op->sga.sga_buf = data;
-    op->sga.sga_numsegs = 1;
-    op->sga.sga_segs[0] = (dmtr_sgaseg_t){.sgaseg_buf = data, .sgaseg_len = len};
+    op_set_popped(op, data, len);
     list_remove(&op->link);
     op_complete(op->q->rt, op, 0);
 }
