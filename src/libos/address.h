@@ -18,13 +18,6 @@ static inline int address_take(struct inet_endpoint *to, const struct sockaddr *
     return 0;
 }
 
-/* The endpoint that TCP connects to, as in Linux: the wildcard means this host, and port 0 is refused. 0 or an error.
- */
-static inline int address_of_peer(struct inet_endpoint *remote) {
-    if (inet_addr_is_any(&remote->addr)) remote->addr = inet_addr_ip4(htonl(INADDR_LOOPBACK));
-    return remote->port == 0 ? -ECONNREFUSED : 0;
-}
-
 static inline struct sockaddr_in address_make(const struct inet_endpoint *e) {
     return (struct sockaddr_in){
         .sin_family = AF_INET,

@@ -8,7 +8,7 @@
 
 #include "inet/tcp/option.h"
 
-/* Smallest send buffer: more than two of the pieces of stream_data.c. */
+/* Smallest send buffer: more than two pieces of a push (STREAM_PIECE_BYTES). */
 #define STREAM_SEND_LEAST 131072
 
 /* Returns the stack's option of that name and clamps *value to its limits. -1: no such option. */

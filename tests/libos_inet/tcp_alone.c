@@ -275,6 +275,27 @@ static void ports_are_taken_by_bind_and_free_after_close(void **state) {
     assert_ok(dmtr_listen(b, 1));
 }
 
+static void a_closed_socket_that_still_delivers_has_no_port(void **state) {
+    (void)state;
+    struct pair p;
+    struct sockaddr_in own = address_of(OUR_ADDRESS, 2000);
+    dmtr_sgarray_t sga = dmtr_sgaalloc(BULK);
+    dmtr_qresult_t qr;
+    dmtr_qtoken_t pushed, closed;
+    int a, b;
+    connect_pair(&p, 0);
+    assert_ok(dmtr_socket(&a, AF_INET, SOCK_STREAM, 0));
+    assert_ok(dmtr_socket(&b, AF_INET, SOCK_STREAM, 0));
+    assert_ok(dmtr_bind(a, (struct sockaddr *)&own, sizeof own));
+    connect_wait(a, &p.at);
+    memset(sga.sga_segs[0].sgaseg_buf, 'x', BULK);
+    assert_ok(dmtr_push(&pushed, a, &sga));
+    assert_ok(dmtr_sgafree(&sga));
+    assert_ok(dmtr_async_close(&closed, a));
+    assert_int_equal(dmtr_wait_timed(&qr, closed, 0), ETIMEDOUT);
+    assert_ok(dmtr_bind(b, (struct sockaddr *)&own, sizeof own));
+}
+
 static void wildcard_and_an_address_do_not_share_a_port(void **state) {
     (void)state;
     struct sockaddr_in own = address_of(OUR_ADDRESS, 0), any = address_of("0.0.0.0", 0);
@@ -413,6 +434,7 @@ static const struct CMUnitTest tests[] = {
     alone(calls_in_the_wrong_state_are_refused),
     alone(options_are_kept_bounded_and_inherited),
     alone(ports_are_taken_by_bind_and_free_after_close),
+    alone(a_closed_socket_that_still_delivers_has_no_port),
     alone(wildcard_and_an_address_do_not_share_a_port),
     alone(a_connection_in_use_is_not_handed_over),
     alone(congestion_control_is_chosen_by_name_and_the_state_shown),

@@ -216,6 +216,25 @@ static void a_refused_connect_is_reported_and_may_be_retried(void **state) {
     connect_wait(client, &at);
 }
 
+static void a_bound_socket_stays_bound_when_its_connect_fails(void **state) {
+    (void)state;
+    struct sockaddr_in own = address_of(OUR_ADDRESS, 1000), nobody = address_of(OUR_ADDRESS, 9), name;
+    socklen_t len = sizeof name;
+    dmtr_qtoken_t qt, accepted;
+    int listener, client;
+    assert_ok(dmtr_socket(&listener, AF_INET, SOCK_STREAM, 0));
+    assert_ok(dmtr_bind(listener, (struct sockaddr *)&own, sizeof own));
+    assert_ok(dmtr_connect(&qt, listener, (struct sockaddr *)&nobody, sizeof nobody));
+    expect_wait_error(qt, ECONNREFUSED);
+    assert_ok(dmtr_getsockname(listener, (struct sockaddr *)&name, &len));
+    assert_int_equal(name.sin_port, own.sin_port);
+    assert_ok(dmtr_listen(listener, 1));
+    assert_ok(dmtr_accept(&accepted, listener));
+    assert_ok(dmtr_socket(&client, AF_INET, SOCK_STREAM, 0));
+    connect_wait(client, &own);
+    expect_wait_error(accepted, 0);
+}
+
 static void a_datagram_socket_may_be_disconnected(void **state) {
     (void)state;
     struct sockaddr_in peer = address_of(PEER_ADDRESS, 7), none = {.sin_family = AF_UNSPEC};
@@ -257,6 +276,38 @@ static void options_that_lwip_has_are_kept_and_others_refused(void **state) {
     assert_int_equal(dmtr_setsockopt(p.client, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, sizeof value), ENOPROTOOPT);
     push_wait(p.client, "text");
     expect_pop_text(p.server, "text");
+}
+
+static void a_stream_reports_its_error(void **state) {
+    (void)state;
+    const struct linger now = {.l_onoff = 1};
+    struct pair p;
+    int error = 1;
+    socklen_t len = sizeof error;
+    connect_pair(&p);
+    assert_ok(dmtr_getsockopt(p.client, SOL_SOCKET, SO_ERROR, &error, &len));
+    assert_int_equal(error, 0);
+    assert_ok(dmtr_setsockopt(p.server, SOL_SOCKET, SO_LINGER, &now, sizeof now));
+    assert_ok(dmtr_close(p.server));
+    expect_wait_error(pop_begin(p.client), ECONNRESET);
+    assert_ok(dmtr_getsockopt(p.client, SOL_SOCKET, SO_ERROR, &error, &len));
+    assert_int_equal(error, ECONNRESET);
+}
+
+static void options_of_datagrams_are_kept_and_bounded(void **state) {
+    (void)state;
+    static const struct {
+        int name, good, bad;
+    } options[] = {{IP_TOS, 16, 256}, {IP_TTL, 3, 0}};
+    int qd = datagram_socket(OUR_ADDRESS, 100, 0);
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        int value = options[i].good, bad = options[i].bad, got = 0;
+        socklen_t len = sizeof got;
+        assert_ok(dmtr_setsockopt(qd, IPPROTO_IP, options[i].name, &value, sizeof value));
+        assert_int_equal(dmtr_setsockopt(qd, IPPROTO_IP, options[i].name, &bad, sizeof bad), EINVAL);
+        assert_ok(dmtr_getsockopt(qd, IPPROTO_IP, options[i].name, &got, &len));
+        assert_int_equal(got, value);
+    }
 }
 
 static void datagrams_come_whole_with_their_sender_and_cut_where_asked(void **state) {
@@ -356,9 +407,12 @@ int main(void) {
         lwip_test(closing_cancels_waiting_operations),
         lwip_test(closing_a_listener_resets_who_waits_there),
         lwip_test(a_refused_connect_is_reported_and_may_be_retried),
+        lwip_test(a_bound_socket_stays_bound_when_its_connect_fails),
         lwip_test(a_datagram_socket_may_be_disconnected),
         lwip_test(addresses_are_checked_at_the_bind),
         lwip_test(options_that_lwip_has_are_kept_and_others_refused),
+        lwip_test(a_stream_reports_its_error),
+        lwip_test(options_of_datagrams_are_kept_and_bounded),
         lwip_test(datagrams_come_whole_with_their_sender_and_cut_where_asked),
         lwip_test(datagrams_that_are_not_popped_are_bounded),
         lwip_test(what_cannot_be_pushed_is_refused),

@@ -4,6 +4,7 @@
 #include "libos/inet/device_group.h"
 #include "libos/inet/net.h"
 #include "libos/inet/stream.h"
+#include "libos/socket/datagram.h"
 
 #include "base/clock.h"
 #include "base/sys.h"
@@ -17,29 +18,30 @@
  * same time would retransmit its FIN without an answer.
  */
 static void linger(struct net *net) {
-    bool answering = inet_closing(net->stack) > 0 && net_link_up(net) && !net->lost;
+    bool answering = inet_closing(net->stack) > 0 && net_link_up(net) && !net->sockets.lost;
     net->rt->answering += (uint32_t)answering - (uint32_t)net->answering;
     net->answering = answering;
-    bool pending = transmit_pending(net) || (inet_waiting(net->stack) > 0 && net_link_up(net) && !net->lost);
+    bool pending = transmit_pending(net) || (inet_waiting(net->stack) > 0 && net_link_up(net) && !net->sockets.lost);
     net->rt->lingering += (uint32_t)pending - (uint32_t)net->lingering;
     net->lingering = pending;
 }
 
 void net_lost(struct net *net, int error) {
-    if (net->lost) return;
-    net->lost = true;
+    if (net->sockets.lost) return;
+    net->sockets.lost = true;
     log_error(&net->rt->log, "inet: device %s is lost: %s", net->options->device, strerror(-error));
     runtime_poller_remove(net->rt, &net->poller); /* its descriptor would stay readable */
-    datagram_lost(net);
-    stream_lost(net, clock_now_ns());
+    datagrams_lost(&net->sockets);
+    streams_lost(&net->sockets, clock_now_ns());
+    handover_lost(net);
     linger(net); /* nothing remains to be waited for */
 }
 
 /* Never arms the timer for now, or a timer that re-arms itself would fire again in the same round. */
 static void arm(struct net *net, uint64_t now) {
-    uint64_t next = inet_next_ns(net->stack), dev_next = net->lost     ? NETDEV_NEVER
-                                                         : net->shares ? net->device_next_ns
-                                                                       : netdev_next_ns(net->dev);
+    uint64_t next = inet_next_ns(net->stack), dev_next = net->sockets.lost ? NETDEV_NEVER
+                                                         : net->shares     ? net->device_next_ns
+                                                                           : netdev_next_ns(net->dev);
     if (dev_next < next) next = dev_next;
     if (next == net->next_ns) return;
     net->next_ns = next;
@@ -56,9 +58,9 @@ void net_settle(struct net *net, uint64_t now) {
         if (k->kind == INET_UDP)
             datagram_ready(k->user);
         else
-            stream_ready(k->user, events, now);
+            net_stream_ready(k->user, events, now);
     transmit_flush(net, now);
-    if (!list_empty(&net->blocked)) datagram_unblock(net, now);
+    if (!list_empty(&net->sockets.blocked)) transmit_blocked(net, now);
     linger(net);
     arm(net, now);
 }
@@ -91,9 +93,9 @@ static uint32_t take_in(struct net *net, uint64_t now) {
     struct netdev_buffer frames[NET_RX_BURST];
     struct device_group *group = net->group;
     if (net->asleep) group_awake(net);
-    int n = net->lost     ? 0
-            : net->shares ? group_rx(net, frames, NET_RX_BURST, now)
-                          : netdev_rx(net->dev, frames, NET_RX_BURST, now);
+    int n = net->sockets.lost ? 0
+            : net->shares     ? group_rx(net, frames, NET_RX_BURST, now)
+                              : netdev_rx(net->dev, frames, NET_RX_BURST, now);
     for (int i = 0; i < n; i++) {
         if (group && group_forward(net, &frames[i], &now)) continue;
         uint32_t flags = frames[i].flags & NETDEV_RX_CSUM_GOOD ? INET_INPUT_CSUM_OK : 0;
@@ -123,7 +125,7 @@ static uint32_t net_poll(struct poller *p) {
 static bool net_prepare(struct poller *p) {
     struct net *net = list_entry(p, struct net, poller);
     bool down = !net_link_up(net);
-    int r = net->lost ? 0 : net->group ? group_prepare(net) : netdev_prepare(net->dev);
+    int r = net->sockets.lost ? 0 : net->group ? group_prepare(net) : netdev_prepare(net->dev);
     if (r < 0 && r != -ENETDOWN) net_lost(net, r);
     uint64_t now = clock_now_ns();
     publish(net, now); /* the next update may be a long sleep away */
@@ -165,11 +167,8 @@ static int net_start(struct dmtr_runtime *rt, void **state_out) {
         log_error(&rt->log, "inet: the counter page is full");
         return -ENOSPC;
     }
-    list_init(&net->sockets);
-    list_init(&net->streams);
-    list_init(&net->blocked);
+    socket_set_init(&net->sockets);
     list_init(&net->arrived);
-    list_init(&net->bound);
     timer_init(&net->timer.timer);
     net->timer.fire = timer_fire;
     net->next_ns = UINT64_MAX;
@@ -192,12 +191,12 @@ static int net_start(struct dmtr_runtime *rt, void **state_out) {
 
 static void net_stop(struct dmtr_runtime *rt, void *state) {
     struct net *net = state;
-    datagram_fini(net);
-    stream_fini(net);
+    datagrams_fini(&net->sockets);
+    streams_fini(&net->sockets);
     if (net->group) migrations_end(net);
     transmit_flush(net, clock_now_ns());
     runtime_timer_cancel(rt, &net->timer);
-    if (!net->lost) runtime_poller_remove(rt, &net->poller);
+    if (!net->sockets.lost) runtime_poller_remove(rt, &net->poller);
     net_free(net);
 }
 
@@ -206,8 +205,8 @@ static int net_socket(struct dmtr_runtime *rt, void *state, int domain, int type
     (void)protocol;
     struct net *net = state;
     if (domain != AF_INET) return -EAFNOSUPPORT;
-    if (net->lost) return -ENETDOWN;
-    return type == SOCK_STREAM ? stream_new(net, q_out) : datagram_new(net, q_out);
+    if (net->sockets.lost) return -ENETDOWN;
+    return type == SOCK_STREAM ? net_stream_new(net, q_out) : net_datagram_new(net, q_out);
 }
 
 static int net_handover(struct dmtr_runtime *rt, void *state, struct queue **q_out) {

@@ -4,16 +4,17 @@
  * to the stack, completes operations by the stack's events, and transmits the stack's frames in bursts.
  *
  * libos.c starts, polls and stops; setup.c reads the configuration; transmit.c implements the transmit queue; publish.c
- * publishes the counters; datagram.c implements UDP sockets, stream.h declares TCP sockets.
+ * publishes the counters; datagram.c and stream.h are UDP and TCP sockets over the stack, as src/libos/socket has them.
  */
 #ifndef LIBOS_INET_NET_H
 #define LIBOS_INET_NET_H
 
 #include "core/completion.h"
-#include "inet/udp/udp.h"
+#include "inet/socket.h"
 #include "libos/inet/counters.h"
 #include "libos/inet/options.h"
 #include "libos/link.h"
+#include "libos/socket/socket_set.h"
 #include "netdev/netdev.h"
 
 #include <stdatomic.h>
@@ -46,22 +47,18 @@ struct net {
     bool asleep;
     bool asked; /* the stack's input is a segment that its home did not match: see steering.h */
     struct handover *handover;
-    struct list arrived; /* struct stream: transferred to this runtime, not yet accepted */
+    struct list arrived; /* struct net_stream: transferred to this runtime, not yet accepted */
     uint32_t arrived_count;
     struct inet *stack;
     uint64_t no_memory; /* frames that the device dropped for lack of memory, when last logged */
     struct poller poller;
     struct runtime_timer timer;
-    uint32_t mtu;          /* of the IP packet */
-    uint32_t mtu_followed; /* the device's MTU from which mtu was derived */
-    uint64_t next_ns;      /* when stack or device next need a call; the timer is armed for this time */
-    bool lingering;        /* counted in rt->lingering: frames wait for the device or a neighbour */
-    bool answering;        /* counted in rt->answering: a closed connection has not ended on both sides */
-    bool lost;             /* the device has failed permanently */
-    struct list sockets;   /* struct datagram */
-    struct list streams;   /* struct stream */
-    struct list bound;     /* the streams that have bound an address */
-    struct list blocked;   /* datagram sockets whose pushes wait for room in tx */
+    uint32_t mtu;              /* of the IP packet */
+    uint32_t mtu_followed;     /* the device's MTU from which mtu was derived */
+    uint64_t next_ns;          /* when stack or device next need a call; the timer is armed for this time */
+    bool lingering;            /* counted in rt->lingering: frames wait for the device or a neighbour */
+    bool answering;            /* counted in rt->answering: a closed connection has not ended on both sides */
+    struct socket_set sockets; /* net_datagram and net_stream; `lost` is here */
     uint64_t *shown_stack, *shown_device, *shown_own; /* counters in the shared page; NULL: no room */
     uint32_t own_count;                               /* number of the device's own counters */
     uint64_t publish_ns, publish_own_ns;              /* when the next update is due */
@@ -91,6 +88,8 @@ int transmit_frame(void *ctx, const struct inet_frame *frame);
 bool transmit_has_room(const struct net *net, uint64_t bytes);
 /* Transmits frames until the device accepts no more. */
 void transmit_flush(struct net *net, uint64_t now);
+/* Continues the datagram pushes that wait for room, and transmits their frames. */
+void transmit_blocked(struct net *net, uint64_t now);
 /* Frees the frames that the device has not accepted. */
 void transmit_fini(struct net *net);
 
@@ -104,28 +103,17 @@ static inline bool net_link_up(const struct net *net) {
 
 /* As netdev_claim. */
 static inline int net_claim(const struct net *net, uint8_t protocol, uint16_t port, bool on) {
-    return net->lost ? 0 : netdev_claim(net->dev, protocol, port, on);
+    return net->sockets.lost ? 0 : netdev_claim(net->dev, protocol, port, on);
 }
 
 /* Whether frames wait and the device may accept them. */
 static inline bool transmit_pending(const struct net *net) {
-    return net->tx.count > 0 && net_link_up(net) && !net->lost;
+    return net->tx.count > 0 && net_link_up(net) && !net->sockets.lost;
 }
 
-int datagram_new(struct net *net, struct queue **q_out);
-/* The stack has an event for this socket, a struct datagram. */
-void datagram_ready(void *socket);
-/* The device is lost: fails the outstanding operations of all sockets. */
-void datagram_lost(struct net *net);
-/* The device has room: continues waiting pushes. */
-void datagram_unblock(struct net *net, uint64_t now);
-/* Frees all remaining sockets, and ends their waiting pushes. */
-void datagram_fini(struct net *net);
-
-/* The same for TCP; `socket` is a struct stream. */
-int stream_new(struct net *net, struct queue **q_out);
-void stream_ready(void *socket, uint32_t events, uint64_t now);
-void stream_lost(struct net *net, uint64_t now);
-void stream_fini(struct net *net);
+int net_datagram_new(struct net *net, struct queue **q_out);
+int net_stream_new(struct net *net, struct queue **q_out);
+/* The stack has events for this TCP socket, the `user` of its connection or listener. */
+void net_stream_ready(void *socket, uint32_t events, uint64_t now);
 
 #endif

@@ -1,223 +1,243 @@
 /* SPDX-License-Identifier: MIT */
-/* TCP sockets: creation, names, options, and events of the stack. */
+/* TCP sockets over the library's own stack: the calls of the stack, and the options that only it has. */
 #include "libos/inet/stream.h"
 
 #include "base/sys.h"
 #include "libos/inet/linux_info.h"
+#include "libos/socket/option.h"
+#include "mem/heap.h"
 
 #define CONGESTION_NAME_BYTES 16 /* Linux's TCP_CA_NAME_MAX */
 
-void stream_ready(void *socket, uint32_t events, uint64_t now) {
-    struct stream *s = socket;
-    if (s->state == STREAM_LISTENING) {
-        stream_serve_accepts(s);
-        return;
-    }
-    if (s->state == STREAM_CONNECTING) {
-        if (!(events & (INET_EVENT_CONNECTED | INET_EVENT_CLOSED))) return;
-        stream_connected(s, now);
-    }
-    if (s->state != STREAM_CONNECTED) return;
-    stream_send(s, now);
-    if (s->closed)
-        stream_linger(s, now);
-    else
-        stream_serve_pops(s, now);
-}
+/* The earlier pieces of a push, which the stack may hold back until the last one arrives, leave room for the next. */
+_Static_assert(2 * STREAM_PIECE_BYTES < STREAM_SEND_LEAST, "the smallest send buffer");
 
-void stream_lost(struct net *net, uint64_t now) {
-    struct list *l, *tmp;
-    list_for_each (&net->streams, l, tmp) {
-        struct stream *s = list_entry(l, struct stream, link);
-        ops_complete(s->q.rt, &s->waiters, -ENETDOWN);
-        if (!list_empty(&s->pushes)) s->send_error = -ENETDOWN;
-        stream_end_pushes(s, -ENETDOWN);
-        if (s->connect_op) stream_connect_failed(s, -ENETDOWN, now);
-        if (s->closed && s->state == STREAM_CONNECTED) stream_linger(s, now);
-    }
-    handover_lost(net);
-}
-
-void stream_fini(struct net *net) {
-    for (struct list *l; (l = list_first(&net->streams));)
-        stream_give_up(list_entry(l, struct stream, link), -ETIMEDOUT, clock_now_ns());
-}
-
-void stream_free(struct stream *s) {
-    list_remove(&s->link);
-    list_remove(&s->bound);
-    sys_free(s);
-}
-
-/* A connect cannot be cancelled; pops and accepts can, because data and connections stay in the stack. */
-static bool stream_cancel(struct queue *q, struct op *op) {
-    if (op == to_stream(q)->connect_op) return false;
-    list_remove(&op->link);
-    return true;
-}
-
-static int stream_shutdown(struct queue *q, int how) {
-    struct stream *s = to_stream(q);
-    uint64_t now = clock_now_ns();
-    if (s->state != STREAM_CONNECTED) return -ENOTCONN;
-    s->shut_read |= how != SHUT_WR;
-    s->shut_write |= how != SHUT_RD;
-    stream_send(s, now);
-    stream_serve_pops(s, now);
-    net_settle(s->net, now);
-    return 0;
-}
-
-static int stream_getsockname(struct queue *q, struct sockaddr *addr, socklen_t *len) {
-    struct stream *s = to_stream(q);
-    struct inet_endpoint local = s->conn ? tcp_local(s->conn) : s->local;
-    address_give(&local, addr, len);
-    return 0;
-}
-
-static int stream_getpeername(struct queue *q, struct sockaddr *addr, socklen_t *len) {
-    struct stream *s = to_stream(q);
-    if (s->state != STREAM_CONNECTED) return -ENOTCONN;
-    struct inet_endpoint remote = tcp_remote(s->conn);
-    address_give(&remote, addr, len);
-    return 0;
-}
-
-static int set_linger(struct stream *s, const void *value, socklen_t len) {
-    struct linger l;
-    if (len < sizeof l) return -EINVAL;
-    memcpy(&l, value, sizeof l);
-    if (l.l_onoff && l.l_linger < 0) return -EINVAL;
-    s->linger_s = l.l_onoff ? l.l_linger : -1;
-    return 0;
-}
-
-static int set_number(struct stream *s, enum tcp_option option, uint32_t value) {
-    uint64_t now = clock_now_ns();
-    int r = tcp_option_check(option, value);
+static int write_copy(struct net_stream *s, struct inet_segment *piece, bool more, uint64_t now) {
+    void *copy = heap_alloc(piece->len);
+    if (!copy) return -ENOMEM;
+    memcpy(copy, piece->base, piece->len);
+    piece->base = copy;
+    int r = tcp_push(s->conn, piece, more, now);
+    heap_free(copy);
     if (r) return r;
-    s->settings.values[option] = value;
-    if (s->listener) tcp_listener_configure(s->listener, &s->settings);
-    if (!s->conn) return 0;
-    r = tcp_set_option(s->conn, option, value, now);
-    net_settle(s->net, now);
+    s->stream.q.copies++;
+    counter_add(&s->net->rt->counters, copied_bytes, piece->len);
+    return 0;
+}
+
+static int stack_write(struct stream *s, const void *base, uint32_t bytes, uint32_t flags, uint64_t now) {
+    struct net_stream *ns = net_stream_of(s);
+    struct inet_segment piece = {base, bytes};
+    bool more = flags & STREAM_WRITE_MORE;
+    int r = likely(heap_owns(base)) ? tcp_push(ns->conn, &piece, more, now) : write_copy(ns, &piece, more, now);
+    return r ? r : (int)bytes;
+}
+
+static int stack_pop(struct stream *s, struct op *op, uint64_t now) {
+    struct inet_slice slice = {NULL, 0};
+    uint64_t limit = op->flags & OP_LIMITED && op->bytes < UINT32_MAX ? op->bytes : UINT32_MAX;
+    int r = tcp_pop(net_stream_of(s)->conn, &slice, (uint32_t)limit, now);
+    if (r == 0 && slice.len > 0) op_set_popped(op, slice.base, slice.len);
     return r;
 }
+
+static uint64_t stack_unacked(const struct stream *s) {
+    return tcp_unacked(net_stream_of(s)->conn);
+}
+
+static bool stack_delivered(const struct stream *s) {
+    return tcp_delivered(net_stream_of(s)->conn);
+}
+
+static int stack_error(const struct stream *s) {
+    return tcp_error(net_stream_of(s)->conn);
+}
+
+static void stack_shutdown(struct stream *s, uint64_t now) {
+    tcp_shutdown(net_stream_of(s)->conn, now);
+}
+
+static int stack_can_bind(const struct stream *s, const struct inet_endpoint *local) {
+    return tcp_can_listen(net_stream_of(s)->net->stack, local);
+}
+
+static int stack_listen(struct stream *s, uint32_t backlog) {
+    struct net_stream *ns = net_stream_of(s);
+    if (!ns->listener) return tcp_listen(ns->net->stack, &ns->listener, &s->local, backlog, &ns->settings, s);
+    tcp_listener_set_backlog(ns->listener, backlog);
+    return 0;
+}
+
+static int stack_accept(struct stream *s, struct stream **out) {
+    struct net_stream *listener = net_stream_of(s), *fresh;
+    int r = net_stream_make(listener->net, &fresh);
+    if (r) return r;
+    r = tcp_accept(listener->listener, &fresh->conn, &fresh->stream);
+    if (r) {
+        stream_free(&fresh->stream);
+        return r;
+    }
+    fresh->settings = listener->settings;
+    fresh->stream.state = STREAM_CONNECTED;
+    *out = &fresh->stream;
+    return 0;
+}
+
+static int stack_connect(struct stream *s, const struct inet_endpoint *remote, uint64_t now) {
+    struct net_stream *ns = net_stream_of(s);
+    return tcp_connect(ns->net->stack, &ns->conn, remote, &s->local, &ns->settings, s, now);
+}
+
+static struct inet_endpoint stack_local(const struct stream *s) {
+    const struct net_stream *ns = net_stream_of(s);
+    return ns->conn ? tcp_local(ns->conn) : s->local;
+}
+
+static struct inet_endpoint stack_remote(const struct stream *s) {
+    return tcp_remote(net_stream_of(s)->conn);
+}
+
+static void stack_stop_reading(struct stream *s, bool unread) {
+    tcp_stop_reading(net_stream_of(s)->conn, unread);
+}
+
+static bool stack_unread(const struct stream *s) {
+    return tcp_unread(net_stream_of(s)->conn);
+}
+
+static bool stack_finished(const struct stream *s) {
+    return tcp_finished(net_stream_of(s)->conn);
+}
+
+static void stack_close(struct stream *s, uint64_t now) {
+    struct net_stream *ns = net_stream_of(s);
+    if (ns->listener) tcp_listener_close(ns->listener, now);
+    if (ns->conn) tcp_close(ns->conn, now);
+    ns->listener = NULL;
+    ns->conn = NULL;
+}
+
+static void stack_abort(struct stream *s, uint64_t now) {
+    struct net_stream *ns = net_stream_of(s);
+    if (ns->conn) tcp_abort(ns->conn, now);
+    ns->conn = NULL;
+}
+
+static void stack_free(struct stream *s) {
+    sys_free(net_stream_of(s));
+}
+
+static int stack_set_option(struct stream *s, enum tcp_option option, uint32_t value, uint64_t now) {
+    struct net_stream *ns = net_stream_of(s);
+    int r = tcp_option_check(option, value);
+    if (r) return r;
+    ns->settings.values[option] = value;
+    if (ns->listener) tcp_listener_configure(ns->listener, &ns->settings);
+    return ns->conn ? tcp_set_option(ns->conn, option, value, now) : 0;
+}
+
+static int stack_get_option(const struct stream *s, enum tcp_option option, uint32_t *value) {
+    const struct net_stream *ns = net_stream_of(s);
+    struct tcp_status status;
+    *value = ns->settings.values[option];
+    if (ns->conn) tcp_get_option(ns->conn, option, value);
+    if (ns->conn && option == TCP_OPTION_MAXSEG) {
+        tcp_get_status(ns->conn, &status);
+        *value = status.mss;
+    }
+    return 0;
+}
+
+static const struct stream_transport transport = {
+    .write = stack_write,
+    .pop = stack_pop,
+    .unacked = stack_unacked,
+    .delivered = stack_delivered,
+    .error = stack_error,
+    .shutdown = stack_shutdown,
+    .can_bind = stack_can_bind,
+    .listen = stack_listen,
+    .accept = stack_accept,
+    .connect = stack_connect,
+    .local = stack_local,
+    .remote = stack_remote,
+    .stop_reading = stack_stop_reading,
+    .unread = stack_unread,
+    .finished = stack_finished,
+    .close = stack_close,
+    .abort = stack_abort,
+    .free = stack_free,
+    .set_option = stack_set_option,
+    .get_option = stack_get_option,
+};
 
 static int set_congestion(struct stream *s, const void *value, socklen_t len) {
     char name[CONGESTION_NAME_BYTES] = "";
     memcpy(name, value, len < sizeof name ? len : sizeof name - 1);
     int number = tcp_congestion_find(name);
-    return number < 0 ? number : set_number(s, TCP_OPTION_CONGESTION, (uint32_t)number);
+    return number < 0 ? number : stream_set_option(s, TCP_OPTION_CONGESTION, (uint32_t)number);
 }
 
-static int stream_setsockopt(struct queue *q, int level, int name, const void *value, socklen_t len) {
-    struct stream *s = to_stream(q);
-    int number;
-    if (level == SOL_SOCKET && name == SO_LINGER) return set_linger(s, value, len);
-    if (stream_option_named(level, name) == STREAM_NAMED_CONGESTION) return set_congestion(s, value, len);
-    if (level == SOL_SOCKET && (name == SO_REUSEADDR || name == SO_REUSEPORT)) return len < sizeof number ? -EINVAL : 0;
-    bool whole = len >= sizeof number;
-    memcpy(&number, value, whole ? sizeof number : 0);
-    int option = stream_option_find(level, name, &number);
-    if (option < 0) return -ENOPROTOOPT;
-    return whole && number >= 0 ? set_number(s, (enum tcp_option)option, (uint32_t)number) : -EINVAL;
+static int net_stream_setsockopt(struct queue *q, int level, int name, const void *value, socklen_t len) {
+    if (stream_option_named(level, name) == STREAM_NAMED_CONGESTION)
+        return set_congestion(stream_of_queue(q), value, len);
+    return stream_setsockopt(q, level, name, value, len);
 }
 
-static int give(const void *from, size_t size, void *value, socklen_t *len) {
-    if (*len > size) *len = (socklen_t)size;
-    memcpy(value, from, *len);
-    return 0;
+static int get_congestion(const struct stream *s, void *value, socklen_t *len) {
+    char name[CONGESTION_NAME_BYTES] = "";
+    uint32_t number;
+    stack_get_option(s, TCP_OPTION_CONGESTION, &number);
+    strncpy(name, tcp_congestion_name(number), sizeof name - 1);
+    return option_give(name, sizeof name, value, len);
 }
 
-static uint32_t option_value(const struct stream *s, enum tcp_option option) {
-    uint32_t value = s->settings.values[option];
+static int get_info(const struct stream *s, void *value, socklen_t *len) {
+    const struct net_stream *ns = net_stream_of(s);
     struct tcp_status status;
-    if (s->conn) tcp_get_option(s->conn, option, &value);
-    if (s->conn && option == TCP_OPTION_MAXSEG) {
-        tcp_get_status(s->conn, &status);
-        value = status.mss;
-    }
-    return value;
-}
-
-static int get_named(const struct stream *s, enum stream_named named, void *value, socklen_t *len) {
-    struct tcp_status status;
-    if (named == STREAM_NAMED_CONGESTION) {
-        char name[CONGESTION_NAME_BYTES] = "";
-        strncpy(name, tcp_congestion_name(option_value(s, TCP_OPTION_CONGESTION)), sizeof name - 1);
-        return give(name, sizeof name, value, len);
-    }
-    if (!s->conn) return -ENOTCONN;
-    tcp_get_status(s->conn, &status);
+    if (!ns->conn) return -ENOTCONN;
+    tcp_get_status(ns->conn, &status);
     *len = (socklen_t)linux_tcp_info(&status, clock_now_ns(), value, *len);
     return 0;
 }
 
-static int stream_getsockopt(struct queue *q, int level, int name, void *value, socklen_t *len) {
-    struct stream *s = to_stream(q);
-    const struct linger l = {.l_onoff = s->linger_s >= 0, .l_linger = s->linger_s >= 0 ? s->linger_s : 0};
-    const struct {
-        int name, value;
-    } fixed[] = {{SO_TYPE, SOCK_STREAM},
-                 {SO_DOMAIN, AF_INET},
-                 {SO_PROTOCOL, IPPROTO_TCP},
-                 {SO_REUSEADDR, 1},
-                 {SO_REUSEPORT, 1},
-                 {SO_ERROR, s->conn ? -tcp_error(s->conn) : 0},
-                 {SO_ACCEPTCONN, s->state == STREAM_LISTENING}};
-    int number = 0, option = stream_option_find(level, name, &number);
+static int net_stream_getsockopt(struct queue *q, int level, int name, void *value, socklen_t *len) {
     enum stream_named named = stream_option_named(level, name);
-    if (named) return get_named(s, named, value, len);
-    if (level == SOL_SOCKET && name == SO_LINGER) return give(&l, sizeof l, value, len);
-    for (size_t i = 0; level == SOL_SOCKET && i < sizeof fixed / sizeof *fixed; i++)
-        if (fixed[i].name == name) return give(&fixed[i].value, sizeof fixed[i].value, value, len);
-    if (option < 0) return -ENOPROTOOPT;
-    number = (int)option_value(s, (enum tcp_option)option);
-    return give(&number, sizeof number, value, len);
+    if (named == STREAM_NAMED_CONGESTION) return get_congestion(stream_of_queue(q), value, len);
+    if (named == STREAM_NAMED_INFO) return get_info(stream_of_queue(q), value, len);
+    return stream_getsockopt(q, level, name, value, len);
 }
 
 static const struct queue_ops ops = {
     .backend = "inet/tcp",
-    .socket = true,
-    .stream = true,
-    .push = stream_push,
-    .pop = stream_pop,
-    .accept = stream_accept,
-    .connect = stream_connect,
-    .cancel = stream_cancel,
-    .close = stream_close,
-    .transfer = stream_transfer,
-    .bind = stream_bind,
-    .listen = stream_listen,
-    .shutdown = stream_shutdown,
-    .getsockname = stream_getsockname,
-    .getpeername = stream_getpeername,
-    .setsockopt = stream_setsockopt,
-    .getsockopt = stream_getsockopt,
+    STREAM_OPS,
+    .transfer = net_stream_transfer,
+    .setsockopt = net_stream_setsockopt,
+    .getsockopt = net_stream_getsockopt,
 };
 
-int stream_make(struct net *net, struct stream **out) {
-    struct stream *s = sys_calloc(1, sizeof *s);
+int net_stream_make(struct net *net, struct net_stream **out) {
+    struct net_stream *s = sys_calloc(1, sizeof *s);
     if (!s) return -ENOMEM;
-    queue_init(&s->q, net->rt, &ops);
+    stream_init(&s->stream, net->rt, &net->sockets, &ops, &transport);
     s->net = net;
-    s->linger_s = -1;
     s->settings = tcp_settings_default;
     list_init(&s->arrived);
-    list_init(&s->bound);
-    list_init(&s->waiters);
-    list_init(&s->pushes);
-    list_init(&s->sent);
-    timer_init(&s->timer.timer);
-    list_push_back(&net->streams, &s->link);
+    list_push_back(&net->sockets.streams, &s->stream.link);
     *out = s;
     return 0;
 }
 
-int stream_new(struct net *net, struct queue **q_out) {
-    struct stream *s;
-    int r = stream_make(net, &s);
-    if (!r) *q_out = &s->q;
+int net_stream_new(struct net *net, struct queue **q_out) {
+    struct net_stream *s;
+    int r = net_stream_make(net, &s);
+    if (!r) *q_out = &s->stream.q;
     return r;
+}
+
+void net_stream_ready(void *socket, uint32_t events, uint64_t now) {
+    struct stream *s = socket;
+    if (unlikely(s->state == STREAM_CONNECTING) && events & (INET_EVENT_CONNECTED | INET_EVENT_CLOSED))
+        stream_connected(s, stack_error(s), now);
+    stream_ready(s, now);
 }

@@ -8,6 +8,7 @@
 #include "libos/inet/stream.h"
 
 #include "base/sys.h"
+#include "libos/address.h"
 
 #define ARRIVED_MAX 4096u
 
@@ -50,7 +51,7 @@ static struct flow_key key_of(const struct tcp_conn *conn) {
  * of B's migrations. All steps that may fail (room at B, memory for the entry) come before the connection is detached,
  * so a transfer that fails does not change the connection.
  */
-static int migrate(struct stream *s, struct migration *m, struct mailbox *to, uint32_t member) {
+static int migrate(struct net_stream *s, struct migration *m, struct mailbox *to, uint32_t member) {
     struct net *net = s->net;
     struct steering *steering = &net->group->steering;
     int r = steering_hold(steering, net->member, &m->key);
@@ -66,21 +67,27 @@ static int migrate(struct stream *s, struct migration *m, struct mailbox *to, ui
     return 0;
 }
 
-int stream_transfer(struct queue *q, uint32_t runtime) {
-    struct stream *s = to_stream(q);
-    struct net *net = s->net;
+/* Whether no operation of the stream is outstanding. */
+static bool is_idle(const struct stream *s) {
+    return list_empty(&s->waiters) && list_empty(&s->pushes) && list_empty(&s->sent);
+}
+
+int net_stream_transfer(struct queue *q, uint32_t runtime) {
+    struct stream *s = stream_of_queue(q);
+    struct net_stream *ns = net_stream_of(s);
+    struct net *net = ns->net;
     uint32_t member;
     if (s->state != STREAM_CONNECTED) return -ENOTCONN;
-    if (!list_empty(&s->waiters) || !list_empty(&s->pushes) || !list_empty(&s->sent)) return -EBUSY;
+    if (!is_idle(s)) return -EBUSY;
     if (q->framing) return -EOPNOTSUPP; /* framing may hold part of a message */
     struct mailbox *to = net->group ? group_mailbox(net, runtime, &member) : NULL;
     if (!to) return -EXDEV;
     struct migration *m = sys_calloc(1, sizeof *m);
     if (!m) return -ENOMEM;
     *m = (struct migration){
-        .conn = s->conn,
-        .settings = s->settings,
-        .key = key_of(s->conn),
+        .conn = ns->conn,
+        .settings = ns->settings,
+        .key = key_of(ns->conn),
         .linger_s = s->linger_s,
         .shut_read = s->shut_read,
         .shut_write = s->shut_write,
@@ -88,14 +95,14 @@ int stream_transfer(struct queue *q, uint32_t runtime) {
     };
     int r = mailbox_begin(to, runtime);
     if (!r) {
-        r = migrate(s, m, to, member);
+        r = migrate(ns, m, to, member);
         mailbox_end(to);
     }
     if (r) {
         sys_free(m);
         return r;
     }
-    s->conn = NULL; /* the remaining socket is like one that was never connected */
+    ns->conn = NULL; /* the remaining socket is like one that was never connected */
     s->state = STREAM_NEW;
     group_note(net, member);
     group_flush(net);
@@ -103,9 +110,10 @@ int stream_transfer(struct queue *q, uint32_t runtime) {
 }
 
 /* This runtime owns the connection from here on, also after an error. */
-static int attach(struct net *net, const struct migration *m, struct stream **out, uint64_t now) {
-    struct stream *s = NULL;
-    int r = net->arrived_count == ARRIVED_MAX || !net->handover ? -ENOBUFS : stream_make(net, &s);
+static int attach(struct net *net, const struct migration *m, struct net_stream **out, uint64_t now) {
+    struct net_stream *ns = NULL;
+    int r = net->arrived_count == ARRIVED_MAX || !net->handover ? -ENOBUFS : net_stream_make(net, &ns);
+    struct stream *s = r ? NULL : &ns->stream;
     int attached = tcp_attach(net->stack, m->conn, s, now);
     net_claim(net, IPPROTO_TCP, m->key.local_port, false);
     if (attached) {
@@ -117,31 +125,31 @@ static int attach(struct net *net, const struct migration *m, struct stream **ou
         tcp_abort(m->conn, now);
         return r;
     }
-    s->conn = m->conn;
+    ns->conn = m->conn;
+    ns->settings = m->settings;
     s->state = STREAM_CONNECTED;
-    s->settings = m->settings;
     s->linger_s = m->linger_s;
     s->shut_read = m->shut_read;
     s->shut_write = m->shut_write;
     s->fin_sent = m->fin_sent;
-    *out = s;
+    *out = ns;
     return 0;
 }
 
 static void serve(struct net *net) {
     struct handover *h = net->handover;
     for (struct list *l; h && !list_empty(&h->waiters) && (l = list_pop_front(&net->arrived));) {
-        struct stream *s = list_entry(l, struct stream, arrived);
+        struct net_stream *s = list_entry(l, struct net_stream, arrived);
         struct op *op = list_entry(list_pop_front(&h->waiters), struct op, link);
         struct inet_endpoint remote = tcp_remote(s->conn);
         struct sockaddr_in addr = address_make(&remote);
         net->arrived_count--;
-        queue_accepted(op, &s->q, (struct sockaddr *)&addr, sizeof addr);
+        queue_accepted(op, &s->stream.q, (struct sockaddr *)&addr, sizeof addr);
     }
 }
 
 static void migration_arrived(struct net *net, struct migration *m, uint64_t now) {
-    struct stream *s;
+    struct net_stream *s;
     int r = attach(net, m, &s, now);
     sys_free(m);
     if (r) {
@@ -176,7 +184,7 @@ static struct handover *to_handover(struct queue *q) {
 
 static int handover_accept(struct queue *q, struct op *op) {
     struct handover *h = to_handover(q);
-    if (h->net->lost) return -ENETDOWN;
+    if (h->net->sockets.lost) return -ENETDOWN;
     list_push_back(&h->waiters, &op->link);
     serve(h->net);
     return 0;
@@ -200,9 +208,9 @@ static void handover_close(struct queue *q, struct op *op) {
     uint64_t now = clock_now_ns();
     ops_complete(rt, &h->waiters, -ECANCELED);
     for (struct list *l; (l = list_pop_front(&net->arrived));) {
-        struct stream *s = list_entry(l, struct stream, arrived);
+        struct net_stream *s = list_entry(l, struct net_stream, arrived);
         tcp_abort(s->conn, now);
-        stream_free(s);
+        stream_free(&s->stream);
     }
     net->arrived_count = 0;
     net->handover = NULL;

@@ -3,6 +3,7 @@
 #include "libos/inet/device_group.h"
 #include "libos/inet/net.h"
 #include "libos/link.h"
+#include "libos/socket/datagram.h"
 
 #include "mem/heap.h"
 
@@ -45,7 +46,7 @@ int transmit_frame(void *ctx, const struct inet_frame *frame) {
     struct net *net = ctx;
     struct transmit_queue *t = &net->tx;
     if (t->count == NET_TX_SLOTS) {
-        if (net_link_up(net) && !net->lost) return -EAGAIN;
+        if (net_link_up(net) && !net->sockets.lost) return -EAGAIN;
         net_count(net, link_down_drops);
         return 0;
     }
@@ -59,13 +60,13 @@ bool transmit_has_room(const struct net *net, uint64_t bytes) {
     uint32_t most = (net->mtu - IP_HEADER_BYTES) / 8 * 8;
     uint64_t fragments = (bytes + UDP_HEADER_BYTES + most - 1) / most;
     if (fragments > NET_TX_SLOTS) fragments = NET_TX_SLOTS;
-    return !net_link_up(net) || net->lost || NET_TX_SLOTS - net->tx.count >= fragments;
+    return !net_link_up(net) || net->sockets.lost || NET_TX_SLOTS - net->tx.count >= fragments;
 }
 
 void transmit_flush(struct net *net, uint64_t now) {
     struct transmit_queue *t = &net->tx;
     /* Also while the link is down, so that the device clears its retry time. */
-    while (t->count > 0 && !net->lost) {
+    while (t->count > 0 && !net->sockets.lost) {
         uint32_t slot = slot_of(t->first), run = NET_TX_SLOTS - slot;
         if (run > t->count) run = t->count;
         int n =
@@ -75,6 +76,11 @@ void transmit_flush(struct net *net, uint64_t now) {
         release_first(t, (uint32_t)n);
         if ((uint32_t)n < run) return;
     }
+}
+
+void transmit_blocked(struct net *net, uint64_t now) {
+    datagrams_unblock(&net->sockets, now);
+    transmit_flush(net, now);
 }
 
 void transmit_fini(struct net *net) {

@@ -7,6 +7,8 @@
 #include "base/sys.h"
 #include "libos/link.h"
 #include "libos/lwip/host.h"
+#include "libos/socket/datagram.h"
+#include "libos/socket/stream.h"
 
 #include "lwip/err.h"
 
@@ -38,30 +40,35 @@ int lw_error(int err) {
 }
 
 int lw_net_local(const struct lw_net *net, const struct inet_endpoint *local) {
-    return inet_addr_is_any(&local->addr) || inet_addr_equal(&local->addr, &net->address) ? 0 : -EADDRNOTAVAIL;
+    return inet_addr_is_any(&local->addr) || inet_addr_equal(&local->addr, &net->sockets.self) ? 0 : -EADDRNOTAVAIL;
 }
 
 /* lwIP answers for connections whose streams were freed. The runtime waits until their peers have finished, too. */
 static void update_answering(struct lw_net *net) {
-    bool answering = !net->lost && net->dev->link_up && list_empty(&net->streams) && host_closing();
+    bool answering = !net->sockets.lost && net->dev->link_up && list_empty(&net->sockets.streams) && host_closing();
     net->rt->answering += (uint32_t)answering - (uint32_t)net->answering;
     net->answering = answering;
 }
 
-static void lost(struct lw_net *net, int error) {
-    net->lost = true;
+static void lost(struct lw_net *net, int error, uint64_t now) {
+    net->sockets.lost = true;
     log_error(&net->rt->log, "lwip: device %s is lost: %s", net->options->device, strerror(-error));
     runtime_poller_remove(net->rt, &net->poller); /* its descriptor would always be ready */
-    lw_stream_lost(net);
-    lw_datagram_lost(net);
+    streams_lost(&net->sockets, now);
+    datagrams_lost(&net->sockets);
     update_answering(net); /* the runtime need not wait any more */
 }
 
-void lw_net_process_events(struct lw_net *net) {
+/* Called after calls of lwIP. */
+static void process_events(struct lw_net *net, uint64_t now) {
     lw_stream_find_ended(net);
-    while (lw_stream_process_event(net))
+    while (lw_stream_process_event(net, now))
         continue;
     update_answering(net);
+}
+
+static void settle(struct socket_set *sockets, uint64_t now) {
+    process_events(list_entry(sockets, struct lw_net, sockets), now);
 }
 
 /* lwIP does not count checksum errors separately. */
@@ -79,25 +86,26 @@ static void watch(struct lw_net *net, uint64_t now) {
 
 static uint32_t net_poll(struct poller *p) {
     struct lw_net *net = list_entry(p, struct lw_net, poller);
-    if (net->lost) return 0;
+    if (net->sockets.lost) return 0;
     uint64_t now = clock_now_ns();
     int n = host_poll(now);
     if (now >= net->watch_ns) watch(net, now);
     if (host_pop_refused()) {
         lw_stream_retry(net);
-        lw_datagram_retry(net);
+        datagrams_unblock(&net->sockets, now);
     }
-    lw_net_process_events(net);
-    if (n < 0) lost(net, n);
+    process_events(net, now);
+    if (n < 0) lost(net, n, now);
     return n > 0 ? (uint32_t)n : 0;
 }
 
 static bool net_prepare(struct poller *p) {
     struct lw_net *net = list_entry(p, struct lw_net, poller);
     bool down = !net->dev->link_up;
-    int r = net->lost ? 0 : netdev_prepare(net->dev);
-    if (r < 0 && r != -ENETDOWN) lost(net, r);
-    uint64_t next = net->lost ? NETDEV_NEVER : host_next_ns(), now = clock_now_ns();
+    int r = net->sockets.lost ? 0 : netdev_prepare(net->dev);
+    uint64_t now = clock_now_ns();
+    if (r < 0 && r != -ENETDOWN) lost(net, r, now);
+    uint64_t next = net->sockets.lost ? NETDEV_NEVER : host_next_ns();
     watch(net, now); /* the next poll may be a long time away */
     if (next == NETDEV_NEVER)
         runtime_timer_cancel(net->rt, &net->timer);
@@ -123,7 +131,7 @@ static int open_host(struct lw_net *net) {
     struct inet_config c = {.mtu = 0};
     int r = link_open(&link, &c, neighbours, &net->dev);
     if (r) return r;
-    net->address = c.addrs[0].addr;
+    net->sockets.self = c.addrs[0].addr;
     struct link_state state = link_state_of(net);
     link_watch_begin(&net->watch, &net->rt->log, "lwip", o->device, net->dev, &state);
     r = host_open(net->dev, &c, clock_now_ns());
@@ -152,10 +160,11 @@ static int net_start(struct dmtr_runtime *rt, void **state_out) {
         log_error(&rt->log, "lwip: the counter page is full");
         return -ENOSPC;
     }
-    list_init(&net->streams);
+    socket_set_init(&net->sockets);
+    net->sockets.settle = settle;
+    net->sockets.set_time = host_set_time;
     list_init(&net->pending);
     list_init(&net->finishing);
-    list_init(&net->datagrams);
     timer_init(&net->timer.timer);
     net->timer.fire = timer_fire;
     int r = open_host(net);
@@ -178,10 +187,10 @@ static int net_start(struct dmtr_runtime *rt, void **state_out) {
 
 static void net_stop(struct dmtr_runtime *rt, void *state) {
     struct lw_net *net = state;
-    lw_datagram_fini(net);
-    lw_stream_fini(net);
+    datagrams_fini(&net->sockets);
+    streams_fini(&net->sockets);
     runtime_timer_cancel(rt, &net->timer);
-    if (!net->lost) runtime_poller_remove(rt, &net->poller);
+    if (!net->sockets.lost) runtime_poller_remove(rt, &net->poller);
     host_close();
     netdev_close(net->dev);
     sys_free(net);
@@ -192,7 +201,7 @@ static int net_socket(struct dmtr_runtime *rt, void *state, int domain, int type
     (void)protocol;
     struct lw_net *net = state;
     if (domain != AF_INET) return -EAFNOSUPPORT;
-    if (net->lost) return -ENETDOWN;
+    if (net->sockets.lost) return -ENETDOWN;
     return type == SOCK_STREAM ? lw_stream_new(net, q_out) : lw_datagram_new(net, q_out);
 }
 

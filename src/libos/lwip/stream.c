@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* TCP sockets over lwIP: creation, names, options. */
+/* TCP sockets over lwIP: the table of the transport, creation, options. */
 #include "libos/lwip/stream.h"
 
 #include "base/sys.h"
-#include "libos/stream_options.h"
 
 #include "lwip/ip.h"
 #include "lwip/tcp.h"
@@ -61,94 +60,83 @@ void lw_stream_apply(struct lw_stream *s) {
         settings[i].apply(s->pcb, s->values[i]);
 }
 
-/* Returns the index of an option's setting, or -1 if lwIP has none; `value` is converted as needed. */
-static int find_setting(int level, int name, int *value) {
-    int option = stream_option_find(level, name, value);
+/* Returns the index of an option's setting, or -1 if lwIP has none. */
+static int find_setting(enum tcp_option option) {
     for (int i = 0; i < LW_SETTINGS; i++)
-        if ((int)settings[i].option == option) return i;
+        if (settings[i].option == option) return i;
     return -1;
 }
 
-static int set_linger(struct lw_stream *s, const void *value, socklen_t len) {
-    struct linger l;
-    if (len < sizeof l) return -EINVAL;
-    memcpy(&l, value, sizeof l);
-    if (l.l_onoff && l.l_linger < 0) return -EINVAL;
-    s->linger_s = l.l_onoff ? l.l_linger : -1;
-    return 0;
-}
-
-static int stream_setsockopt(struct queue *q, int level, int name, const void *value, socklen_t len) {
-    struct lw_stream *s = to_lw_stream(q);
-    int number = 0;
-    if (level == SOL_SOCKET && name == SO_LINGER) return set_linger(s, value, len);
-    bool fits = len >= sizeof number;
-    if (level == SOL_SOCKET && (name == SO_REUSEADDR || name == SO_REUSEPORT)) return fits ? 0 : -EINVAL;
-    memcpy(&number, value, fits ? sizeof number : 0);
-    int i = find_setting(level, name, &number);
+static int lw_set_option(struct stream *s, enum tcp_option option, uint32_t value, uint64_t now) {
+    struct lw_stream *ls = lw_stream_of(s);
+    (void)now;
+    int i = find_setting(option), number = (int)value;
     if (i < 0) return -ENOPROTOOPT;
-    if (!fits || number < settings[i].min || number > settings[i].max) return -EINVAL;
-    s->values[i] = number;
-    if (s->pcb && s->state != LW_LISTENING) settings[i].apply(s->pcb, number);
+    if (number < settings[i].min || number > settings[i].max) return -EINVAL;
+    ls->values[i] = number;
+    if (ls->pcb && s->state != STREAM_LISTENING) settings[i].apply(ls->pcb, number);
     return 0;
 }
 
-static int stream_getsockopt(struct queue *q, int level, int name, void *value, socklen_t *len) {
-    struct lw_stream *s = to_lw_stream(q);
-    const struct linger l = {.l_onoff = s->linger_s >= 0, .l_linger = s->linger_s >= 0 ? s->linger_s : 0};
-    const struct {
-        int name, value;
-    } fixed[] = {{SO_TYPE, SOCK_STREAM}, {SO_DOMAIN, AF_INET}, {SO_PROTOCOL, IPPROTO_TCP},
-                 {SO_REUSEADDR, 1},      {SO_REUSEPORT, 1},    {SO_ACCEPTCONN, s->state == LW_LISTENING}};
-    int ignored = 0, setting = find_setting(level, name, &ignored);
-    const void *from = setting >= 0 ? &s->values[setting] : NULL;
-    size_t size = sizeof(int);
-    for (size_t i = 0; level == SOL_SOCKET && i < sizeof fixed / sizeof *fixed; i++)
-        if (fixed[i].name == name) from = &fixed[i].value;
-    if (level == SOL_SOCKET && name == SO_LINGER) {
-        from = &l;
-        size = sizeof l;
-    }
-    if (!from) return -ENOPROTOOPT;
-    if (*len > size) *len = (socklen_t)size;
-    memcpy(value, from, *len);
+static int lw_get_option(const struct stream *s, enum tcp_option option, uint32_t *value) {
+    int i = find_setting(option);
+    if (i < 0) return -ENOPROTOOPT;
+    *value = (uint32_t)lw_stream_of(s)->values[i];
     return 0;
 }
 
-/* A connect cannot be cancelled. Pops and accepts can, because received data and connections are stored. */
-static bool stream_cancel(struct queue *q, struct op *op) {
-    if (op == to_lw_stream(q)->connect_op) return false;
-    list_remove(&op->link);
-    return true;
+static uint64_t lw_unacked(const struct stream *s) {
+    return s->written_bytes - lw_stream_of(s)->acked_bytes;
 }
 
-static int stream_getsockname(struct queue *q, struct sockaddr *addr, socklen_t *len) {
-    address_give(&to_lw_stream(q)->local, addr, len);
-    return 0;
+static bool lw_delivered(const struct stream *s) {
+    return lw_unacked(s) == 0;
 }
 
-static int stream_getpeername(struct queue *q, struct sockaddr *addr, socklen_t *len) {
-    struct lw_stream *s = to_lw_stream(q);
-    if (s->state != LW_CONNECTED) return -ENOTCONN;
-    address_give(&s->remote, addr, len);
-    return 0;
+static int lw_stream_error(const struct stream *s) {
+    return lw_stream_of(s)->error;
 }
+
+static bool lw_unread(const struct stream *s) {
+    return lw_stream_of(s)->unread;
+}
+
+static struct inet_endpoint lw_local(const struct stream *s) {
+    return s->state < STREAM_CONNECTING ? s->local : lw_stream_of(s)->local;
+}
+
+static struct inet_endpoint lw_remote(const struct stream *s) {
+    return lw_stream_of(s)->remote;
+}
+
+static const struct stream_transport transport = {
+    .write = lw_write,
+    .flush = lw_flush,
+    .pop = lw_pop,
+    .unacked = lw_unacked,
+    .delivered = lw_delivered,
+    .error = lw_stream_error,
+    .shutdown = lw_shutdown,
+    .can_bind = lw_can_bind,
+    .bind = lw_bind,
+    .listen = lw_listen,
+    .accept = lw_accept,
+    .connect = lw_connect,
+    .local = lw_local,
+    .remote = lw_remote,
+    .stop_reading = lw_stop_reading,
+    .unread = lw_unread,
+    .finished = lw_finished,
+    .close = lw_close,
+    .abort = lw_abort,
+    .free = lw_free,
+    .set_option = lw_set_option,
+    .get_option = lw_get_option,
+};
 
 static const struct queue_ops ops = {
     .backend = "lwip/tcp",
-    .socket = true,
-    .stream = true,
-    .push = lw_stream_push,
-    .pop = lw_stream_pop,
-    .accept = lw_stream_accept,
-    .connect = lw_stream_connect,
-    .cancel = stream_cancel,
-    .close = lw_stream_close,
-    .bind = lw_stream_bind,
-    .listen = lw_stream_listen,
-    .shutdown = lw_stream_shutdown,
-    .getsockname = stream_getsockname,
-    .getpeername = stream_getpeername,
+    STREAM_OPS,
     .setsockopt = stream_setsockopt,
     .getsockopt = stream_getsockopt,
 };
@@ -156,20 +144,14 @@ static const struct queue_ops ops = {
 int lw_stream_make(struct lw_net *net, struct lw_stream **out) {
     struct lw_stream *s = sys_calloc(1, sizeof *s);
     if (!s) return -ENOMEM;
-    queue_init(&s->q, net->rt, &ops);
+    stream_init(&s->stream, net->rt, &net->sockets, &ops, &transport);
     s->net = net;
-    s->linger_s = -1;
     for (int i = 0; i < LW_SETTINGS; i++)
         s->values[i] = settings[i].def;
-    list_init(&s->link);
     list_init(&s->pending);
     list_init(&s->finishing);
-    list_init(&s->waiters);
-    list_init(&s->pushes);
-    list_init(&s->sent);
     list_init(&s->held);
     list_init(&s->accepted);
-    timer_init(&s->timer.timer);
     *out = s;
     return 0;
 }
@@ -178,7 +160,7 @@ int lw_stream_new(struct lw_net *net, struct queue **q_out) {
     struct lw_stream *s;
     int r = lw_stream_make(net, &s);
     if (r) return r;
-    list_push_back(&net->streams, &s->link);
-    *q_out = &s->q;
+    list_push_back(&net->sockets.streams, &s->stream.link);
+    *q_out = &s->stream.q;
     return 0;
 }
