@@ -3,7 +3,8 @@
  * Closing. Pushed data is still delivered: the descriptor stays open until the peer has acknowledged the data and then
  * our FIN, because closing with unread data would make the kernel reset the connection and discard data in flight. If
  * received data was never popped, or arrives later, a reset replaces the FIN (RFC 1122 section 4.2.2.13). If the peer
- * acknowledges nothing for STALL_NS, the connection is dropped; SO_LINGER sets another time, and 0 drops at once.
+ * acknowledges nothing for LINGER_STALL_NS, the connection is dropped; SO_LINGER sets another time, and 0 drops at
+ * once.
  */
 #include "libos/posix/posix.h"
 
@@ -11,7 +12,6 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define STALL_NS        60000000000
 #define LINGER_FIRST_NS 50000
 #define LINGER_MAX_NS   20000000
 
@@ -21,12 +21,12 @@ void sock_disconnect(struct sock *s) {
 }
 
 void sock_destroy(struct sock *s, int error) {
-    struct linger off = {0};
+    const struct linger off = linger_format(LINGER_OFF);
     s->close_error = error;
     sock_timer_stop(s);
     if (s->stream && (s->sending || !list_empty(&s->pushes) || !list_empty(&s->sent)))
-        sock_disconnect(s);                   /* so that zero-copy sends release their memory */
-    else if (s->linger_on && s->linger_s > 0) /* else close(2) would block */
+        sock_disconnect(s);   /* so that zero-copy sends release their memory */
+    else if (s->linger_s > 0) /* else close(2) would block */
         POSIX_SYS(s, setsockopt, s->fd, SOL_SOCKET, SO_LINGER, &off, sizeof off);
     s->px->engine->release(s);
 }
@@ -45,9 +45,8 @@ static int64_t undelivered(struct sock *s) {
 
 /* Makes close(2) reset the connection: the kernel does not know about data that was read ahead. */
 static void reset_at_close(struct sock *s) {
-    const struct linger now = {.l_onoff = 1};
+    const struct linger now = linger_format(0);
     POSIX_SYS(s, setsockopt, s->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
-    s->linger_on = true;
     s->linger_s = 0;
 }
 
@@ -89,7 +88,7 @@ void sock_linger(struct sock *s) {
         uint64_t now_ns = clock_now_ns(), left = s->outq;
         s->outq = s->sent_bytes;
         if (s->stream) s->outq -= (uint64_t)sock_outq(s);
-        if (left != s->outq && !s->linger_on) s->linger_deadline_ns = now_ns + STALL_NS;
+        if (left != s->outq && s->linger_s < 0) s->linger_deadline_ns = now_ns + linger_wait_ns(s->linger_s);
         if (now_ns < s->linger_deadline_ns) {
             if (!s->timer_ns)
                 sock_timer_start(s, LINGER_FIRST_NS);
@@ -130,12 +129,12 @@ void sock_close(struct queue *q, struct op *op) {
     sock_free_chunks(s);
     if (s->state == SOCK_LISTENING) close_backlog(s);
     bool unsent = s->sending || !list_empty(&s->pushes) || !list_empty(&s->sent);
-    bool abort = s->linger_on && s->linger_s == 0;
+    bool abort = s->linger_s == 0;
     bool connected = s->stream && s->state == SOCK_CONNECTED;
     if (abort || !(s->stream ? connected : unsent)) {
         sock_destroy(s, abort && unsent ? -ECONNRESET : 0);
         return;
     }
-    s->linger_deadline_ns = clock_now_ns() + (s->linger_on ? (uint64_t)s->linger_s * 1000000000 : STALL_NS);
+    s->linger_deadline_ns = clock_now_ns() + linger_wait_ns(s->linger_s);
     sock_linger(s);
 }

@@ -84,7 +84,6 @@ static int sock_from_accept(struct sock *listener, int fd, struct sock **fresh) 
     if (r) return r;
     posix_count(listener->px, accepts);
     (*fresh)->state = SOCK_CONNECTED;
-    (*fresh)->linger_on = listener->linger_on;
     (*fresh)->linger_s = listener->linger_s;
     return 0;
 }

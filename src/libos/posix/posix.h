@@ -19,6 +19,7 @@
 #include "libos/posix/arena.h"
 #include "libos/posix/counters.h"
 #include "libos/posix/options.h"
+#include "libos/socket/linger.h"
 
 #include <netinet/in.h>
 #include <sys/uio.h>
@@ -145,8 +146,7 @@ struct sock {
         } uring;
     };
 
-    bool linger_on; /* SO_LINGER */
-    int linger_s;
+    int linger_s;             /* LINGER_OFF, or as set by SO_LINGER */
     uint16_t zerocopy_copied; /* consecutive zero-copy sends that the kernel copied */
     bool reuse_chosen;        /* the application has set SO_REUSEADDR */
     int close_error;

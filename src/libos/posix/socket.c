@@ -48,6 +48,7 @@ int sock_new(struct posix *px, int fd, bool stream, struct sock **s_out) {
     s->px = px;
     s->fd = fd;
     s->stream = stream;
+    s->linger_s = LINGER_OFF;
     list_push_back(&px->socks, &s->link);
     list_init(&s->direct);
     list_init(&s->waiters);
@@ -161,13 +162,11 @@ static bool level_known(int level) {
  */
 static int sock_setsockopt(struct queue *q, int level, int name, const void *value, socklen_t len) {
     struct sock *s = to_sock(q);
+    bool linger = level == SOL_SOCKET && name == SO_LINGER;
+    int linger_s = s->linger_s, r = linger ? linger_parse(&linger_s, value, len) : 0;
     if (!level_known(level)) return -ENOPROTOOPT;
-    int r = POSIX_SYS(s, setsockopt, s->fd, level, name, value, len);
-    if (r == 0 && level == SOL_SOCKET && name == SO_LINGER) {
-        const struct linger *l = value;
-        s->linger_on = l->l_onoff != 0;
-        s->linger_s = l->l_linger;
-    }
+    if (!r) r = POSIX_SYS(s, setsockopt, s->fd, level, name, value, len);
+    if (!r) s->linger_s = linger_s;
     if (r == 0 && level == SOL_SOCKET && name == SO_REUSEADDR) s->reuse_chosen = true;
     return r;
 }
