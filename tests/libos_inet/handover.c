@@ -59,6 +59,35 @@ static void a_timer_that_runs_goes_with_the_connection(void **state) {
     teardown();
 }
 
+static void acknowledgements_of_earlier_pushes_complete_no_later_one(void **state) {
+    (void)state;
+    dmtr_qresult_t qr;
+    dmtr_qtoken_t pushed;
+    uint32_t iss;
+    int on = 1;
+    setup(MEMBERS);
+    uint16_t port = port_at(2, PORT, 0);
+    int qd = connected(0, listen_at(0, PORT, 5), port, &iss), handover = handover_at(1);
+    api_runtime = members[0];
+    push_wait(qd, "old");
+    assert_ok(transfer(0, qd, 1));
+    look_all();
+    qd = accepted(1, accept_begin(1, handover));
+    assert_ok(dmtr_setsockopt(qd, DMTR_SOL_QUEUE, DMTR_SO_PUSH_ACKED, &on, sizeof on));
+    pushed = push_text(qd, "new");
+    assert_int_equal(dmtr_poll(&qr, pushed), EAGAIN);
+    segment(port, PORT, TCP_ACK, 101, iss + 4, "");
+    look_all();
+    api_runtime = members[1];
+    assert_int_equal(dmtr_poll(&qr, pushed), EAGAIN);
+    segment(port, PORT, TCP_ACK, 101, iss + 7, "");
+    look_all();
+    api_runtime = members[1];
+    expect_wait_error(pushed, 0);
+    close_at(1, qd);
+    teardown();
+}
+
 static void a_transfer_that_fails_leaves_the_connection(void **state) {
     (void)state;
     static const uint64_t secret[FLOW_KEY_WORDS] = {1, 2, 3, 4, 5};
@@ -163,6 +192,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(segments_find_a_connection_on_its_way),
         cmocka_unit_test(a_timer_that_runs_goes_with_the_connection),
+        cmocka_unit_test(acknowledgements_of_earlier_pushes_complete_no_later_one),
         cmocka_unit_test(a_transfer_that_fails_leaves_the_connection),
         cmocka_unit_test(a_runtime_without_a_handover_queue_resets_what_comes),
         cmocka_unit_test(a_runtime_that_ends_resets_what_is_on_its_way),

@@ -128,6 +128,7 @@ static int attach(struct net *net, const struct migration *m, struct net_stream 
     ns->conn = m->conn;
     ns->settings = m->settings;
     s->state = STREAM_CONNECTED;
+    s->written_bytes = tcp_unacked(m->conn); /* pushed before the transfer */
     s->linger_s = m->linger_s;
     s->shut_read = m->shut_read;
     s->shut_write = m->shut_write;
