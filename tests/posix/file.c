@@ -217,6 +217,22 @@ static void closing_writes_pushed_data_and_cancels_pops(void **state) {
     unlink(path);
 }
 
+/* With the time to linger over, the engine still runs the operations that are queued, which is one after another. */
+static void the_end_of_the_runtime_writes_all_that_was_pushed(void **state) {
+    (void)state;
+    skip_without_engine();
+    enum { PUSHES = 1000 };
+    struct stat st;
+    restart_engine_with("core.linger_ms=0");
+    int qd = new_file(O_RDWR);
+    for (int i = 0; i < PUSHES; i++)
+        push_text(qd, "0123456789");
+    restart_engine_with(NULL);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_size, 10 * PUSHES);
+    unlink(path);
+}
+
 static void a_full_device_is_reported_and_later_operations_work(void **state) {
     (void)state;
     skip_without_engine();
@@ -311,6 +327,7 @@ int main(void) {
         both_engines(control_calls_are_refused_while_operations_are_outstanding),
         both_engines(dropped_pops_leave_the_data_for_the_next_pop),
         both_engines(closing_writes_pushed_data_and_cancels_pops),
+        both_engines(the_end_of_the_runtime_writes_all_that_was_pushed),
         both_engines(a_full_device_is_reported_and_later_operations_work),
         both_engines(a_file_at_its_size_limit_accepts_what_fits_and_reports_the_rest),
         both_engines(directories_and_other_non_files_are_refused),
