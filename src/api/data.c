@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Data path: begins operations and returns their tokens. */
 #include "api/api.h"
+#include "base/clock.h"
 #include "core/queue.h"
 #include "core/sga.h"
+#include "core/turn.h"
 #include "core/watch.h"
 #include "dmtr/libos.h"
 #include "dmtr/wait.h"
@@ -179,6 +181,8 @@ int dmtr_pushto_quiet(int qd, const dmtr_sgarray_t *sga, const struct sockaddr *
 
 int dmtr_flush(void) {
     API_RUNTIME(rt);
+    turn_flush(rt, clock_now_ns());
+    runtime_event_sync(rt);
     return 0;
 }
 

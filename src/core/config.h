@@ -24,6 +24,8 @@ enum wait_policy { WAIT_SPIN, WAIT_ADAPTIVE, WAIT_BLOCK };
          "How a wait idles: spin (never sleep), adaptive (spin, then sleep), block (sleep at once)")                   \
     UINT("wait.spin_us", wait_spin_us, 50, 0, 1000000, "us",                                                           \
          "Longest time that the adaptive policy spins before it sleeps")                                               \
+    UINT("wait.turn_us", wait_turn_us, 20, 0, 1000000, "us",                                                           \
+         "Time after the last poll from which each push is sent at once; 0: every push is")                            \
     UINT("core.max_operations", max_operations, 1048576, 16, 4194303, "operations",                                    \
          "Maximum number of outstanding operations in a runtime")                                                      \
     UINT("core.max_queues", max_queues, 1048576, 4, 2097151, "queues", "Maximum number of open queues in a runtime")   \

@@ -83,7 +83,7 @@ static void sync_timer(struct dmtr_runtime *rt) {
 
 void event_fd_sync(struct dmtr_runtime *rt) {
     struct event_fd *e = &rt->event;
-    bool work = runtime_has_work(rt) || !list_empty(&rt->parked);
+    bool work = runtime_has_work(rt) || !list_empty(&rt->parked) || turn_has_unsent(rt);
     struct list *l, *tmp;
     list_for_each (&rt->pollers, l, tmp) {
         struct poller *p = list_entry(l, struct poller, link);

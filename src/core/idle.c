@@ -4,11 +4,13 @@
 
 #include "base/clock.h"
 #include "core/registry.h"
+#include "core/turn.h"
 
 #include <errno.h>
 
 /* The adaptive policy spins for at least wait.spin_us / SPIN_MIN_FRACTION, to notice when spinning helps again. */
 #define SPIN_MIN_FRACTION 16
+#define SPIN_ROUNDS       64 /* of one poller, between two full rounds */
 
 static void idle_start(struct idle *i) {
     counter_inc(&i->rt->counters, wait_idles);
@@ -42,14 +44,42 @@ int idle_take_wake(struct dmtr_runtime *rt) {
     return -EINTR;
 }
 
+/*
+ * Whether only one poller, timers and dmtr_wake can end the wait, so that rounds need not look at anything else. A
+ * program with watches or an event descriptor polls in full rounds.
+ */
+static bool spins_on_one_poller(const struct dmtr_runtime *rt) {
+    const struct list *first = rt->pollers.next;
+    return first != &rt->pollers && first->next == &rt->pollers && !rt->eager_items &&
+           rt->ev.items <= 1 + rt->poller_items && rt->event.epoll_fd < 0;
+}
+
+/* A round of polling found nothing: polls the only poller until there is news, or for SPIN_ROUNDS. */
+static void spin(const struct idle *i) {
+    struct dmtr_runtime *rt = i->rt;
+    struct poller *p = list_entry(rt->pollers.next, struct poller, link);
+    uint64_t until_ns = i->deadline_ns < rt->next_timer_ns ? i->deadline_ns : rt->next_timer_ns, rounds = 0;
+    if (rt->config.wait_policy == WAIT_ADAPTIVE && i->spin_until_ns < until_ns) until_ns = i->spin_until_ns;
+    rt->calls++;
+    do {
+        rounds++;
+        rt->now_ns = clock_now_ns();
+    } while (rt->now_ns < until_ns && p->poll(p) == 0 && rounds < SPIN_ROUNDS && list_empty(&rt->ready) &&
+             list_empty(&rt->internal) && !registry_wake_pending(rt->id));
+    counter_add(&rt->counters, polls, rounds);
+    rt->calls--;
+}
+
 int idle_step(struct idle *i) {
     struct dmtr_runtime *rt = i->rt;
+    if (turn_flush_idle(rt)) return 0; /* it may have completed what the wait is for */
     if (idle_take_wake(rt)) return -EINTR;
     if (i->spin_until_ns == 0) idle_start(i);
     if (i->polled && rt->now_ns >= i->deadline_ns) return -ETIMEDOUT;
     int r = 0;
     if (!idle_may_sleep(i) || !list_empty(&rt->internal)) {
         runtime_poll(rt);
+        if (list_empty(&rt->ready) && list_empty(&rt->internal) && spins_on_one_poller(rt)) spin(i);
     } else {
         if (rt->config.wait_policy == WAIT_ADAPTIVE) spin_less(rt);
         r = runtime_sleep(rt, i->deadline_ns);

@@ -21,8 +21,8 @@ static inline void idle_begin(struct idle *i, struct dmtr_runtime *rt, uint64_t 
 int idle_take_wake(struct dmtr_runtime *rt);
 
 /*
- * One poll or sleep; call while the wait has no result. 0: check again. -ETIMEDOUT, -EINTR (dmtr_wake), or the error of
- * a failed sleep: check once more, then give up.
+ * One flush of unsent pushes, poll or sleep; call while the wait has no result. 0: check again. -ETIMEDOUT, -EINTR
+ * (dmtr_wake), or the error of a failed sleep: check once more, then give up.
  */
 int idle_step(struct idle *i);
 

@@ -82,11 +82,18 @@ void runtime_run_internal(struct dmtr_runtime *rt) {
     }
 }
 
+/* The pushes of internal operations are sent before the round ends. */
+static void run_internal_and_flush(struct dmtr_runtime *rt) {
+    runtime_run_internal(rt);
+    if (turn_has_unsent(rt)) turn_flush(rt, clock_now_ns());
+}
+
 void runtime_poll(struct dmtr_runtime *rt) {
     rt->calls++;
     counter_inc(&rt->counters, polls);
-    turn_begin(rt);
     rt->now_ns = clock_now_ns();
+    if (turn_has_unsent(rt)) turn_flush(rt, rt->now_ns);
+    turn_begin(rt);
     struct list *l, *tmp;
     list_for_each (&rt->pollers, l, tmp) {
         struct poller *p = list_entry(l, struct poller, link);
@@ -100,7 +107,7 @@ void runtime_poll(struct dmtr_runtime *rt) {
         int r = evloop_run(&rt->ev, 0);
         if (r < 0) log_error(&rt->log, "cannot poll descriptors: %s", strerror(-r));
     }
-    if (!list_empty(&rt->internal)) runtime_run_internal(rt);
+    if (!list_empty(&rt->internal)) run_internal_and_flush(rt);
     runtime_event_sync(rt);
     rt->calls--;
 }
@@ -154,7 +161,7 @@ static int sleep_until(struct dmtr_runtime *rt, uint64_t deadline_ns) {
 int runtime_sleep(struct dmtr_runtime *rt, uint64_t deadline_ns) {
     rt->calls++;
     int r = sleep_until(rt, deadline_ns);
-    if (!list_empty(&rt->internal)) runtime_run_internal(rt);
+    if (!list_empty(&rt->internal)) run_internal_and_flush(rt);
     rt->calls--;
     return r;
 }

@@ -2,7 +2,9 @@
 /* The table of queues, and the limits, holds, framing and statistics that core adds to each kind's operations. */
 #include "core/queue.h"
 
+#include "base/clock.h"
 #include "base/sys.h"
+#include "core/turn.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -96,6 +98,9 @@ int queue_push(struct queue *q, struct op *op) {
     if (q->ops->owns_pushed) return q->ops->push(q, op);
     if (!q->ops->push) return -EOPNOTSUPP;
     op->bytes = sga_bytes(&op->sga);
+    /* Sending completes pushes, which then no longer count. */
+    if (op->bytes > q->push_limit_bytes - q->push_outstanding_bytes && turn_has_unsent(q->rt))
+        turn_flush(q->rt, clock_now_ns());
     int r = queue_admit(q, op);
     if (r) return r;
     op->segs = op->sga.sga_segs;

@@ -84,7 +84,10 @@ int registry_wake(uint32_t id) {
     return 0;
 }
 
+bool registry_wake_pending(uint32_t id) {
+    return atomic_load_explicit(&slots[id].woken, memory_order_relaxed);
+}
+
 bool registry_take_wake(uint32_t id) {
-    atomic_bool *woken = &slots[id].woken;
-    return atomic_load_explicit(woken, memory_order_relaxed) && atomic_exchange(woken, false);
+    return registry_wake_pending(id) && atomic_exchange(&slots[id].woken, false);
 }

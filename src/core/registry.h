@@ -25,6 +25,9 @@ void registry_drain(int wake_fd);
 /* May be called on any thread and in signal handlers. 0 or -EINVAL: no such runtime. */
 int registry_wake(uint32_t id);
 
+/* True from registry_wake to registry_take_wake. */
+bool registry_wake_pending(uint32_t id);
+
 /* True, once, after registry_wake. */
 bool registry_take_wake(uint32_t id);
 

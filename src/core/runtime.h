@@ -61,6 +61,20 @@ struct turn {
     uint32_t look_at; /* number of results at which the clock is read */
     int32_t granted;  /* initial value of `left` */
     int32_t left;     /* results that may be returned before they are counted; may become negative */
+    bool many;        /* one wait has returned several results */
+};
+
+/* What was pushed and not passed to the devices yet; turn.h has the rules. */
+struct unsent {
+    uint32_t frames;
+    uint64_t flushed_ns; /* when pushes were last passed to the devices */
+    struct list senders; /* struct sender */
+};
+
+/* A network to whose sockets pushes are made. Its libos embeds one. */
+struct sender {
+    struct list link;
+    void (*flush)(struct sender *s, uint64_t now_ns); /* passes on what was pushed, as far as there is room */
 };
 
 struct op;
@@ -88,6 +102,7 @@ struct dmtr_runtime {
     struct list parked;           /* completed before those in ready; not in the lists of recent wait_any calls */
     struct list internal;         /* complete internal operations whose `done` has not run */
     struct turn turn, turn_first; /* the current turn, and the initial value of each; turn.h */
+    struct unsent unsent;
     uint32_t parked_skips;        /* wait_any calls since the parked list was last searched */
     uint32_t last_offset, last_n; /* of the last wait_any */
 

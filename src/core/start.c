@@ -58,6 +58,7 @@ int runtime_new(struct dmtr_runtime **rt_out, const struct config *config) {
     list_init(&rt->parked);
     list_init(&rt->internal);
     list_init(&rt->pollers);
+    list_init(&rt->unsent.senders);
     wheel_init(&rt->wheel, rt->now_ns);
     int r = runtime_init(rt);
     if (r) {
@@ -76,7 +77,8 @@ static void close_queues(struct dmtr_runtime *rt) {
     uint32_t cursor = 0;
     for (struct queue *q; (q = queue_next(rt, &cursor));)
         queue_close(q, NULL);
-    uint64_t deadline_ns = clock_now_ns() + rt->config.linger_ms * 1000000;
+    uint64_t now_ns = clock_now_ns(), deadline_ns = now_ns + rt->config.linger_ms * 1000000;
+    turn_flush(rt, now_ns);
     while (is_ending(rt) && clock_now_ns() < deadline_ns) {
         runtime_poll(rt);
         if (is_ending(rt) && list_empty(&rt->internal) && runtime_sleep(rt, deadline_ns)) break;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Turns: checks the bounds. */
+/* Turns: checks the bounds, and flushes. */
 #include "core/turn.h"
 
 #include "base/clock.h"
@@ -24,5 +24,22 @@ bool turn_look(struct dmtr_runtime *rt) {
     grant(rt, t);
     if (!looks || (t->results < TURN_RESULTS && clock_now_ns() - rt->now_ns < TURN_NS)) return false;
     runtime_poll(rt);
+    return true;
+}
+
+void turn_flush(struct dmtr_runtime *rt, uint64_t now_ns) {
+    struct list *l, *tmp;
+    rt->unsent.frames = 0;
+    rt->unsent.flushed_ns = now_ns;
+    list_for_each (&rt->unsent.senders, l, tmp) {
+        struct sender *s = list_entry(l, struct sender, link);
+        s->flush(s, now_ns);
+    }
+}
+
+bool turn_flush_idle(struct dmtr_runtime *rt) {
+    if (!turn_has_unsent(rt)) return false;
+    turn_flush(rt, clock_now_ns());
+    runtime_run_internal(rt);
     return true;
 }

@@ -41,6 +41,7 @@ int wait_poll(struct dmtr_runtime *rt, dmtr_qtoken_t qt, dmtr_qresult_t *qr) {
     result_none(qr);
     struct op *op = op_find(rt, qt);
     if (!op) return -EINVAL;
+    if (op->state != OP_READY) turn_flush_idle(rt);
     if (op->state != OP_READY)
         runtime_poll(rt);
     else if (turn_is_due(rt))
@@ -224,6 +225,7 @@ int wait_all(struct dmtr_runtime *rt, const dmtr_qtoken_t *qts, uint32_t n, uint
         if (qts[i]) r = await(&idle, op_find(rt, qts[i]));
     if (r) return r;
     idle_end(&idle);
+    rt->turn.many |= n > 1;
     for (uint32_t i = 0; i < n; i++)
         if (qts[i]) result_fetch(rt, op_find(rt, qts[i]), &qrs[i]);
     return 0;
@@ -236,7 +238,7 @@ int wait_next_n(struct dmtr_runtime *rt, dmtr_qresult_t *qrs, uint32_t n, uint64
     if (r) return r;
     idle_begin(&idle, rt, timeout_ns);
     while (list_empty(&rt->ready) && list_empty(&rt->parked) && !r) {
-        if (rt->ops_outstanding == 0 && timeout_ns == WAIT_FOREVER) return -EINVAL;
+        if (rt->ops_outstanding == 0 && timeout_ns == WAIT_FOREVER && !turn_has_unsent(rt)) return -EINVAL;
         r = idle_step(&idle);
     }
     /* Parked operations are older. */
@@ -250,6 +252,7 @@ int wait_next_n(struct dmtr_runtime *rt, dmtr_qresult_t *qrs, uint32_t n, uint64
         result_fetch(rt, list_entry(list_first(oldest), struct op, link), &qrs[(*got)++]);
     }
     if (*got == 0) return r;
+    rt->turn.many |= *got > 1;
     idle_end(&idle);
     return 0;
 }
