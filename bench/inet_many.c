@@ -144,6 +144,7 @@ static void settle(struct pair *p, struct end *e) {
             take(p, c);
         }
     }
+    inet_flush(e->stack, p->now);
 }
 
 static void turn(struct pair *p) {
@@ -185,6 +186,7 @@ static void echo_once(struct pair *p, uint64_t i) {
     struct inet_segment message = {p->message, MESSAGE_BYTES};
     uint64_t wanted = p->answered + MESSAGE_BYTES;
     tcp_push(p->conns[i], &message, false, p->now);
+    inet_flush(p->ends[1].stack, p->now);
     for (uint32_t turns = 0; p->answered < wanted; turns++) {
         if (turns == 100000) give_up("a message did not come back");
         turn(p);

@@ -120,6 +120,7 @@ static void end_settle(void *end, uint64_t now) {
         else
             take_stream(e, now);
     }
+    inet_flush(e->stack, now);
 }
 
 static bool end_connected(void *end) {
@@ -133,6 +134,7 @@ static void end_request(void *end, uint64_t now) {
         udp_send(e->udp, &message, 1, NULL, now);
     else
         tcp_push(e->conn, &message, false, now);
+    inet_flush(e->stack, now);
 }
 
 static uint64_t end_received(const void *end) {

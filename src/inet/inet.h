@@ -183,8 +183,23 @@ enum inet_input_flags {
  */
 void inet_input(struct inet *s, void *buf, uint32_t len, uint32_t flags, uint64_t now);
 
-/* Runs the timers that are due at `now`. Call it after a burst of inet_input, and when inet_next_ns has passed. */
+/*
+ * Runs the timers that are due at `now`, and inet_flush. Call it after a burst of inet_input, and when inet_next_ns has
+ * passed.
+ */
 void inet_timers(struct inet *s, uint64_t now);
+
+/*
+ * Sends what was left to be sent together: pushed data, FINs of tcp_shutdown, window updates, ACKs of data that was
+ * received in order, and data that ACKs have allowed. Call it when calls of the application are to take effect.
+ */
+void inet_flush(struct inet *s, uint64_t now);
+
+/* Number of frames that inet_flush has to send: at least one for each connection, and one for each segment pushed. */
+uint32_t inet_unsent(const struct inet *s);
+
+/* Whether a socket holds data that was received and not popped. */
+bool inet_holds_data(const struct inet *s);
 
 /* Number of UDP datagrams that wait for an ARP reply. They are sent soon, or dropped within seconds. */
 uint32_t inet_waiting(const struct inet *s);
@@ -192,7 +207,7 @@ uint32_t inet_waiting(const struct inet *s);
 /* Number of closed connections of which one FIN has not been received or not been acknowledged. */
 uint32_t inet_closing(const struct inet *s);
 
-/* When inet_timers must be called next; UINT64_MAX: no timer runs. */
+/* When inet_timers must be called next: at once if inet_flush would send something; UINT64_MAX: no timer runs. */
 uint64_t inet_next_ns(struct inet *s);
 
 enum inet_counter {

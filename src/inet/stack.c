@@ -163,10 +163,24 @@ void inet_timers(struct inet *s, uint64_t now) {
         due->fire(s, due);
     }
     if (s->loopback_count > 0) loopback_deliver(s);
+    tcp_flush(s);
+}
+
+void inet_flush(struct inet *s, uint64_t now) {
+    s->now = now;
+    tcp_flush(s);
+}
+
+uint32_t inet_unsent(const struct inet *s) {
+    return s->unsent_frames;
+}
+
+bool inet_holds_data(const struct inet *s) {
+    return s->tcp_memory.charged > 0 || s->udp_received > 0;
 }
 
 uint64_t inet_next_ns(struct inet *s) {
-    return s->loopback_count > 0 ? s->now : wheel_next_ns(&s->wheel);
+    return s->loopback_count > 0 || !list_empty(&s->tcp_marked) ? s->now : wheel_next_ns(&s->wheel);
 }
 
 struct inet_socket *inet_next_event(struct inet *s, uint32_t *events) {

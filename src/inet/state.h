@@ -170,8 +170,11 @@ struct inet {
     _Atomic uint64_t cookies_until_ns; /* where the configuration has none */
     uint32_t tcp_orphans, tcp_time_waits;
     struct tcp_memory tcp_memory;
-    struct list tcp_dead; /* connections to be freed when the present call ends */
-    struct list ready;    /* sockets with events */
+    struct list tcp_dead;   /* connections to be freed when the present call ends */
+    struct list tcp_marked; /* connections whose output waits for inet_flush */
+    uint32_t unsent_frames; /* frames that marked connections have to send, about */
+    uint64_t udp_received;  /* heap memory that datagrams hold until they are received */
+    struct list ready;      /* sockets with events */
     struct arp arp;
     uint16_t ip_ids[IP_ID_BUCKETS];
     struct wheel wheel;

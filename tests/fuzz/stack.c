@@ -119,6 +119,7 @@ static void settle(struct stack *s) {
         check_datagram(s, &d);
         if (d.payload.base) heap_free(d.payload.base);
     }
+    inet_flush(s->inet, s->now);
     const char *wrong = tcp_check_all(s->inet);
     if (wrong) fprintf(stderr, "not so: %s\n", wrong);
     must(!wrong);

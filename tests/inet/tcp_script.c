@@ -151,6 +151,7 @@ int push(struct script *s, uint32_t bytes) {
     int error = tcp_push(s->conn, &data, false, s->w->now);
     if (!error) s->pushed += bytes;
     heap_free(p);
+    inet_flush(s->h->stack, s->w->now);
     return error;
 }
 
@@ -165,6 +166,7 @@ int64_t pop(struct script *s) {
         n += slice.len;
         heap_free(slice.base);
     }
+    inet_flush(s->h->stack, s->w->now);
     return n;
 }
 

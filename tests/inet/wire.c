@@ -169,11 +169,13 @@ void host_receive(struct host *h, const void *frame, uint32_t len) {
     uint8_t *p = heap_alloc(len > h->block_bytes ? len : h->block_bytes);
     memcpy(p, frame, len);
     inet_input(h->stack, p, len, 0, h->wire->now);
+    if (!h->burst) inet_flush(h->stack, h->wire->now);
 }
 
 const struct wire_frame *host_sent(struct host *h) {
     static struct wire_frame f;
     static uint8_t bytes[65536 + INET_HEADER_MAX];
+    inet_flush(h->stack, h->wire->now);
     if (h->frame_count == 0) return NULL;
     f = frame_take(h, 0);
     memcpy(bytes, f.bytes, f.len);
@@ -183,6 +185,7 @@ const struct wire_frame *host_sent(struct host *h) {
 }
 
 void host_expect_silence(struct host *h) {
+    inet_flush(h->stack, h->wire->now);
     assert_int_equal(h->frame_count, 0);
 }
 

@@ -38,6 +38,7 @@ struct host {
     uint32_t frame_count;
     int port_uses[3];     /* a test's, of its own port_used */
     uint32_t refuse;      /* frames the device is going to refuse */
+    bool burst;           /* the test's frames arrive together; else each is a burst of its own */
     uint32_t block_bytes; /* least size of the blocks that the test's frames arrive in */
     uint64_t sent;        /* frames taken */
     uint64_t bytes_sent;

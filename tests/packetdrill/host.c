@@ -77,6 +77,7 @@ struct host *host_enter(void *userdata) {
 }
 
 void host_tell(struct host *h) {
+    inet_flush(h->stack, h->now_ns);
     struct inet_socket *k;
     uint32_t events;
     while ((k = inet_next_event(h->stack, &events))) {

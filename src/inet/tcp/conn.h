@@ -39,7 +39,7 @@ struct tcp_path {
 struct tcp_conn {
     struct inet_socket socket;
     struct inet *stack; /* NULL: it is detached, on its way from one stack to another */
-    struct list link;   /* among its listener's half-open or waiting connections; among the stack's dead ones */
+    struct list link;   /* among its listener's half-open or waiting connections; tcp_marked or tcp_dead of the stack */
     struct tcp_listener *listener;
     struct tcp_timers timers;
     struct tcp_rtt rtt;
@@ -56,6 +56,7 @@ struct tcp_conn {
     bool abandoned : 1;   /* its owner has closed it: it counts in the stack's tcp_orphans */
     bool undelivered : 1; /* it has ended before all that was pushed was acknowledged */
     bool loopback : 1;    /* its peer is this host: no segment of it comes from the link */
+    bool marked : 1;      /* it is in the stack's tcp_marked */
     int error;
     uint32_t stale_ms; /* when an empty unacceptable segment was last answered, in milliseconds; 0: never */
 };
@@ -191,6 +192,17 @@ bool tcp_resend(struct tcp_conn *c, uint32_t position);
 bool tcp_send_one(struct tcp_conn *c);
 /* As tcp_send_one, but also a segment that the rules of send_next would delay. */
 bool tcp_send_forced(struct tcp_conn *c);
+
+/* flush.c */
+/* There may be something to send: tcp_output is called by the next tcp_flush, or now if the listener has c. */
+void conn_mark(struct tcp_conn *c);
+/* Sends at once what a marked connection has to send. */
+void conn_flush(struct tcp_conn *c);
+static inline void conn_unmark(struct tcp_conn *c) {
+    if (!c->marked) return;
+    list_remove(&c->link);
+    c->marked = false;
+}
 
 /* timeouts.c */
 void tcp_timer_fire(struct inet *s, struct inet_timer *t);

@@ -324,6 +324,8 @@ static bool time_wait_reused(struct tcp_conn *c, const struct tcp_segment *g) {
 }
 
 static void conn_input(struct tcp_conn *c, struct rx_packet *p, struct tcp_segment *g) {
+    /* The ACK of earlier data goes first, so that a peer without SACK sees each duplicate ACK that this one causes. */
+    if (c->marked && c->receive.ack_now) conn_flush(c);
     c->timers.received_ns = c->stack->now;
     c->timers.probes = 0;
     c->statistics.segments_in++;
@@ -380,7 +382,7 @@ enum tcp_taken tcp_input_expected(struct tcp_conn *c, uint8_t *t, uint32_t bytes
         ack_schedule(c, e.len);
         socket_event(c->stack, &c->socket, INET_EVENT_READABLE);
     }
-    if (c->receive.ack_now || c->send.nxt != c->send.end || c->send.fin_queued) tcp_output(c);
+    if (c->receive.ack_now || c->send.nxt != c->send.end || c->send.fin_queued) conn_mark(c);
     conn_changed_shortly(c);
     return e.len > 0 ? TCP_TAKEN : TCP_DONE;
 }
@@ -432,6 +434,7 @@ static const struct ip_protocol protocol = {
 int tcp_init(struct inet *s) {
     ip_register(s, &protocol);
     list_init(&s->tcp_dead);
+    list_init(&s->tcp_marked);
     memory_init(&s->tcp_memory, s->config.tcp_memory, s->counters, &s->rng);
     s->room_retry_ns = TCP_ROOM_RETRY_NS;
     int error = hash_init(&s->tcp_conns, sizeof(struct inet_flow), TCP_CONNS_MAX, s->hash_seed);

@@ -9,6 +9,8 @@
 int tcp_init(struct inet *s);
 /* Drops all connections and listeners without a word. */
 void tcp_fini(struct inet *s);
+/* Sends for the connections that are marked; see flush.c. */
+void tcp_flush(struct inet *s);
 
 struct tcp_conn;
 

@@ -128,6 +128,7 @@ void conn_end(struct tcp_conn *c, int error) {
     c->error = error;
     c->state = TCP_STATE_CLOSED;
     if (c->listener) return;
+    conn_unmark(c);
     if (c->orphan)
         list_push_back(&s->tcp_dead, &c->link);
     else
@@ -136,6 +137,7 @@ void conn_end(struct tcp_conn *c, int error) {
 
 int tcp_detach(struct tcp_conn *c) {
     if (c->state < TCP_STATE_ESTABLISHED || c->listener || c->orphan) return -EINVAL;
+    if (c->marked) conn_flush(c);
     socket_forget(&c->socket);
     conn_leave(c);
     reassembly_leave(&c->receive.reassembly);

@@ -411,6 +411,7 @@ bool tcp_output_expected(struct tcp_conn *c, const struct inet_segment *data) {
 }
 
 void tcp_output(struct tcp_conn *c) {
+    conn_unmark(c);
     if (conn_synchronized(c) && c->state != TCP_STATE_TIME_WAIT) {
         uint32_t before = c->send.nxt;
         if (c->path.epoch != c->stack->path_epoch) conn_path_changed(c);

@@ -89,12 +89,9 @@ int tcp_push(struct tcp_conn *c, const struct inet_segment *data, bool more, uin
     if (error) return error;
     send_pushed(&c->send, data->len, more);
     if (c->receive.ack_later) c->receive.interactive = true;
-    if (tcp_output_expected(c, data)) {
-        conn_changed_shortly(c);
-        return 0;
-    }
-    tcp_output(c);
-    conn_changed(c);
+    conn_mark(c);
+    if (data->len >= c->send.mss) c->stack->unsent_frames += data->len / c->send.mss;
+    conn_changed_shortly(c);
     return 0;
 }
 
@@ -104,7 +101,11 @@ static void window_update(struct tcp_conn *c) {
         return;
     if (!receive_is_low(&c->receive) || !receive_update_due(&c->receive, conn_mss_told(c))) return;
     c->receive.ack_now = true;
-    tcp_output(c);
+    conn_mark(c);
+}
+
+bool tcp_readable(const struct tcp_conn *c) {
+    return c->receive.slices.count > 0 || c->error || c->receive.fin_received || c->state == TCP_STATE_CLOSED;
 }
 
 int tcp_pop(struct tcp_conn *c, struct inet_slice *out, uint32_t limit, uint64_t now) {
@@ -140,7 +141,7 @@ int tcp_shutdown(struct tcp_conn *c, uint64_t now) {
     c->state = c->state == TCP_STATE_ESTABLISHED ? TCP_STATE_FIN_WAIT_1 : TCP_STATE_LAST_ACK;
     c->send.fin_queued = true;
     c->send.more = false;
-    tcp_output(c);
+    conn_mark(c);
     conn_changed(c);
     return 0;
 }
@@ -175,6 +176,7 @@ void tcp_close(struct tcp_conn *c, uint64_t now) {
         return;
     }
     if (!c->receive.unread) tcp_shutdown(c, now);
+    if (c->marked) conn_flush(c);
     if (c->state == TCP_STATE_FIN_WAIT_2)
         conn_deadline(c, TCP_TIMER_LIFE, now + timers_fin_wait_2_ns(&c->timers));
     else if (c->abandoned)

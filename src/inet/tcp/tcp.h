@@ -49,7 +49,7 @@ int tcp_connect(struct inet *s, struct tcp_conn **out, const struct inet_endpoin
 /*
  * Pushes bytes that lie in a heap block; the stack holds the block until they are acknowledged. 0; -EAGAIN: as much as
  * the send limit allows waits already, none was taken; -EPIPE: shut down; -ENOTCONN: not yet; -ENOMEM; or what ended
- * the connection. Bytes are sent at once unless `more`.
+ * the connection. inet_flush sends the bytes, unless `more`.
  */
 int tcp_push(struct tcp_conn *c, const struct inet_segment *data, bool more, uint64_t now);
 
@@ -58,6 +58,9 @@ int tcp_push(struct tcp_conn *c, const struct inet_segment *data, bool more, uin
  * the stream; -EAGAIN: nothing there yet; or what ended the connection, after the data that came before.
  */
 int tcp_pop(struct tcp_conn *c, struct inet_slice *out, uint32_t limit, uint64_t now);
+
+/* Whether tcp_pop would return something other than -EAGAIN. */
+bool tcp_readable(const struct tcp_conn *c);
 
 /*
  * Shows bytes that tcp_pop is going to give, from `offset` behind the next one on, as many as lie together; valid until
@@ -68,7 +71,7 @@ int tcp_peek(const struct tcp_conn *c, uint32_t offset, struct inet_segment *out
 /* Bytes that tcp_pop is going to give. */
 uint32_t tcp_available(const struct tcp_conn *c);
 
-/* Ends our direction: a FIN follows what was pushed. -ENOTCONN. */
+/* Ends our direction: inet_flush sends a FIN behind what was pushed. -ENOTCONN. */
 int tcp_shutdown(struct tcp_conn *c, uint64_t now);
 
 /*

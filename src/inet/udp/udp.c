@@ -243,6 +243,7 @@ int udp_receive(struct udp_socket *u, struct udp_datagram *out) {
     const struct waiting *first = fifo_at(&u->queue, sizeof *first, u->queue.first);
     *out = first->datagram;
     u->received -= first->charge;
+    u->stack->udp_received -= first->charge;
     fifo_drop_first(&u->queue);
     return 0;
 }
@@ -264,6 +265,7 @@ static bool deliver(struct udp_socket *u, const struct inet_flow *flow, void *pa
     to->datagram = (struct udp_datagram){{flow->remote, flow->remote_port}, flow->local, {payload, len}};
     to->charge = charge;
     u->received += charge;
+    u->stack->udp_received += charge;
     socket_event(u->stack, &u->socket, INET_EVENT_READABLE);
     return true;
 }
