@@ -23,7 +23,11 @@ static int stack_send(struct datagram *d, const struct op *op, const struct inet
     if (!transmit_has_room(nd->net, op->bytes)) return -EAGAIN;
     for (uint32_t i = 0; i < op->numsegs; i++)
         segments[i] = (struct inet_segment){op->segs[i].sgaseg_buf, op->segs[i].sgaseg_len};
-    return udp_send(nd->udp, segments, op->numsegs, to, now);
+    const struct transmit_queue *tx = &nd->net->tx;
+    uint32_t before = tx->count;
+    int r = udp_send(nd->udp, segments, op->numsegs, to, now);
+    d->set->queued_frames = tx->count > before ? tx->first + tx->count : tx->first;
+    return r;
 }
 
 static void stack_waits(struct datagram *d) {

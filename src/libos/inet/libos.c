@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/sys.h"
+#include "core/turn.h"
 
 #include <errno.h>
 #include <string.h>
@@ -59,8 +60,12 @@ void net_settle(struct net *net, uint64_t now) {
             datagram_ready(k->user);
         else
             net_stream_ready(k->user, events, now);
+    inet_flush(net->stack, now);
     transmit_flush(net, now);
     if (!list_empty(&net->sockets.blocked)) transmit_blocked(net, now);
+    /* While the link is down, nobody waits for the frames. */
+    socket_set_sent(&net->sockets, net->tx.first + (transmit_pending(net) ? 0 : net->tx.count));
+    net->unsent = net->tx.count; /* there is no room for them */
     linger(net);
     arm(net, now);
 }
@@ -183,6 +188,7 @@ static int net_start(struct dmtr_runtime *rt, void **state_out) {
         net_free(net);
         return r;
     }
+    turn_sender_add(rt, &net->sender);
     publish_init(net);
     net_settle(net, clock_now_ns());
     *state_out = net;
@@ -191,6 +197,7 @@ static int net_start(struct dmtr_runtime *rt, void **state_out) {
 
 static void net_stop(struct dmtr_runtime *rt, void *state) {
     struct net *net = state;
+    turn_sender_remove(&net->sender);
     datagrams_fini(&net->sockets);
     streams_fini(&net->sockets);
     if (net->group) migrations_end(net);

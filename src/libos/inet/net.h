@@ -53,6 +53,8 @@ struct net {
     uint64_t no_memory; /* frames that the device dropped for lack of memory, when last logged */
     struct poller poller;
     struct runtime_timer timer;
+    struct sender sender;
+    uint32_t unsent;           /* frames that the turn has counted since the last flush */
     uint32_t mtu;              /* of the IP packet */
     uint32_t mtu_followed;     /* the device's MTU from which mtu was derived */
     uint64_t next_ns;          /* when stack or device next need a call; the timer is armed for this time */
@@ -71,6 +73,9 @@ int net_setup(struct net *net);
 
 /* After calls of the stack: handles its events, transmits its frames, and arms the timer. */
 void net_settle(struct net *net, uint64_t now);
+
+/* How API calls take effect: connects the sockets and the runtime's turns with net_settle. */
+void net_turns_init(struct net *net);
 
 /* publish_init adds the counters of stack and device to the runtime's page; publish updates them. */
 void publish_init(struct net *net);

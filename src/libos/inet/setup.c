@@ -50,10 +50,6 @@ static void conflict(void *ctx, const struct inet_addr *addr, const uint8_t *mac
         mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], probing ? "already has address" : "also uses address", address);
 }
 
-static void settle(struct socket_set *sockets, uint64_t now) {
-    net_settle(list_entry(sockets, struct net, sockets), now);
-}
-
 int net_setup(struct net *net) {
     const struct inet_options *o = net->options;
     const struct link_options link = {
@@ -91,7 +87,7 @@ int net_setup(struct net *net) {
         c.unmatched = unmatched;
     }
     c.probe = o->probe && !net->dev->wire;
-    net->sockets.settle = settle;
+    net_turns_init(net);
     net->sockets.self = inet_addr_ip4(htonl(INADDR_LOOPBACK));
     net->mtu = c.mtu;
     net->mtu_followed = net_device_mtu(net);

@@ -33,6 +33,10 @@ static int stack_write(struct stream *s, const void *base, uint32_t bytes, uint3
     return r ? r : (int)bytes;
 }
 
+static bool stack_readable(const struct stream *s) {
+    return tcp_readable(net_stream_of(s)->conn);
+}
+
 static int stack_pop(struct stream *s, struct op *op, uint64_t now) {
     struct inet_slice slice = {NULL, 0};
     uint64_t limit = op->flags & OP_LIMITED && op->bytes < UINT32_MAX ? op->bytes : UINT32_MAX;
@@ -150,6 +154,7 @@ static int stack_get_option(const struct stream *s, enum tcp_option option, uint
 
 static const struct stream_transport transport = {
     .write = stack_write,
+    .readable = stack_readable,
     .pop = stack_pop,
     .unacked = stack_unacked,
     .delivered = stack_delivered,

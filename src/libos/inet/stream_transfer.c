@@ -78,6 +78,7 @@ int net_stream_transfer(struct queue *q, uint32_t runtime) {
     struct net *net = ns->net;
     uint32_t member;
     if (s->state != STREAM_CONNECTED) return -ENOTCONN;
+    if (!list_empty(&net->sockets.written)) net_settle(net, clock_now_ns()); /* what was pushed leaves from here */
     if (!is_idle(s)) return -EBUSY;
     if (q->framing) return -EOPNOTSUPP; /* framing may hold part of a message */
     struct mailbox *to = net->group ? group_mailbox(net, runtime, &member) : NULL;

@@ -112,6 +112,7 @@ static struct inet_endpoint lw_remote(const struct stream *s) {
 static const struct stream_transport transport = {
     .write = lw_write,
     .flush = lw_flush,
+    .readable = lw_readable,
     .pop = lw_pop,
     .unacked = lw_unacked,
     .delivered = lw_delivered,

@@ -59,6 +59,7 @@ void lw_stream_release_held(struct lw_stream *s, uint64_t acked_bytes);
 
 int lw_write(struct stream *s, const void *base, uint32_t bytes, uint32_t flags, uint64_t now);
 void lw_flush(struct stream *s);
+bool lw_readable(const struct stream *s);
 int lw_pop(struct stream *s, struct op *op, uint64_t now);
 int lw_can_bind(const struct stream *s, const struct inet_endpoint *local);
 int lw_bind(struct stream *s, const struct inet_endpoint *local, bool chosen);

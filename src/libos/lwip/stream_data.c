@@ -114,6 +114,14 @@ static void pop_fill(struct lw_stream *s, struct op *op) {
     if (s->pcb) tcp_recved(s->pcb, len);
 }
 
+bool lw_readable(const struct stream *s) {
+    const struct lw_stream *ls = lw_stream_of(s);
+    const struct pbuf *p = ls->first;
+    while (p && p->len == 0)
+        p = p->next;
+    return p || ls->ended;
+}
+
 int lw_pop(struct stream *s, struct op *op, uint64_t now) {
     struct lw_stream *ls = lw_stream_of(s);
     (void)now;

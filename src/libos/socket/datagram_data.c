@@ -67,6 +67,14 @@ static void push_waits(struct datagram *d, struct op *op) {
     list_push_back(&d->pushes, &op->link);
 }
 
+/* The stack has taken a push, or refused it with an error. */
+static void push_ended(struct datagram *d, struct op *op, int error) {
+    if (error)
+        op_complete(d->q.rt, op, error);
+    else
+        socket_set_queued(d->set, op);
+}
+
 int datagram_push(struct queue *q, struct op *op) {
     struct datagram *d = datagram_of_queue(q);
     struct inet_endpoint to;
@@ -78,12 +86,13 @@ int datagram_push(struct queue *q, struct op *op) {
     if (r == -EAGAIN)
         push_waits(d, op);
     else
-        op_complete(q->rt, op, r);
-    d->set->settle(d->set, now);
+        push_ended(d, op, r);
+    socket_set_pushed(d->set, now);
     return 0;
 }
 
 static void datagram_free(struct datagram *d) {
+    socket_set_complete(d->set, &d->q);
     list_remove(&d->link);
     list_remove(&d->blocked);
     if (d->closed) d->q.rt->lingering--;
@@ -107,7 +116,7 @@ static bool send_waiting(struct datagram *d, uint64_t now) {
         r = send_push(d, op, &to, now);
         if (r == -EAGAIN) return false;
         list_remove(&op->link);
-        op_complete(d->q.rt, op, r);
+        push_ended(d, op, r);
     }
     pushes_ended(d, r);
     return true;
@@ -152,6 +161,7 @@ bool datagram_cancel(struct queue *q, struct op *op) {
 
 void datagram_close(struct queue *q, struct op *op) {
     struct datagram *d = datagram_of_queue(q);
+    if (!list_empty(&d->set->queued)) d->set->settle(d->set, socket_set_begin(d->set));
     d->closed = true;
     d->close_op = op;
     q->rt->lingering++;

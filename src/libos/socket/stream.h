@@ -43,7 +43,9 @@ struct stream_transport {
     int (*write)(struct stream *s, const void *base, uint32_t bytes, uint32_t flags, uint64_t now);
     /* Sends what was written. NULL: `write` does. */
     void (*flush)(struct stream *s);
-    /* Fills a pop (op_set_popped); fills nothing at the end of the stream. -EAGAIN: neither data nor end. */
+    /* Whether there is data to pop, the end of the stream, or an error. */
+    bool (*readable)(const struct stream *s);
+    /* Fills a pop (op_set_popped); fills nothing at the end of the stream. -EAGAIN: it is not readable. */
     int (*pop)(struct stream *s, struct op *op, uint64_t now);
     /* Written bytes that the peer has not acknowledged. */
     uint64_t (*unacked)(const struct stream *s);

@@ -7,6 +7,7 @@
 #include "libos/socket/stream.h"
 
 void stream_free(struct stream *s) {
+    socket_set_complete(s->set, &s->q);
     list_remove(&s->link);
     list_remove(&s->bound);
     s->transport->free(s);
@@ -83,7 +84,7 @@ void stream_close(struct queue *q, struct op *op) {
         stream_send(s, now);
         stream_linger(s, now);
     }
-    set->settle(set, now);
+    socket_set_pushed(set, now);
 }
 
 void streams_lost(struct socket_set *set, uint64_t now) {

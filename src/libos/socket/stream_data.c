@@ -31,7 +31,7 @@ void stream_end_pushes(struct stream *s, int error) {
 static void push_written(struct stream *s, struct op *op) {
     list_remove(&op->link);
     if (!s->q.push_acked && list_empty(&s->sent)) {
-        op_complete(s->q.rt, op, 0);
+        socket_set_written(s->set, op);
         return;
     }
     PUSH_END(op) = s->q.push_acked ? s->written_bytes : 0;
@@ -88,10 +88,10 @@ void stream_send(struct stream *s, uint64_t now) {
     if (s->shut_write && !s->fin_sent) send_fin(s, now);
 }
 
-/* A push was appended. It is sent at once, unless earlier ones wait for room. */
+/* A push was appended. The stack takes it, unless earlier ones wait for room, and sends it at the end of the turn. */
 static void push_queued(struct stream *s, const struct op *op, uint64_t now) {
     if (op_first(&s->pushes) == op) stream_send(s, now);
-    s->set->settle(s->set, now);
+    socket_set_pushed(s->set, now);
 }
 
 int stream_push(struct queue *q, struct op *op) {
@@ -120,15 +120,18 @@ void stream_serve_pops(struct stream *s, uint64_t now) {
 
 int stream_pop(struct queue *q, struct op *op) {
     struct stream *s = stream_of_queue(q);
+    struct socket_set *set = s->set;
     if (s->state != STREAM_CONNECTED) return -ENOTCONN;
-    uint64_t now = socket_set_begin(s->set);
+    bool served = list_empty(&s->waiters) && (s->shut_read || s->transport->readable(s));
+    if (!served && set->lost) return -ENETDOWN; /* all data received before the loss was popped */
     list_push_back(&s->waiters, &op->link);
-    if (op_first(&s->waiters) == op) stream_serve_pops(s, now);
-    if (s->set->lost && op->state == OP_PENDING) { /* all data received before the loss was popped */
-        list_remove(&op->link);
-        return -ENETDOWN;
-    }
-    s->set->settle(s->set, now);
+    if (!served) return 0;
+    uint64_t now = socket_set_begin(set);
+    stream_serve_pops(s, now);
+    if (set->popped)
+        set->popped(set);
+    else
+        set->settle(set, now);
     return 0;
 }
 
@@ -140,6 +143,6 @@ int stream_shutdown(struct queue *q, int how) {
     s->shut_write |= how != SHUT_RD;
     stream_send(s, now);
     stream_serve_pops(s, now);
-    s->set->settle(s->set, now);
+    socket_set_pushed(s->set, now);
     return 0;
 }
