@@ -116,6 +116,7 @@ static void close_backlog(struct sock *s) {
 void sock_close(struct queue *q, struct op *op) {
     struct sock *s = to_sock(q);
     struct dmtr_runtime *rt = q->rt;
+    sock_send_unsent(s);
     s->closed = true;
     s->close_op = op;
     list_remove(&s->bound);

@@ -17,6 +17,7 @@ int sock_connect(struct queue *q, struct op *op, const struct sockaddr *addr, so
     if (s->state == SOCK_CONNECTING) return -EALREADY;
     if (s->stream && s->state == SOCK_CONNECTED) return -EISCONN;
     if (s->state == SOCK_LISTENING) return -EOPNOTSUPP;
+    sock_send_unsent(s);
     /* POSIX_SYS repeats an interrupted connect. The repeated call reports the progress of the first. */
     int r = POSIX_SYS(s, connect, s->fd, addr, len);
     if (r == -EISCONN) r = 0;

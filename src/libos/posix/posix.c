@@ -4,6 +4,7 @@
 #include "libos/posix/libos.h"
 
 #include "base/clock.h"
+#include "core/turn.h"
 
 #include <string.h>
 #include <sys/resource.h>
@@ -61,6 +62,13 @@ void posix_descriptor_freed(struct posix *px) {
     if (l) runtime_timer_arm(px->rt, &list_entry(l, struct sock, pausing)->timer, clock_now_ns());
 }
 
+static void flush(struct sender *sender, uint64_t now_ns) {
+    struct posix *px = list_entry(sender, struct posix, sender);
+    (void)now_ns;
+    for (struct list *l; (l = list_first(&px->unsent));)
+        sock_send(list_entry(l, struct sock, unsent));
+}
+
 static int posix_start(struct dmtr_runtime *rt, void **state_out) {
     struct posix *px = sys_calloc(1, sizeof *px);
     if (!px) return -ENOMEM;
@@ -79,11 +87,14 @@ static int posix_start(struct dmtr_runtime *rt, void **state_out) {
     list_init(&px->direct);
     list_init(&px->pausing);
     list_init(&px->chunks_free);
+    list_init(&px->unsent);
+    px->sender.flush = flush;
     int r = choose_engine(px);
     if (r) {
         sys_free(px);
         return r;
     }
+    turn_sender_add(rt, &px->sender);
     *state_out = px;
     return 0;
 }
@@ -94,6 +105,7 @@ static void posix_stop(struct dmtr_runtime *rt, void *state) {
     struct list *l, *tmp;
     (void)rt;
     px->stopping = true;
+    turn_sender_remove(&px->sender);
     list_for_each (&px->socks, l, tmp)
         sock_abort(list_entry(l, struct sock, link));
     px->engine->stop(px);

@@ -87,6 +87,9 @@ struct posix {
     struct list chunks_free; /* recv.c */
     uint32_t chunks_free_len;
     struct poller poller; /* the engine's */
+    struct sender sender;
+    struct list unsent;  /* sockets with pushes that wait for the end of the turn */
+    uint64_t held_bytes; /* sum over all sockets */
 };
 
 /* Received data that no pop has requested yet. */
@@ -131,6 +134,7 @@ struct sock {
     struct list pushes;  /* not yet completely in the kernel, in order */
     struct list sent;    /* in the kernel but not completed: zero-copy, or not acknowledged */
     struct list direct;  /* px->direct, self-linked if not in it */
+    struct list unsent;  /* px->unsent, likewise */
     uint64_t sent_bytes; /* accepted by the kernel so far */
     uint64_t held_bytes; /* sum of the chunks' charges */
     union {
@@ -236,7 +240,10 @@ void posix_chunks_fini(struct posix *px);
 
 /* ---- send.c ---- */
 int sock_push(struct queue *q, struct op *op);
+/* Passes the queued pushes to the kernel, as far as it has room, and then a FIN if one is due. May free s. */
 void sock_send(struct sock *s);
+/* Sends pushes that wait for the end of the turn, before the program changes the socket. */
+void sock_send_unsent(struct sock *s);
 void sock_sent_zerocopy(struct sock *s, struct op *op, int64_t result);
 void sock_zerocopy_notified(struct sock *s, struct op *op);
 /* Ends sending for good. */

@@ -20,6 +20,7 @@ static struct chunk *chunk_new(struct posix *px) {
 static void chunk_free(struct sock *s, struct chunk *c) {
     struct posix *px = s->px;
     s->held_bytes -= c->charge;
+    px->held_bytes -= c->charge;
     list_remove(&c->link);
     if (px->chunks_free_len == CHUNKS_FREE_MAX) {
         sys_free(c);
@@ -208,6 +209,7 @@ void sock_received(struct sock *s, char *data, uint32_t len, uint32_t charge) {
             *c = (struct chunk){.data = data, .len = len, .charge = charge};
             list_push_back(&s->chunks, &c->link);
             s->held_bytes += charge;
+            s->px->held_bytes += charge;
         } else { /* the lost data is a gap in the stream, so the stream ends */
             heap_free(data);
             s->eof = s->unread = true;

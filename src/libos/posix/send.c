@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sending. A push is sent at once if no other is queued before it, else when the kernel has room again. A push that the
- * kernel has accepted completes unless its memory is still in use (zero-copy) or an acknowledgement is required. Pushes
- * complete in order.
+ * Sending. Pushes of a turn are sent together (core/turn.h), those of a stream in one call; what the kernel does not
+ * accept is sent when it has room again. A push that the kernel has accepted completes unless its memory is still in
+ * use (zero-copy) or an acknowledgement is required. Pushes complete in order.
  */
 #include "libos/posix/posix.h"
+
+#include "base/clock.h"
+#include "core/turn.h"
 
 #include <linux/sockios.h>
 #include <netinet/tcp.h>
@@ -14,6 +17,9 @@
 #define ACK_POLL_MAX_NS   10000000
 /* After this many consecutive zero-copy sends that the kernel copied, the connection stops trying. */
 #define ZEROCOPY_COPIED_MAX 8
+/* The most buffers that one call sends. */
+#define JOINED_SEGS 64
+_Static_assert(JOINED_SEGS >= SEGS_MAX, "the first push always fits");
 
 int push_iov(const struct op *op, uint64_t skip, struct iovec iov[SEGS_MAX]) {
     int n = 0;
@@ -29,12 +35,38 @@ int push_iov(const struct op *op, uint64_t skip, struct iovec iov[SEGS_MAX]) {
     return n;
 }
 
-/* The calls for one buffer are cheaper than those for a list. */
-static int64_t send_some(struct sock *s, struct op *op) {
-    struct iovec iov[SEGS_MAX];
+static bool zerocopy_pays(const struct sock *s, const struct op *op) {
+    uint64_t min_bytes = s->px->options->zerocopy_min_bytes, skip = PUSH_SENT(op);
+    if (!s->px->engine->send_zerocopy || !s->stream || min_bytes == 0) return false;
+    if (s->zerocopy_copied >= ZEROCOPY_COPIED_MAX || op->bytes - skip < min_bytes) return false;
+    for (uint32_t i = 0; i < op->numsegs; i++) {
+        uint64_t len = op->segs[i].sgaseg_len;
+        if (skip < len) return len - skip >= min_bytes;
+        skip -= len;
+    }
+    return false;
+}
+
+/* Adds the pushes of a stream that follow `op`, as far as they fit. Returns the number of entries. */
+static int add_following(const struct sock *s, const struct op *op, struct iovec iov[JOINED_SEGS], int n,
+                         uint32_t *offered) {
+    for (const struct list *l = op->link.next; l != &s->pushes; l = l->next) {
+        const struct op *next = list_entry(l, struct op, link);
+        if (n + (int)next->numsegs > JOINED_SEGS || zerocopy_pays(s, next)) break;
+        n += push_iov(next, 0, iov + n);
+        ++*offered;
+    }
+    return n;
+}
+
+/* The calls for one buffer are cheaper than those for a list. Offers the first push, or several; returns how many. */
+static int64_t send_some(struct sock *s, struct op *op, uint32_t *offered) {
+    struct iovec iov[JOINED_SEGS];
     int flags = MSG_NOSIGNAL | MSG_DONTWAIT, n = push_iov(op, PUSH_SENT(op), iov);
     struct sockaddr *to = op->flags & OP_TO ? (struct sockaddr *)&op->sga.sga_addr6 : NULL;
     socklen_t to_len = to ? op->sga.sga_addrlen : 0;
+    *offered = 1;
+    if (s->stream) n = add_following(s, op, iov, n, offered);
     if (s->stream && n == 0) return 0;
     if (n == 1) return POSIX_SYS(s, sendto, s->fd, iov[0].iov_base, iov[0].iov_len, flags, to, to_len);
     struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)n, .msg_name = to, .msg_namelen = to_len};
@@ -71,6 +103,16 @@ static bool push_advance(struct sock *s, struct op *op, uint64_t bytes) {
     return true;
 }
 
+/* The kernel has accepted `bytes` of the first pushes, of which it was offered some. Returns whether it has all. */
+static bool pushes_advance(struct sock *s, uint32_t offered, uint64_t bytes) {
+    for (struct op *op; offered > 0 && (op = op_first(&s->pushes)); offered--) {
+        uint64_t left = op->bytes - PUSH_SENT(op), n = s->stream && bytes > left ? left : bytes;
+        bytes -= n;
+        if (!push_advance(s, op, n)) return false;
+    }
+    return true;
+}
+
 /* Pushes whose memory a zero-copy send still uses stay in `sent` until the kernel releases it. */
 void sock_fail_pushes(struct sock *s, int error) {
     if (!s->send_error) s->send_error = error;
@@ -98,18 +140,6 @@ static void push_failed(struct sock *s, struct op *op, int error) {
     op_complete(s->q.rt, op, error);
 }
 
-static bool zerocopy_pays(const struct sock *s, const struct op *op) {
-    uint64_t min_bytes = s->px->options->zerocopy_min_bytes, skip = PUSH_SENT(op);
-    if (!s->px->engine->send_zerocopy || !s->stream || min_bytes == 0) return false;
-    if (s->zerocopy_copied >= ZEROCOPY_COPIED_MAX || op->bytes - skip < min_bytes) return false;
-    for (uint32_t i = 0; i < op->numsegs; i++) {
-        uint64_t len = op->segs[i].sgaseg_len;
-        if (skip < len) return len - skip >= min_bytes;
-        skip -= len;
-    }
-    return false;
-}
-
 /* Sends the FIN: the application will push no more, and the kernel has all pushed data. */
 static void send_fin(struct sock *s) {
     if (s->fin_sent || !s->stream) return;
@@ -118,13 +148,15 @@ static void send_fin(struct sock *s) {
 }
 
 void sock_send(struct sock *s) {
+    uint32_t offered;
+    list_remove(&s->unsent);
     for (struct op *op; !s->sending && (op = op_first(&s->pushes));) {
         if (zerocopy_pays(s, op) && s->px->engine->send_zerocopy(s, op)) {
             s->sending = true;
             return;
         }
-        int64_t r = send_some(s, op);
-        if (r >= 0 && push_advance(s, op, (uint64_t)r)) continue;
+        int64_t r = send_some(s, op, &offered);
+        if (r >= 0 && pushes_advance(s, offered, (uint64_t)r)) continue;
         if (r >= 0 || r == -EAGAIN) {
             r = s->px->engine->want(s, SOCK_WRITE);
             if (!r) return;
@@ -201,6 +233,18 @@ void sock_check_acked(struct sock *s) {
         sock_timer_next(s, ACK_POLL_MAX_NS);
 }
 
+void sock_send_unsent(struct sock *s) {
+    if (!list_empty(&s->unsent)) sock_send(s);
+}
+
+/* A push was appended. Others before it wait for the kernel or for the end of the turn, too. */
+static void push_queued(struct sock *s, const struct op *op) {
+    struct posix *px = s->px;
+    bool first = op_first(&s->pushes) == op && !s->sending;
+    if (first) list_push_back(&px->unsent, &s->unsent);
+    if (!list_empty(&s->unsent)) turn_pushed(px->rt, first || !s->stream, px->held_bytes > 0, clock_now_ns());
+}
+
 int sock_push(struct queue *q, struct op *op) {
     struct sock *s = to_sock(q);
     if (s->shut_wr) return -EPIPE;
@@ -213,6 +257,6 @@ int sock_push(struct queue *q, struct op *op) {
         return 0;
     }
     list_push_back(&s->pushes, &op->link);
-    if (op_first(&s->pushes) == op) sock_send(s);
+    push_queued(s, op);
     return 0;
 }

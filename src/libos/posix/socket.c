@@ -51,6 +51,7 @@ int sock_new(struct posix *px, int fd, bool stream, struct sock **s_out) {
     s->linger_s = LINGER_OFF;
     list_push_back(&px->socks, &s->link);
     list_init(&s->direct);
+    list_init(&s->unsent);
     list_init(&s->waiters);
     list_init(&s->chunks);
     list_init(&s->pushes);
@@ -94,6 +95,7 @@ void sock_free(struct sock *s) {
     sock_free_chunks(s);
     list_remove(&s->link);
     list_remove(&s->bound);
+    list_remove(&s->unsent);
     if (s->closed) rt->lingering--;
     close(s->fd);
     sys_free(s);
@@ -165,6 +167,7 @@ static int sock_setsockopt(struct queue *q, int level, int name, const void *val
     bool linger = level == SOL_SOCKET && name == SO_LINGER;
     int linger_s = s->linger_s, r = linger ? linger_parse(&linger_s, value, len) : 0;
     if (!level_known(level)) return -ENOPROTOOPT;
+    sock_send_unsent(s);
     if (!r) r = POSIX_SYS(s, setsockopt, s->fd, level, name, value, len);
     if (!r) s->linger_s = linger_s;
     if (r == 0 && level == SOL_SOCKET && name == SO_REUSEADDR) s->reuse_chosen = true;
