@@ -137,7 +137,7 @@ void inet_input(struct inet *s, void *buf, uint32_t len, uint32_t flags, uint64_
         p.len -= ETH_HEADER_BYTES;
         ip4_input(s, &p);
     } else {
-        if (predict_input(s, buf, len, flags)) return;
+        if (!s->config.slow_only && predict_input(s, buf, len, flags)) return;
         link_input(s, &p);
     }
     if (!p.taken) heap_free(buf);

@@ -350,7 +350,7 @@ out:
  */
 static bool is_expected(const struct tcp_conn *c, const struct tcp_plain *e) {
     return c->state == TCP_STATE_ESTABLISHED && !c->loopback && !c->receive.shut && c->recovery.state == TCP_OPEN &&
-           !c->receive.reassembly.ooo && !c->orphan && e->seq == c->receive.nxt &&
+           !reassembly_has_blocks(&c->receive.reassembly) && !c->orphan && e->seq == c->receive.nxt &&
            e->ack - c->send.una <= send_out(&c->send) && c->send.wnd > 0 && !seq_lt(c->receive.adv, e->seq + e->len) &&
            (e->len > 0 || e->ack != c->send.una) && (!c->send.timestamps || !seq_lt(e->ts_value, c->ts.recent));
 }

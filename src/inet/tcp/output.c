@@ -379,9 +379,18 @@ static void restart_after_idle(struct tcp_conn *c) {
         c->cc.cwnd = c->cc.cwnd / 2 > restart ? c->cc.cwnd / 2 : restart;
 }
 
+/* Sending has ended for now. before: send.nxt when it began; room: the device has accepted all. */
+static void output_ended(struct tcp_conn *c, uint32_t before, bool room) {
+    conn_limited_by(c, send_limited_by(&c->send));
+    if (before != c->send.nxt)
+        tcp_arm_new(c);
+    else if (!timers_pending(&c->timers, TCP_TIMER_SEND) && (room || c->send.una != c->send.nxt))
+        tcp_arm_send(c);
+}
+
 static bool sends_at_once(const struct tcp_conn *c, uint32_t len) {
     uint32_t out = send_out(&c->send);
-    return recovery_is_calm(&c->recovery) && send_at_once(&c->send, len) &&
+    return !c->stack->config.slow_only && recovery_is_calm(&c->recovery) && send_at_once(&c->send, len) &&
            (out == 0 ? c->stack->now - c->send.sent_ns <= rtt_timeout_ns(&c->rtt, 0) : out + len <= c->cc.cwnd) &&
            !reassembly_has_blocks(&c->receive.reassembly) && c->path.epoch == c->stack->path_epoch;
 }
@@ -398,7 +407,9 @@ bool tcp_output_expected(struct tcp_conn *c, const struct inet_segment *data) {
     plain_header(c, &o, seq, TCP_PSH | TCP_ACK, window);
     if (ip_output(c->stack, &o, &c->flow, c) == -EAGAIN) {
         sent_take_back(c);
-        return false;
+        blocked(c);
+        output_ended(c, seq, false);
+        return true;
     }
     segment_left(c, promise);
     ack_done(c);
@@ -416,11 +427,7 @@ void tcp_output(struct tcp_conn *c) {
         if (c->path.epoch != c->stack->path_epoch) conn_path_changed(c);
         restart_after_idle(c);
         bool room = all_output(c);
-        conn_limited_by(c, send_limited_by(&c->send));
-        if (before != c->send.nxt)
-            tcp_arm_new(c);
-        else if (!timers_pending(&c->timers, TCP_TIMER_SEND) && (room || c->send.una != c->send.nxt))
-            tcp_arm_send(c);
+        output_ended(c, before, room);
         if (!room) return; /* TCP_TIMER_ROOM comes back here */
     }
     if (c->receive.ack_now && c->state != TCP_STATE_CLOSED) tcp_send_ack(c);

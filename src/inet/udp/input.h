@@ -11,8 +11,8 @@ int udp_init(struct inet *s);
 void udp_fini(struct inet *s);
 
 /*
- * Receive fast path of UDP: queues a correct datagram for an open socket, and becomes the owner of its block. False:
- * nothing was done.
+ * Receive fast path of UDP: queues a correct datagram for an open socket, or drops it if the queue is full, and becomes
+ * the owner of its block. False: nothing was done.
  */
 bool udp_input_expected(struct inet *s, uint8_t *t, uint32_t bytes, const struct inet_flow *flow, bool checked);
 

@@ -320,7 +320,8 @@ bool udp_input_expected(struct inet *s, uint8_t *t, uint32_t bytes, const struct
         return false;
     if (!udp_parse(&h, t, bytes) || h.from_port == 0 || h.bytes == UDP_HEADER_BYTES) return false;
     if (h.has_checksum && !checked && !checksum_ok(flow, t, h.bytes)) return false;
-    return deliver(u, flow, t + UDP_HEADER_BYTES, h.bytes - UDP_HEADER_BYTES);
+    if (!deliver(u, flow, t + UDP_HEADER_BYTES, h.bytes - UDP_HEADER_BYTES)) heap_free(t);
+    return true;
 }
 
 static bool udp_error(struct inet *s, const struct inet_flow *flow, uint32_t first, int error) {
