@@ -24,6 +24,7 @@ static void state_set(struct inet *s, struct neighbour *n, enum neighbour_state 
     if (n->state == NEIGHBOUR_PROBING) s->neighbours.probing--;
     if (state == NEIGHBOUR_PROBING) s->neighbours.probing++;
     n->state = (uint8_t)state;
+    if (state == NEIGHBOUR_INCOMPLETE) dests_forget(s); /* headers with its MAC address must not be used */
 }
 
 /* Takes the oldest waiting packet. NULL: none. */
@@ -68,7 +69,6 @@ static void neighbour_forget(struct inet *s, struct neighbour *n) {
     inet_timer_cancel(s, &n->timer);
     inet_timer_cancel(s, &n->room_timer);
     hash_remove(&s->neighbours.by_addr, &n->addr);
-    dests_forget(s);
     list_remove(&n->link);
     queue_fail(s, n);
     sys_free(n);
@@ -246,6 +246,7 @@ void neighbour_learn(struct inet *s, const struct inet_addr *addr, const uint8_t
         list_push_back(&s->neighbours.by_age, &n->link);
     }
     if (n->state == NEIGHBOUR_STATIC) return;
+    if (memcmp(n->mac, mac, INET_MAC_BYTES) != 0) dests_forget(s);
     memcpy(n->mac, mac, INET_MAC_BYTES);
     neighbour_lives(s, n);
     queue_send(s, n);

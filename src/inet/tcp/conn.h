@@ -56,6 +56,7 @@ struct tcp_conn {
     bool abandoned : 1;   /* its owner has closed it: it counts in the stack's tcp_orphans */
     bool undelivered : 1; /* it has ended before all that was pushed was acknowledged */
     bool loopback : 1;    /* its peer is this host: no segment of it comes from the link */
+    bool calm;            /* the fast paths may serve it; see calm.h */
     int error;
     uint32_t stale_ms; /* when an empty unacceptable segment was last answered, in milliseconds; 0: never */
 };
@@ -79,6 +80,11 @@ static inline uint32_t conn_place(const struct inet_flow *flow) {
     return ((ports ^ flow->remote.words[3]) * 0x9e3779b1u) >> 22;
 }
 _Static_assert(TCP_FLOWS == 1u << 10, "ten bits of the product");
+
+/* A slow path changes the connection. */
+static inline void calm_end(struct tcp_conn *c) {
+    c->calm = false;
+}
 
 /* lifecycle.c */
 /* Finds the connection of a flow; NULL: there is none. */
@@ -157,6 +163,11 @@ bool conn_abandon(struct tcp_conn *c);
  * congestion window. `o`: the segment's options. `duplicate`: a duplicate ACK as RFC 5681 section 2 defines it.
  */
 void tcp_ack(struct tcp_conn *c, uint32_t ack, const struct tcp_options *o, bool duplicate);
+/*
+ * The fast path of tcp_ack and of what ack_input does after it: a calm connection gets an ACK of new data without SACK
+ * blocks. False: nothing was done.
+ */
+bool tcp_ack_expected(struct tcp_conn *c, uint32_t ack);
 /* An ACK with SACK blocks while nothing is out: the peer may report a duplicate. */
 void tcp_ack_idle(struct tcp_conn *c, const struct tcp_options *o);
 /* Looks for losses again, because time has passed. */
@@ -168,8 +179,8 @@ void tcp_all_lost(struct tcp_conn *c);
 /* Sends what may be sent now, and the ACK that is due if no segment with data carries it. */
 void tcp_output(struct tcp_conn *c);
 /*
- * The fast path of output: `data` was just pushed. Sends it if it is all there is to send and nothing delays it. False:
- * the caller calls tcp_output.
+ * The fast path of tcp_output: `data` was just pushed. Sends it if it is all there is to send, nothing delays it and
+ * the connection is calm. False: nothing was done.
  */
 bool tcp_output_expected(struct tcp_conn *c, const struct inet_segment *data);
 void tcp_send_syn(struct tcp_conn *c);

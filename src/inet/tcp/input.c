@@ -5,6 +5,7 @@
 #include "inet/ip/ip4_output.h"
 #include "inet/ip/path.h"
 #include "inet/ip/protocol.h"
+#include "inet/tcp/calm.h"
 #include "inet/tcp/check.h"
 #include "inet/tcp/listen.h"
 
@@ -163,7 +164,7 @@ static void chunks_acked(struct tcp_conn *c) {
     if (c->send.nxt == c->send.end) conn_limited_by(c, TCP_LIMIT_IDLE);
 }
 
-static inline void window_note(struct tcp_conn *c, uint32_t seq, uint32_t ack, uint16_t field) {
+static void window_note(struct tcp_conn *c, uint32_t seq, uint32_t ack, uint16_t field) {
     if (!send_window_note(&c->send, seq, ack, field) || c->timers.send_timer != TCP_SEND_PERSIST) return;
     c->timers.backoff = 0;
     timers_clear(&c->timers, TCP_TIMER_SEND);
@@ -186,6 +187,14 @@ static void fin_acked(struct tcp_conn *c) {
     default:
         break;
     }
+}
+
+/* An ACK while something is out; see tcp_ack. */
+static void ack_advance(struct tcp_conn *c, uint32_t ack, const struct tcp_options *o, bool duplicate) {
+    calm_end(c);
+    c->statistics.bytes_acked += ack - c->send.una;
+    tcp_ack(c, ack, o, duplicate);
+    chunks_acked(c);
 }
 
 /* Step 5. False: the segment needs no further step. */
@@ -222,10 +231,7 @@ static bool ack_input(struct tcp_conn *c, const struct rx_packet *p, const struc
     bool news = ack != c->send.una || duplicate || g->h.options.sack_count > 0;
     window_note(c, g->seq, ack, g->h.window);
     if (news && c->recovery.flight->scoreboard.sent.count > 0) {
-        uint32_t before = c->send.una;
-        tcp_ack(c, ack, &g->h.options, duplicate);
-        c->statistics.bytes_acked += c->send.una - before;
-        chunks_acked(c);
+        ack_advance(c, ack, &g->h.options, duplicate);
         if (c->send.fin_sent && c->send.una == c->send.nxt) fin_acked(c);
     } else if (g->h.options.sack_count > 0 && c->recovery.flight != &tcp_no_flight) {
         tcp_ack_idle(c, &g->h.options);
@@ -324,6 +330,7 @@ static bool time_wait_reused(struct tcp_conn *c, const struct tcp_segment *g) {
 }
 
 static void conn_input(struct tcp_conn *c, struct rx_packet *p, struct tcp_segment *g) {
+    calm_end(c);
     c->timers.received_ns = c->stack->now;
     c->timers.probes = 0;
     c->statistics.segments_in++;
@@ -348,11 +355,10 @@ out:
  * trouble, with no flags but ACK and PSH and no options but the timestamp. These are told apart by few comparisons and
  * need few of the steps above; all others, and all that is not clear, go through them.
  */
-static bool is_expected(const struct tcp_conn *c, const struct tcp_plain *e) {
-    return c->state == TCP_STATE_ESTABLISHED && !c->loopback && !c->receive.shut && c->recovery.state == TCP_OPEN &&
-           !reassembly_has_blocks(&c->receive.reassembly) && !c->orphan && e->seq == c->receive.nxt &&
-           e->ack - c->send.una <= send_out(&c->send) && c->send.wnd > 0 && !seq_lt(c->receive.adv, e->seq + e->len) &&
-           (e->len > 0 || e->ack != c->send.una) && (!c->send.timestamps || !seq_lt(e->ts_value, c->ts.recent));
+static inline bool is_expected(struct tcp_conn *c, const struct tcp_plain *e) {
+    return calm_is(c) && e->seq == c->receive.nxt && e->ack - c->send.una <= send_out(&c->send) && e->window > 0 &&
+           !seq_lt(c->receive.adv, e->seq + e->len) && (e->len > 0 || e->ack != c->send.una) &&
+           (!c->send.timestamps || !seq_lt(e->ts_value, c->ts.recent));
 }
 
 enum tcp_taken tcp_input_expected(struct tcp_conn *c, uint8_t *t, uint32_t bytes, bool checked) {
@@ -369,18 +375,14 @@ enum tcp_taken tcp_input_expected(struct tcp_conn *c, uint8_t *t, uint32_t bytes
     c->timers.probes = c->timers.tries = 0;
     c->statistics.segments_in++;
     if (c->send.timestamps && seq_le(e.seq, c->receive.last_ack)) timestamps_take(&c->ts, e.ts_value, c->stack->now);
-    window_note(c, e.seq, e.ack, e.window);
-    if (e.ack != c->send.una) {
-        c->statistics.bytes_acked += e.ack - c->send.una;
-        tcp_ack(c, e.ack, &none, false);
-        chunks_acked(c);
-    }
+    send_window_note(&c->send, e.seq, e.ack, e.window);
+    if (e.ack != c->send.una && !tcp_ack_expected(c, e.ack)) ack_advance(c, e.ack, &none, false);
     if (e.len > 0) {
         c->statistics.bytes_received += e.len;
         ack_schedule(c, e.len);
         socket_event(c->stack, &c->socket, INET_EVENT_READABLE);
     }
-    if (c->receive.ack_now || c->send.nxt != c->send.end || c->send.fin_queued) tcp_output(c);
+    if (c->receive.ack_now || c->send.nxt != c->send.end) tcp_output(c);
     conn_changed_shortly(c);
     return e.len > 0 ? TCP_TAKEN : TCP_DONE;
 }

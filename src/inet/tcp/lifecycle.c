@@ -27,6 +27,8 @@ void conn_peer_mss(struct tcp_conn *c, uint32_t bytes) {
 }
 
 void conn_path_changed(struct tcp_conn *c) {
+    calm_end(c);
+    flight_forget_headers(c->recovery.flight);
     bool fragment, smaller = send_set_mss(&c->send, mss_of_path(c, &fragment));
     c->path.epoch = c->stack->path_epoch;
     c->path.dont_fragment = c->path.discover && !fragment;
@@ -118,6 +120,7 @@ static void conn_leave(struct tcp_conn *c) {
 void conn_end(struct tcp_conn *c, int error) {
     struct inet *s = c->stack;
     if (c->state == TCP_STATE_CLOSED) return;
+    calm_end(c);
     half_open_leave(c);
     conn_leave(c);
     inet_flow_used(s, IP_TCP, &c->flow, INET_FLOW_ENDS);
@@ -136,6 +139,8 @@ void conn_end(struct tcp_conn *c, int error) {
 
 int tcp_detach(struct tcp_conn *c) {
     if (c->state < TCP_STATE_ESTABLISHED || c->listener || c->orphan) return -EINVAL;
+    calm_end(c);
+    flight_forget_headers(c->recovery.flight);
     socket_forget(&c->socket);
     conn_leave(c);
     reassembly_leave(&c->receive.reassembly);
@@ -214,6 +219,7 @@ void conn_established(struct tcp_conn *c) {
 
 bool conn_abandon(struct tcp_conn *c) {
     struct inet *s = c->stack;
+    calm_end(c);
     c->orphan = true;
     socket_forget(&c->socket);
     c->timers.keepalive = false;

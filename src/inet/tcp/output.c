@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Makes and sends segments (RFC 9293 section 3.8, RFC 1122 section 4.2.3.4). */
+#include "inet/tcp/output.h"
 #include "inet/ip/ip4_output.h"
-#include "inet/tcp/conn.h"
 
 #include <assert.h>
 
@@ -68,22 +68,6 @@ static void sack_header(struct tcp_conn *c, struct tx_packet *o, uint32_t seq, u
     emit(o, &h);
 }
 
-/* The device has no room, or there is no memory: sending is tried again later. Other timers keep running. */
-static void blocked(struct tcp_conn *c) {
-    conn_deadline(c, TCP_TIMER_ROOM, c->stack->now + c->stack->room_retry_ns);
-}
-
-/* A segment has left that advertises a window and acknowledges what was received. */
-static inline void segment_left(struct tcp_conn *c, uint32_t promise) {
-    receive_acknowledged(&c->receive, promise);
-    c->statistics.segments_out++;
-}
-
-static inline void ack_done(struct tcp_conn *c) {
-    c->receive.ack_now = c->receive.ack_later = false;
-    timers_clear(&c->timers, TCP_TIMER_DELACK);
-}
-
 /* Sends a segment of a connection, with ACK, window and timestamps. False: the device has no room. */
 static bool segment_output(struct tcp_conn *c, struct tx_packet *o, uint32_t seq, uint8_t flags, bool sack) {
     uint32_t promise = conn_receive_window(c);
@@ -96,7 +80,7 @@ static bool segment_output(struct tcp_conn *c, struct tx_packet *o, uint32_t seq
     else
         plain_header(c, o, seq, flags | TCP_ACK, window);
     if (ip_output(c->stack, o, &c->flow, c) == -EAGAIN) {
-        blocked(c);
+        output_blocked(c);
         return false;
     }
     segment_left(c, promise);
@@ -150,7 +134,7 @@ void tcp_send_syn(struct tcp_conn *c) {
     tx_init(&o);
     int error = header_output(c->stack, &o, &c->flow, &h, c);
     timers_clear(&c->timers, TCP_TIMER_ROOM);
-    if (error == -EAGAIN) blocked(c); /* the retransmission timer runs as if it was sent */
+    if (error == -EAGAIN) output_blocked(c); /* the retransmission timer runs as if it was sent */
     if (error == 0 && answer) c->receive.adv = c->receive.nxt + h.window;
     send_syn(&c->send);
     c->send.sent_ns = c->stack->now;
@@ -227,15 +211,8 @@ static inline bool sent_add(struct tcp_conn *c, uint32_t len, bool fin) {
     return true;
 }
 
-/* The device has refused the segment. */
-static void sent_take_back(struct tcp_conn *c) {
+void sent_take_back(struct tcp_conn *c) {
     c->send.nxt -= scoreboard_take_back(&c->recovery.flight->scoreboard);
-}
-
-/* New data has left. first: nothing was out before. */
-static inline void new_left(struct tcp_conn *c, bool first, uint32_t len) {
-    if (first) c->timers.progress_ns = c->stack->now;
-    send_left(&c->send, len);
 }
 
 /* The next new segment, as send_next. False also if the congestion window does not allow it, which sets *limited. */
@@ -265,7 +242,7 @@ static bool new_output(struct tcp_conn *c, uint32_t len, bool fin, uint32_t bega
     uint32_t whole = gather(c, &o, seq, len); /* many small pushes may exceed a frame's segments */
     if (whole < len) fin = false;
     if (!sent_add(c, whole + fin, fin)) {
-        blocked(c);
+        output_blocked(c);
         return false;
     }
     if (!data_output(c, &o, seq, fin, whole == c->send.mss && ends_burst(c, began))) {
@@ -313,7 +290,7 @@ static bool frame_output(struct tcp_conn *c, uint32_t n) {
     while (added < n && sent_add(c, c->send.mss, false))
         added++;
     if (added < n || !data_output(c, &o, seq, false, true)) {
-        blocked(c);
+        output_blocked(c);
         for (; added > 0; added--)
             sent_take_back(c);
         return false;
@@ -379,8 +356,7 @@ static void restart_after_idle(struct tcp_conn *c) {
         c->cc.cwnd = c->cc.cwnd / 2 > restart ? c->cc.cwnd / 2 : restart;
 }
 
-/* Sending has ended for now. before: send.nxt when it began; room: the device has accepted all. */
-static void output_ended(struct tcp_conn *c, uint32_t before, bool room) {
+void output_ended(struct tcp_conn *c, uint32_t before, bool room) {
     conn_limited_by(c, send_limited_by(&c->send));
     if (before != c->send.nxt)
         tcp_arm_new(c);
@@ -388,40 +364,8 @@ static void output_ended(struct tcp_conn *c, uint32_t before, bool room) {
         tcp_arm_send(c);
 }
 
-static bool sends_at_once(const struct tcp_conn *c, uint32_t len) {
-    uint32_t out = send_out(&c->send);
-    return !c->stack->config.slow_only && recovery_is_calm(&c->recovery) && send_at_once(&c->send, len) &&
-           (out == 0 ? c->stack->now - c->send.sent_ns <= rtt_timeout_ns(&c->rtt, 0) : out + len <= c->cc.cwnd) &&
-           !reassembly_has_blocks(&c->receive.reassembly) && c->path.epoch == c->stack->path_epoch;
-}
-
-bool tcp_output_expected(struct tcp_conn *c, const struct inet_segment *data) {
-    struct tx_packet o;
-    uint32_t seq = c->send.nxt;
-    bool first = c->send.una == seq;
-    uint32_t promise = conn_receive_window(c);
-    uint16_t window = receive_window_field(&c->receive, promise);
-    if (!sends_at_once(c, data->len) || !sent_add(c, data->len, false)) return false;
-    tx_init(&o);
-    tx_add(&o, data->base, data->len);
-    plain_header(c, &o, seq, TCP_PSH | TCP_ACK, window);
-    if (ip_output(c->stack, &o, &c->flow, c) == -EAGAIN) {
-        sent_take_back(c);
-        blocked(c);
-        output_ended(c, seq, false);
-        return true;
-    }
-    segment_left(c, promise);
-    ack_done(c);
-    c->send.sent_ns = c->stack->now;
-    new_left(c, first, data->len);
-    conn_limited_by(c, TCP_LIMIT_PATH);
-    recovery_window_used(&c->recovery, c->send.una, c->send.nxt, c->send.nxt - c->send.una >= c->cc.cwnd);
-    tcp_arm_new(c);
-    return true;
-}
-
 void tcp_output(struct tcp_conn *c) {
+    calm_end(c);
     if (conn_synchronized(c) && c->state != TCP_STATE_TIME_WAIT) {
         uint32_t before = c->send.nxt;
         if (c->path.epoch != c->stack->path_epoch) conn_path_changed(c);

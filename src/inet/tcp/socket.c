@@ -136,6 +136,7 @@ int tcp_shutdown(struct tcp_conn *c, uint64_t now) {
     c->stack->now = now;
     if (c->state != TCP_STATE_ESTABLISHED && c->state != TCP_STATE_CLOSE_WAIT)
         return c->send.fin_queued ? 0 : -ENOTCONN;
+    calm_end(c);
     c->state = c->state == TCP_STATE_ESTABLISHED ? TCP_STATE_FIN_WAIT_1 : TCP_STATE_LAST_ACK;
     c->send.fin_queued = true;
     c->send.more = false;
@@ -147,6 +148,7 @@ int tcp_shutdown(struct tcp_conn *c, uint64_t now) {
 void tcp_abort(struct tcp_conn *c, uint64_t now) {
     struct inet *s = c->stack;
     s->now = now;
+    calm_end(c);
     c->orphan = true;
     socket_forget(&c->socket);
     if (c->state == TCP_STATE_CLOSED) {
@@ -159,6 +161,7 @@ void tcp_abort(struct tcp_conn *c, uint64_t now) {
 }
 
 void tcp_stop_reading(struct tcp_conn *c, bool unread) {
+    calm_end(c);
     c->receive.shut = true;
     c->receive.unread |= unread || receive_holds_data(&c->receive);
     receive_clear(&c->receive, &c->stack->tcp_memory);
