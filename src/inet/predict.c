@@ -6,28 +6,12 @@
 #include "inet/predict.h"
 
 #include "inet/ip/dest.h"
-#include "inet/tcp/conn.h"
 #include "inet/tcp/input.h"
 #include "inet/udp/input.h"
 #include "inet/wire/eth.h"
 #include "inet/wire/ip4.h"
 
 #define PLAIN_IP4 0x08004500u /* EtherType, version and header length; the type of service does not matter */
-
-static bool tcp_predict(struct inet *s, uint8_t *frame, uint8_t *t, uint32_t bytes, const struct inet_flow *flow,
-                        bool checked) {
-    struct tcp_conn *c = conn_find(s, flow);
-    if (!c) return false;
-    switch (tcp_input_expected(c, t, bytes, checked)) {
-    case TCP_NOT_EXPECTED:
-        return false;
-    case TCP_DONE:
-        heap_free(frame);
-        return true;
-    default:
-        return true;
-    }
-}
 
 bool predict_input(struct inet *s, uint8_t *frame, uint32_t len, uint32_t flags) {
     uint8_t *ip = frame + ETH_HEADER_BYTES, *t = ip + IP4_HEADER_BYTES;
@@ -37,10 +21,10 @@ bool predict_input(struct inet *s, uint8_t *frame, uint32_t len, uint32_t flags)
     uint32_t total = wire_get16(ip + 2), from = wire_load32(ip + 12);
     if (total < IP4_HEADER_BYTES + 8 || total > len - ETH_HEADER_BYTES || csum_fold(ip4_header_sum(ip)) != 0xffff)
         return false;
-    struct inet_flow flow = {inet_addr_ip4(wire_load32(ip + 16)), inet_addr_ip4(from), wire_get16(t + 2),
-                             wire_get16(t)};
     uint32_t bytes = total - IP4_HEADER_BYTES;
     bool checked = flags & INET_INPUT_CSUM_OK;
-    if (ip[9] == IP_TCP) return tcp_predict(s, frame, t, bytes, &flow, checked);
+    if (ip[9] == IP_TCP) return tcp_input_expected(s, t, bytes, checked);
+    struct inet_flow flow = {inet_addr_ip4(wire_load32(ip + 16)), inet_addr_ip4(from), wire_get16(t + 2),
+                             wire_get16(t)};
     return ip[9] == IP_UDP && dest_find(s, from)->may_be_source && udp_input_expected(s, t, bytes, &flow, checked);
 }

@@ -74,10 +74,8 @@ struct tcp_listener {
  * The slot of a flow in the cache tcp_flows. An attacker may guess it: connections that collide are still found in the
  * table.
  */
-static inline uint32_t conn_place(const struct inet_flow *flow) {
-    uint32_t ports;
-    memcpy(&ports, &flow->local_port, sizeof ports);
-    return ((ports ^ flow->remote.words[3]) * 0x9e3779b1u) >> 22;
+static inline uint32_t conn_place(uint32_t remote, uint32_t ports) {
+    return ((ports ^ remote) * 0x9e3779b1u) >> 22;
 }
 _Static_assert(TCP_FLOWS == 1u << 10, "ten bits of the product");
 
@@ -89,6 +87,14 @@ static inline void calm_end(struct tcp_conn *c) {
 /* lifecycle.c */
 /* Finds the connection of a flow; NULL: there is none. */
 struct tcp_conn *conn_find(struct inet *s, const struct inet_flow *flow);
+/* The same by IPv4 addresses in network order, which all flows have, and ports as struct inet_flow has them. */
+static inline struct tcp_conn *conn_find_ip4(struct inet *s, uint32_t local, uint32_t remote, uint32_t ports) {
+    struct tcp_conn *c = s->tcp_flows[conn_place(remote, ports)];
+    if (__builtin_expect(c && inet_flow_is_ip4(&c->flow, local, remote, ports), 1)) return c;
+    struct inet_flow flow = {inet_addr_ip4(local), inet_addr_ip4(remote), 0, 0};
+    memcpy(&flow.local_port, &ports, sizeof ports);
+    return conn_find(s, &flow);
+}
 /* 0; -ENOMEM; -EADDRINUSE and -ENOBUFS: as `flow_used` of the configuration says. */
 int conn_new(struct inet *s, struct tcp_conn **out, const struct inet_flow *flow, const struct tcp_settings *settings,
              void *user);
@@ -157,17 +163,18 @@ void conn_time_wait(struct tcp_conn *c);
 /* The owner has closed the connection: it becomes an orphan. False: there are too many orphans. */
 bool conn_abandon(struct tcp_conn *c);
 
+/* input.c */
+/* An ACK of new data without SACK blocks, on the slow path. */
+void tcp_ack_advance(struct tcp_conn *c, uint32_t ack);
+/* A segment with len bytes of payload was received: its ACK is due now or later. */
+void ack_schedule(struct tcp_conn *c, uint32_t len);
+
 /* ack.c */
 /*
  * An acceptable ACK while something is out: takes what it acknowledges off the scoreboard, finds losses, sets the
  * congestion window. `o`: the segment's options. `duplicate`: a duplicate ACK as RFC 5681 section 2 defines it.
  */
 void tcp_ack(struct tcp_conn *c, uint32_t ack, const struct tcp_options *o, bool duplicate);
-/*
- * The fast path of tcp_ack and of what ack_input does after it: a calm connection gets an ACK of new data without SACK
- * blocks. False: nothing was done.
- */
-bool tcp_ack_expected(struct tcp_conn *c, uint32_t ack);
 /* An ACK with SACK blocks while nothing is out: the peer may report a duplicate. */
 void tcp_ack_idle(struct tcp_conn *c, const struct tcp_options *o);
 /* Looks for losses again, because time has passed. */

@@ -75,7 +75,8 @@ static inline void template_fill(struct tcp_conn *c, struct tcp_template *t, uin
 }
 
 /* Hands the segment to the device. False: it has no room. */
-static inline bool template_transmit(struct inet *s, struct tcp_template *t, const struct inet_segment *data) {
+static inline __attribute__((always_inline)) bool template_transmit(struct inet *s, struct tcp_template *t,
+                                                                    const struct inet_segment *data) {
     struct inet_frame frame;
     t->neighbour->used = true;
     frame.segments[0] = (struct inet_segment){t->headers, t->bytes};

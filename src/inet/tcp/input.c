@@ -5,7 +5,6 @@
 #include "inet/ip/ip4_output.h"
 #include "inet/ip/path.h"
 #include "inet/ip/protocol.h"
-#include "inet/tcp/calm.h"
 #include "inet/tcp/check.h"
 #include "inet/tcp/listen.h"
 
@@ -197,6 +196,11 @@ static void ack_advance(struct tcp_conn *c, uint32_t ack, const struct tcp_optio
     chunks_acked(c);
 }
 
+void tcp_ack_advance(struct tcp_conn *c, uint32_t ack) {
+    static const struct tcp_options none;
+    ack_advance(c, ack, &none, false);
+}
+
 /* Step 5. False: the segment needs no further step. */
 static bool ack_input(struct tcp_conn *c, const struct rx_packet *p, const struct tcp_segment *g) {
     uint32_t ack = g->h.ack;
@@ -240,8 +244,7 @@ static bool ack_input(struct tcp_conn *c, const struct rx_packet *p, const struc
     return c->state != TCP_STATE_CLOSED;
 }
 
-/* A segment with len bytes of payload was received: its ACK is due now or later. */
-static inline void ack_schedule(struct tcp_conn *c, uint32_t len) {
+void ack_schedule(struct tcp_conn *c, uint32_t len) {
     if (len > c->receive.mss) conn_peer_mss(c, len);
     if (receive_ack_schedule(&c->receive))
         conn_deadline(c, TCP_TIMER_DELACK, c->stack->now + c->receive.delayed_ack_ms * NS_PER_MS);
@@ -348,43 +351,6 @@ static void conn_input(struct tcp_conn *c, struct rx_packet *p, struct tcp_segme
 out:
     if (c->state != TCP_STATE_CLOSED) tcp_output(c);
     conn_changed(c);
-}
-
-/*
- * Header prediction (Jacobson, RFC 1144's author, in 4.3BSD): most segments are the next one of a connection without
- * trouble, with no flags but ACK and PSH and no options but the timestamp. These are told apart by few comparisons and
- * need few of the steps above; all others, and all that is not clear, go through them.
- */
-static inline bool is_expected(struct tcp_conn *c, const struct tcp_plain *e) {
-    return calm_is(c) && e->seq == c->receive.nxt && e->ack - c->send.una <= send_out(&c->send) && e->window > 0 &&
-           !seq_lt(c->receive.adv, e->seq + e->len) && (e->len > 0 || e->ack != c->send.una) &&
-           (!c->send.timestamps || !seq_lt(e->ts_value, c->ts.recent));
-}
-
-enum tcp_taken tcp_input_expected(struct tcp_conn *c, uint8_t *t, uint32_t bytes, bool checked) {
-    struct tcp_plain e;
-    static const struct tcp_options none;
-    if (!tcp_parse_plain(&e, t, bytes, c->send.timestamps) || !is_expected(c, &e)) return TCP_NOT_EXPECTED;
-    if (!checked) {
-        uint64_t sum = ip4_pseudo_sum(c->flow.remote.words[3], c->flow.local.words[3], IP_TCP, bytes);
-        if (csum_fold(csum_add(sum, t, bytes)) != 0xffff) return TCP_NOT_EXPECTED;
-    }
-    if (e.len > 0 && !receive_queue(&c->receive, &c->stack->tcp_memory, t + bytes - e.len, e.len))
-        return TCP_NOT_EXPECTED;
-    c->timers.received_ns = c->stack->now;
-    c->timers.probes = c->timers.tries = 0;
-    c->statistics.segments_in++;
-    if (c->send.timestamps && seq_le(e.seq, c->receive.last_ack)) timestamps_take(&c->ts, e.ts_value, c->stack->now);
-    send_window_note(&c->send, e.seq, e.ack, e.window);
-    if (e.ack != c->send.una && !tcp_ack_expected(c, e.ack)) ack_advance(c, e.ack, &none, false);
-    if (e.len > 0) {
-        c->statistics.bytes_received += e.len;
-        ack_schedule(c, e.len);
-        socket_event(c->stack, &c->socket, INET_EVENT_READABLE);
-    }
-    if (c->receive.ack_now || c->send.nxt != c->send.end) tcp_output(c);
-    conn_changed_shortly(c);
-    return e.len > 0 ? TCP_TAKEN : TCP_DONE;
 }
 
 static void tcp_input(struct inet *s, struct rx_packet *p) {

@@ -10,16 +10,10 @@ int tcp_init(struct inet *s);
 /* Drops all connections and listeners without a word. */
 void tcp_fini(struct inet *s);
 
-struct tcp_conn;
-
-enum tcp_taken {
-    TCP_NOT_EXPECTED, /* nothing was done */
-    TCP_DONE,
-    TCP_TAKEN, /* and the block that the segment lies in was taken over */
-};
-
-/* A segment of `bytes` bytes at t that belongs to c by addresses and ports; `checked`: its checksum is known to be
- * right. */
-enum tcp_taken tcp_input_expected(struct tcp_conn *c, uint8_t *t, uint32_t bytes, bool checked);
+/*
+ * Fast path: a segment of `bytes` bytes, at least 8, behind an IPv4 header without options. checked: its checksum is
+ * known to be right. False: nothing was done; else the block is taken over.
+ */
+bool tcp_input_expected(struct inet *s, uint8_t *t, uint32_t bytes, bool checked);
 
 #endif

@@ -52,6 +52,7 @@ static int conn_join(struct inet *s, struct tcp_conn *c, const struct inet_flow 
 
 int conn_new(struct inet *s, struct tcp_conn **out, const struct inet_flow *flow, const struct tcp_settings *settings,
              void *user) {
+    assert(inet_addr_is_ip4(&flow->local) && inet_addr_is_ip4(&flow->remote)); /* conn_find_ip4 counts on it */
     struct tcp_conn *c = sys_calloc(1, sizeof *c);
     if (!c) return -ENOMEM;
     int error = conn_join(s, c, flow, INET_FLOW_OPENS);
@@ -96,7 +97,7 @@ static void half_open_leave(struct tcp_conn *c) {
 }
 
 struct tcp_conn *conn_find(struct inet *s, const struct inet_flow *flow) {
-    struct tcp_conn **place = &s->tcp_flows[conn_place(flow)], *c = *place;
+    struct tcp_conn **place = &s->tcp_flows[conn_place(flow->remote.words[3], inet_flow_ports(flow))], *c = *place;
     if (c && inet_flow_equal(&c->flow, flow)) return c;
     c = hash_find(&s->tcp_conns, flow);
     if (c) *place = c;
@@ -107,7 +108,7 @@ struct tcp_conn *conn_find(struct inet *s, const struct inet_flow *flow) {
 static void conn_leave(struct tcp_conn *c) {
     struct inet *s = c->stack;
     hash_remove(&s->tcp_conns, &c->flow);
-    struct tcp_conn **place = &s->tcp_flows[conn_place(&c->flow)];
+    struct tcp_conn **place = &s->tcp_flows[conn_place(c->flow.remote.words[3], inet_flow_ports(&c->flow))];
     if (*place == c) *place = NULL;
     timers_suspend(&c->timers, &s->wheel);
     assert(!c->abandoned || s->tcp_orphans > 0);

@@ -106,15 +106,18 @@ static void window_update(struct tcp_conn *c) {
     tcp_output(c);
 }
 
+/* There is nothing to pop: not yet, or at the end of the stream. Not inlined, so that it needs no stack frame. */
+static __attribute__((noinline)) int pop_nothing(const struct tcp_conn *c, struct inet_slice *out) {
+    if (c->error) return c->error;
+    if (!c->receive.fin_received && c->state != TCP_STATE_CLOSED)
+        return c->state < TCP_STATE_ESTABLISHED ? -ENOTCONN : -EAGAIN;
+    *out = (struct inet_slice){NULL, 0};
+    return 0;
+}
+
 int tcp_pop(struct tcp_conn *c, struct inet_slice *out, uint32_t limit, uint64_t now) {
     c->stack->now = now;
-    if (c->receive.slices.count == 0) {
-        if (c->error) return c->error;
-        if (!c->receive.fin_received && c->state != TCP_STATE_CLOSED)
-            return c->state < TCP_STATE_ESTABLISHED ? -ENOTCONN : -EAGAIN;
-        *out = (struct inet_slice){NULL, 0};
-        return 0;
-    }
+    if (c->receive.slices.count == 0) return pop_nothing(c, out);
     int error = receive_pop(&c->receive, &c->stack->tcp_memory, out, limit);
     if (error) return error;
     receive_tune(&c->receive, &c->stack->tcp_memory, out->len, c->stack->now, c->rtt.srtt_us);
