@@ -11,7 +11,6 @@
 #include "inet/ip/link.h"
 #include "inet/ip/neighbour.h"
 #include "inet/ip/path.h"
-#include "inet/predict.h"
 #include "inet/socket_event.h"
 #include "inet/tcp/input.h"
 #include "inet/udp/input.h"
@@ -125,27 +124,6 @@ void inet_delete(struct inet *s) {
         heap_free(list_entry(node, struct held_frame, link));
     parts_fini(s, PART_COUNT);
     sys_free(s);
-}
-
-/* Not inlined, so that the fast path needs no stack frame. */
-static __attribute__((noinline)) void input_slow(struct inet *s, void *buf, uint32_t len, uint32_t flags) {
-    struct rx_packet p = {.data = buf, .len = len, .flags = flags};
-    if (flags & INET_INPUT_LOOP) {
-        p.loop = true;
-        p.data += ETH_HEADER_BYTES;
-        p.len -= ETH_HEADER_BYTES;
-        ip4_input(s, &p);
-    } else {
-        link_input(s, &p);
-    }
-    if (!p.taken) heap_free(buf);
-}
-
-void inet_input(struct inet *s, void *buf, uint32_t len, uint32_t flags, uint64_t now) {
-    s->now = now;
-    inet_count(s, frames_in);
-    if ((flags & INET_INPUT_LOOP) || s->config.slow_only || !predict_input(s, buf, len, flags))
-        input_slow(s, buf, len, flags);
 }
 
 /* Delivers only the packets queued now, so that two ends of one connection cannot keep the loop busy for ever. */

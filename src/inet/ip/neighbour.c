@@ -212,6 +212,19 @@ static int neighbour_at(struct inet *s, uint32_t ip, bool answer, struct neighbo
     return 0;
 }
 
+bool neighbour_template(const struct inet *s, struct dest *d) {
+    if (s->config.slow_only || !neighbour_is_known(d->neighbour)) return false;
+    const struct ip4_header h = {.from = d->route.source, .to = d->addr, .ttl = IP4_TTL, .protocol = IP_UDP};
+    uint8_t *ip = d->headers + ETH_HEADER_BYTES;
+    eth_emit(d->headers, d->neighbour->mac, s->config.mac, ETH_TYPE_IP4);
+    ip4_emit(ip, &h);
+    wire_store16(ip + IP4_CHECKSUM_OFFSET, 0);
+    d->ip_sum = csum_fold(ip4_header_sum(ip));
+    d->udp_sum = csum_fold(ip4_pseudo_sum(h.from, h.to, IP_UDP, 0));
+    d->ready = true;
+    return true;
+}
+
 int neighbour_output_unknown(struct inet *s, struct tx_packet *o, struct dest *d) {
     if (!d->neighbour) {
         struct neighbour *found;

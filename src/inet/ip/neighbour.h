@@ -46,6 +46,9 @@ static inline bool neighbour_is_known(const struct neighbour *n) {
     return n && n->state != NEIGHBOUR_INCOMPLETE;
 }
 
+/* Writes d's headers. False: its next hop is not a neighbour that is known, or the stack takes no fast path. */
+bool neighbour_template(const struct inet *s, struct dest *d);
+
 /* Slow path of neighbour_output: the neighbour is not looked up yet, or INCOMPLETE. */
 int neighbour_output_unknown(struct inet *s, struct tx_packet *o, struct dest *d);
 

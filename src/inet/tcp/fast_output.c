@@ -42,12 +42,9 @@ static __attribute__((noinline)) bool template_write(struct tcp_conn *c, struct 
 
 /* Sets the lengths, and the checksums that depend on nothing else. */
 static inline void template_resize(struct tcp_template *t, uint32_t payload) {
-    uint8_t *ip = t->headers + TCP_TEMPLATE_IP;
     uint32_t tcp_bytes = t->bytes - TCP_TEMPLATE_TCP + payload;
-    uint16_t total = htobe16((uint16_t)(IP4_HEADER_BYTES + tcp_bytes));
     t->payload = payload;
-    wire_store16(ip + 2, total);
-    wire_store16(ip + IP4_CHECKSUM_OFFSET, csum_finish((uint64_t)t->ip_sum + total));
+    ip4_patch(t->headers + TCP_TEMPLATE_IP, t->ip_sum, (uint16_t)(IP4_HEADER_BYTES + tcp_bytes), 0);
     if (t->csum)
         wire_store16(t->headers + TCP_TEMPLATE_TCP + TCP_CHECKSUM_OFFSET,
                      csum_fold((uint64_t)t->tcp_sum + htobe16((uint16_t)tcp_bytes)));
@@ -72,22 +69,6 @@ static inline void template_fill(struct tcp_conn *c, struct tcp_template *t, uin
     uint64_t sum = (uint64_t)t->tcp_sum + htobe16((uint16_t)(t->bytes - TCP_TEMPLATE_TCP + data->len)) + seq + ack +
                    htobe16(window) + value + echo;
     wire_store16(p + TCP_CHECKSUM_OFFSET, csum_finish(csum_add(sum, data->base, data->len)));
-}
-
-/* Hands the segment to the device. False: it has no room. */
-static inline __attribute__((always_inline)) bool template_transmit(struct inet *s, struct tcp_template *t,
-                                                                    const struct inet_segment *data) {
-    struct inet_frame frame;
-    t->neighbour->used = true;
-    frame.segments[0] = (struct inet_segment){t->headers, t->bytes};
-    frame.segments[1] = *data;
-    frame.count = 2;
-    frame.bytes = t->bytes + data->len;
-    frame.flags = t->csum ? INET_FRAME_CSUM : 0;
-    frame.csum_start = TCP_TEMPLATE_TCP;
-    frame.csum_offset = TCP_CHECKSUM_OFFSET;
-    frame.header_bytes = frame.tso_bytes = 0;
-    return link_transmit(s, &frame) == 0;
 }
 
 /* Whether the push is all there is to send, and nothing delays it. */
@@ -151,7 +132,8 @@ bool tcp_output_expected(struct tcp_conn *c, const struct inet_segment *data) {
     uint32_t promise = conn_receive_window(c);
     template_fill(c, t, receive_window_field(&c->receive, promise), data);
     c->send.nxt = seq + len;
-    if (!template_transmit(s, t, data)) {
+    t->neighbour->used = true;
+    if (link_transmit_headers(s, t->headers, t->bytes, data, t->csum ? INET_FRAME_CSUM : 0, TCP_CHECKSUM_OFFSET)) {
         refused(c);
         return true;
     }

@@ -106,8 +106,8 @@ static void window_update(struct tcp_conn *c) {
     tcp_output(c);
 }
 
-/* There is nothing to pop: not yet, or at the end of the stream. Not inlined, so that it needs no stack frame. */
-static __attribute__((noinline)) int pop_nothing(const struct tcp_conn *c, struct inet_slice *out) {
+/* There is nothing to pop: not yet, or at the end of the stream. */
+static int pop_nothing(const struct tcp_conn *c, struct inet_slice *out) {
     if (c->error) return c->error;
     if (!c->receive.fin_received && c->state != TCP_STATE_CLOSED)
         return c->state < TCP_STATE_ESTABLISHED ? -ENOTCONN : -EAGAIN;
@@ -115,9 +115,8 @@ static __attribute__((noinline)) int pop_nothing(const struct tcp_conn *c, struc
     return 0;
 }
 
-int tcp_pop(struct tcp_conn *c, struct inet_slice *out, uint32_t limit, uint64_t now) {
-    c->stack->now = now;
-    if (c->receive.slices.count == 0) return pop_nothing(c, out);
+/* Not inlined, so that a pop of nothing needs no stack frame. */
+static __attribute__((noinline)) int pop_first(struct tcp_conn *c, struct inet_slice *out, uint32_t limit) {
     int error = receive_pop(&c->receive, &c->stack->tcp_memory, out, limit);
     if (error) return error;
     receive_tune(&c->receive, &c->stack->tcp_memory, out->len, c->stack->now, c->rtt.srtt_us);
@@ -125,6 +124,11 @@ int tcp_pop(struct tcp_conn *c, struct inet_slice *out, uint32_t limit, uint64_t
     if (c->receive.slices.count == 0 && c->state != TCP_STATE_CLOSED) conn_idle(c);
     conn_changed_shortly(c);
     return 0;
+}
+
+int tcp_pop(struct tcp_conn *c, struct inet_slice *out, uint32_t limit, uint64_t now) {
+    c->stack->now = now;
+    return c->receive.slices.count > 0 ? pop_first(c, out, limit) : pop_nothing(c, out);
 }
 
 int tcp_peek(const struct tcp_conn *c, uint32_t offset, struct inet_segment *out) {

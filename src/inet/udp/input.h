@@ -11,9 +11,10 @@ int udp_init(struct inet *s);
 void udp_fini(struct inet *s);
 
 /*
- * Receive fast path of UDP: queues a correct datagram for an open socket, or drops it if the queue is full, and becomes
- * the owner of its block. False: nothing was done.
+ * Fast path: a datagram in `bytes` bytes, at least 8, behind an IPv4 header without options. checked: its checksum is
+ * known to be right. Queues it for its socket, or drops it if the queue is full, and takes the block over. False:
+ * nothing was done.
  */
-bool udp_input_expected(struct inet *s, uint8_t *t, uint32_t bytes, const struct inet_flow *flow, bool checked);
+bool udp_input_expected(struct inet *s, uint8_t *t, uint32_t bytes, bool checked);
 
 #endif

@@ -72,6 +72,18 @@ static inline void ip4_emit(uint8_t *p, const struct ip4_header *h) {
     wire_store32(p + 16, h->to);
 }
 
+/*
+ * Sets total length, identification and checksum of a header that was written with zeros there; `sum` is its folded
+ * partial sum.
+ */
+static inline void ip4_patch(uint8_t *p, uint16_t sum, uint16_t total_bytes, uint16_t id) {
+    total_bytes = htobe16(total_bytes);
+    id = htobe16(id);
+    wire_store16(p + 2, total_bytes);
+    wire_store16(p + 4, id);
+    wire_store16(p + IP4_CHECKSUM_OFFSET, csum_finish((uint64_t)sum + total_bytes + id));
+}
+
 /* Partial sum of the pseudo header of TCP and UDP. */
 static inline uint64_t ip4_pseudo_sum(uint32_t from, uint32_t to, uint8_t protocol, uint32_t bytes) {
     return (uint64_t)from + to + htobe16(protocol) + htobe16((uint16_t)bytes);
