@@ -49,7 +49,7 @@ static void on_event(void *ctx, struct node *n, struct inet_socket *k, uint32_t 
 static void check_memory(const struct world *w, const struct inet *s) {
     const struct tcp_conn *c;
     uint64_t sum = 0, count = 0;
-    for (uint64_t at = 0; (c = hash_next(&s->tcp_conns, &at, NULL)); count++) {
+    for (uint64_t at = 0; (c = hash_next(&s->tcp_conns, &at)); count++) {
         uint64_t limit = c->receive.limit > TCP_RECEIVE_FIRST ? c->receive.limit : TCP_RECEIVE_FIRST;
         world_must(w, receive_charged(&c->receive) <= limit * TCP_CHARGE_RATIO + TCP_CHARGE_LEAST + BLOCK_MOST);
         sum += receive_charged(&c->receive);

@@ -123,7 +123,7 @@ static struct neighbour *neighbour_new(struct inet *s, const struct inet_addr *a
     list_init(&n->queue);
     inet_timer_init(&n->timer, neighbour_fire);
     inet_timer_init(&n->room_timer, room_fire);
-    if (hash_insert(&s->neighbours.by_addr, addr, n)) {
+    if (hash_insert(&s->neighbours.by_addr, n)) {
         sys_free(n);
         return NULL;
     }
@@ -132,7 +132,8 @@ static struct neighbour *neighbour_new(struct inet *s, const struct inet_addr *a
 
 int neighbours_init(struct inet *s) {
     list_init(&s->neighbours.by_age);
-    int error = hash_init(&s->neighbours.by_addr, sizeof(struct inet_addr), s->config.limits.neighbours, s->hash_seed);
+    int error = hash_init(&s->neighbours.by_addr, sizeof(struct inet_addr), offsetof(struct neighbour, addr),
+                          s->config.limits.neighbours, s->hash_seed);
     if (error) return error;
     for (uint32_t i = 0; i < s->config.neighbour_count; i++) {
         const struct inet_static_neighbour *from = &s->config.neighbours[i];
@@ -151,7 +152,7 @@ int neighbours_init(struct inet *s) {
 void neighbours_fini(struct inet *s) {
     struct neighbour *n;
     uint64_t at = 0;
-    while ((n = hash_next(&s->neighbours.by_addr, &at, NULL))) {
+    while ((n = hash_next(&s->neighbours.by_addr, &at))) {
         struct held_frame *h;
         while ((h = queue_take(s, n)))
             heap_free(h);

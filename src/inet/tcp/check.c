@@ -178,9 +178,9 @@ const char *tcp_check_all(const struct inet *s) {
     const char *wrong = NULL;
     const struct tcp_conn *c;
     const struct tcp_listener *l;
-    for (uint64_t at = 0; !wrong && (c = hash_next(&s->tcp_conns, &at, NULL));)
+    for (uint64_t at = 0; !wrong && (c = hash_next(&s->tcp_conns, &at));)
         wrong = tcp_check(c);
-    for (uint64_t at = 0; !wrong && (l = hash_next(&s->tcp_listeners, &at, NULL));)
+    for (uint64_t at = 0; !wrong && (l = hash_next(&s->tcp_listeners, &at));)
         wrong = check_listener(l);
     return wrong;
 }

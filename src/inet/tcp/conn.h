@@ -65,6 +65,7 @@ struct tcp_listener {
     struct inet_socket socket;
     struct inet *stack;
     struct inet_endpoint local;
+    struct inet_flow key; /* in the stack's table: local, or zeros for the wildcard */
     struct tcp_settings settings;
     uint32_t backlog, half_open_count, waiting_count;
     struct list half_open, waiting;
@@ -87,13 +88,15 @@ static inline void calm_end(struct tcp_conn *c) {
 /* lifecycle.c */
 /* Finds the connection of a flow; NULL: there is none. */
 struct tcp_conn *conn_find(struct inet *s, const struct inet_flow *flow);
+/* The same without the cache, which then has it. */
+struct tcp_conn *conn_find_anew(struct inet *s, const struct inet_flow *flow);
 /* The same by IPv4 addresses in network order, which all flows have, and ports as struct inet_flow has them. */
 static inline struct tcp_conn *conn_find_ip4(struct inet *s, uint32_t local, uint32_t remote, uint32_t ports) {
     struct tcp_conn *c = s->tcp_flows[conn_place(remote, ports)];
     if (__builtin_expect(c && inet_flow_is_ip4(&c->flow, local, remote, ports), 1)) return c;
     struct inet_flow flow = {inet_addr_ip4(local), inet_addr_ip4(remote), 0, 0};
     memcpy(&flow.local_port, &ports, sizeof ports);
-    return conn_find(s, &flow);
+    return conn_find_anew(s, &flow);
 }
 /* 0; -ENOMEM; -EADDRINUSE and -ENOBUFS: as `flow_used` of the configuration says. */
 int conn_new(struct inet *s, struct tcp_conn **out, const struct inet_flow *flow, const struct tcp_settings *settings,

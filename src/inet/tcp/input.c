@@ -402,9 +402,11 @@ int tcp_init(struct inet *s) {
     list_init(&s->tcp_dead);
     memory_init(&s->tcp_memory, s->config.tcp_memory, s->counters, &s->rng);
     s->room_retry_ns = TCP_ROOM_RETRY_NS;
-    int error = hash_init(&s->tcp_conns, sizeof(struct inet_flow), TCP_CONNS_MAX, s->hash_seed);
+    int error = hash_init(&s->tcp_conns, sizeof(struct inet_flow), offsetof(struct tcp_conn, flow), TCP_CONNS_MAX,
+                          s->hash_seed);
     if (error) return error;
-    error = hash_init(&s->tcp_listeners, sizeof(struct inet_flow), TCP_CONNS_MAX, s->hash_seed);
+    error = hash_init(&s->tcp_listeners, sizeof(struct inet_flow), offsetof(struct tcp_listener, key), TCP_CONNS_MAX,
+                      s->hash_seed);
     if (error) hash_fini(&s->tcp_conns);
     return error;
 }
@@ -415,7 +417,7 @@ void tcp_fini(struct inet *s) {
     struct list all, *node;
     uint64_t at = 0;
     list_init(&all);
-    while ((c = hash_next(&s->tcp_conns, &at, NULL))) { /* the table must not change meanwhile */
+    while ((c = hash_next(&s->tcp_conns, &at))) { /* the table must not change meanwhile */
         list_remove(&c->link);
         list_push_back(&all, &c->link);
         c->listener = NULL;
@@ -423,7 +425,7 @@ void tcp_fini(struct inet *s) {
     }
     while ((node = list_pop_front(&all)))
         conn_end(list_entry(node, struct tcp_conn, link), -ECONNABORTED);
-    for (at = 0; (l = hash_next(&s->tcp_listeners, &at, NULL)); at = 0)
+    for (at = 0; (l = hash_next(&s->tcp_listeners, &at)); at = 0)
         listener_free(l);
     conn_reap(s);
     hash_fini(&s->tcp_conns);

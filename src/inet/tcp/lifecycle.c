@@ -39,8 +39,9 @@ void conn_path_changed(struct tcp_conn *c) {
 }
 
 /* From now on the stack finds the connection. */
-static int conn_join(struct inet *s, struct tcp_conn *c, const struct inet_flow *flow, enum inet_flow_event event) {
-    int error = hash_insert(&s->tcp_conns, flow, c);
+static int conn_join(struct inet *s, struct tcp_conn *c, enum inet_flow_event event) {
+    const struct inet_flow *flow = &c->flow;
+    int error = hash_insert(&s->tcp_conns, c);
     if (error) return error;
     inet_port_used(s, IP_TCP, flow->local_port, true);
     error = inet_flow_used(s, IP_TCP, flow, event);
@@ -55,14 +56,14 @@ int conn_new(struct inet *s, struct tcp_conn **out, const struct inet_flow *flow
     assert(inet_addr_is_ip4(&flow->local) && inet_addr_is_ip4(&flow->remote)); /* conn_find_ip4 counts on it */
     struct tcp_conn *c = sys_calloc(1, sizeof *c);
     if (!c) return -ENOMEM;
-    int error = conn_join(s, c, flow, INET_FLOW_OPENS);
+    c->flow = *flow;
+    int error = conn_join(s, c, INET_FLOW_OPENS);
     if (error) {
         sys_free(c);
         return error;
     }
     socket_init(&c->socket, INET_TCP, user);
     c->stack = s;
-    c->flow = *flow;
     list_init(&c->link);
     timers_init(&c->timers, tcp_timer_fire, s->now);
     rtt_init(&c->rtt, s->now);
@@ -96,12 +97,15 @@ static void half_open_leave(struct tcp_conn *c) {
     c->orphan = true; /* no event has reported it */
 }
 
-struct tcp_conn *conn_find(struct inet *s, const struct inet_flow *flow) {
-    struct tcp_conn **place = &s->tcp_flows[conn_place(flow->remote.words[3], inet_flow_ports(flow))], *c = *place;
-    if (c && inet_flow_equal(&c->flow, flow)) return c;
-    c = hash_find(&s->tcp_conns, flow);
-    if (c) *place = c;
+struct tcp_conn *conn_find_anew(struct inet *s, const struct inet_flow *flow) {
+    struct tcp_conn *c = hash_find(&s->tcp_conns, flow);
+    if (c) s->tcp_flows[conn_place(flow->remote.words[3], inet_flow_ports(flow))] = c;
     return c;
+}
+
+struct tcp_conn *conn_find(struct inet *s, const struct inet_flow *flow) {
+    struct tcp_conn *c = s->tcp_flows[conn_place(flow->remote.words[3], inet_flow_ports(flow))];
+    return c && inet_flow_equal(&c->flow, flow) ? c : conn_find_anew(s, flow);
 }
 
 /* The stack does not find the connection any more, and its timer does not run. */
@@ -166,7 +170,7 @@ void tcp_discard(struct tcp_conn *c) {
 }
 
 int tcp_attach(struct inet *s, struct tcp_conn *c, void *user, uint64_t now) {
-    int error = conn_join(s, c, &c->flow, INET_FLOW_ATTACHED);
+    int error = conn_join(s, c, INET_FLOW_ATTACHED);
     s->now = now;
     if (error) {
         tcp_discard(c);

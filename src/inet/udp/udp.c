@@ -41,7 +41,7 @@ static void udp_free(struct udp_socket *u) {
 void udp_fini(struct inet *s) {
     struct udp_socket *u;
     uint64_t at = 0;
-    while ((u = hash_next(&s->udp_bound, &at, NULL)))
+    while ((u = hash_next(&s->udp_bound, &at)))
         udp_free(u);
     hash_fini(&s->udp_bound);
 }
@@ -76,12 +76,10 @@ static void receives_nothing(const struct udp_socket *u) {
 }
 
 static void unbind(struct udp_socket *u) {
-    struct inet_endpoint local = bound_endpoint(u);
-    struct inet_flow key = key_of(&local);
     struct udp_socket **place = &u->stack->udp_ports[u->local.port % UDP_PORTS];
     if (!u->bound) return;
     receives_nothing(u);
-    hash_remove(&u->stack->udp_bound, &key);
+    hash_remove(&u->stack->udp_bound, &u->key);
     inet_port_used(u->stack, IP_UDP, u->local.port, false);
     if (*place == u) *place = NULL;
     u->local.port = 0;
@@ -123,11 +121,11 @@ int udp_bind(struct udp_socket *u, const struct inet_endpoint *local) {
     } else if (!port_is_free(s, &at)) {
         return -EADDRINUSE;
     }
-    struct inet_flow key = key_of(&at);
-    int error = hash_insert(&s->udp_bound, &key, u);
+    u->key = key_of(&at);
+    int error = hash_insert(&s->udp_bound, u);
     if (error) return error == -ENOMEM ? error : -EADDRNOTAVAIL;
     if ((error = inet_endpoint_used(s, IP_UDP, &at, true))) {
-        hash_remove(&s->udp_bound, &key);
+        hash_remove(&s->udp_bound, &u->key);
         return error;
     }
     inet_port_used(s, IP_UDP, at.port, true);
@@ -316,5 +314,6 @@ static const struct ip_protocol protocol = {.number = IP_UDP, .input = udp_input
 
 int udp_init(struct inet *s) {
     ip_register(s, &protocol);
-    return hash_init(&s->udp_bound, sizeof(struct inet_flow), UDP_SOCKETS_MAX, s->hash_seed);
+    return hash_init(&s->udp_bound, sizeof(struct inet_flow), offsetof(struct udp_socket, key), UDP_SOCKETS_MAX,
+                     s->hash_seed);
 }

@@ -15,7 +15,8 @@ struct udp_socket {
     struct inet_socket socket;
     struct inet *stack;
     struct inet_endpoint local, remote;
-    struct inet_addr bound_addr; /* argument of udp_bind, and key in the table */
+    struct inet_addr bound_addr; /* argument of udp_bind */
+    struct inet_flow key;        /* in the stack's table: the same with the port, or zeros for the wildcard */
     bool bound, connected;
     bool port_given; /* the caller of udp_bind chose the port */
     uint8_t tos, ttl;
