@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Receives frames: by the fast path of their protocol, or layer by layer. */
-#include "inet/tcp/input.h"
 #include "inet/ip/ip4_input.h"
 #include "inet/ip/link.h"
-#include "inet/udp/input.h"
+#include "inet/tcp/fast_input.h"
+#include "inet/udp/fast_input.h"
 #include "inet/wire/eth.h"
 #include "inet/wire/ip4.h"
 

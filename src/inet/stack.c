@@ -138,14 +138,19 @@ static void loopback_deliver(struct inet *s) {
     }
 }
 
-void inet_timers(struct inet *s, uint64_t now) {
+/* Not inlined, so that a call without a due timer needs no stack frame. */
+static __attribute__((noinline)) void timers_run(struct inet *s) {
     struct timer *t;
-    s->now = now;
-    while (wheel_is_due(&s->wheel, now) && (t = wheel_expire(&s->wheel, now))) {
+    while (wheel_is_due(&s->wheel, s->now) && (t = wheel_expire(&s->wheel, s->now))) {
         struct inet_timer *due = list_entry(t, struct inet_timer, timer);
         due->fire(s, due);
     }
     if (s->loopback_count > 0) loopback_deliver(s);
+}
+
+void inet_timers(struct inet *s, uint64_t now) {
+    s->now = now;
+    if (wheel_is_due(&s->wheel, now) || s->loopback_count > 0) timers_run(s);
 }
 
 uint64_t inet_next_ns(struct inet *s) {

@@ -125,7 +125,7 @@ static inline uint32_t conn_clock_ms(const struct tcp_conn *c) {
 /* The largest segment, options included, that the path or the user's option allows the peer to send. */
 static inline uint16_t conn_mss_told(const struct tcp_conn *c) {
     uint16_t most = (uint16_t)(c->stack->config.mtu - TCP_MSS_OVERHEAD);
-    return c->send.maxseg > 0 && c->send.maxseg < most ? c->send.maxseg : most;
+    return (uint16_t)(c->send.maxseg - 1) < most ? c->send.maxseg : most; /* maxseg 0: none */
 }
 /* The window to advertise. */
 static inline uint32_t conn_receive_window(const struct tcp_conn *c) {
@@ -188,11 +188,6 @@ void tcp_all_lost(struct tcp_conn *c);
 /* output.c */
 /* Sends what may be sent now, and the ACK that is due if no segment with data carries it. */
 void tcp_output(struct tcp_conn *c);
-/*
- * The fast path of tcp_output: `data` was just pushed. Sends it if it is all there is to send, nothing delays it and
- * the connection is calm. False: nothing was done.
- */
-bool tcp_output_expected(struct tcp_conn *c, const struct inet_segment *data);
 void tcp_send_syn(struct tcp_conn *c);
 void tcp_send_ack(struct tcp_conn *c);
 void tcp_send_probe(struct tcp_conn *c); /* an empty segment that the peer must answer */

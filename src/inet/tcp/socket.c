@@ -3,6 +3,7 @@
 #include "inet/ip/path.h"
 #include "inet/ip/route.h"
 #include "inet/tcp/check.h"
+#include "inet/tcp/fast_output.h"
 #include "inet/tcp/listen.h"
 
 static int flow_try(struct inet *s, struct tcp_conn **out, const struct inet_flow *flow,
@@ -70,11 +71,18 @@ bool tcp_unread(const struct tcp_conn *c) {
     return c->receive.unread;
 }
 
-int tcp_push(struct tcp_conn *c, const struct inet_segment *data, bool more, uint64_t now) {
-    c->stack->now = now;
+/* Why the connection takes no data in its state; 0: it does. */
+static int push_refused(const struct tcp_conn *c) {
     if (c->error) return c->error;
     if (c->state == TCP_STATE_SYN_SENT || c->state == TCP_STATE_SYN_RECEIVED) return -ENOTCONN;
     if (c->send.fin_queued || (c->state != TCP_STATE_ESTABLISHED && c->state != TCP_STATE_CLOSE_WAIT)) return -EPIPE;
+    return 0;
+}
+
+int tcp_push(struct tcp_conn *c, const struct inet_segment *data, bool more, uint64_t now) {
+    c->stack->now = now;
+    int error = c->calm ? 0 : push_refused(c);
+    if (error) return error;
     if (data->len == 0) return 0;
     if (send_is_full(&c->send, data->len)) {
         c->send.refused = true;
@@ -84,7 +92,7 @@ int tcp_push(struct tcp_conn *c, const struct inet_segment *data, bool more, uin
     if (c->send.refused) c->send.refused = false;
     if (data->len > INT32_MAX / 2) return -EINVAL;
     if (!recovery_allocate(&c->recovery, c->send.una)) return -ENOMEM;
-    int error = send_queue_add(&c->recovery.flight->queue, data, c->send.end);
+    error = send_queue_add(&c->recovery.flight->queue, data, c->send.end);
     if (error) return error;
     send_pushed(&c->send, data->len, more);
     if (c->receive.ack_later) c->receive.interactive = true;
@@ -99,9 +107,10 @@ int tcp_push(struct tcp_conn *c, const struct inet_segment *data, bool more, uin
 
 /* Popping has opened the window: sends a window update if one is due. */
 static void window_update(struct tcp_conn *c) {
+    if (!receive_is_low(&c->receive)) return;
     if (c->state != TCP_STATE_ESTABLISHED && c->state != TCP_STATE_FIN_WAIT_1 && c->state != TCP_STATE_FIN_WAIT_2)
         return;
-    if (!receive_is_low(&c->receive) || !receive_update_due(&c->receive, conn_mss_told(c))) return;
+    if (!receive_update_due(&c->receive, conn_mss_told(c))) return;
     c->receive.ack_now = true;
     tcp_output(c);
 }

@@ -178,8 +178,8 @@ static int take_error(struct udp_socket *u) {
     return error;
 }
 
-static int send_slow(struct udp_socket *u, const struct inet_segment *segments, uint32_t count,
-                     const struct inet_endpoint *to) {
+int udp_send_slow(struct udp_socket *u, const struct inet_segment *segments, uint32_t count,
+                  const struct inet_endpoint *to) {
     struct inet *s = u->stack;
     struct tx_packet o;
     int error = take_error(u);
@@ -207,13 +207,6 @@ static int send_slow(struct udp_socket *u, const struct inet_segment *segments, 
         .checksum_offset = UDP_CHECKSUM_OFFSET,
     };
     return ip4_output(s, &o, &send);
-}
-
-int udp_send(struct udp_socket *u, const struct inet_segment *segments, uint32_t count, const struct inet_endpoint *to,
-             uint64_t now) {
-    u->stack->now = now;
-    int result = count == 1 ? udp_output_expected(u, segments, to ? to : &u->remote) : UDP_NOT_EXPECTED;
-    return result == UDP_NOT_EXPECTED ? send_slow(u, segments, count, to) : result;
 }
 
 int udp_receive(struct udp_socket *u, struct udp_datagram *out) {

@@ -53,11 +53,8 @@ static inline bool udp_checksum_ok(const struct inet_flow *flow, const uint8_t *
     return csum_fold(csum_add(sum, t, bytes)) == 0xffff;
 }
 
-/*
- * Fast path of udp_send: a datagram of one segment and one packet, with the usual type of service and time to live, to
- * a neighbour whose MAC address is known. UDP_NOT_EXPECTED: nothing was done; else as udp_send.
- */
-#define UDP_NOT_EXPECTED 1
-int udp_output_expected(struct udp_socket *u, const struct inet_segment *data, const struct inet_endpoint *to);
+/* udp_send without its fast path. */
+int udp_send_slow(struct udp_socket *u, const struct inet_segment *segments, uint32_t count,
+                  const struct inet_endpoint *to);
 
 #endif

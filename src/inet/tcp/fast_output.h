@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Fast path of output, for calm connections: what was just pushed leaves at once as one segment, with the headers of
- * the connection's template.
+ * the connection's template. It is a header because tcp_push alone uses it, and both need one stack frame then.
  */
+#ifndef INET_TCP_FAST_OUTPUT_H
+#define INET_TCP_FAST_OUTPUT_H
+
 #include "inet/ip/neighbour.h"
 #include "inet/tcp/calm.h"
 #include "inet/tcp/output.h"
@@ -121,7 +124,12 @@ static __attribute__((noinline)) void refused(struct tcp_conn *c) {
     output_ended(c, c->send.nxt, false);
 }
 
-bool tcp_output_expected(struct tcp_conn *c, const struct inet_segment *data) {
+/*
+ * `data` was just pushed. Sends it if it is all there is to send, nothing delays it and the connection is calm. False:
+ * nothing was done.
+ */
+static inline __attribute__((always_inline)) bool tcp_output_expected(struct tcp_conn *c,
+                                                                      const struct inet_segment *data) {
     struct inet *s = c->stack;
     struct tcp_flight *f = c->recovery.flight;
     struct tcp_template *t = &f->template;
@@ -141,8 +149,10 @@ bool tcp_output_expected(struct tcp_conn *c, const struct inet_segment *data) {
     ack_done(c);
     c->send.sent_ns = s->now;
     new_left(c, c->send.una == seq, len);
-    conn_limited_by(c, TCP_LIMIT_PATH);
+    statistics_limit(&c->statistics, TCP_LIMIT_PATH, s->now);
     recovery_window_used(&c->recovery, c->send.una, c->send.nxt, send_out(&c->send) >= c->cc.cwnd);
     arm_new(c);
     return true;
 }
+
+#endif

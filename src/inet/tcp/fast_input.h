@@ -2,9 +2,11 @@
 /*
  * Fast path of input, for calm connections (header prediction: Jacobson, in 4.3BSD). Most segments are the next one,
  * with no flags but ACK and PSH and no option but the timestamp. Few comparisons tell them apart, and they need few of
- * the steps of the slow path. It leaves all others, and all that is not clear, to the slow path.
+ * the steps of the slow path. It leaves all others, and all that is not clear, to the slow path. It is a header because
+ * inet_input alone uses it, and both need one stack frame then.
  */
-#include "inet/tcp/input.h"
+#ifndef INET_TCP_FAST_INPUT_H
+#define INET_TCP_FAST_INPUT_H
 
 #include "inet/tcp/calm.h"
 #include "inet/tcp/check.h"
@@ -34,16 +36,16 @@ static inline void segments_acked(struct tcp_scoreboard *b, uint32_t count) {
 
 /*
  * The ACK has no SACK blocks and acknowledges new data. Segments have arrived in the order in which they were sent, so
- * that the last one gives the sample of the round-trip time and is RACK's newest, and nothing was overtaken. False: it
- * ends within a segment; nothing was done.
+ * that the last one gives the sample of the round-trip time and is RACK's newest, and nothing was overtaken. *events:
+ * what the application is told. False: it ends within a segment; nothing was done.
  */
-static inline bool ack_expected(struct tcp_conn *c, uint32_t ack) {
+static inline bool ack_expected(struct inet *s, struct tcp_conn *c, uint32_t ack, uint8_t *events) {
     struct tcp_flight *f = c->recovery.flight;
     struct tcp_scoreboard *b = &f->scoreboard;
     uint32_t acked = ack - c->send.una, count;
-    uint64_t now = c->stack->now;
+    uint64_t now = s->now;
     const struct tcp_sent *last = last_acked(b, ack, &count);
-    if (!last || c->stack->neighbours.probing > 0) return false;
+    if (!last || s->neighbours.probing > 0) return false;
     uint64_t rtt_us = (now - last->sent_ns) / 1000;
     b->rack_ns = last->sent_ns;
     b->rack_rtt_us = rtt_us < UINT32_MAX ? (uint32_t)rtt_us : UINT32_MAX;
@@ -57,10 +59,10 @@ static inline bool ack_expected(struct tcp_conn *c, uint32_t ack) {
     else
         tcp_arm_send(c);
     c->statistics.bytes_acked += acked;
-    if (send_queue_acked(&f->queue, ack)) socket_event(c->stack, &c->socket, INET_EVENT_WRITABLE);
+    if (send_queue_acked(&f->queue, ack)) *events |= INET_EVENT_WRITABLE;
     if (ack != c->send.nxt) return true;
     conn_idle(c);
-    if (ack == c->send.end) conn_limited_by(c, TCP_LIMIT_IDLE);
+    if (ack == c->send.end) statistics_limit(&c->statistics, TCP_LIMIT_IDLE, now);
     return true;
 }
 
@@ -83,8 +85,13 @@ static inline bool payload_queue(struct tcp_conn *c, uint8_t *base, uint32_t len
     return receive_queue_in_place(&c->receive, m, base, len) || receive_queue(&c->receive, m, base, len);
 }
 
-bool tcp_input_expected(struct inet *s, uint8_t *t, uint32_t bytes, bool checked) {
+/*
+ * A segment of `bytes` bytes, at least 8, behind an IPv4 header without options. checked: its checksum is known to be
+ * right. False: nothing was done; else the block is taken over.
+ */
+static inline bool tcp_input_expected(struct inet *s, uint8_t *t, uint32_t bytes, bool checked) {
     struct tcp_plain e;
+    uint8_t events = 0;
     struct tcp_conn *c = conn_find_ip4(s, wire_load32(t - 4), wire_load32(t - 8), tcp_ports(t));
     if (!c || !calm_is(c) || !tcp_parse_plain(&e, t, bytes, c->send.timestamps) || !is_expected(c, &e)) return false;
     if (!checked && !checksum_ok(c, t, bytes)) return false;
@@ -94,15 +101,18 @@ bool tcp_input_expected(struct inet *s, uint8_t *t, uint32_t bytes, bool checked
     c->statistics.segments_in++;
     if (c->send.timestamps && seq_le(e.seq, c->receive.last_ack)) timestamps_take(&c->ts, e.ts_value, s->now);
     send_window_note(&c->send, e.seq, e.ack, e.window);
-    if (e.ack != c->send.una && !ack_expected(c, e.ack)) tcp_ack_advance(c, e.ack);
+    if (e.ack != c->send.una && !ack_expected(s, c, e.ack, &events)) tcp_ack_advance(c, e.ack);
     if (e.len > 0) {
         c->statistics.bytes_received += e.len;
         ack_schedule(c, e.len);
-        socket_event(s, &c->socket, INET_EVENT_READABLE);
+        events |= INET_EVENT_READABLE;
     } else {
         heap_free(t);
     }
+    if (events) socket_event(s, &c->socket, events);
     if (c->receive.ack_now || c->send.nxt != c->send.end) tcp_output(c);
     conn_changed_shortly(c);
     return true;
 }
+
+#endif
