@@ -75,7 +75,7 @@ static inline bool is_expected(const struct tcp_conn *c, const struct tcp_plain 
            (!c->send.timestamps || !seq_lt(e->ts_value, c->ts.recent));
 }
 
-static inline bool checksum_ok(const struct tcp_conn *c, const uint8_t *t, uint32_t bytes) {
+static inline bool tcp_checksum_ok(const struct tcp_conn *c, const uint8_t *t, uint32_t bytes) {
     uint64_t sum = ip4_pseudo_sum(inet_addr_to_ip4(&c->flow.remote), inet_addr_to_ip4(&c->flow.local), IP_TCP, bytes);
     return csum_fold(csum_add(sum, t, bytes)) == 0xffff;
 }
@@ -94,7 +94,7 @@ static inline bool tcp_input_expected(struct inet *s, uint8_t *t, uint32_t bytes
     uint8_t events = 0;
     struct tcp_conn *c = conn_find_ip4(s, wire_load32(t - 4), wire_load32(t - 8), tcp_ports(t));
     if (!c || !calm_is(c) || !tcp_parse_plain(&e, t, bytes, c->send.timestamps) || !is_expected(c, &e)) return false;
-    if (!checked && !checksum_ok(c, t, bytes)) return false;
+    if (!checked && !tcp_checksum_ok(c, t, bytes)) return false;
     if (e.len > 0 && !payload_queue(c, t + bytes - e.len, e.len)) return false;
     c->timers.received_ns = s->now;
     c->timers.probes = c->timers.tries = 0;

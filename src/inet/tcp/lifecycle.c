@@ -145,7 +145,6 @@ void conn_end(struct tcp_conn *c, int error) {
 int tcp_detach(struct tcp_conn *c) {
     if (c->state < TCP_STATE_ESTABLISHED || c->listener || c->orphan) return -EINVAL;
     calm_end(c);
-    flight_forget_headers(c->recovery.flight);
     socket_forget(&c->socket);
     conn_leave(c);
     reassembly_leave(&c->receive.reassembly);
@@ -181,7 +180,7 @@ int tcp_attach(struct inet *s, struct tcp_conn *c, void *user, uint64_t now) {
     s->tcp_memory.charged += receive_charged(&c->receive);
     reassembly_join(&c->receive.reassembly, &s->tcp_memory);
     c->socket.user = user;
-    c->path.epoch = (uint16_t)(s->path_epoch - 1); /* the other stack may know another path MTU */
+    c->path.epoch = (uint16_t)(s->path_epoch - 1); /* conn_path_changed: another path MTU, other headers */
     timers_resume(&c->timers, &s->wheel);
     socket_event(s, &c->socket, INET_EVENT_READABLE | INET_EVENT_WRITABLE);
     return 0;

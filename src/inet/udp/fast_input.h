@@ -10,7 +10,7 @@
 #include "inet/udp/udp_socket.h"
 
 /* Whether the socket, which is at the port, receives datagrams of this flow. */
-static inline bool receives(const struct udp_socket *u, uint32_t local, uint32_t remote, uint16_t remote_port) {
+static inline bool udp_receives(const struct udp_socket *u, uint32_t local, uint32_t remote, uint16_t remote_port) {
     if (!inet_addr_is_any(&u->local.addr) && inet_addr_to_ip4(&u->local.addr) != local) return false;
     return !u->connected || (u->remote.port == remote_port && inet_addr_to_ip4(&u->remote.addr) == remote);
 }
@@ -24,7 +24,7 @@ static inline bool udp_input_expected(struct inet *s, uint8_t *t, uint32_t bytes
     uint32_t local = wire_load32(t - 4), remote = wire_load32(t - 8);
     if (!udp_parse(&h, t, bytes) || h.from_port == 0 || h.bytes == UDP_HEADER_BYTES) return false;
     struct udp_socket *u = s->udp_ports[h.to_port % UDP_PORTS];
-    if (!u || u->local.port != h.to_port || !receives(u, local, remote, h.from_port)) return false;
+    if (!u || u->local.port != h.to_port || !udp_receives(u, local, remote, h.from_port)) return false;
     if (!dest_find(s, remote)->may_be_source) return false;
     const struct inet_flow flow = {inet_addr_ip4(local), inet_addr_ip4(remote), h.to_port, h.from_port};
     if (h.has_checksum && !checked && !udp_checksum_ok(&flow, t, h.bytes)) return false;

@@ -213,7 +213,7 @@ int udp_receive(struct udp_socket *u, struct udp_datagram *out) {
     int error = take_error(u);
     if (error) return error;
     if (u->queue.count == 0) return -EAGAIN;
-    const struct waiting *first = fifo_at(&u->queue, sizeof *first, u->queue.first);
+    const struct udp_waiting *first = fifo_at(&u->queue, sizeof *first, u->queue.first);
     *out = first->datagram;
     u->received -= first->charge;
     fifo_drop_first(&u->queue);

@@ -9,7 +9,7 @@
 #include "inet/wire/ip4.h"
 #include "inet/wire/udp.h"
 
-#define QUEUE_MAX 4096u
+#define UDP_QUEUE_MAX 4096u
 
 struct udp_socket {
     struct inet_socket socket;
@@ -23,20 +23,20 @@ struct udp_socket {
     int error;              /* a negative errno that is reported once */
     uint32_t receive_limit; /* bytes of heap memory */
     uint32_t received;      /* of those, in use now */
-    struct fifo queue;      /* struct waiting */
+    struct fifo queue;      /* struct udp_waiting */
 };
 
 /* A received datagram in the queue. */
-struct waiting {
+struct udp_waiting {
     struct udp_datagram datagram;
     uint32_t charge; /* bytes of heap memory it holds */
 };
 
 /* Queues a payload, which may be NULL. False: the queue is full, and the caller still owns the block. */
 static inline bool udp_deliver(struct udp_socket *u, const struct inet_flow *flow, void *payload, uint32_t len) {
-    uint32_t charge = (uint32_t)sizeof(struct waiting) + (payload ? (uint32_t)heap_block_bytes(payload) : 0);
-    struct waiting *to = NULL;
-    if (charge <= u->receive_limit - u->received) to = fifo_add(&u->queue, sizeof *to, QUEUE_MAX);
+    uint32_t charge = (uint32_t)sizeof(struct udp_waiting) + (payload ? (uint32_t)heap_block_bytes(payload) : 0);
+    struct udp_waiting *to = NULL;
+    if (charge <= u->receive_limit - u->received) to = fifo_add(&u->queue, sizeof *to, UDP_QUEUE_MAX);
     if (!to) {
         inet_count(u->stack, udp_receive_limit);
         return false;
