@@ -82,6 +82,49 @@ static void datagrams_have_the_options_of_their_socket(void **state) {
     wire_delete(w);
 }
 
+/* A datagram from host 1 to `to`, from which `from_mac` sends. */
+static void receive_datagram(struct wire *w, const uint8_t *from_mac, uint32_t to) {
+    uint8_t p[64] = {0}, *ip = p + ETH_HEADER_BYTES;
+    uint32_t len = frame_ip4(p, IP_UDP, 9);
+    memcpy(p + INET_MAC_BYTES, from_mac, INET_MAC_BYTES);
+    wire_store32(ip + 16, to);
+    wire_store16(ip + IP4_CHECKSUM_OFFSET, 0);
+    wire_store16(ip + IP4_CHECKSUM_OFFSET, csum_finish(csum_add(0, ip, IP4_HEADER_BYTES)));
+    wire_put16(p + 34, 1000);
+    wire_put16(p + 36, PORT);
+    wire_put16(p + 38, 9);
+    host_receive(&w->hosts[0], p, len);
+}
+
+static void expect_datagrams(struct udp_socket *u, uint32_t count) {
+    struct udp_datagram d;
+    for (; count > 0; count--) {
+        assert_int_equal(udp_receive(u, &d), 0);
+        heap_free(d.payload.base);
+    }
+    assert_int_equal(udp_receive(u, &d), -EAGAIN);
+}
+
+static void datagrams_that_are_not_ours_are_dropped(void **state) {
+    (void)state;
+    static const uint8_t group_mac[INET_MAC_BYTES] = {3, 0, 0, 0, 0, 2};
+    struct wire *w = conversation();
+    struct udp_socket *u;
+    struct inet_endpoint any = {.port = PORT};
+    assert_int_equal(udp_open(w->hosts[0].stack, &u, NULL), 0);
+    assert_int_equal(udp_bind(u, &any), 0);
+    for (uint32_t i = 0; i < 2; i++) /* the second takes the fast path */
+        receive_datagram(w, mac_of[1], IP(10, 0, 0, 1));
+    expect_datagrams(u, 2);
+    receive_datagram(w, mac_of[1], IP(10, 0, 0, 3));
+    assert_int_equal(counted(&w->hosts[0], ip_other_host), 1);
+    receive_datagram(w, group_mac, IP(10, 0, 0, 1));
+    assert_int_equal(counted(&w->hosts[0], eth_bad_source), 1);
+    expect_datagrams(u, 0);
+    udp_close(u);
+    wire_delete(w);
+}
+
 static void segments_follow_a_neighbour_that_changes_its_mac_address(void **state) {
     (void)state;
     struct wire *w = pair();
@@ -184,6 +227,7 @@ static void another_stack_writes_its_own_headers(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(datagrams_follow_a_neighbour_that_changes_its_mac_address),
+        cmocka_unit_test(datagrams_that_are_not_ours_are_dropped),
         cmocka_unit_test(datagrams_have_the_options_of_their_socket),
         cmocka_unit_test(segments_follow_a_neighbour_that_changes_its_mac_address),
         cmocka_unit_test(options_change_the_headers),
