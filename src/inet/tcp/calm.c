@@ -3,7 +3,7 @@
 #include "inet/tcp/calm.h"
 
 static bool send_is_calm(const struct tcp_send *s) {
-    return !s->fin_queued && !s->more && !s->cork && s->wnd > 0;
+    return !s->fin_queued && !s->cork && s->wnd > 0;
 }
 
 /* Segments in flight were sent once, in the order of their sequence numbers, and none has arrived out of order. */

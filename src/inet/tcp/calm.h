@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calm connections. Nothing is lost, out of order or in doubt, and both directions are open: then the fast paths
- * (tcp_input_expected, tcp_ack_expected, tcp_output_expected) do what the slow paths would do, in fewer steps. Only
- * calm_prove sets the flag. Every slow path that changes a connection begins with calm_end. Debug builds prove the flag
- * again after each call, segment and timer.
+ * Calm connections. Nothing is lost, out of order or in doubt, and both directions are open: then the fast paths do
+ * what the slow paths would do, in fewer steps (tcp_input_expected, tcp_output_expected, template_output). Only
+ * calm_prove sets the flag. Every slow path that may end the calm begins with calm_end; tcp_output does not, because
+ * sending changes nothing that calm_holds looks at. Debug builds prove the flag again after each call, segment and
+ * timer.
  */
 #ifndef INET_TCP_CALM_H
 #define INET_TCP_CALM_H

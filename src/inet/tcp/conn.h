@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A TCP connection, which consists of its parts, and the functions of the files that bring them together: input, ack,
- * output, timeouts, lifecycle, socket, settings, listen, check. An idle connection has no memory but this structure:
- * its queues are allocated while they have entries, and freed shortly after.
+ * output, timeouts, lifecycle, socket, settings, listen, check, calm and the fast paths. An idle connection has no
+ * memory but this structure: its queues are allocated while they have entries, and freed shortly after.
  */
 #ifndef INET_TCP_CONN_H
 #define INET_TCP_CONN_H

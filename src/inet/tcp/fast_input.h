@@ -51,6 +51,7 @@ static inline bool ack_expected(struct inet *s, struct tcp_conn *c, uint32_t ack
     b->rack_rtt_us = rtt_us < UINT32_MAX ? (uint32_t)rtt_us : UINT32_MAX;
     b->high = b->rack_end = c->send.una = ack;
     segments_acked(b, count);
+    c->send.more = false;
     c->timers.progress_ns = now;
     rtt_sample(&c->rtt, now, rtt_us ? rtt_us : 1);
     if (recovery_window_full(&c->recovery, &c->cc)) tcp_cc_grow(&c->cc, acked, c->send.mss, c->rtt.srtt_us, now);

@@ -3,6 +3,8 @@
 #include "inet/tcp/output.h"
 #include "inet/ip/ip4_output.h"
 
+#include "inet/tcp/fast_headers.h"
+
 #include <assert.h>
 
 #define SACK_LEAST_BYTES 12u /* one block, with padding */
@@ -68,6 +70,24 @@ static void sack_header(struct tcp_conn *c, struct tx_packet *o, uint32_t seq, u
     emit(o, &h);
 }
 
+/* The fast path of plain_header and ip_output, for a calm connection whose template is ready. */
+static int template_output(struct tcp_conn *c, struct tx_packet *o, uint32_t seq, uint8_t flags, uint16_t window) {
+    struct tcp_template *t = &c->recovery.flight->template;
+    uint64_t sum = template_patch(c, t, seq, flags, window, o->frame.bytes);
+    size_t bytes = 0;
+    for (uint32_t i = 1; !t->csum && i < o->frame.count; bytes += o->frame.segments[i++].len)
+        sum = csum_append(sum, bytes, csum_add(0, o->frame.segments[i].base, o->frame.segments[i].len));
+    if (t->csum)
+        o->frame.flags |= INET_FRAME_CSUM;
+    else
+        template_checksum(t, sum);
+    o->frame.csum_start = TCP_TEMPLATE_TCP;
+    o->frame.csum_offset = TCP_CHECKSUM_OFFSET;
+    o->frame.segments[0] = (struct inet_segment){t->headers, t->bytes};
+    o->frame.bytes += t->bytes;
+    return link_transmit(c->stack, &o->frame);
+}
+
 /* Sends a segment of a connection, with ACK, window and timestamps. False: the device has no room. */
 static bool segment_output(struct tcp_conn *c, struct tx_packet *o, uint32_t seq, uint8_t flags, bool sack) {
     uint32_t promise = conn_receive_window(c);
@@ -75,11 +95,17 @@ static bool segment_output(struct tcp_conn *c, struct tx_packet *o, uint32_t seq
     /* A segment that has no room for SACK blocks leaves the ACK with them to an empty one. */
     bool blocks = c->receive.sack && reassembly_has_blocks(&c->receive.reassembly);
     bool room = o->frame.bytes + SACK_LEAST_BYTES <= c->send.mss, told_later = c->receive.reassembly.ooo && !room;
-    if (blocks && sack && room)
-        sack_header(c, o, seq, flags | TCP_ACK, window);
-    else
-        plain_header(c, o, seq, flags | TCP_ACK, window);
-    if (ip_output(c->stack, o, &c->flow, c) == -EAGAIN) {
+    int error;
+    if (c->calm && template_ready(c, &c->recovery.flight->template)) {
+        error = template_output(c, o, seq, flags | TCP_ACK, window);
+    } else {
+        if (blocks && sack && room)
+            sack_header(c, o, seq, flags | TCP_ACK, window);
+        else
+            plain_header(c, o, seq, flags | TCP_ACK, window);
+        error = ip_output(c->stack, o, &c->flow, c);
+    }
+    if (error == -EAGAIN) {
         output_blocked(c);
         return false;
     }
@@ -365,7 +391,6 @@ void output_ended(struct tcp_conn *c, uint32_t before, bool room) {
 }
 
 void tcp_output(struct tcp_conn *c) {
-    calm_end(c);
     if (conn_synchronized(c) && c->state != TCP_STATE_TIME_WAIT) {
         uint32_t before = c->send.nxt;
         if (c->path.epoch != c->stack->path_epoch) conn_path_changed(c);
