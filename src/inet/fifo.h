@@ -7,9 +7,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <string.h>
-
-#define FIFO_FIRST 16u
 
 struct fifo {
     char *base;     /* NULL: no array */
@@ -23,17 +20,12 @@ static inline void *fifo_at(const struct fifo *q, size_t size, uint32_t position
     return q->base + (position & (q->room - 1)) * size;
 }
 
+/* Doubles the array. False: it has max entries, or no memory is left. */
+bool fifo_grow(struct fifo *q, size_t size, uint32_t max);
+
 /* Adds an entry, which is not cleared. NULL: it has max entries (a power of two), or no memory is left. */
 static inline void *fifo_add(struct fifo *q, size_t size, uint32_t max) {
-    if (q->count == q->room) {
-        if (q->room == max) return NULL;
-        struct fifo grown = {.room = q->room ? q->room * 2 : FIFO_FIRST, .first = q->first, .count = q->count};
-        if (!(grown.base = sys_calloc(grown.room, size))) return NULL;
-        for (uint32_t i = 0; i < q->count; i++)
-            memcpy(fifo_at(&grown, size, q->first + i), fifo_at(q, size, q->first + i), size);
-        sys_free(q->base);
-        *q = grown;
-    }
+    if (__builtin_expect(q->count == q->room, 0) && !fifo_grow(q, size, max)) return NULL;
     return fifo_at(q, size, q->first + q->count++);
 }
 

@@ -109,6 +109,7 @@ struct inet_config {
     uint32_t offloads;        /* enum inet_offloads */
     uint32_t tso_frame_bytes; /* longest frame that the device segments; 0: no limit */
     bool announce;            /* announce our addresses at the start (RFC 5227 section 2.3) */
+    bool slow_only;           /* for tests: take no fast path; what the stack does is the same */
     bool probe;               /* probe at the start whether other hosts use them (RFC 5227 section 2.1) */
     /*
      * Random and secret, and different for each stack unless a run is to be repeated. Stacks that share addresses have

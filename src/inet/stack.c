@@ -11,7 +11,6 @@
 #include "inet/ip/link.h"
 #include "inet/ip/neighbour.h"
 #include "inet/ip/path.h"
-#include "inet/predict.h"
 #include "inet/socket_event.h"
 #include "inet/tcp/input.h"
 #include "inet/udp/input.h"
@@ -127,22 +126,6 @@ void inet_delete(struct inet *s) {
     sys_free(s);
 }
 
-void inet_input(struct inet *s, void *buf, uint32_t len, uint32_t flags, uint64_t now) {
-    s->now = now;
-    inet_count(s, frames_in);
-    struct rx_packet p = {.data = buf, .len = len, .flags = flags};
-    if (flags & INET_INPUT_LOOP) {
-        p.loop = true;
-        p.data += ETH_HEADER_BYTES;
-        p.len -= ETH_HEADER_BYTES;
-        ip4_input(s, &p);
-    } else {
-        if (predict_input(s, buf, len, flags)) return;
-        link_input(s, &p);
-    }
-    if (!p.taken) heap_free(buf);
-}
-
 /* Delivers only the packets queued now, so that two ends of one connection cannot keep the loop busy for ever. */
 static void loopback_deliver(struct inet *s) {
     for (uint32_t n = s->loopback_count; n > 0; n--) {
@@ -155,10 +138,10 @@ static void loopback_deliver(struct inet *s) {
     }
 }
 
-void inet_timers(struct inet *s, uint64_t now) {
+/* Not inlined, so that a call without a due timer needs no stack frame. */
+static __attribute__((noinline)) void timers_run(struct inet *s) {
     struct timer *t;
-    s->now = now;
-    while (wheel_is_due(&s->wheel, now) && (t = wheel_expire(&s->wheel, now))) {
+    while (wheel_is_due(&s->wheel, s->now) && (t = wheel_expire(&s->wheel, s->now))) {
         struct inet_timer *due = list_entry(t, struct inet_timer, timer);
         due->fire(s, due);
     }
@@ -177,6 +160,11 @@ uint32_t inet_unsent(const struct inet *s) {
 
 bool inet_holds_data(const struct inet *s) {
     return s->tcp_memory.charged > 0 || s->udp_received > 0;
+}
+
+void inet_timers(struct inet *s, uint64_t now) {
+    s->now = now;
+    if (wheel_is_due(&s->wheel, now) || s->loopback_count > 0) timers_run(s);
 }
 
 uint64_t inet_next_ns(struct inet *s) {

@@ -63,7 +63,7 @@ static void on_event(void *ctx, struct node *n, struct inet_socket *k, uint32_t 
 /* The time one transfer takes. */
 static uint64_t transfer_ns(uint64_t seed, const char *algorithm, uint32_t loss, uint32_t round_trip_ms) {
     struct world_shape shape = {.nodes = 2, .mtu = 1500, .neighbours_known = true};
-    struct transfer t = {.w = world_new(seed, &shape, false), .block = heap_alloc_zeroed(PUSH_BYTES)};
+    struct transfer t = {.w = world_new(seed, &shape, NULL, false), .block = heap_alloc_zeroed(PUSH_BYTES)};
     struct world *w = t.w;
     struct sim_path there = {.delay_ns = round_trip_ms * MS / 2,
                              .rate_bps = RATE_BPS,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * simulation SEED [verbose]             one run, told in full
+ * simulation SEED [verbose | slow]      one run, told in full; slow: its stacks take no fast path
  * simulation --runs N [--first SEED]    N runs from that seed on
  * simulation --seconds N                runs from a random seed on, for so long
+ * simulation --equal N [--first SEED]   N runs, each again with stacks that take no fast path, which must show the same
  * simulation --faults N                 in builds with fault points: N runs, each again and again with another of its
  *                                       allocations failing, which no connection may suffer from
  *
@@ -48,7 +49,7 @@ static void on_event(void *ctx, struct node *n, struct inet_socket *k, uint32_t 
 static void check_memory(const struct world *w, const struct inet *s) {
     const struct tcp_conn *c;
     uint64_t sum = 0, count = 0;
-    for (uint64_t at = 0; (c = hash_next(&s->tcp_conns, &at, NULL)); count++) {
+    for (uint64_t at = 0; (c = hash_next(&s->tcp_conns, &at)); count++) {
         uint64_t limit = c->receive.limit > TCP_RECEIVE_FIRST ? c->receive.limit : TCP_RECEIVE_FIRST;
         world_must(w, receive_charged(&c->receive) <= limit * TCP_CHARGE_RATIO + TCP_CHARGE_LEAST + BLOCK_MOST);
         sum += receive_charged(&c->receive);
@@ -134,8 +135,15 @@ static uint64_t fail_allocation(uint64_t n) {
 #endif
 }
 
-/* fail_at: which allocation fails; 0: none. How many there were. */
-static uint64_t run(uint64_t seed, bool verbose, uint64_t fail_at) {
+struct how {
+    bool verbose;
+    bool slow_only;      /* stacks take no fast path */
+    uint64_t fail_at;    /* which allocation fails; 0: none */
+    struct trace *trace; /* NULL: none */
+};
+
+/* How many allocations there were. */
+static uint64_t run(uint64_t seed, const struct how *how) {
     struct rng shapes;
     struct run r;
     rng_init(&shapes, ~seed);
@@ -153,9 +161,10 @@ static uint64_t run(uint64_t seed, bool verbose, uint64_t fail_at) {
     shape.block_bytes = blocks[rng_below(&shapes, sizeof blocks / sizeof *blocks)];
     if (rng_below(&shapes, 4) == 0) shape.tcp_memory = MEMORY_LEAST + rng_below(&shapes, MEMORY_LEAST);
     shape.transfers = rng_below(&shapes, 4) == 0;
-    r.w = world_new(seed, &shape, verbose);
-    r.w->failing = fail_at > 0;
-    fail_allocation(fail_at);
+    shape.slow_only = how->slow_only;
+    r.w = world_new(seed, &shape, how->trace, how->verbose);
+    r.w->failing = how->fail_at > 0;
+    fail_allocation(how->fail_at);
     world_say(r.w, "%u nodes, MTU %u, weather %d, frames of %u bytes are cut, timestamps %d", shape.nodes, shape.mtu,
               (int)weather, shape.tso_bytes, !shape.no_stamps);
     streams_init(&r.streams, r.w, weather != WEATHER_HARSH, spread_ns);
@@ -166,7 +175,7 @@ static uint64_t run(uint64_t seed, bool verbose, uint64_t fail_at) {
     close_all(&r);
     uint64_t allocations = fail_allocation(0);
     streams_check(&r.streams);
-    datagrams_check(&r.datagrams, weather == WEATHER_IDEAL && fail_at == 0);
+    datagrams_check(&r.datagrams, weather == WEATHER_IDEAL && how->fail_at == 0);
     struct heap_stats stats;
     heap_get_stats(&stats);
     world_must(r.w, stats.used_bytes + stats.large_bytes == 0);
@@ -180,7 +189,7 @@ static uint64_t runs_for(uint64_t first, uint64_t seconds) {
     clock_gettime(CLOCK_MONOTONIC, &t);
     uint64_t n = 0;
     for (time_t end = t.tv_sec + (time_t)seconds; t.tv_sec < end; n++) {
-        run(first + n, false, 0);
+        run(first + n, &(struct how){.fail_at = 0});
         clock_gettime(CLOCK_MONOTONIC, &t);
     }
     return n;
@@ -189,29 +198,51 @@ static uint64_t runs_for(uint64_t first, uint64_t seconds) {
 static uint64_t runs_failing(uint64_t seeds) {
     uint64_t runs = 0;
     for (uint64_t seed = 0; seed < seeds; seed++)
-        for (uint64_t n = 1; runs++, run(seed, false, n) >= n; n++)
+        for (uint64_t n = 1; runs++, run(seed, &(struct how){.fail_at = n}) >= n; n++)
             ;
     return runs;
 }
 
+/* The fast paths are a matter of speed alone. */
+static void runs_equal(uint64_t first, uint64_t seeds) {
+    struct trace fast = {.entries = NULL}, slow = {.entries = NULL};
+    for (uint64_t seed = first; seed < first + seeds; seed++) {
+        trace_clear(&fast);
+        trace_clear(&slow);
+        run(seed, &(struct how){.trace = &fast});
+        run(seed, &(struct how){.trace = &slow, .slow_only = true});
+        if (trace_equal(&fast, &slow)) continue;
+        fprintf(stderr, "seed %llu differs with and without fast paths; simulation SEED verbose, and slow, show it\n",
+                (unsigned long long)seed);
+        exit(1);
+    }
+    trace_free(&fast);
+    trace_free(&slow);
+}
+
 int main(int argc, char **argv) {
-    uint64_t runs = 0, first = 0, seconds = 0, faults = 0;
+    uint64_t runs = 0, first = 0, seconds = 0, faults = 0, equal = 0;
     for (int i = 1; i + 1 < argc; i++) {
         uint64_t value = strtoull(argv[i + 1], NULL, 0);
         if (strcmp(argv[i], "--runs") == 0) runs = value;
         if (strcmp(argv[i], "--first") == 0) first = value;
         if (strcmp(argv[i], "--seconds") == 0) seconds = value;
         if (strcmp(argv[i], "--faults") == 0) faults = value;
+        if (strcmp(argv[i], "--equal") == 0) equal = value;
     }
     if (argc < 2) {
-        fprintf(stderr, "simulation SEED [verbose] | --runs N [--first SEED] | --seconds N | --faults N\n");
+        fprintf(stderr,
+                "simulation SEED [verbose|slow] | --runs N [--first SEED] | --seconds N | --equal N | --faults N\n");
         return 2;
     }
     if (argv[1][0] != '-') {
-        run(strtoull(argv[1], NULL, 0), argc > 2, 0);
+        run(strtoull(argv[1], NULL, 0),
+            &(struct how){.verbose = argc > 2, .slow_only = argc > 2 && strcmp(argv[2], "slow") == 0});
         return 0;
     }
-    if (faults) {
+    if (equal) {
+        runs_equal(first, runs = equal);
+    } else if (faults) {
         runs = runs_failing(faults);
     } else if (seconds) {
         struct rng r;
@@ -220,7 +251,7 @@ int main(int argc, char **argv) {
         runs = runs_for(first, seconds);
     } else {
         for (uint64_t i = 0; i < runs; i++)
-            run(first + i, false, 0);
+            run(first + i, &(struct how){.fail_at = 0});
     }
     printf("%llu runs, from seed %llu on\n", (unsigned long long)runs, (unsigned long long)first);
     return 0;

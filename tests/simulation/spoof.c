@@ -50,7 +50,7 @@ static struct tcp_conn *draw_conn(struct node *n) {
     uint32_t count = (uint32_t)hash_count(&n->stack->tcp_conns);
     uint32_t skip = count ? world_below(n->world, count) : 0;
     struct tcp_conn *c;
-    for (uint64_t at = 0; (c = hash_next(&n->stack->tcp_conns, &at, NULL));)
+    for (uint64_t at = 0; (c = hash_next(&n->stack->tcp_conns, &at));)
         if (skip-- == 0) break;
     return c && conn_synchronized(c) && c->state != TCP_STATE_TIME_WAIT && !c->loopback ? c : NULL;
 }

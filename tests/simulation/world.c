@@ -94,6 +94,7 @@ static int node_transmit(void *ctx, const struct inet_frame *f) {
     for (uint32_t i = 0; i < f->count; i++) /* the simulated device copies at once, so the header may lie anywhere */
         segs[i] = (struct netdev_seg){f->segments[i].base, f->segments[i].len};
     struct netdev_frame frame = link_frame(f, segs);
+    if (n->world->trace) trace_frame(n->world->trace, n->world->now, (uint32_t)(n - n->world->nodes), f);
     if (n->world->refuse && world_below(n->world, SIM_CHANCE_ONE) < n->world->refuse) return -EAGAIN;
     if (n->world->verbose) say_frame(n, "sends", f->segments[0].base, f->bytes);
     int taken = netdev_tx(n->dev, &frame, 1, n->world->now);
@@ -170,7 +171,19 @@ void node_power_on(struct node *n) {
     if (w->transfers) second_on(n);
 }
 
+static void counters_show(const struct node *n, const struct inet *s) {
+    struct world *w = n->world;
+    for (uint32_t i = 0; s && i < INET_COUNTER_COUNT; i++)
+        if (s->counters[i])
+            world_say(w, "node %u counted %s %llu", (unsigned)(n - w->nodes), inet_counter_name(i),
+                      (unsigned long long)s->counters[i]);
+    if (w->trace && s)
+        trace_add(w->trace, w->now, (uint32_t)(n - w->nodes), TRACE_COUNTERS, s->counters, sizeof s->counters);
+}
+
 void node_power_off(struct node *n) {
+    counters_show(n, n->stack);
+    counters_show(n, n->second);
     inet_delete(n->stack);
     if (n->second) inet_delete(n->second);
     n->stack = n->second = NULL;
@@ -192,6 +205,7 @@ static void node_init(struct world *w, uint32_t i, int hub, const struct world_s
         .neighbour_count = shape->neighbours_known ? shape->nodes : 0,
         .limits = shape->limits,
         .tcp_memory = shape->tcp_memory,
+        .slow_only = shape->slow_only,
         .offloads = shape->tso_bytes ? INET_OFFLOAD_CSUM | INET_OFFLOAD_TSO : 0,
         .tso_frame_bytes = shape->tso_bytes,
         .transmit = node_transmit,
@@ -212,12 +226,13 @@ static void node_init(struct world *w, uint32_t i, int hub, const struct world_s
     world_must(w, netdev_open("sim", &args, &n->dev) == 0);
 }
 
-struct world *world_new(uint64_t seed, const struct world_shape *shape, bool verbose) {
+struct world *world_new(uint64_t seed, const struct world_shape *shape, struct trace *trace, bool verbose) {
     struct world *w = calloc(1, sizeof *w);
     if (!w) abort();
     w->seed = seed;
     w->now = SEC;
     w->verbose = verbose;
+    w->trace = trace;
     w->node_count = shape->nodes;
     w->no_stamps = shape->no_stamps;
     w->transfers = shape->transfers;
@@ -314,6 +329,12 @@ static void node_receive(struct node *n) {
     n->too_big_bytes = 0;
 }
 
+static void tell(struct node *n, struct inet_socket *k, uint32_t events, world_event *event, void *ctx) {
+    struct world *w = n->world;
+    if (w->trace) trace_add(w->trace, w->now, (uint32_t)(n - w->nodes), TRACE_EVENT | events, &w->rng, sizeof w->rng);
+    event(ctx, n, k, events);
+}
+
 bool world_step(struct world *w, uint64_t until, world_event *event, void *ctx) {
     uint64_t next = sim_next_ns(w->sim);
     for (uint32_t i = 0; i < w->node_count; i++) {
@@ -334,9 +355,9 @@ bool world_step(struct world *w, uint64_t until, world_event *event, void *ctx) 
         if (n->stack && inet_next_ns(n->stack) <= w->now) inet_timers(n->stack, w->now);
         if (n->second && inet_next_ns(n->second) <= w->now) inet_timers(n->second, w->now);
         while (n->stack && (k = inet_next_event(n->stack, &events)))
-            event(ctx, n, k, events);
+            tell(n, k, events, event, ctx);
         while (n->second && (k = inet_next_event(n->second, &events)))
-            event(ctx, n, k, events);
+            tell(n, k, events, event, ctx);
     }
     return found;
 }

@@ -10,6 +10,7 @@
 #include "inet/tcp/tcp.h"
 #include "inet/udp/udp.h"
 #include "netdev/sim/sim.h"
+#include "trace.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -47,6 +48,7 @@ struct world {
     bool no_stamps;       /* timestamps are taken out of handshakes on the way */
     bool transfers;
     uint64_t events;
+    struct trace *trace; /* NULL: nobody asks for it */
     struct inet_static_neighbour known[WORLD_NODES_MAX];
 };
 
@@ -81,13 +83,14 @@ struct world_shape {
     bool no_stamps;
     bool transfers;       /* each node has two stacks */
     uint32_t block_bytes; /* as devices have them: received frames lie in blocks at least so long; 0: as the frame */
+    bool slow_only;       /* stacks take no fast path */
     uint64_t tcp_memory;  /* 0: the stack's own */
     uint32_t tso_bytes;   /* longest frame that devices cut; 0: they do not, nor do they complete checksums */
     struct inet_limits limits;
 };
 
-/* Everything with power on, nothing on its way. */
-struct world *world_new(uint64_t seed, const struct world_shape *shape, bool verbose);
+/* Everything with power on, nothing on its way. trace: what the run shows is added to it; may be NULL. */
+struct world *world_new(uint64_t seed, const struct world_shape *shape, struct trace *trace, bool verbose);
 
 /* All sockets must be closed. */
 void world_delete(struct world *w);

@@ -7,6 +7,7 @@
 #define INET_IP_DEST_H
 
 #include "inet/ip/route.h"
+#include "inet/wire/ip4.h"
 
 struct neighbour;
 
@@ -15,8 +16,12 @@ struct dest {
     uint32_t epoch; /* the stack's dest_epoch when the entry was filled; if they differ the entry is empty */
     struct route route;
     bool may_be_source;
-    uint16_t *ip_id;             /* counter for the IP identification of packets to it */
-    struct neighbour *neighbour; /* of the next hop; NULL: not looked up yet */
+    bool ready;       /* the neighbour's MAC address is known, and the next three are written: see neighbour_template */
+    uint16_t ip_sum;  /* of the IP header without total length and identification */
+    uint16_t udp_sum; /* of the pseudo header without the length */
+    uint8_t headers[ETH_HEADER_BYTES + IP4_HEADER_BYTES]; /* of datagrams from the route's source address */
+    uint16_t *ip_id;                                      /* counter for the IP identification of packets to it */
+    struct neighbour *neighbour;                          /* of the next hop; NULL: not looked up yet */
 };
 
 /* 0, -ENOMEM. */

@@ -34,7 +34,8 @@ struct reassembly {
 
 int fragments_init(struct inet *s) {
     list_init(&s->fragments.by_age);
-    return hash_init(&s->fragments.by_id, sizeof(struct fragment_key), FRAGMENTED_PACKETS_MAX, s->hash_seed);
+    return hash_init(&s->fragments.by_id, sizeof(struct fragment_key), offsetof(struct reassembly, key),
+                     FRAGMENTED_PACKETS_MAX, s->hash_seed);
 }
 
 static void reassembly_free(struct inet *s, struct reassembly *r) {
@@ -85,7 +86,7 @@ static struct reassembly *reassembly_get(struct inet *s, const struct rx_packet 
     if (!(r = sys_calloc(1, sizeof *r))) return NULL;
     r->key = key;
     r->loop = p->loop;
-    if (hash_insert(&s->fragments.by_id, &key, r)) {
+    if (hash_insert(&s->fragments.by_id, r)) {
         sys_free(r);
         return NULL;
     }

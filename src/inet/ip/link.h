@@ -4,6 +4,7 @@
 #define INET_IP_LINK_H
 
 #include "inet/state.h"
+#include "inet/wire/ip4.h"
 
 /* A protocol above Ethernet, by its EtherType. `input` gets p->data at the protocol's header. */
 struct link_protocol {
@@ -26,6 +27,22 @@ static inline int link_transmit(struct inet *s, const struct inet_frame *frame) 
     else
         inet_count(s, frames_out);
     return error;
+}
+
+/* Hands a frame of `bytes` bytes of headers, from Ethernet to the transport, and one segment to the device. */
+static inline __attribute__((always_inline)) int link_transmit_headers(struct inet *s, const uint8_t *headers,
+                                                                       uint32_t bytes, const struct inet_segment *data,
+                                                                       uint16_t flags, uint16_t csum_offset) {
+    struct inet_frame frame;
+    frame.segments[0] = (struct inet_segment){headers, bytes};
+    frame.segments[1] = *data;
+    frame.count = 2;
+    frame.bytes = bytes + data->len;
+    frame.flags = flags;
+    frame.csum_start = ETH_HEADER_BYTES + IP4_HEADER_BYTES;
+    frame.csum_offset = csum_offset;
+    frame.header_bytes = frame.tso_bytes = 0;
+    return link_transmit(s, &frame);
 }
 
 /* Writes the Ethernet header and hands the frame to the device. 0; -EAGAIN: the device has no room. */

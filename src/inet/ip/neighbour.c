@@ -24,6 +24,7 @@ static void state_set(struct inet *s, struct neighbour *n, enum neighbour_state 
     if (n->state == NEIGHBOUR_PROBING) s->neighbours.probing--;
     if (state == NEIGHBOUR_PROBING) s->neighbours.probing++;
     n->state = (uint8_t)state;
+    if (state == NEIGHBOUR_INCOMPLETE) dests_forget(s); /* headers with its MAC address must not be used */
 }
 
 /* Takes the oldest waiting packet. NULL: none. */
@@ -68,7 +69,6 @@ static void neighbour_forget(struct inet *s, struct neighbour *n) {
     inet_timer_cancel(s, &n->timer);
     inet_timer_cancel(s, &n->room_timer);
     hash_remove(&s->neighbours.by_addr, &n->addr);
-    dests_forget(s);
     list_remove(&n->link);
     queue_fail(s, n);
     sys_free(n);
@@ -123,7 +123,7 @@ static struct neighbour *neighbour_new(struct inet *s, const struct inet_addr *a
     list_init(&n->queue);
     inet_timer_init(&n->timer, neighbour_fire);
     inet_timer_init(&n->room_timer, room_fire);
-    if (hash_insert(&s->neighbours.by_addr, addr, n)) {
+    if (hash_insert(&s->neighbours.by_addr, n)) {
         sys_free(n);
         return NULL;
     }
@@ -132,7 +132,8 @@ static struct neighbour *neighbour_new(struct inet *s, const struct inet_addr *a
 
 int neighbours_init(struct inet *s) {
     list_init(&s->neighbours.by_age);
-    int error = hash_init(&s->neighbours.by_addr, sizeof(struct inet_addr), s->config.limits.neighbours, s->hash_seed);
+    int error = hash_init(&s->neighbours.by_addr, sizeof(struct inet_addr), offsetof(struct neighbour, addr),
+                          s->config.limits.neighbours, s->hash_seed);
     if (error) return error;
     for (uint32_t i = 0; i < s->config.neighbour_count; i++) {
         const struct inet_static_neighbour *from = &s->config.neighbours[i];
@@ -151,7 +152,7 @@ int neighbours_init(struct inet *s) {
 void neighbours_fini(struct inet *s) {
     struct neighbour *n;
     uint64_t at = 0;
-    while ((n = hash_next(&s->neighbours.by_addr, &at, NULL))) {
+    while ((n = hash_next(&s->neighbours.by_addr, &at))) {
         struct held_frame *h;
         while ((h = queue_take(s, n)))
             heap_free(h);
@@ -212,6 +213,19 @@ static int neighbour_at(struct inet *s, uint32_t ip, bool answer, struct neighbo
     return 0;
 }
 
+bool neighbour_template(const struct inet *s, struct dest *d) {
+    if (s->config.slow_only || !neighbour_is_known(d->neighbour)) return false;
+    const struct ip4_header h = {.from = d->route.source, .to = d->addr, .ttl = IP4_TTL, .protocol = IP_UDP};
+    uint8_t *ip = d->headers + ETH_HEADER_BYTES;
+    eth_emit(d->headers, d->neighbour->mac, s->config.mac, ETH_TYPE_IP4);
+    ip4_emit(ip, &h);
+    wire_store16(ip + IP4_CHECKSUM_OFFSET, 0);
+    d->ip_sum = csum_fold(ip4_header_sum(ip));
+    d->udp_sum = csum_fold(ip4_pseudo_sum(h.from, h.to, IP_UDP, 0));
+    d->ready = true;
+    return true;
+}
+
 int neighbour_output_unknown(struct inet *s, struct tx_packet *o, struct dest *d) {
     if (!d->neighbour) {
         struct neighbour *found;
@@ -246,6 +260,7 @@ void neighbour_learn(struct inet *s, const struct inet_addr *addr, const uint8_t
         list_push_back(&s->neighbours.by_age, &n->link);
     }
     if (n->state == NEIGHBOUR_STATIC) return;
+    if (memcmp(n->mac, mac, INET_MAC_BYTES) != 0) dests_forget(s);
     memcpy(n->mac, mac, INET_MAC_BYTES);
     neighbour_lives(s, n);
     queue_send(s, n);

@@ -38,6 +38,17 @@ struct neighbour {
 int neighbours_init(struct inet *s);
 void neighbours_fini(struct inet *s);
 
+/*
+ * Whether packets to the neighbour leave at once; n NULL: it is not looked up yet. Headers with its MAC address stay
+ * right until the stack's dest_epoch changes.
+ */
+static inline bool neighbour_is_known(const struct neighbour *n) {
+    return n && n->state != NEIGHBOUR_INCOMPLETE;
+}
+
+/* Writes d's headers. False: its next hop is not a neighbour that is known, or the stack takes no fast path. */
+bool neighbour_template(const struct inet *s, struct dest *d);
+
 /* Slow path of neighbour_output: the neighbour is not looked up yet, or INCOMPLETE. */
 int neighbour_output_unknown(struct inet *s, struct tx_packet *o, struct dest *d);
 
@@ -47,7 +58,7 @@ int neighbour_output_unknown(struct inet *s, struct tx_packet *o, struct dest *d
  */
 static inline int neighbour_output(struct inet *s, struct tx_packet *o, struct dest *d) {
     struct neighbour *n = d->neighbour;
-    if (!n || n->state == NEIGHBOUR_INCOMPLETE) return neighbour_output_unknown(s, o, d);
+    if (!neighbour_is_known(n)) return neighbour_output_unknown(s, o, d);
     n->used = true;
     return link_output(s, o, n->mac, ETH_TYPE_IP4);
 }

@@ -14,7 +14,7 @@ struct path {
 
 int paths_init(struct inet *s) {
     list_init(&s->paths.by_age);
-    return hash_init(&s->paths.by_addr, sizeof(struct inet_addr), PATHS_MAX, s->hash_seed);
+    return hash_init(&s->paths.by_addr, sizeof(struct inet_addr), offsetof(struct path, to), PATHS_MAX, s->hash_seed);
 }
 
 static void path_forget(struct inet *s, struct path *p) {
@@ -49,7 +49,7 @@ static struct path *path_new(struct inet *s, const struct inet_addr *to) {
     if (!p) return NULL;
     p->to = *to;
     inet_timer_init(&p->timer, path_fire);
-    if (hash_insert(&s->paths.by_addr, to, p)) {
+    if (hash_insert(&s->paths.by_addr, p)) {
         sys_free(p);
         return NULL;
     }

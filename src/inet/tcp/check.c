@@ -2,6 +2,8 @@
 /* Invariants of a TCP connection. */
 #include "inet/tcp/check.h"
 
+#include "inet/tcp/calm.h"
+
 #include <stdio.h>
 
 #define CHEAP_ENTRIES  64u  /* entries of all queues up to which each call checks them */
@@ -143,6 +145,7 @@ const char *tcp_check(const struct tcp_conn *c) {
     for (uint32_t i = 0; i < TCP_TIMER_COUNT; i++)
         HOLDS(c->timers.deadlines[i] == UINT64_MAX ||
               (c->timers.timer.timer.armed && c->timers.timer.timer.deadline_ns <= c->timers.deadlines[i]));
+    HOLDS(!c->calm || calm_holds(c));
     const char *wrong = check_sender(c);
     return wrong ? wrong : check_receiver(c);
 }
@@ -176,9 +179,9 @@ const char *tcp_check_all(const struct inet *s) {
     const char *wrong = NULL;
     const struct tcp_conn *c;
     const struct tcp_listener *l;
-    for (uint64_t at = 0; !wrong && (c = hash_next(&s->tcp_conns, &at, NULL));)
+    for (uint64_t at = 0; !wrong && (c = hash_next(&s->tcp_conns, &at));)
         wrong = tcp_check(c);
-    for (uint64_t at = 0; !wrong && (l = hash_next(&s->tcp_listeners, &at, NULL));)
+    for (uint64_t at = 0; !wrong && (l = hash_next(&s->tcp_listeners, &at));)
         wrong = check_listener(l);
     return wrong;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A TCP connection, which consists of its parts, and the functions of the files that bring them together: input, ack,
- * output, timeouts, lifecycle, socket, settings, listen, check. An idle connection has no memory but this structure:
- * its queues are allocated while they have entries, and freed shortly after.
+ * output, timeouts, lifecycle, socket, settings, listen, check, calm and the fast paths. An idle connection has no
+ * memory but this structure: its queues are allocated while they have entries, and freed shortly after.
  */
 #ifndef INET_TCP_CONN_H
 #define INET_TCP_CONN_H
@@ -57,6 +57,7 @@ struct tcp_conn {
     bool undelivered : 1; /* it has ended before all that was pushed was acknowledged */
     bool loopback : 1;    /* its peer is this host: no segment of it comes from the link */
     bool marked : 1;      /* it is in the stack's tcp_marked */
+    bool calm;            /* the fast paths may serve it; see calm.h */
     int error;
     uint32_t stale_ms; /* when an empty unacceptable segment was last answered, in milliseconds; 0: never */
 };
@@ -65,6 +66,7 @@ struct tcp_listener {
     struct inet_socket socket;
     struct inet *stack;
     struct inet_endpoint local;
+    struct inet_flow key; /* in the stack's table: local, or zeros for the wildcard */
     struct tcp_settings settings;
     uint32_t backlog, half_open_count, waiting_count;
     struct list half_open, waiting;
@@ -74,16 +76,29 @@ struct tcp_listener {
  * The slot of a flow in the cache tcp_flows. An attacker may guess it: connections that collide are still found in the
  * table.
  */
-static inline uint32_t conn_place(const struct inet_flow *flow) {
-    uint32_t ports;
-    memcpy(&ports, &flow->local_port, sizeof ports);
-    return ((ports ^ flow->remote.words[3]) * 0x9e3779b1u) >> 22;
+static inline uint32_t conn_place(uint32_t remote, uint32_t ports) {
+    return ((ports ^ remote) * 0x9e3779b1u) >> 22;
 }
 _Static_assert(TCP_FLOWS == 1u << 10, "ten bits of the product");
+
+/* A slow path changes the connection. */
+static inline void calm_end(struct tcp_conn *c) {
+    c->calm = false;
+}
 
 /* lifecycle.c */
 /* Finds the connection of a flow; NULL: there is none. */
 struct tcp_conn *conn_find(struct inet *s, const struct inet_flow *flow);
+/* The same without the cache, which then has it. */
+struct tcp_conn *conn_find_anew(struct inet *s, const struct inet_flow *flow);
+/* The same by IPv4 addresses in network order, which all flows have, and ports as struct inet_flow has them. */
+static inline struct tcp_conn *conn_find_ip4(struct inet *s, uint32_t local, uint32_t remote, uint32_t ports) {
+    struct tcp_conn *c = s->tcp_flows[conn_place(remote, ports)];
+    if (__builtin_expect(c && inet_flow_is_ip4(&c->flow, local, remote, ports), 1)) return c;
+    struct inet_flow flow = {inet_addr_ip4(local), inet_addr_ip4(remote), 0, 0};
+    memcpy(&flow.local_port, &ports, sizeof ports);
+    return conn_find_anew(s, &flow);
+}
 /* 0; -ENOMEM; -EADDRINUSE and -ENOBUFS: as `flow_used` of the configuration says. */
 int conn_new(struct inet *s, struct tcp_conn **out, const struct inet_flow *flow, const struct tcp_settings *settings,
              void *user);
@@ -111,7 +126,7 @@ static inline uint32_t conn_clock_ms(const struct tcp_conn *c) {
 /* The largest segment, options included, that the path or the user's option allows the peer to send. */
 static inline uint16_t conn_mss_told(const struct tcp_conn *c) {
     uint16_t most = (uint16_t)(c->stack->config.mtu - TCP_MSS_OVERHEAD);
-    return c->send.maxseg > 0 && c->send.maxseg < most ? c->send.maxseg : most;
+    return (uint16_t)(c->send.maxseg - 1) < most ? c->send.maxseg : most; /* maxseg 0: none */
 }
 /* The window to advertise. */
 static inline uint32_t conn_receive_window(const struct tcp_conn *c) {
@@ -152,6 +167,12 @@ void conn_time_wait(struct tcp_conn *c);
 /* The owner has closed the connection: it becomes an orphan. False: there are too many orphans. */
 bool conn_abandon(struct tcp_conn *c);
 
+/* input.c */
+/* An ACK of new data without SACK blocks, on the slow path. */
+void tcp_ack_advance(struct tcp_conn *c, uint32_t ack);
+/* A segment with len bytes of payload was received: its ACK is due now or later. */
+void ack_schedule(struct tcp_conn *c, uint32_t len);
+
 /* ack.c */
 /*
  * An acceptable ACK while something is out: takes what it acknowledges off the scoreboard, finds losses, sets the
@@ -168,11 +189,6 @@ void tcp_all_lost(struct tcp_conn *c);
 /* output.c */
 /* Sends what may be sent now, and the ACK that is due if no segment with data carries it. */
 void tcp_output(struct tcp_conn *c);
-/*
- * The fast path of output: `data` was just pushed. Sends it if it is all there is to send and nothing delays it. False:
- * the caller calls tcp_output.
- */
-bool tcp_output_expected(struct tcp_conn *c, const struct inet_segment *data);
 void tcp_send_syn(struct tcp_conn *c);
 void tcp_send_ack(struct tcp_conn *c);
 void tcp_send_probe(struct tcp_conn *c); /* an empty segment that the peer must answer */
@@ -196,6 +212,10 @@ bool tcp_send_forced(struct tcp_conn *c);
 /* flush.c */
 /* There may be something to send: tcp_output is called by the next tcp_flush, or now if the listener has c. */
 void conn_mark(struct tcp_conn *c);
+/* The same if there is an ACK, data or a FIN to send. */
+static inline void conn_mark_due(struct tcp_conn *c) {
+    if (c->receive.ack_now || c->send.nxt != c->send.end || c->send.fin_queued) conn_mark(c);
+}
 /* Sends at once what a marked connection has to send. */
 void conn_flush(struct tcp_conn *c);
 static inline void conn_unmark(struct tcp_conn *c) {

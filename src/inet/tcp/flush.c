@@ -4,6 +4,7 @@
  * connection is marked when it has something to send, and tcp_flush sends for all marked connections in their order.
  */
 #include "inet/tcp/check.h"
+#include "inet/tcp/fast_output.h"
 #include "inet/tcp/input.h"
 
 void conn_mark(struct tcp_conn *c) {

@@ -5,6 +5,7 @@
 #include "inet/ip/ip4_output.h"
 #include "inet/ip/path.h"
 #include "inet/ip/protocol.h"
+#include "inet/tcp/calm.h"
 #include "inet/tcp/check.h"
 #include "inet/tcp/listen.h"
 
@@ -163,7 +164,7 @@ static void chunks_acked(struct tcp_conn *c) {
     if (c->send.nxt == c->send.end) conn_limited_by(c, TCP_LIMIT_IDLE);
 }
 
-static inline void window_note(struct tcp_conn *c, uint32_t seq, uint32_t ack, uint16_t field) {
+static void window_note(struct tcp_conn *c, uint32_t seq, uint32_t ack, uint16_t field) {
     if (!send_window_note(&c->send, seq, ack, field) || c->timers.send_timer != TCP_SEND_PERSIST) return;
     c->timers.backoff = 0;
     timers_clear(&c->timers, TCP_TIMER_SEND);
@@ -186,6 +187,19 @@ static void fin_acked(struct tcp_conn *c) {
     default:
         break;
     }
+}
+
+/* An ACK while something is out; see tcp_ack. */
+static void ack_advance(struct tcp_conn *c, uint32_t ack, const struct tcp_options *o, bool duplicate) {
+    calm_end(c);
+    c->statistics.bytes_acked += ack - c->send.una;
+    tcp_ack(c, ack, o, duplicate);
+    chunks_acked(c);
+}
+
+void tcp_ack_advance(struct tcp_conn *c, uint32_t ack) {
+    static const struct tcp_options none;
+    ack_advance(c, ack, &none, false);
 }
 
 /* Step 5. False: the segment needs no further step. */
@@ -222,10 +236,7 @@ static bool ack_input(struct tcp_conn *c, const struct rx_packet *p, const struc
     bool news = ack != c->send.una || duplicate || g->h.options.sack_count > 0;
     window_note(c, g->seq, ack, g->h.window);
     if (news && c->recovery.flight->scoreboard.sent.count > 0) {
-        uint32_t before = c->send.una;
-        tcp_ack(c, ack, &g->h.options, duplicate);
-        c->statistics.bytes_acked += c->send.una - before;
-        chunks_acked(c);
+        ack_advance(c, ack, &g->h.options, duplicate);
         if (c->send.fin_sent && c->send.una == c->send.nxt) fin_acked(c);
     } else if (g->h.options.sack_count > 0 && c->recovery.flight != &tcp_no_flight) {
         tcp_ack_idle(c, &g->h.options);
@@ -234,8 +245,7 @@ static bool ack_input(struct tcp_conn *c, const struct rx_packet *p, const struc
     return c->state != TCP_STATE_CLOSED;
 }
 
-/* A segment with len bytes of payload was received: its ACK is due now or later. */
-static inline void ack_schedule(struct tcp_conn *c, uint32_t len) {
+void ack_schedule(struct tcp_conn *c, uint32_t len) {
     if (len > c->receive.mss) conn_peer_mss(c, len);
     if (receive_ack_schedule(&c->receive))
         conn_deadline(c, TCP_TIMER_DELACK, c->stack->now + c->receive.delayed_ack_ms * NS_PER_MS);
@@ -323,9 +333,20 @@ static bool time_wait_reused(struct tcp_conn *c, const struct tcp_segment *g) {
     return newer;
 }
 
+/*
+ * Whether what the segment causes to be sent may wait for the end of the burst: it is the next one of a connection in
+ * which nothing is lost or out of order. An ACK that is due to another segment is a signal to the peer, and is sent at
+ * once.
+ */
+static bool may_wait(const struct tcp_conn *c, const struct tcp_segment *g) {
+    return (g->h.flags & ~TCP_PSH) == TCP_ACK && g->seq == c->receive.nxt && calm_looks(c);
+}
+
 static void conn_input(struct tcp_conn *c, struct rx_packet *p, struct tcp_segment *g) {
+    bool waits = may_wait(c, g);
     /* The ACK of earlier data goes first, so that a peer without SACK sees each duplicate ACK that this one causes. */
-    if (c->marked && c->receive.ack_now) conn_flush(c);
+    if (!waits && c->marked && c->receive.ack_now) conn_flush(c);
+    calm_end(c);
     c->timers.received_ns = c->stack->now;
     c->timers.probes = 0;
     c->statistics.segments_in++;
@@ -333,7 +354,10 @@ static void conn_input(struct tcp_conn *c, struct rx_packet *p, struct tcp_segme
         if (!syn_sent_input(c, p, g)) return;
         g->seq++; /* what follows the SYN */
     } else {
-        if (!sequence_check(c, g)) goto out;
+        if (!sequence_check(c, g)) {
+            waits = false;
+            goto out;
+        }
         if (g->h.flags & TCP_SYN) g->seq++;
         if (!ack_input(c, p, g)) goto out;
         if (c->send.timestamps && g->h.options.has_timestamp)
@@ -341,50 +365,11 @@ static void conn_input(struct tcp_conn *c, struct rx_packet *p, struct tcp_segme
     }
     text_input(c, p, g);
 out:
-    if (c->state != TCP_STATE_CLOSED) tcp_output(c);
+    if (waits && c->state == TCP_STATE_ESTABLISHED)
+        conn_mark_due(c);
+    else if (c->state != TCP_STATE_CLOSED)
+        tcp_output(c);
     conn_changed(c);
-}
-
-/*
- * Header prediction (Jacobson, RFC 1144's author, in 4.3BSD): most segments are the next one of a connection without
- * trouble, with no flags but ACK and PSH and no options but the timestamp. These are told apart by few comparisons and
- * need few of the steps above; all others, and all that is not clear, go through them.
- */
-static bool is_expected(const struct tcp_conn *c, const struct tcp_plain *e) {
-    return c->state == TCP_STATE_ESTABLISHED && !c->loopback && !c->receive.shut && c->recovery.state == TCP_OPEN &&
-           !c->receive.reassembly.ooo && !c->orphan && e->seq == c->receive.nxt &&
-           e->ack - c->send.una <= send_out(&c->send) && c->send.wnd > 0 && !seq_lt(c->receive.adv, e->seq + e->len) &&
-           (e->len > 0 || e->ack != c->send.una) && (!c->send.timestamps || !seq_lt(e->ts_value, c->ts.recent));
-}
-
-enum tcp_taken tcp_input_expected(struct tcp_conn *c, uint8_t *t, uint32_t bytes, bool checked) {
-    struct tcp_plain e;
-    static const struct tcp_options none;
-    if (!tcp_parse_plain(&e, t, bytes, c->send.timestamps) || !is_expected(c, &e)) return TCP_NOT_EXPECTED;
-    if (!checked) {
-        uint64_t sum = ip4_pseudo_sum(c->flow.remote.words[3], c->flow.local.words[3], IP_TCP, bytes);
-        if (csum_fold(csum_add(sum, t, bytes)) != 0xffff) return TCP_NOT_EXPECTED;
-    }
-    if (e.len > 0 && !receive_queue(&c->receive, &c->stack->tcp_memory, t + bytes - e.len, e.len))
-        return TCP_NOT_EXPECTED;
-    c->timers.received_ns = c->stack->now;
-    c->timers.probes = c->timers.tries = 0;
-    c->statistics.segments_in++;
-    if (c->send.timestamps && seq_le(e.seq, c->receive.last_ack)) timestamps_take(&c->ts, e.ts_value, c->stack->now);
-    window_note(c, e.seq, e.ack, e.window);
-    if (e.ack != c->send.una) {
-        c->statistics.bytes_acked += e.ack - c->send.una;
-        tcp_ack(c, e.ack, &none, false);
-        chunks_acked(c);
-    }
-    if (e.len > 0) {
-        c->statistics.bytes_received += e.len;
-        ack_schedule(c, e.len);
-        socket_event(c->stack, &c->socket, INET_EVENT_READABLE);
-    }
-    if (c->receive.ack_now || c->send.nxt != c->send.end || c->send.fin_queued) conn_mark(c);
-    conn_changed_shortly(c);
-    return e.len > 0 ? TCP_TAKEN : TCP_DONE;
 }
 
 static void tcp_input(struct inet *s, struct rx_packet *p) {
@@ -437,9 +422,11 @@ int tcp_init(struct inet *s) {
     list_init(&s->tcp_marked);
     memory_init(&s->tcp_memory, s->config.tcp_memory, s->counters, &s->rng);
     s->room_retry_ns = TCP_ROOM_RETRY_NS;
-    int error = hash_init(&s->tcp_conns, sizeof(struct inet_flow), TCP_CONNS_MAX, s->hash_seed);
+    int error = hash_init(&s->tcp_conns, sizeof(struct inet_flow), offsetof(struct tcp_conn, flow), TCP_CONNS_MAX,
+                          s->hash_seed);
     if (error) return error;
-    error = hash_init(&s->tcp_listeners, sizeof(struct inet_flow), TCP_CONNS_MAX, s->hash_seed);
+    error = hash_init(&s->tcp_listeners, sizeof(struct inet_flow), offsetof(struct tcp_listener, key), TCP_CONNS_MAX,
+                      s->hash_seed);
     if (error) hash_fini(&s->tcp_conns);
     return error;
 }
@@ -450,7 +437,7 @@ void tcp_fini(struct inet *s) {
     struct list all, *node;
     uint64_t at = 0;
     list_init(&all);
-    while ((c = hash_next(&s->tcp_conns, &at, NULL))) { /* the table must not change meanwhile */
+    while ((c = hash_next(&s->tcp_conns, &at))) { /* the table must not change meanwhile */
         list_remove(&c->link);
         list_push_back(&all, &c->link);
         c->listener = NULL;
@@ -458,7 +445,7 @@ void tcp_fini(struct inet *s) {
     }
     while ((node = list_pop_front(&all)))
         conn_end(list_entry(node, struct tcp_conn, link), -ECONNABORTED);
-    for (at = 0; (l = hash_next(&s->tcp_listeners, &at, NULL)); at = 0)
+    for (at = 0; (l = hash_next(&s->tcp_listeners, &at)); at = 0)
         listener_free(l);
     conn_reap(s);
     hash_fini(&s->tcp_conns);

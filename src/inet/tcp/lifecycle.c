@@ -27,6 +27,8 @@ void conn_peer_mss(struct tcp_conn *c, uint32_t bytes) {
 }
 
 void conn_path_changed(struct tcp_conn *c) {
+    calm_end(c);
+    flight_forget_headers(c->recovery.flight);
     bool fragment, smaller = send_set_mss(&c->send, mss_of_path(c, &fragment));
     c->path.epoch = c->stack->path_epoch;
     c->path.dont_fragment = c->path.discover && !fragment;
@@ -37,8 +39,9 @@ void conn_path_changed(struct tcp_conn *c) {
 }
 
 /* From now on the stack finds the connection. */
-static int conn_join(struct inet *s, struct tcp_conn *c, const struct inet_flow *flow, enum inet_flow_event event) {
-    int error = hash_insert(&s->tcp_conns, flow, c);
+static int conn_join(struct inet *s, struct tcp_conn *c, enum inet_flow_event event) {
+    const struct inet_flow *flow = &c->flow;
+    int error = hash_insert(&s->tcp_conns, c);
     if (error) return error;
     inet_port_used(s, IP_TCP, flow->local_port, true);
     error = inet_flow_used(s, IP_TCP, flow, event);
@@ -50,16 +53,17 @@ static int conn_join(struct inet *s, struct tcp_conn *c, const struct inet_flow 
 
 int conn_new(struct inet *s, struct tcp_conn **out, const struct inet_flow *flow, const struct tcp_settings *settings,
              void *user) {
+    assert(inet_addr_is_ip4(&flow->local) && inet_addr_is_ip4(&flow->remote)); /* conn_find_ip4 counts on it */
     struct tcp_conn *c = sys_calloc(1, sizeof *c);
     if (!c) return -ENOMEM;
-    int error = conn_join(s, c, flow, INET_FLOW_OPENS);
+    c->flow = *flow;
+    int error = conn_join(s, c, INET_FLOW_OPENS);
     if (error) {
         sys_free(c);
         return error;
     }
     socket_init(&c->socket, INET_TCP, user);
     c->stack = s;
-    c->flow = *flow;
     list_init(&c->link);
     timers_init(&c->timers, tcp_timer_fire, s->now);
     rtt_init(&c->rtt, s->now);
@@ -93,19 +97,22 @@ static void half_open_leave(struct tcp_conn *c) {
     c->orphan = true; /* no event has reported it */
 }
 
-struct tcp_conn *conn_find(struct inet *s, const struct inet_flow *flow) {
-    struct tcp_conn **place = &s->tcp_flows[conn_place(flow)], *c = *place;
-    if (c && inet_flow_equal(&c->flow, flow)) return c;
-    c = hash_find(&s->tcp_conns, flow);
-    if (c) *place = c;
+struct tcp_conn *conn_find_anew(struct inet *s, const struct inet_flow *flow) {
+    struct tcp_conn *c = hash_find(&s->tcp_conns, flow);
+    if (c) s->tcp_flows[conn_place(flow->remote.words[3], inet_flow_ports(flow))] = c;
     return c;
+}
+
+struct tcp_conn *conn_find(struct inet *s, const struct inet_flow *flow) {
+    struct tcp_conn *c = s->tcp_flows[conn_place(flow->remote.words[3], inet_flow_ports(flow))];
+    return c && inet_flow_equal(&c->flow, flow) ? c : conn_find_anew(s, flow);
 }
 
 /* The stack does not find the connection any more, and its timer does not run. */
 static void conn_leave(struct tcp_conn *c) {
     struct inet *s = c->stack;
     hash_remove(&s->tcp_conns, &c->flow);
-    struct tcp_conn **place = &s->tcp_flows[conn_place(&c->flow)];
+    struct tcp_conn **place = &s->tcp_flows[conn_place(c->flow.remote.words[3], inet_flow_ports(&c->flow))];
     if (*place == c) *place = NULL;
     timers_suspend(&c->timers, &s->wheel);
     assert(!c->abandoned || s->tcp_orphans > 0);
@@ -118,6 +125,7 @@ static void conn_leave(struct tcp_conn *c) {
 void conn_end(struct tcp_conn *c, int error) {
     struct inet *s = c->stack;
     if (c->state == TCP_STATE_CLOSED) return;
+    calm_end(c);
     half_open_leave(c);
     conn_leave(c);
     inet_flow_used(s, IP_TCP, &c->flow, INET_FLOW_ENDS);
@@ -138,6 +146,7 @@ void conn_end(struct tcp_conn *c, int error) {
 int tcp_detach(struct tcp_conn *c) {
     if (c->state < TCP_STATE_ESTABLISHED || c->listener || c->orphan) return -EINVAL;
     if (c->marked) conn_flush(c);
+    calm_end(c);
     socket_forget(&c->socket);
     conn_leave(c);
     reassembly_leave(&c->receive.reassembly);
@@ -162,7 +171,7 @@ void tcp_discard(struct tcp_conn *c) {
 }
 
 int tcp_attach(struct inet *s, struct tcp_conn *c, void *user, uint64_t now) {
-    int error = conn_join(s, c, &c->flow, INET_FLOW_ATTACHED);
+    int error = conn_join(s, c, INET_FLOW_ATTACHED);
     s->now = now;
     if (error) {
         tcp_discard(c);
@@ -173,7 +182,7 @@ int tcp_attach(struct inet *s, struct tcp_conn *c, void *user, uint64_t now) {
     s->tcp_memory.charged += receive_charged(&c->receive);
     reassembly_join(&c->receive.reassembly, &s->tcp_memory);
     c->socket.user = user;
-    c->path.epoch = (uint16_t)(s->path_epoch - 1); /* the other stack may know another path MTU */
+    c->path.epoch = (uint16_t)(s->path_epoch - 1); /* conn_path_changed: another path MTU, other headers */
     timers_resume(&c->timers, &s->wheel);
     socket_event(s, &c->socket, INET_EVENT_READABLE | INET_EVENT_WRITABLE);
     return 0;
@@ -216,6 +225,7 @@ void conn_established(struct tcp_conn *c) {
 
 bool conn_abandon(struct tcp_conn *c) {
     struct inet *s = c->stack;
+    calm_end(c);
     c->orphan = true;
     socket_forget(&c->socket);
     c->timers.keepalive = false;

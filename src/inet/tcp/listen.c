@@ -36,15 +36,15 @@ int tcp_listen(struct inet *s, struct tcp_listener **out, const struct inet_endp
     if (error) return error;
     struct tcp_listener *l = sys_calloc(1, sizeof *l);
     if (!l) return -ENOMEM;
-    struct inet_flow key = key_of(&local->addr, local->port);
-    if ((error = hash_insert(&s->tcp_listeners, &key, l))) {
+    l->key = key_of(&local->addr, local->port);
+    if ((error = hash_insert(&s->tcp_listeners, l))) {
         sys_free(l);
         return error;
     }
     inet_port_used(s, IP_TCP, local->port, true);
     if ((error = inet_endpoint_used(s, IP_TCP, local, true))) {
         inet_port_used(s, IP_TCP, local->port, false);
-        hash_remove(&s->tcp_listeners, &key);
+        hash_remove(&s->tcp_listeners, &l->key);
         sys_free(l);
         return error;
     }
@@ -68,8 +68,7 @@ void tcp_listener_configure(struct tcp_listener *l, const struct tcp_settings *s
 }
 
 void listener_free(struct tcp_listener *l) {
-    struct inet_flow key = key_of(&l->local.addr, l->local.port);
-    hash_remove(&l->stack->tcp_listeners, &key);
+    hash_remove(&l->stack->tcp_listeners, &l->key);
     inet_endpoint_used(l->stack, IP_TCP, &l->local, false);
     inet_port_used(l->stack, IP_TCP, l->local.port, false);
     socket_forget(&l->socket);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Makes and sends segments (RFC 9293 section 3.8, RFC 1122 section 4.2.3.4). */
+#include "inet/tcp/output.h"
 #include "inet/ip/ip4_output.h"
-#include "inet/tcp/conn.h"
+
+#include "inet/tcp/fast_headers.h"
 
 #include <assert.h>
 
@@ -68,20 +70,22 @@ static void sack_header(struct tcp_conn *c, struct tx_packet *o, uint32_t seq, u
     emit(o, &h);
 }
 
-/* The device has no room, or there is no memory: sending is tried again later. Other timers keep running. */
-static void blocked(struct tcp_conn *c) {
-    conn_deadline(c, TCP_TIMER_ROOM, c->stack->now + c->stack->room_retry_ns);
-}
-
-/* A segment has left that advertises a window and acknowledges what was received. */
-static inline void segment_left(struct tcp_conn *c, uint32_t promise) {
-    receive_acknowledged(&c->receive, promise);
-    c->statistics.segments_out++;
-}
-
-static inline void ack_done(struct tcp_conn *c) {
-    c->receive.ack_now = c->receive.ack_later = false;
-    timers_clear(&c->timers, TCP_TIMER_DELACK);
+/* The fast path of plain_header and ip_output, for a calm connection whose template is ready. */
+static int template_output(struct tcp_conn *c, struct tx_packet *o, uint32_t seq, uint8_t flags, uint16_t window) {
+    struct tcp_template *t = &c->recovery.flight->template;
+    uint64_t sum = template_patch(c, t, seq, flags, window, o->frame.bytes);
+    size_t bytes = 0;
+    for (uint32_t i = 1; !t->csum && i < o->frame.count; bytes += o->frame.segments[i++].len)
+        sum = csum_append(sum, bytes, csum_add(0, o->frame.segments[i].base, o->frame.segments[i].len));
+    if (t->csum)
+        o->frame.flags |= INET_FRAME_CSUM;
+    else
+        template_checksum(t, sum);
+    o->frame.csum_start = TCP_TEMPLATE_TCP;
+    o->frame.csum_offset = TCP_CHECKSUM_OFFSET;
+    o->frame.segments[0] = (struct inet_segment){t->headers, t->bytes};
+    o->frame.bytes += t->bytes;
+    return link_transmit(c->stack, &o->frame);
 }
 
 /* Sends a segment of a connection, with ACK, window and timestamps. False: the device has no room. */
@@ -91,12 +95,18 @@ static bool segment_output(struct tcp_conn *c, struct tx_packet *o, uint32_t seq
     /* A segment that has no room for SACK blocks leaves the ACK with them to an empty one. */
     bool blocks = c->receive.sack && reassembly_has_blocks(&c->receive.reassembly);
     bool room = o->frame.bytes + SACK_LEAST_BYTES <= c->send.mss, told_later = c->receive.reassembly.ooo && !room;
-    if (blocks && sack && room)
-        sack_header(c, o, seq, flags | TCP_ACK, window);
-    else
-        plain_header(c, o, seq, flags | TCP_ACK, window);
-    if (ip_output(c->stack, o, &c->flow, c) == -EAGAIN) {
-        blocked(c);
+    int error;
+    if (c->calm && template_ready(c, &c->recovery.flight->template)) {
+        error = template_output(c, o, seq, flags | TCP_ACK, window);
+    } else {
+        if (blocks && sack && room)
+            sack_header(c, o, seq, flags | TCP_ACK, window);
+        else
+            plain_header(c, o, seq, flags | TCP_ACK, window);
+        error = ip_output(c->stack, o, &c->flow, c);
+    }
+    if (error == -EAGAIN) {
+        output_blocked(c);
         return false;
     }
     segment_left(c, promise);
@@ -150,7 +160,7 @@ void tcp_send_syn(struct tcp_conn *c) {
     tx_init(&o);
     int error = header_output(c->stack, &o, &c->flow, &h, c);
     timers_clear(&c->timers, TCP_TIMER_ROOM);
-    if (error == -EAGAIN) blocked(c); /* the retransmission timer runs as if it was sent */
+    if (error == -EAGAIN) output_blocked(c); /* the retransmission timer runs as if it was sent */
     if (error == 0 && answer) c->receive.adv = c->receive.nxt + h.window;
     send_syn(&c->send);
     c->send.sent_ns = c->stack->now;
@@ -227,15 +237,8 @@ static inline bool sent_add(struct tcp_conn *c, uint32_t len, bool fin) {
     return true;
 }
 
-/* The device has refused the segment. */
-static void sent_take_back(struct tcp_conn *c) {
+void sent_take_back(struct tcp_conn *c) {
     c->send.nxt -= scoreboard_take_back(&c->recovery.flight->scoreboard);
-}
-
-/* New data has left. first: nothing was out before. */
-static inline void new_left(struct tcp_conn *c, bool first, uint32_t len) {
-    if (first) c->timers.progress_ns = c->stack->now;
-    send_left(&c->send, len);
 }
 
 /* The next new segment, as send_next. False also if the congestion window does not allow it, which sets *limited. */
@@ -265,7 +268,7 @@ static bool new_output(struct tcp_conn *c, uint32_t len, bool fin, uint32_t bega
     uint32_t whole = gather(c, &o, seq, len); /* many small pushes may exceed a frame's segments */
     if (whole < len) fin = false;
     if (!sent_add(c, whole + fin, fin)) {
-        blocked(c);
+        output_blocked(c);
         return false;
     }
     if (!data_output(c, &o, seq, fin, whole == c->send.mss && ends_burst(c, began))) {
@@ -313,7 +316,7 @@ static bool frame_output(struct tcp_conn *c, uint32_t n) {
     while (added < n && sent_add(c, c->send.mss, false))
         added++;
     if (added < n || !data_output(c, &o, seq, false, true)) {
-        blocked(c);
+        output_blocked(c);
         for (; added > 0; added--)
             sent_take_back(c);
         return false;
@@ -379,35 +382,12 @@ static void restart_after_idle(struct tcp_conn *c) {
         c->cc.cwnd = c->cc.cwnd / 2 > restart ? c->cc.cwnd / 2 : restart;
 }
 
-static bool sends_at_once(const struct tcp_conn *c, uint32_t len) {
-    uint32_t out = send_out(&c->send);
-    return recovery_is_calm(&c->recovery) && send_at_once(&c->send, len) &&
-           (out == 0 ? c->stack->now - c->send.sent_ns <= rtt_timeout_ns(&c->rtt, 0) : out + len <= c->cc.cwnd) &&
-           !reassembly_has_blocks(&c->receive.reassembly) && c->path.epoch == c->stack->path_epoch;
-}
-
-bool tcp_output_expected(struct tcp_conn *c, const struct inet_segment *data) {
-    struct tx_packet o;
-    uint32_t seq = c->send.nxt;
-    bool first = c->send.una == seq;
-    uint32_t promise = conn_receive_window(c);
-    uint16_t window = receive_window_field(&c->receive, promise);
-    if (!sends_at_once(c, data->len) || !sent_add(c, data->len, false)) return false;
-    tx_init(&o);
-    tx_add(&o, data->base, data->len);
-    plain_header(c, &o, seq, TCP_PSH | TCP_ACK, window);
-    if (ip_output(c->stack, &o, &c->flow, c) == -EAGAIN) {
-        sent_take_back(c);
-        return false;
-    }
-    segment_left(c, promise);
-    ack_done(c);
-    c->send.sent_ns = c->stack->now;
-    new_left(c, first, data->len);
-    conn_limited_by(c, TCP_LIMIT_PATH);
-    recovery_window_used(&c->recovery, c->send.una, c->send.nxt, c->send.nxt - c->send.una >= c->cc.cwnd);
-    tcp_arm_new(c);
-    return true;
+void output_ended(struct tcp_conn *c, uint32_t before, bool room) {
+    conn_limited_by(c, send_limited_by(&c->send));
+    if (before != c->send.nxt)
+        tcp_arm_new(c);
+    else if (!timers_pending(&c->timers, TCP_TIMER_SEND) && (room || c->send.una != c->send.nxt))
+        tcp_arm_send(c);
 }
 
 void tcp_output(struct tcp_conn *c) {
@@ -417,11 +397,7 @@ void tcp_output(struct tcp_conn *c) {
         if (c->path.epoch != c->stack->path_epoch) conn_path_changed(c);
         restart_after_idle(c);
         bool room = all_output(c);
-        conn_limited_by(c, send_limited_by(&c->send));
-        if (before != c->send.nxt)
-            tcp_arm_new(c);
-        else if (!timers_pending(&c->timers, TCP_TIMER_SEND) && (room || c->send.una != c->send.nxt))
-            tcp_arm_send(c);
+        output_ended(c, before, room);
         if (!room) return; /* TCP_TIMER_ROOM comes back here */
     }
     if (c->receive.ack_now && c->state != TCP_STATE_CLOSED) tcp_send_ack(c);

@@ -123,6 +123,18 @@ bool receive_add(struct tcp_receive *r, struct tcp_memory *m, struct rx_packet *
 /* Queues the bytes that come next, and becomes the owner of their block. False: no memory; nothing has changed. */
 bool receive_queue(struct tcp_receive *r, struct tcp_memory *m, uint8_t *base, uint32_t len);
 
+/* The same, if the bytes stay in their block and nothing has to be allocated or dropped. False: nothing has changed. */
+static inline bool receive_queue_in_place(struct tcp_receive *r, struct tcp_memory *m, uint8_t *base, uint32_t len) {
+    uint32_t pinned = memory_pinned(base);
+    if (r->slices.count == r->slices.room || r->charged + pinned > r->limit || memory_is_full(m, pinned)) return false;
+    struct tcp_slice *slice = fifo_at(&r->slices, sizeof *slice, r->slices.first + r->slices.count++);
+    *slice = (struct tcp_slice){base, len, pinned};
+    memory_charge(m, &r->charged, pinned);
+    r->bytes += len;
+    r->nxt += len;
+    return true;
+}
+
 /* ---- acknowledgements ---- */
 
 /* A segment has left that acknowledges nxt and advertises `window` bytes. */

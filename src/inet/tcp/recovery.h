@@ -13,6 +13,7 @@
 #include "inet/tcp/scoreboard.h"
 #include "inet/tcp/send_queue.h"
 #include "inet/tcp/tcp.h"
+#include "inet/tcp/template.h"
 
 #define TCP_DUP_THRESHOLD 3u
 
@@ -37,6 +38,7 @@ struct tcp_undo {
 struct tcp_flight {
     struct tcp_send_queue queue; /* of the send side, which needs it as long */
     struct tcp_scoreboard scoreboard;
+    struct tcp_template template;
     struct tcp_prr prr;
     struct tcp_undo undo;
     uint32_t probe_end;           /* the loss probe is over when this is acknowledged */
@@ -45,6 +47,11 @@ struct tcp_flight {
     uint32_t dsack_round_end;     /* ... which ends when this is acknowledged (RFC 8985 section 6.2) */
     uint32_t most_out, round_end; /* most bytes out in this round trip, which ends when round_end is acknowledged */
 };
+
+/* What the headers of segments contain, or who they are sent to, has changed. */
+static inline void flight_forget_headers(struct tcp_flight *f) {
+    if (f->template.epoch != 0) f->template.epoch = 0;
+}
 
 /* The flight of connections that have none: never written. */
 extern const struct tcp_flight tcp_no_flight;

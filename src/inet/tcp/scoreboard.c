@@ -40,6 +40,7 @@ bool scoreboard_add(struct tcp_scoreboard *b, uint64_t now, uint32_t seq, uint32
     if (b->sent.count == 0) {
         b->sent.first = b->lost_from = 0;
         b->oldest = b->newest = TCP_SENT_NONE;
+        b->disturbed = false;
     }
     uint32_t position = scoreboard_end(b);
     if (position == TCP_SENT_NONE) return false; /* after 2^32 segments without a pause: waits for one */
@@ -59,6 +60,7 @@ uint32_t scoreboard_take_back(struct tcp_scoreboard *b) {
 
 void scoreboard_resent(struct tcp_scoreboard *b, uint64_t now, uint32_t position) {
     struct tcp_sent *e = scoreboard_at(b, position);
+    b->disturbed = true;
     if (on_its_way(e)) by_time_unlink(b, e);
     if ((e->flags & (TCP_SENT_LOST | TCP_SENT_RETRANSMITTED)) == TCP_SENT_LOST) {
         e->flags |= TCP_SENT_RETRANSMITTED;
@@ -120,6 +122,7 @@ void scoreboard_acked(struct tcp_scoreboard *b, uint32_t ack, struct tcp_deliver
         uncount(b, e, e->len);
         fifo_drop_first(&b->sent);
     }
+    if (b->sent.count == 0) b->disturbed = false;
     if (!repaired) return;
     d->rtt_us = before.rtt_us; /* the ACK has waited for what was repeated: it tells nothing of the round trip */
     d->rtt_sent_ns = before.rtt_sent_ns;
@@ -161,6 +164,7 @@ static void block_sacked(struct tcp_scoreboard *b, const struct tcp_range *block
     for (uint32_t at = position_of(b, block->start); (at = skip_sacked(b, at, d)) != scoreboard_end(b); at++) {
         struct tcp_sent *e = scoreboard_at(b, at);
         if (seq_lt(block->end, e->seq + e->len)) return;
+        b->disturbed = true;
         if (on_its_way(e)) by_time_unlink(b, e);
         delivered(b, e, d);
         uncount(b, e, e->len);
@@ -189,6 +193,7 @@ void scoreboard_sacked(struct tcp_scoreboard *b, const struct tcp_options *o, ui
 void scoreboard_mark_lost(struct tcp_scoreboard *b, uint32_t position) {
     struct tcp_sent *e = scoreboard_at(b, position);
     if (!on_its_way(e)) return;
+    b->disturbed = true;
     by_time_unlink(b, e);
     if (e->flags & TCP_SENT_RETRANSMITTED)
         b->retransmitted_bytes -= e->len;
@@ -256,6 +261,7 @@ void scoreboard_cut(struct tcp_scoreboard *b, uint32_t mss) {
         }
     fifo_free(&b->sent);
     b->sent = pieces;
+    b->disturbed = true;
     b->oldest = b->newest = TCP_SENT_NONE;
     b->lost_bytes = b->retransmitted_bytes = 0;
     b->lost_from = 0;

@@ -38,6 +38,7 @@ struct tcp_scoreboard {
     uint32_t recover;               /* recovery ends when this is acknowledged (RecoveryPoint of RFC 6675) */
     uint32_t high;                  /* end of the highest segment that has arrived (RACK.fack) */
     uint32_t rack_end, rack_rtt_us; /* of the segment sent last among those that have arrived */
+    bool disturbed;                 /* order of time and sequence may differ, or something was sent again */
     uint64_t rack_ns;               /* when that was sent (RACK.xmit_ts); 0: none */
 };
 

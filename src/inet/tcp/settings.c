@@ -136,6 +136,7 @@ void conn_configure(struct tcp_conn *c, const struct tcp_settings *settings) {
 int tcp_set_option(struct tcp_conn *c, enum tcp_option option, uint32_t value, uint64_t now) {
     c->stack->now = now;
     if (tcp_option_check(option, value)) return -EINVAL;
+    calm_end(c);
     set(c, option, value);
     if (!conn_synchronized(c) || c->state == TCP_STATE_TIME_WAIT) return 0;
     conn_path_changed(c);

@@ -71,11 +71,18 @@ bool tcp_unread(const struct tcp_conn *c) {
     return c->receive.unread;
 }
 
-int tcp_push(struct tcp_conn *c, const struct inet_segment *data, bool more, uint64_t now) {
-    c->stack->now = now;
+/* Why the connection takes no data in its state; 0: it does. */
+static int push_refused(const struct tcp_conn *c) {
     if (c->error) return c->error;
     if (c->state == TCP_STATE_SYN_SENT || c->state == TCP_STATE_SYN_RECEIVED) return -ENOTCONN;
     if (c->send.fin_queued || (c->state != TCP_STATE_ESTABLISHED && c->state != TCP_STATE_CLOSE_WAIT)) return -EPIPE;
+    return 0;
+}
+
+int tcp_push(struct tcp_conn *c, const struct inet_segment *data, bool more, uint64_t now) {
+    c->stack->now = now;
+    int error = c->calm ? 0 : push_refused(c);
+    if (error) return error;
     if (data->len == 0) return 0;
     if (send_is_full(&c->send, data->len)) {
         c->send.refused = true;
@@ -85,7 +92,7 @@ int tcp_push(struct tcp_conn *c, const struct inet_segment *data, bool more, uin
     if (c->send.refused) c->send.refused = false;
     if (data->len > INT32_MAX / 2) return -EINVAL;
     if (!recovery_allocate(&c->recovery, c->send.una)) return -ENOMEM;
-    int error = send_queue_add(&c->recovery.flight->queue, data, c->send.end);
+    error = send_queue_add(&c->recovery.flight->queue, data, c->send.end);
     if (error) return error;
     send_pushed(&c->send, data->len, more);
     if (c->receive.ack_later) c->receive.interactive = true;
@@ -97,9 +104,10 @@ int tcp_push(struct tcp_conn *c, const struct inet_segment *data, bool more, uin
 
 /* Popping has opened the window: sends a window update if one is due. */
 static void window_update(struct tcp_conn *c) {
+    if (!receive_is_low(&c->receive)) return;
     if (c->state != TCP_STATE_ESTABLISHED && c->state != TCP_STATE_FIN_WAIT_1 && c->state != TCP_STATE_FIN_WAIT_2)
         return;
-    if (!receive_is_low(&c->receive) || !receive_update_due(&c->receive, conn_mss_told(c))) return;
+    if (!receive_update_due(&c->receive, conn_mss_told(c))) return;
     c->receive.ack_now = true;
     conn_mark(c);
 }
@@ -108,15 +116,17 @@ bool tcp_readable(const struct tcp_conn *c) {
     return c->receive.slices.count > 0 || c->error || c->receive.fin_received || c->state == TCP_STATE_CLOSED;
 }
 
-int tcp_pop(struct tcp_conn *c, struct inet_slice *out, uint32_t limit, uint64_t now) {
-    c->stack->now = now;
-    if (c->receive.slices.count == 0) {
-        if (c->error) return c->error;
-        if (!c->receive.fin_received && c->state != TCP_STATE_CLOSED)
-            return c->state < TCP_STATE_ESTABLISHED ? -ENOTCONN : -EAGAIN;
-        *out = (struct inet_slice){NULL, 0};
-        return 0;
-    }
+/* There is nothing to pop: not yet, or at the end of the stream. */
+static int pop_nothing(const struct tcp_conn *c, struct inet_slice *out) {
+    if (c->error) return c->error;
+    if (!c->receive.fin_received && c->state != TCP_STATE_CLOSED)
+        return c->state < TCP_STATE_ESTABLISHED ? -ENOTCONN : -EAGAIN;
+    *out = (struct inet_slice){NULL, 0};
+    return 0;
+}
+
+/* Not inlined, so that a pop of nothing needs no stack frame. */
+static __attribute__((noinline)) int pop_first(struct tcp_conn *c, struct inet_slice *out, uint32_t limit) {
     int error = receive_pop(&c->receive, &c->stack->tcp_memory, out, limit);
     if (error) return error;
     receive_tune(&c->receive, &c->stack->tcp_memory, out->len, c->stack->now, c->rtt.srtt_us);
@@ -124,6 +134,11 @@ int tcp_pop(struct tcp_conn *c, struct inet_slice *out, uint32_t limit, uint64_t
     if (c->receive.slices.count == 0 && c->state != TCP_STATE_CLOSED) conn_idle(c);
     conn_changed_shortly(c);
     return 0;
+}
+
+int tcp_pop(struct tcp_conn *c, struct inet_slice *out, uint32_t limit, uint64_t now) {
+    c->stack->now = now;
+    return c->receive.slices.count > 0 ? pop_first(c, out, limit) : pop_nothing(c, out);
 }
 
 int tcp_peek(const struct tcp_conn *c, uint32_t offset, struct inet_segment *out) {
@@ -138,6 +153,7 @@ int tcp_shutdown(struct tcp_conn *c, uint64_t now) {
     c->stack->now = now;
     if (c->state != TCP_STATE_ESTABLISHED && c->state != TCP_STATE_CLOSE_WAIT)
         return c->send.fin_queued ? 0 : -ENOTCONN;
+    calm_end(c);
     c->state = c->state == TCP_STATE_ESTABLISHED ? TCP_STATE_FIN_WAIT_1 : TCP_STATE_LAST_ACK;
     c->send.fin_queued = true;
     c->send.more = false;
@@ -149,6 +165,7 @@ int tcp_shutdown(struct tcp_conn *c, uint64_t now) {
 void tcp_abort(struct tcp_conn *c, uint64_t now) {
     struct inet *s = c->stack;
     s->now = now;
+    calm_end(c);
     c->orphan = true;
     socket_forget(&c->socket);
     if (c->state == TCP_STATE_CLOSED) {
@@ -161,6 +178,7 @@ void tcp_abort(struct tcp_conn *c, uint64_t now) {
 }
 
 void tcp_stop_reading(struct tcp_conn *c, bool unread) {
+    calm_end(c);
     c->receive.shut = true;
     c->receive.unread |= unread || receive_holds_data(&c->receive);
     receive_clear(&c->receive, &c->stack->tcp_memory);

@@ -171,6 +171,7 @@ void tcp_timer_fire(struct inet *s, struct inet_timer *t) {
                                                                       [TCP_TIMER_TRIM] = conn_trim,
                                                                       [TCP_TIMER_ROOM] = room_fire};
     struct tcp_conn *c = list_entry(t, struct tcp_conn, timers.timer);
+    calm_end(c);
     for (uint32_t i = 0; i < TCP_TIMER_COUNT && c->state != TCP_STATE_CLOSED; i++) {
         if (timers_expire(&c->timers, i, s->now)) fire[i](c);
     }

@@ -12,6 +12,7 @@
 #define IP4_PACKET_MAX      65535u
 #define IP4_TTL             64u
 #define IP4_PROTOCOL_OFFSET 9u
+#define IP4_CHECKSUM_OFFSET 10u
 
 enum ip_protocol_number { IP_ICMP = 1, IP_TCP = 6, IP_UDP = 17 };
 enum ip4_flags { IP4_DF = 0x4000, IP4_MF = 0x2000 };
@@ -66,9 +67,21 @@ static inline void ip4_emit(uint8_t *p, const struct ip4_header *h) {
     wire_store32(p, first);
     wire_store32(p + 4, second);
     wire_store32(p + 8, third);
-    wire_store16(p + 10, csum_finish((uint64_t)first + second + third + h->from + h->to));
+    wire_store16(p + IP4_CHECKSUM_OFFSET, csum_finish((uint64_t)first + second + third + h->from + h->to));
     wire_store32(p + 12, h->from);
     wire_store32(p + 16, h->to);
+}
+
+/*
+ * Sets total length, identification and checksum of a header that was written with zeros there; `sum` is its folded
+ * partial sum.
+ */
+static inline void ip4_patch(uint8_t *p, uint16_t sum, uint16_t total_bytes, uint16_t id) {
+    total_bytes = htobe16(total_bytes);
+    id = htobe16(id);
+    wire_store16(p + 2, total_bytes);
+    wire_store16(p + 4, id);
+    wire_store16(p + IP4_CHECKSUM_OFFSET, csum_finish((uint64_t)sum + total_bytes + id));
 }
 
 /* Partial sum of the pseudo header of TCP and UDP. */

@@ -48,6 +48,16 @@ struct tcp_header {
     struct tcp_options options;
 };
 
+/* The ports of a received segment as struct inet_flow has them: ours, then the peer's. */
+static inline uint32_t tcp_ports(const uint8_t *p) {
+    uint32_t ports = wire_get32(p);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    return ports;
+#else
+    return ports << 16 | ports >> 16;
+#endif
+}
+
 /*
  * False: the segment is too short. Skips unknown options, and ignores malformed or truncated ones and all behind them.
  */
@@ -65,12 +75,22 @@ struct tcp_plain {
 
 /* Parses a segment of `bytes` bytes with such a header, with or without the timestamp. False: it has another header. */
 static inline bool tcp_parse_plain(struct tcp_plain *h, const uint8_t *p, uint32_t bytes, bool timestamps) {
-    uint32_t header = TCP_HEADER_BYTES + (timestamps ? TCP_TIMESTAMP_BYTES : 0);
-    if (bytes < header || p[12] != header / 4 << 4 || (p[13] & ~TCP_PSH) != TCP_ACK) return false;
-    if (timestamps && wire_get32(p + TCP_HEADER_BYTES) != TCP_TIMESTAMP_ALONE) return false;
-    *h = (struct tcp_plain){
-        .seq = wire_get32(p + 4), .ack = wire_get32(p + 8), .len = bytes - header, .window = wire_get16(p + 14)};
-    if (timestamps) h->ts_value = wire_get32(p + TCP_HEADER_BYTES + 4);
+    const uint32_t stamped = TCP_HEADER_BYTES + TCP_TIMESTAMP_BYTES;
+    if (bytes < TCP_HEADER_BYTES) return false;
+    uint32_t offset_flags = wire_get16(p + 12) & ~TCP_PSH;
+    if (timestamps) {
+        if (bytes < stamped || offset_flags != (stamped / 4 << 12 | TCP_ACK)) return false;
+        if (wire_get32(p + TCP_HEADER_BYTES) != TCP_TIMESTAMP_ALONE) return false;
+        h->len = bytes - stamped;
+        h->ts_value = wire_get32(p + TCP_HEADER_BYTES + 4);
+    } else {
+        if (offset_flags != (TCP_HEADER_BYTES / 4 << 12 | TCP_ACK)) return false;
+        h->len = bytes - TCP_HEADER_BYTES;
+        h->ts_value = 0;
+    }
+    h->seq = wire_get32(p + 4);
+    h->ack = wire_get32(p + 8);
+    h->window = wire_get16(p + 14);
     return true;
 }
 

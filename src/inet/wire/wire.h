@@ -36,6 +36,12 @@ static inline uint32_t wire_load32(const uint8_t *p) {
     return x;
 }
 
+static inline uint16_t wire_load16(const uint8_t *p) {
+    uint16_t x;
+    memcpy(&x, p, sizeof x);
+    return x;
+}
+
 static inline void wire_store32(uint8_t *p, uint32_t x) {
     memcpy(p, &x, sizeof x);
 }

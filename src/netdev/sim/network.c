@@ -21,6 +21,12 @@ struct address_key {
 };
 _Static_assert(sizeof(struct address_key) == 8, "no padding in a key");
 
+/* A switch has seen an address at a port. */
+struct learned {
+    struct address_key key;
+    uint32_t port;
+};
+
 static bool earlier(const struct sim_flight *a, const struct sim_flight *b) {
     return a->at_ns != b->at_ns ? a->at_ns < b->at_ns : a->number < b->number;
 }
@@ -92,21 +98,29 @@ static struct address_key address_key(const struct sim *sim, const struct sim_no
 /* A full table learns no more; frames to unknown addresses are flooded. */
 static void switch_learn(struct sim *sim, const struct sim_node *node, uint32_t port, const uint8_t *mac) {
     struct address_key key = address_key(sim, node, mac);
-    void *known = hash_find(&sim->learned, &key), *now = (void *)(uintptr_t)(port + 1);
-    if (mac[0] & 1 || known == now) return;
-    if (known) hash_remove(&sim->learned, &key);
-    hash_insert(&sim->learned, &key, now);
+    if (mac[0] & 1) return;
+    struct learned *known = hash_find(&sim->learned, &key);
+    if (!known) {
+        if (!(known = sys_calloc(1, sizeof *known))) return;
+        known->key = key;
+        if (hash_insert(&sim->learned, known)) {
+            sys_free(known);
+            return;
+        }
+    }
+    known->port = port;
 }
 
 static void switch_forward(struct sim *sim, struct sim_node *node, uint32_t port, uint32_t hops,
                            struct netdev_buffer frame) {
     const uint8_t *to = frame.data, *from = to + NETDEV_MAC_BYTES;
     struct address_key key = address_key(sim, node, to);
-    uintptr_t known = to[0] & 1 ? 0 : (uintptr_t)hash_find(&sim->learned, &key);
+    const struct learned *known = to[0] & 1 ? NULL : hash_find(&sim->learned, &key);
+    uint32_t out = known ? known->port : 0;
     uint32_t id = (uint32_t)(node - sim->nodes);
     switch_learn(sim, node, port, from);
-    if (known && known - 1 != port) {
-        sim_send(sim, id, (uint32_t)(known - 1), hops, frame);
+    if (known && out != port) {
+        sim_send(sim, id, out, hops, frame);
         return;
     }
     for (uint32_t i = 0; !known && i < node->ports; i++) {
@@ -179,7 +193,8 @@ struct sim *sim_new(const struct sim_config *config) {
         sim->links = sys_calloc((size_t)sim->links_max * 2, sizeof(struct sim_direction *));
         sim->flights = sys_calloc(sim->config.frames_max, sizeof *sim->flights);
         if (sim->nodes && sim->links && sim->flights &&
-            hash_init(&sim->learned, sizeof(struct address_key), SIM_ADDRESSES_MAX, seed) == 0)
+            hash_init(&sim->learned, sizeof(struct address_key), offsetof(struct learned, key), SIM_ADDRESSES_MAX,
+                      seed) == 0)
             return sim;
     }
     sim_free(sim);
@@ -196,6 +211,9 @@ void sim_free(struct sim *sim) {
     }
     for (uint32_t i = 0; i < 2 * sim->links_count; i++)
         sys_free(sim->links[i]);
+    struct learned *known;
+    for (uint64_t at = 0; (known = hash_next(&sim->learned, &at));)
+        sys_free(known);
     hash_fini(&sim->learned);
     sys_free(sim->flights);
     sys_free(sim->links);

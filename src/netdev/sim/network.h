@@ -59,7 +59,7 @@ struct sim {
     uint32_t links_count, links_max;
     struct sim_flight *flights;
     uint32_t flights_count;
-    struct hash learned; /* (switch, address) -> port + 1 */
+    struct hash learned; /* ports, by switch and address */
 };
 
 /* Decides what happens to a frame that a direction accepts now, and counts it. */

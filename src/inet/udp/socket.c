@@ -5,39 +5,16 @@
  */
 #include "inet/udp/udp.h"
 
-#include "inet/fifo.h"
 #include "inet/ip/icmp.h"
 #include "inet/ip/ip4_output.h"
 #include "inet/ip/protocol.h"
 #include "inet/ip/route.h"
 #include "inet/port.h"
-#include "inet/socket_event.h"
 #include "inet/udp/input.h"
-#include "inet/wire/udp.h"
+#include "inet/udp/udp_socket.h"
 
 #define UDP_SOCKETS_MAX (1u << 20)
 #define RECEIVE_LIMIT   212992u /* Linux's */
-#define QUEUE_MAX       4096u
-
-struct udp_socket {
-    struct inet_socket socket;
-    struct inet *stack;
-    struct inet_endpoint local, remote;
-    struct inet_addr bound_addr; /* argument of udp_bind, and key in the table */
-    bool bound, connected;
-    bool port_given; /* the caller of udp_bind chose the port */
-    uint8_t tos, ttl;
-    int error;              /* a negative errno that is reported once */
-    uint32_t receive_limit; /* bytes of heap memory */
-    uint32_t received;      /* of those, in use now */
-    struct fifo queue;      /* struct waiting */
-};
-
-/* A received datagram in the queue. */
-struct waiting {
-    struct udp_datagram datagram;
-    uint32_t charge; /* bytes of heap memory it holds */
-};
 
 static struct inet_flow key_of(const struct inet_endpoint *local) {
     struct inet_flow key = {.local_port = local->port};
@@ -65,7 +42,7 @@ static void udp_free(struct udp_socket *u) {
 void udp_fini(struct inet *s) {
     struct udp_socket *u;
     uint64_t at = 0;
-    while ((u = hash_next(&s->udp_bound, &at, NULL)))
+    while ((u = hash_next(&s->udp_bound, &at)))
         udp_free(u);
     hash_fini(&s->udp_bound);
 }
@@ -100,12 +77,10 @@ static void receives_nothing(const struct udp_socket *u) {
 }
 
 static void unbind(struct udp_socket *u) {
-    struct inet_endpoint local = bound_endpoint(u);
-    struct inet_flow key = key_of(&local);
     struct udp_socket **place = &u->stack->udp_ports[u->local.port % UDP_PORTS];
     if (!u->bound) return;
     receives_nothing(u);
-    hash_remove(&u->stack->udp_bound, &key);
+    hash_remove(&u->stack->udp_bound, &u->key);
     inet_port_used(u->stack, IP_UDP, u->local.port, false);
     if (*place == u) *place = NULL;
     u->local.port = 0;
@@ -147,11 +122,11 @@ int udp_bind(struct udp_socket *u, const struct inet_endpoint *local) {
     } else if (!port_is_free(s, &at)) {
         return -EADDRINUSE;
     }
-    struct inet_flow key = key_of(&at);
-    int error = hash_insert(&s->udp_bound, &key, u);
+    u->key = key_of(&at);
+    int error = hash_insert(&s->udp_bound, u);
     if (error) return error == -ENOMEM ? error : -EADDRNOTAVAIL;
     if ((error = inet_endpoint_used(s, IP_UDP, &at, true))) {
-        hash_remove(&s->udp_bound, &key);
+        hash_remove(&s->udp_bound, &u->key);
         return error;
     }
     inet_port_used(s, IP_UDP, at.port, true);
@@ -204,11 +179,10 @@ static int take_error(struct udp_socket *u) {
     return error;
 }
 
-int udp_send(struct udp_socket *u, const struct inet_segment *segments, uint32_t count, const struct inet_endpoint *to,
-             uint64_t now) {
+int udp_send_slow(struct udp_socket *u, const struct inet_segment *segments, uint32_t count,
+                  const struct inet_endpoint *to) {
     struct inet *s = u->stack;
     struct tx_packet o;
-    s->now = now;
     int error = take_error(u);
     if (error) return error;
     if (!to && !u->connected) return -EDESTADDRREQ;
@@ -240,7 +214,7 @@ int udp_receive(struct udp_socket *u, struct udp_datagram *out) {
     int error = take_error(u);
     if (error) return error;
     if (u->queue.count == 0) return -EAGAIN;
-    const struct waiting *first = fifo_at(&u->queue, sizeof *first, u->queue.first);
+    const struct udp_waiting *first = fifo_at(&u->queue, sizeof *first, u->queue.first);
     *out = first->datagram;
     u->received -= first->charge;
     u->stack->udp_received -= first->charge;
@@ -250,24 +224,6 @@ int udp_receive(struct udp_socket *u, struct udp_datagram *out) {
 
 bool udp_readable(const struct udp_socket *u) {
     return u->error || u->queue.count > 0;
-}
-
-/* Queues a payload, which may be NULL. False: the queue is full, and the caller still owns the block. */
-static bool deliver(struct udp_socket *u, const struct inet_flow *flow, void *payload, uint32_t len) {
-    uint32_t charge =
-        (uint32_t)sizeof(struct waiting) + (payload ? (uint32_t)heap_usable_size(heap_block(payload)) : 0);
-    struct waiting *to = NULL;
-    if (charge <= u->receive_limit - u->received) to = fifo_add(&u->queue, sizeof *to, QUEUE_MAX);
-    if (!to) {
-        inet_count(u->stack, udp_receive_limit);
-        return false;
-    }
-    to->datagram = (struct udp_datagram){{flow->remote, flow->remote_port}, flow->local, {payload, len}};
-    to->charge = charge;
-    u->received += charge;
-    u->stack->udp_received += charge;
-    socket_event(u->stack, &u->socket, INET_EVENT_READABLE);
-    return true;
 }
 
 static bool receives_from(const struct udp_socket *u, const struct inet_addr *from, uint16_t port) {
@@ -289,11 +245,6 @@ static struct udp_socket *receiver(struct inet *s, const struct inet_addr *to, u
     return u;
 }
 
-static bool checksum_ok(const struct inet_flow *flow, const uint8_t *t, uint32_t bytes) {
-    uint64_t sum = ip4_pseudo_sum(inet_addr_to_ip4(&flow->remote), inet_addr_to_ip4(&flow->local), IP_UDP, bytes);
-    return csum_fold(csum_add(sum, t, bytes)) == 0xffff;
-}
-
 static void udp_input(struct inet *s, struct rx_packet *p) {
     struct udp_header h;
     if (!udp_parse(&h, p->data, p->len) || h.from_port == 0) {
@@ -302,7 +253,7 @@ static void udp_input(struct inet *s, struct rx_packet *p) {
     }
     p->len = h.bytes;
     struct inet_flow flow = {p->to, p->from, h.to_port, h.from_port};
-    if (h.has_checksum && !(p->flags & INET_INPUT_CSUM_OK) && !checksum_ok(&flow, p->data, h.bytes)) {
+    if (h.has_checksum && !(p->flags & INET_INPUT_CSUM_OK) && !udp_checksum_ok(&flow, p->data, h.bytes)) {
         inet_count(s, udp_bad_checksum);
         return;
     }
@@ -313,17 +264,8 @@ static void udp_input(struct inet *s, struct rx_packet *p) {
         return;
     }
     bool empty = p->len == UDP_HEADER_BYTES;
-    if (deliver(u, &flow, empty ? NULL : p->data + UDP_HEADER_BYTES, p->len - UDP_HEADER_BYTES) && !empty) rx_keep(p);
-}
-
-bool udp_input_expected(struct inet *s, uint8_t *t, uint32_t bytes, const struct inet_flow *flow, bool checked) {
-    struct udp_header h;
-    struct udp_socket *u = s->udp_ports[flow->local_port % UDP_PORTS];
-    if (!u || !is_at(u, &flow->local, flow->local_port) || !receives_from(u, &flow->remote, flow->remote_port))
-        return false;
-    if (!udp_parse(&h, t, bytes) || h.from_port == 0 || h.bytes == UDP_HEADER_BYTES) return false;
-    if (h.has_checksum && !checked && !checksum_ok(flow, t, h.bytes)) return false;
-    return deliver(u, flow, t + UDP_HEADER_BYTES, h.bytes - UDP_HEADER_BYTES);
+    if (udp_deliver(u, &flow, empty ? NULL : p->data + UDP_HEADER_BYTES, p->len - UDP_HEADER_BYTES) && !empty)
+        rx_keep(p);
 }
 
 static bool udp_error(struct inet *s, const struct inet_flow *flow, uint32_t first, int error) {
@@ -367,5 +309,6 @@ static const struct ip_protocol protocol = {.number = IP_UDP, .input = udp_input
 
 int udp_init(struct inet *s) {
     ip_register(s, &protocol);
-    return hash_init(&s->udp_bound, sizeof(struct inet_flow), UDP_SOCKETS_MAX, s->hash_seed);
+    return hash_init(&s->udp_bound, sizeof(struct inet_flow), offsetof(struct udp_socket, key), UDP_SOCKETS_MAX,
+                     s->hash_seed);
 }
