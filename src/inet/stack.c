@@ -146,12 +146,11 @@ static __attribute__((noinline)) void timers_run(struct inet *s) {
         due->fire(s, due);
     }
     if (s->loopback_count > 0) loopback_deliver(s);
-    tcp_flush(s);
 }
 
 void inet_flush(struct inet *s, uint64_t now) {
     s->now = now;
-    tcp_flush(s);
+    if (!list_empty(&s->tcp_marked)) tcp_flush(s);
 }
 
 uint32_t inet_unsent(const struct inet *s) {
@@ -165,6 +164,7 @@ bool inet_holds_data(const struct inet *s) {
 void inet_timers(struct inet *s, uint64_t now) {
     s->now = now;
     if (wheel_is_due(&s->wheel, now) || s->loopback_count > 0) timers_run(s);
+    if (!list_empty(&s->tcp_marked)) tcp_flush(s);
 }
 
 uint64_t inet_next_ns(struct inet *s) {

@@ -24,6 +24,7 @@ static void mac_changes(struct wire *w) {
 
 /* The frame that host 0 has sent last is for this MAC address. */
 static void expect_last_to(struct wire *w, const uint8_t *mac) {
+    inet_flush(w->hosts[0].stack, w->now);
     assert_true(w->hosts[0].frame_count > 0);
     assert_memory_equal(w->hosts[0].frames[w->hosts[0].frame_count - 1].bytes, mac, INET_MAC_BYTES);
 }
@@ -140,6 +141,7 @@ static void segments_follow_a_neighbour_that_changes_its_mac_address(void **stat
         wire_run(w, w->now + 100 * MS);
     }
     assert_int_equal(tcp_push(c, &data, false, w->now), 0);
+    inet_flush(w->hosts[0].stack, w->now);
     assert_true(c->calm && c->recovery.flight->template.epoch == w->hosts[0].stack->dest_epoch);
     expect_last_to(w, mac_of[1]);
     wire_run(w, w->now + 100 * MS);
@@ -212,6 +214,7 @@ static void another_stack_writes_its_own_headers(void **state) {
     assert_int_equal(tcp_attach(second, s->conn, NULL, s->w->now), 0);
     for (uint32_t i = 0; i < 2; i++) {
         push(s, 10);
+        inet_flush(second, s->w->now);
         const struct wire_frame *f = host_sent(s->h);
         assert_non_null(f);
         assert_memory_equal(f->bytes + INET_MAC_BYTES, other_mac, INET_MAC_BYTES);

@@ -22,13 +22,10 @@ static bool timers_are_calm(const struct tcp_timers *t) {
     return t->backoff == 0 && t->send_timer != TCP_SEND_REORDER && t->user_timeout_ms == 0;
 }
 
-bool calm_looks(const struct tcp_conn *c) {
-    return c->state == TCP_STATE_ESTABLISHED && !c->error && !c->orphan && !c->loopback && send_is_calm(&c->send) &&
-           flight_is_calm(&c->recovery, c->send.una) && receive_is_calm(&c->receive) && timers_are_calm(&c->timers);
-}
-
 bool calm_holds(const struct tcp_conn *c) {
-    return !c->stack->config.slow_only && calm_looks(c);
+    return c->state == TCP_STATE_ESTABLISHED && !c->error && !c->orphan && !c->loopback &&
+           !c->stack->config.slow_only && send_is_calm(&c->send) && flight_is_calm(&c->recovery, c->send.una) &&
+           receive_is_calm(&c->receive) && timers_are_calm(&c->timers);
 }
 
 bool calm_prove(struct tcp_conn *c) {

@@ -11,9 +11,6 @@
 
 #include "inet/tcp/conn.h"
 
-/* Whether the connection is calm, but for slow_only of the configuration. */
-bool calm_looks(const struct tcp_conn *c);
-
 /* Whether the connection is calm. */
 bool calm_holds(const struct tcp_conn *c);
 

@@ -14,7 +14,7 @@
 static inline bool leaves_at_once(struct tcp_conn *c, uint32_t len) {
     const struct tcp_send *s = &c->send;
     uint32_t out = send_out(s);
-    if (!calm_is(c) || s->more || s->nxt + len != s->end || len > s->mss || out + len > s->wnd) return false;
+    if (!calm_is(c) || s->unmarked || s->nxt + len != s->end || len > s->mss || out + len > s->wnd) return false;
     if (c->path.epoch != c->stack->path_epoch) return false;
     if (out == 0) return c->stack->now - s->sent_ns <= (uint64_t)c->rtt.rto_us * 1000;
     return out + len <= c->cc.cwnd && (s->nodelay || len == s->mss || !seq_lt(s->una, s->small_end));

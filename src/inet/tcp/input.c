@@ -5,7 +5,6 @@
 #include "inet/ip/ip4_output.h"
 #include "inet/ip/path.h"
 #include "inet/ip/protocol.h"
-#include "inet/tcp/calm.h"
 #include "inet/tcp/check.h"
 #include "inet/tcp/listen.h"
 
@@ -335,11 +334,14 @@ static bool time_wait_reused(struct tcp_conn *c, const struct tcp_segment *g) {
 
 /*
  * Whether what the segment causes to be sent may wait for the end of the burst: it is the next one of a connection in
- * which nothing is lost or out of order. An ACK that is due to another segment is a signal to the peer, and is sent at
- * once.
+ * which nothing is lost or out of order, such as all that the fast path takes. An ACK that is due to another segment is
+ * a signal to the peer, and is sent at once.
  */
 static bool may_wait(const struct tcp_conn *c, const struct tcp_segment *g) {
-    return (g->h.flags & ~TCP_PSH) == TCP_ACK && g->seq == c->receive.nxt && calm_looks(c);
+    const struct tcp_receive *r = &c->receive;
+    return c->state == TCP_STATE_ESTABLISHED && !c->orphan && c->recovery.state == TCP_OPEN &&
+           (g->h.flags & ~TCP_PSH) == TCP_ACK && g->seq == r->nxt && !r->shut && !r->fin_received &&
+           !reassembly_has_blocks(&r->reassembly);
 }
 
 static void conn_input(struct tcp_conn *c, struct rx_packet *p, struct tcp_segment *g) {
@@ -365,7 +367,7 @@ static void conn_input(struct tcp_conn *c, struct rx_packet *p, struct tcp_segme
     }
     text_input(c, p, g);
 out:
-    if (waits && c->state == TCP_STATE_ESTABLISHED)
+    if (waits && c->state == TCP_STATE_ESTABLISHED && c->recovery.state == TCP_OPEN)
         conn_mark_due(c);
     else if (c->state != TCP_STATE_CLOSED)
         tcp_output(c);
