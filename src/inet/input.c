@@ -17,7 +17,7 @@ static inline bool input_expected(struct inet *s, uint8_t *frame, uint32_t len, 
     uint8_t *ip = frame + ETH_HEADER_BYTES, *t = ip + IP4_HEADER_BYTES;
     if (len < ETH_HEADER_BYTES + IP4_HEADER_BYTES + 8 || memcmp(frame, s->config.mac, INET_MAC_BYTES) != 0 ||
         eth_is_group(frame + INET_MAC_BYTES) || (wire_get32(frame + 12) & 0xffffff00) != PLAIN_IP4 ||
-        (wire_get16(ip + 6) & ~IP4_DF) != 0)
+        (wire_load16(ip + 6) & htobe16((uint16_t)~IP4_DF)) != 0)
         return false;
     uint32_t total = wire_get16(ip + 2);
     if (total < IP4_HEADER_BYTES + 8 || total > len - ETH_HEADER_BYTES || csum_fold(ip4_header_sum(ip)) != 0xffff)

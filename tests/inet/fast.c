@@ -196,6 +196,39 @@ static void options_change_the_headers(void **state) {
     script_delete(s);
 }
 
+/* A segment with data acknowledges and does not report the duplicate; after the next segment no ACK does (RFC 2883). */
+static void next_segment_replaces_a_duplicate(void **state) {
+    (void)state;
+    struct script *s = with_headers();
+    assert_int_equal(tcp_set_option(s->conn, TCP_OPTION_NODELAY, 0, s->w->now), 0);
+    in_data(s, 1, 10, 21);
+    drain(s);
+    push(s, 10);
+    push(s, 10);
+    expect(s, TCP_ACK, 21, 10, 11);
+    in_data(s, 1, 10, 31);
+    expect(s, TCP_ACK, 31, 10, 11);
+    assert_true(reassembly_has_duplicate(&s->conn->receive.reassembly));
+    in_data(s, 11, 10, 41);
+    expect(s, TCP_ACK, 41, 0, 21);
+    in(s, (struct seg){.flags = TCP_ACK, .seq = 20, .ack = 41, .window = s->window}); /* before the window */
+    assert_int_equal(expect(s, TCP_ACK, 41, 0, 21).options.sack_count, 0);
+    script_delete(s);
+}
+
+/* Segments in flight that are too large are sent again in pieces, without waiting for an ACK that is due. */
+static void smaller_path_is_seen_at_the_next_segment(void **state) {
+    (void)state;
+    struct script *s = with_headers();
+    assert_int_equal(tcp_set_option(s->conn, TCP_OPTION_QUICKACK, 0, s->w->now), 0);
+    assert_int_equal(push(s, 1000), 0);
+    expect(s, TCP_ACK, 21, 1000, 1);
+    assert_int_equal(inet_set_mtu(s->h->stack, 640), 0);
+    in_data(s, 1, 10, 21);
+    expect(s, TCP_ACK, 21, 600, 11);
+    script_delete(s);
+}
+
 /* The other stack has another MAC address, and its device completes checksums; its destinations have the same epoch. */
 static void another_stack_writes_its_own_headers(void **state) {
     (void)state;
@@ -234,6 +267,8 @@ int main(void) {
         cmocka_unit_test(datagrams_have_the_options_of_their_socket),
         cmocka_unit_test(segments_follow_a_neighbour_that_changes_its_mac_address),
         cmocka_unit_test(options_change_the_headers),
+        cmocka_unit_test(next_segment_replaces_a_duplicate),
+        cmocka_unit_test(smaller_path_is_seen_at_the_next_segment),
         cmocka_unit_test(another_stack_writes_its_own_headers),
     };
     return cmocka_run_group_tests_name("fast", tests, NULL, NULL);

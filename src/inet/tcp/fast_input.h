@@ -94,7 +94,8 @@ static inline bool tcp_input_expected(struct inet *s, uint8_t *t, uint32_t bytes
     struct tcp_plain e;
     uint8_t events = 0;
     struct tcp_conn *c = conn_find_ip4(s, wire_load32(t - 4), wire_load32(t - 8), tcp_ports(t));
-    if (!c || !calm_is(c) || !tcp_parse_plain(&e, t, bytes, c->send.timestamps) || !is_expected(c, &e)) return false;
+    if (!c || !calm_is(c) || c->path.epoch != s->path_epoch) return false;
+    if (!tcp_parse_plain(&e, t, bytes, c->send.timestamps) || !is_expected(c, &e)) return false;
     if (!checked && !tcp_checksum_ok(c, t, bytes)) return false;
     if (e.len > 0 && !payload_queue(c, t + bytes - e.len, e.len)) return false;
     c->timers.received_ns = s->now;

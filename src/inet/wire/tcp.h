@@ -73,18 +73,21 @@ struct tcp_plain {
     uint16_t window; /* as on the wire */
 };
 
+/* Whether the header has `bytes` bytes, the flag ACK, and no other flag but PSH. */
+static inline bool tcp_is_plain(const uint8_t *p, uint32_t bytes) {
+    return (wire_load16(p + 12) & htobe16((uint16_t)~TCP_PSH)) == htobe16((uint16_t)(bytes / 4 << 12 | TCP_ACK));
+}
+
 /* Parses a segment of `bytes` bytes with such a header, with or without the timestamp. False: it has another header. */
 static inline bool tcp_parse_plain(struct tcp_plain *h, const uint8_t *p, uint32_t bytes, bool timestamps) {
     const uint32_t stamped = TCP_HEADER_BYTES + TCP_TIMESTAMP_BYTES;
-    if (bytes < TCP_HEADER_BYTES) return false;
-    uint32_t offset_flags = wire_get16(p + 12) & ~TCP_PSH;
     if (timestamps) {
-        if (bytes < stamped || offset_flags != (stamped / 4 << 12 | TCP_ACK)) return false;
+        if (bytes < stamped || !tcp_is_plain(p, stamped)) return false;
         if (wire_get32(p + TCP_HEADER_BYTES) != TCP_TIMESTAMP_ALONE) return false;
         h->len = bytes - stamped;
         h->ts_value = wire_get32(p + TCP_HEADER_BYTES + 4);
     } else {
-        if (offset_flags != (TCP_HEADER_BYTES / 4 << 12 | TCP_ACK)) return false;
+        if (bytes < TCP_HEADER_BYTES || !tcp_is_plain(p, TCP_HEADER_BYTES)) return false;
         h->len = bytes - TCP_HEADER_BYTES;
         h->ts_value = 0;
     }
