@@ -341,7 +341,7 @@ static bool may_wait(const struct tcp_conn *c, const struct tcp_segment *g) {
     const struct tcp_receive *r = &c->receive;
     return c->state == TCP_STATE_ESTABLISHED && !c->orphan && c->recovery.state == TCP_OPEN &&
            (g->h.flags & ~TCP_PSH) == TCP_ACK && g->seq == r->nxt && !r->shut && !r->fin_received &&
-           !reassembly_has_blocks(&r->reassembly);
+           !reassembly_has_blocks(&r->reassembly) && c->path.epoch == c->stack->path_epoch;
 }
 
 static void conn_input(struct tcp_conn *c, struct rx_packet *p, struct tcp_segment *g) {
