@@ -132,7 +132,7 @@ class Manual:
             if not file.endswith(".3"):
                 continue
             section = page.partition("\n.Sh EXAMPLES\n")[2].partition("\n.Sh ")[0] + "\n"
-            examples = re.findall(r"^\.Bd -literal.*\n(.*?)^\.Ed", section, re.M | re.S)
+            examples = re.findall(r"^\.Bd -literal[^\n]*\n(.+?)^\.Ed", section, re.M | re.S)
             if not examples:
                 found.append(f"{file}: no section EXAMPLES with an example")
             source = "".join(f"#include <{h}>\n" for h in headers) + "\n".join(examples).replace("\\e", "\\")
