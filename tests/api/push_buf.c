@@ -24,7 +24,7 @@ static void the_block_is_freed_when_all_data_has_arrived(void **state) {
         }
 }
 
-static void a_whole_block_arrives(void **state) {
+static void a_push_of_a_whole_block_arrives(void **state) {
     (void)state;
     for (enum kind kind = 0; kind < KINDS; kind++) {
         if (kind == UDP || !is_supported(kind)) continue;
@@ -247,7 +247,7 @@ static void fini_frees_pushed_blocks(void **state) {
 int main(int argc, char *argv[]) {
     const struct CMUnitTest tests[] = {
         push_test(the_block_is_freed_when_all_data_has_arrived),
-        push_test(a_whole_block_arrives),
+        push_test(a_push_of_a_whole_block_arrives),
         push_test(a_block_with_another_owner_is_not_freed_by_the_push),
         push_test(a_popped_segment_can_be_pushed_to_another_queue),
         push_test(an_empty_push_is_an_empty_message_on_queues_with_messages),

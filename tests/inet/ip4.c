@@ -341,7 +341,7 @@ static void reassembly_timeout_sends_an_icmp_error_only_after_the_first_fragment
     wire_delete(w);
 }
 
-static void incomplete_packets_hold_bounded_memory(void **state) {
+static void incomplete_packets_use_bounded_memory(void **state) {
     (void)state;
     struct wire *w = wire_new(1);
     struct host *h = &w->hosts[0];
@@ -425,7 +425,7 @@ int main(void) {
         cmocka_unit_test(largest_packet_is_answered_in_fragments),
         cmocka_unit_test(overlapping_fragments_discard_the_packet),
         cmocka_unit_test(reassembly_timeout_sends_an_icmp_error_only_after_the_first_fragment),
-        cmocka_unit_test(incomplete_packets_hold_bounded_memory),
+        cmocka_unit_test(incomplete_packets_use_bounded_memory),
         cmocka_unit_test(frame_refused_by_the_device_counts_as_not_sent),
         cmocka_unit_test(packets_to_off_link_peers_go_to_the_gateway),
         cmocka_unit_test(random_frames_do_not_crash_the_stack),

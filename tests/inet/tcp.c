@@ -232,7 +232,7 @@ static void half_closed_connection_carries_the_other_direction(void **state) {
     wire_delete(w);
 }
 
-static void close_delivers_what_was_pushed(void **state) {
+static void close_delivers_pushed_data(void **state) {
     (void)state;
     for (uint64_t seed = 0; seed < 20; seed++) {
         struct wire *w = new_pair(seed);
@@ -505,7 +505,7 @@ int main(void) {
         cmocka_unit_test(streams_arrive_over_a_lossy_path_with_reno_and_with_cubic),
         cmocka_unit_test(stream_stops_while_the_peer_does_not_read_and_then_continues),
         cmocka_unit_test(half_closed_connection_carries_the_other_direction),
-        cmocka_unit_test(close_delivers_what_was_pushed),
+        cmocka_unit_test(close_delivers_pushed_data),
         cmocka_unit_test(fast_path_and_slow_path_send_the_same_frames),
         cmocka_unit_test(connection_times_out_when_the_peer_vanishes),
         cmocka_unit_test(user_timeout_ends_the_connection_earlier),

@@ -215,7 +215,7 @@ static void exit_closes_while_another_thread_waits(void **state) {
     expect_orderly_close(THREAD);
 }
 
-static void exit_of_a_forked_child_leaves_the_connection(void **state) {
+static void exit_of_a_forked_child_does_not_close_the_connection(void **state) {
     (void)state;
     int qd = accept_child(FORK);
     expect_pop_text(qd, "question");
@@ -236,22 +236,22 @@ static void expect_no_close(enum kind kind) {
     assert_ok(dmtr_close(qd));
 }
 
-static void exit_in_a_callback_of_a_wait_leaves_the_runtime(void **state) {
+static void exit_in_a_callback_of_a_wait_does_not_close_the_connection(void **state) {
     (void)state;
     expect_no_close(CALLBACK);
 }
 
-static void exit_in_a_callback_of_a_push_leaves_the_runtime(void **state) {
+static void exit_in_a_callback_of_a_push_does_not_close_the_connection(void **state) {
     (void)state;
     expect_no_close(PUSH_CALLBACK);
 }
 
-static void exit_in_a_signal_handler_leaves_the_runtime_that_waits(void **state) {
+static void exit_in_a_signal_handler_does_not_close_the_connection(void **state) {
     (void)state;
     expect_no_close(SIGNAL);
 }
 
-static void exit_in_another_thread_leaves_the_runtime(void **state) {
+static void exit_in_another_thread_does_not_close_the_connection(void **state) {
     (void)state;
     expect_no_close(OTHER_THREAD);
 }
@@ -282,11 +282,11 @@ int main(int argc, char *argv[]) {
         exit_test(returning_from_main_delivers_data_and_closes),
         exit_test(exit_after_fini_does_not_close_again),
         exit_test(exit_closes_while_another_thread_waits),
-        exit_test(exit_of_a_forked_child_leaves_the_connection),
-        exit_test(exit_in_a_callback_of_a_wait_leaves_the_runtime),
-        exit_test(exit_in_a_callback_of_a_push_leaves_the_runtime),
-        exit_test(exit_in_a_signal_handler_leaves_the_runtime_that_waits),
-        exit_test(exit_in_another_thread_leaves_the_runtime),
+        exit_test(exit_of_a_forked_child_does_not_close_the_connection),
+        exit_test(exit_in_a_callback_of_a_wait_does_not_close_the_connection),
+        exit_test(exit_in_a_callback_of_a_push_does_not_close_the_connection),
+        exit_test(exit_in_a_signal_handler_does_not_close_the_connection),
+        exit_test(exit_in_another_thread_does_not_close_the_connection),
     };
     char owner[16];
     snprintf(owner, sizeof owner, "%d", wire_owner());
