@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What tests over the public API share: a runtime per test, small messages. */
+/* Shared by the tests of the public API: a runtime for each test, and helpers for small messages. */
 #ifndef TESTS_API_TEST_H
 #define TESTS_API_TEST_H
 
@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #define MS   1000000ull
-#define HANG (10000 * MS) /* nothing takes that long; a test that waits so long has failed */
+#define HANG (10000 * MS) /* limit of a wait; a test that reaches it has failed */
 
 #define assert_ok(call) assert_int_equal(call, 0)
 
@@ -67,7 +67,7 @@ static inline dmtr_qtoken_t pop_begin(int qd) {
     return qt;
 }
 
-/* The result holds exactly this text; releases it. */
+/* Checks that the result holds exactly `text`, and frees it. */
 static inline void expect_text(dmtr_qresult_t *qr, const char *text) {
     assert_int_equal(qr->qr_opcode, DMTR_OPC_POP);
     size_t len = 0, at = 0;

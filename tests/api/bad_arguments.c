@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every call with every bad argument returns its documented errno and changes nothing. The tables are lists of calls;
- * each is evaluated once, and a wrong answer names its call.
+ * Every call returns the documented errno for every bad argument and changes nothing. The tables are lists of calls.
+ * Each call is made once, and a wrong result prints the call.
  */
 #include "api_test.h"
 
@@ -28,17 +28,17 @@ static void check(const struct row *rows, size_t n) {
 
 #define CHECK_ROWS(rows) check(rows, sizeof(rows) / sizeof *(rows))
 
-static bool keep(const dmtr_sgarray_t *sga, void *arg) {
+static bool keep_all(const dmtr_sgarray_t *sga, void *arg) {
     (void)sga, (void)arg;
     return true;
 }
 
-static bool less(const dmtr_sgarray_t *a, const dmtr_sgarray_t *b, void *arg) {
+static bool never_less(const dmtr_sgarray_t *a, const dmtr_sgarray_t *b, void *arg) {
     (void)a, (void)b, (void)arg;
     return false;
 }
 
-static int same(dmtr_sgarray_t *sga, void *arg) {
+static int keep_array(dmtr_sgarray_t *sga, void *arg) {
     (void)sga, (void)arg;
     return 0;
 }
@@ -75,9 +75,9 @@ static void every_call_before_init_is_enosys(void **state) {
         REFUSE(ENOSYS, dmtr_getsockopt(1, SOL_SOCKET, SO_KEEPALIVE, &value, &len)),
         REFUSE(ENOSYS, dmtr_queue(&qd_out)),
         REFUSE(ENOSYS, dmtr_merge(&qd_out, 1, 2)),
-        REFUSE(ENOSYS, dmtr_filter(&qd_out, 1, keep, NULL)),
-        REFUSE(ENOSYS, dmtr_sort(&qd_out, 1, less, NULL)),
-        REFUSE(ENOSYS, dmtr_map(&qd_out, 1, same, NULL)),
+        REFUSE(ENOSYS, dmtr_filter(&qd_out, 1, keep_all, NULL)),
+        REFUSE(ENOSYS, dmtr_sort(&qd_out, 1, never_less, NULL)),
+        REFUSE(ENOSYS, dmtr_map(&qd_out, 1, keep_array, NULL)),
         REFUSE(ENOSYS, dmtr_qconnect(1, 2)),
         REFUSE(ENOSYS, dmtr_open(&qd_out, "/dev/null", 0)),
         REFUSE(ENOSYS, dmtr_open2(&qd_out, "/dev/null", 0, 0)),
@@ -146,11 +146,11 @@ static void null_arguments_are_einval(void **state) {
         REFUSE(EINVAL, dmtr_getsockopt(sock, SOL_SOCKET, SO_KEEPALIVE, &value, NULL)),
         REFUSE(EINVAL, dmtr_queue(NULL)),
         REFUSE(EINVAL, dmtr_merge(NULL, q1, q2)),
-        REFUSE(EINVAL, dmtr_filter(NULL, q1, keep, NULL)),
+        REFUSE(EINVAL, dmtr_filter(NULL, q1, keep_all, NULL)),
         REFUSE(EINVAL, dmtr_filter(&qd_out, q1, NULL, NULL)),
-        REFUSE(EINVAL, dmtr_sort(NULL, q1, less, NULL)),
+        REFUSE(EINVAL, dmtr_sort(NULL, q1, never_less, NULL)),
         REFUSE(EINVAL, dmtr_sort(&qd_out, q1, NULL, NULL)),
-        REFUSE(EINVAL, dmtr_map(NULL, q1, same, NULL)),
+        REFUSE(EINVAL, dmtr_map(NULL, q1, keep_array, NULL)),
         REFUSE(EINVAL, dmtr_map(&qd_out, q1, NULL, NULL)),
         REFUSE(EINVAL, dmtr_open(NULL, "/dev/null", 0)),
         REFUSE(EINVAL, dmtr_open(&qd_out, NULL, 0)),
@@ -219,9 +219,9 @@ static void check_bad_descriptor(int bad) {
         REFUSE(EBADF, dmtr_getsockopt(bad, SOL_SOCKET, SO_KEEPALIVE, &value, &len)),
         REFUSE(EBADF, dmtr_merge(&qd_out, bad, q1)),
         REFUSE(EBADF, dmtr_merge(&qd_out, q1, bad)),
-        REFUSE(EBADF, dmtr_filter(&qd_out, bad, keep, NULL)),
-        REFUSE(EBADF, dmtr_sort(&qd_out, bad, less, NULL)),
-        REFUSE(EBADF, dmtr_map(&qd_out, bad, same, NULL)),
+        REFUSE(EBADF, dmtr_filter(&qd_out, bad, keep_all, NULL)),
+        REFUSE(EBADF, dmtr_sort(&qd_out, bad, never_less, NULL)),
+        REFUSE(EBADF, dmtr_map(&qd_out, bad, keep_array, NULL)),
         REFUSE(EBADF, dmtr_qconnect(bad, q1)),
         REFUSE(EBADF, dmtr_qconnect(q1, bad)),
         REFUSE(EBADF, dmtr_lseek(bad, 0, SEEK_SET, &off)),
@@ -249,7 +249,7 @@ static void check_bad_descriptor(int bad) {
 static void descriptors_that_are_not_open_are_ebadf(void **state) {
     (void)state;
     int keep_open = new_queue(), closed = new_queue();
-    /* Taken by nobody else: check_bad_descriptor opens its own queue under the number that is free next. */
+    /* check_bad_descriptor opens a queue, which takes the number of the placeholder and not that of `closed`. */
     int placeholder = new_queue();
     assert_ok(dmtr_close(closed));
     assert_ok(dmtr_close(placeholder));
@@ -258,7 +258,7 @@ static void descriptors_that_are_not_open_are_ebadf(void **state) {
         check_bad_descriptor(bad[i]);
 }
 
-static void calls_that_do_not_fit_the_queue_say_so(void **state) {
+static void calls_that_do_not_apply_to_the_queue_are_refused(void **state) {
     (void)state;
     int queue = new_queue(), udp, tcp, file;
     assert_ok(dmtr_socket(&udp, AF_INET, SOCK_DGRAM, 0));
@@ -312,7 +312,7 @@ static void calls_that_do_not_fit_the_queue_say_so(void **state) {
     assert_ok(dmtr_sgafree(&sga));
 }
 
-static void malformed_arrays_are_refused(void **state) {
+static void malformed_scatter_gather_arrays_are_refused(void **state) {
     (void)state;
     int q1 = new_queue();
     char byte = 'x';
@@ -389,8 +389,8 @@ int main(void) {
         cmocka_unit_test(memory_and_latency_calls_refuse_bad_arguments),
         api_test(null_arguments_are_einval),
         api_test(descriptors_that_are_not_open_are_ebadf),
-        api_test(calls_that_do_not_fit_the_queue_say_so),
-        api_test(malformed_arrays_are_refused),
+        api_test(calls_that_do_not_apply_to_the_queue_are_refused),
+        api_test(malformed_scatter_gather_arrays_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A busy program: something of its own is complete whenever it waits, and yet it must hear of everything else. */
+/*
+ * A busy program: whenever it waits, one of its own operations is complete. It must still get the results of all other
+ * operations.
+ */
 #ifndef TESTS_BUSY_TEST_H
 #define TESTS_BUSY_TEST_H
 
@@ -16,9 +19,10 @@ static const char *const busy_wait_names[] = {"wait_any", "wait_next_n"};
 
 struct busy {
     enum busy_side side;
-    int qd;                                            /* of a queue in memory, or a datagram socket */
-    const struct sockaddr *to;                         /* where its datagrams go */
-    dmtr_qtoken_t qts[BUSY_OUTSTANDING + 1], *watched; /* the side's; the last one is what the test is about */
+    int qd;                    /* a queue in memory, or a datagram socket */
+    const struct sockaddr *to; /* destination of its datagrams */
+    dmtr_qtoken_t qts[BUSY_OUTSTANDING + 1],
+        *watched; /* the busy operations; the last one is the operation under test */
 };
 
 static inline dmtr_qtoken_t busy_begin_one(const struct busy *b) {
@@ -34,7 +38,7 @@ static inline dmtr_qtoken_t busy_begin_one(const struct busy *b) {
     return qt;
 }
 
-/* `qd` and `to` are the caller's. */
+/* Begins the busy operations on `qd`. The caller keeps `qd` and `to`. */
 static inline void busy_begin(struct busy *b, enum busy_side side, int qd, const struct sockaddr *to) {
     *b = (struct busy){.side = side, .qd = qd, .to = to, .watched = &b->qts[BUSY_OUTSTANDING]};
     for (int i = 0; i < BUSY_OUTSTANDING; i++)
@@ -49,7 +53,7 @@ static inline void busy_renew(struct busy *b, dmtr_qtoken_t qt) {
     expect_wait_text(pop, "busy");
 }
 
-/* Takes one result and keeps the side busy. True: it was the watched one's. */
+/* Takes one result and begins another busy operation in its place. Returns true if the watched one is complete. */
 static inline bool busy_step(struct busy *b, enum busy_wait kind, dmtr_qresult_t *qr) {
     int at;
     if (kind == BUSY_ANY)
@@ -62,13 +66,14 @@ static inline bool busy_step(struct busy *b, enum busy_wait kind, dmtr_qresult_t
     return false;
 }
 
-/* Goes on until `watched` is complete: its result. */
+/* Continues until `watched` is complete. Stores its result in *qr. */
 static inline void busy_until(struct busy *b, enum busy_wait kind, dmtr_qtoken_t watched, dmtr_qresult_t *qr) {
     uint64_t end = dmtr_now_ns() + HANG;
     *b->watched = watched;
     while (!busy_step(b, kind, qr))
         if (dmtr_now_ns() > end)
-            fail_msg("%s with busy %s: nothing else completes", busy_wait_names[kind], busy_side_names[b->side]);
+            fail_msg("%s with busy %s: the watched operation does not complete", busy_wait_names[kind],
+                     busy_side_names[b->side]);
     *b->watched = 0;
 }
 

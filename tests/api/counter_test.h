@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Counters as another process reads them. */
+/* Reading the counters of a runtime from its shared page. */
 #ifndef TESTS_COUNTER_TEST_H
 #define TESTS_COUNTER_TEST_H
 
@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A counter of this process's one runtime, read from the shared page as another process would. */
+/* Returns a counter of this thread's runtime, read from the shared page as another process would. */
 static inline uint64_t counter_value(const char *name) {
     struct page {
         uint64_t magic;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A program that loads the library, uses it, closes it and returns from main. argv: the library. */
+/* Loads the library, uses it, closes it and returns from main. Argument: the path of the library. */
 #include <dlfcn.h>
 #include <stdbool.h>
 #include <stdio.h>

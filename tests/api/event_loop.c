@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Watches, timers, and the descriptor for other event loops. */
+/* Watches, one-shot timers, and the event descriptor for use in other event loops. */
 #include "api_test.h"
 
 #include <fcntl.h>
@@ -15,7 +15,7 @@ static void expect_events(dmtr_qtoken_t qt, uint32_t events) {
     assert_int_equal(qr.qr_value.events & events, events);
 }
 
-static void timers_complete_in_order_of_time_and_never_early(void **state) {
+static void timers_complete_in_order_and_never_early(void **state) {
     (void)state;
     dmtr_qtoken_t late, early;
     uint64_t start = dmtr_now_ns();
@@ -30,7 +30,7 @@ static void timers_complete_in_order_of_time_and_never_early(void **state) {
     assert_int_equal(qr.qr_opcode, DMTR_OPC_TIMER);
 }
 
-static void a_timer_of_zero_and_one_of_for_ever(void **state) {
+static void a_timer_of_zero_completes_and_one_without_end_can_be_dropped(void **state) {
     (void)state;
     dmtr_qtoken_t now, never;
     dmtr_qresult_t qr;
@@ -42,7 +42,7 @@ static void a_timer_of_zero_and_one_of_for_ever(void **state) {
     assert_int_equal(dmtr_poll(&qr, never), EINVAL);
 }
 
-static void thousands_of_timers_fire_once_each(void **state) {
+static void thousands_of_timers_complete_once_each(void **state) {
     (void)state;
     enum { N = 5000 };
     static dmtr_qtoken_t qts[N];
@@ -59,7 +59,7 @@ static void thousands_of_timers_fire_once_each(void **state) {
     assert_int_equal(dmtr_wait_next_n(qrs, N, &got, 6 * MS), ETIMEDOUT);
 }
 
-static void a_watch_completes_once_when_its_event_comes(void **state) {
+static void a_watch_completes_once_when_its_event_occurs(void **state) {
     (void)state;
     int p[2];
     char byte = 'x';
@@ -77,7 +77,7 @@ static void a_watch_completes_once_when_its_event_comes(void **state) {
     close(p[1]);
 }
 
-static void several_watches_of_one_descriptor_keep_their_events_apart(void **state) {
+static void several_watches_of_one_descriptor_complete_independently(void **state) {
     (void)state;
     int s[2];
     char byte = 'x';
@@ -99,7 +99,7 @@ static void several_watches_of_one_descriptor_keep_their_events_apart(void **sta
     close(s[0]);
 }
 
-static void a_descriptor_closed_while_watched_can_be_watched_again_under_its_number(void **state) {
+static void a_new_descriptor_with_the_number_of_a_watched_one_can_be_watched(void **state) {
     (void)state;
     int p[2], q[2];
     char byte = 'x';
@@ -118,7 +118,7 @@ static void a_descriptor_closed_while_watched_can_be_watched_again_under_its_num
     close(q[1]);
 }
 
-static void what_cannot_be_watched_is_refused(void **state) {
+static void invalid_watches_are_refused(void **state) {
     (void)state;
     dmtr_qtoken_t qt;
     assert_int_equal(dmtr_watch(&qt, -1, POLLIN), EBADF);
@@ -130,22 +130,22 @@ static void what_cannot_be_watched_is_refused(void **state) {
     close(file);
 }
 
-static int readable(int fd, int timeout_ms) {
+static int poll_readable(int fd, int timeout_ms) {
     struct pollfd p = {.fd = fd, .events = POLLIN};
     return poll(&p, 1, timeout_ms);
 }
 
-static void the_event_descriptor_tells_of_results_timers_and_watches(void **state) {
+static void the_event_descriptor_is_readable_for_results_timers_and_watches(void **state) {
     (void)state;
     int fd = -1, again, qd = new_queue(), p[2];
     char byte = 'x';
     assert_ok(dmtr_event_fd(&fd));
     assert_ok(dmtr_event_fd(&again));
     assert_int_equal(fd, again);
-    assert_int_equal(readable(fd, 0), 0);
+    assert_int_equal(poll_readable(fd, 0), 0);
 
     dmtr_qtoken_t qt = push_text(qd, "x"), pop = pop_begin(qd);
-    assert_int_equal(readable(fd, 10000), 1);
+    assert_int_equal(poll_readable(fd, 10000), 1);
     dmtr_qresult_t qrs[8];
     int got;
     assert_ok(dmtr_wait_next_n(qrs, 8, &got, 0));
@@ -153,25 +153,25 @@ static void the_event_descriptor_tells_of_results_timers_and_watches(void **stat
     assert_true(qrs[0].qr_qt == qt && qrs[1].qr_qt == pop);
     expect_text(&qrs[1], "x");
     assert_int_equal(dmtr_wait_next_n(qrs, 8, &got, 0), ETIMEDOUT);
-    assert_int_equal(readable(fd, 0), 0);
+    assert_int_equal(poll_readable(fd, 0), 0);
 
     assert_ok(dmtr_timer(&qt, 3 * MS));
-    assert_int_equal(readable(fd, 10000), 1);
+    assert_int_equal(poll_readable(fd, 10000), 1);
     assert_ok(dmtr_wait_timed(qrs, qt, HANG));
     assert_int_equal(dmtr_wait_next_n(qrs, 8, &got, 0), ETIMEDOUT);
-    assert_int_equal(readable(fd, 0), 0);
+    assert_int_equal(poll_readable(fd, 0), 0);
 
     assert_int_equal(pipe(p), 0);
     assert_ok(dmtr_watch(&qt, p[0], POLLIN));
-    assert_int_equal(readable(fd, 0), 0);
+    assert_int_equal(poll_readable(fd, 0), 0);
     assert_int_equal(write(p[1], &byte, 1), 1);
-    assert_int_equal(readable(fd, 10000), 1);
+    assert_int_equal(poll_readable(fd, 10000), 1);
     expect_events(qt, POLLIN);
     close(p[0]);
     close(p[1]);
 }
 
-static void the_event_descriptor_tells_of_operators_at_work(void **state) {
+static void the_event_descriptor_is_readable_while_operators_have_work(void **state) {
     (void)state;
     int in = new_queue(), out = new_queue(), fd, got;
     assert_ok(dmtr_event_fd(&fd));
@@ -181,7 +181,7 @@ static void the_event_descriptor_tells_of_operators_at_work(void **state) {
     dmtr_qresult_t qr;
     int r = ETIMEDOUT;
     for (int i = 0; i < 100 && r == ETIMEDOUT; i++) {
-        assert_int_equal(readable(fd, 10000), 1);
+        assert_int_equal(poll_readable(fd, 10000), 1);
         r = dmtr_wait_next_n(&qr, 1, &got, 0);
     }
     assert_ok(r);
@@ -190,15 +190,15 @@ static void the_event_descriptor_tells_of_operators_at_work(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        api_test(timers_complete_in_order_of_time_and_never_early),
-        api_test(a_timer_of_zero_and_one_of_for_ever),
-        api_test(thousands_of_timers_fire_once_each),
-        api_test(a_watch_completes_once_when_its_event_comes),
-        api_test(several_watches_of_one_descriptor_keep_their_events_apart),
-        api_test(a_descriptor_closed_while_watched_can_be_watched_again_under_its_number),
-        api_test(what_cannot_be_watched_is_refused),
-        api_test(the_event_descriptor_tells_of_results_timers_and_watches),
-        api_test(the_event_descriptor_tells_of_operators_at_work),
+        api_test(timers_complete_in_order_and_never_early),
+        api_test(a_timer_of_zero_completes_and_one_without_end_can_be_dropped),
+        api_test(thousands_of_timers_complete_once_each),
+        api_test(a_watch_completes_once_when_its_event_occurs),
+        api_test(several_watches_of_one_descriptor_complete_independently),
+        api_test(a_new_descriptor_with_the_number_of_a_watched_one_can_be_watched),
+        api_test(invalid_watches_are_refused),
+        api_test(the_event_descriptor_is_readable_for_results_timers_and_watches),
+        api_test(the_event_descriptor_is_readable_while_operators_have_work),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

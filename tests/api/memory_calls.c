@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* dmtr_malloc and its kin, arrays, and latency histograms, through the public calls. */
+/* The allocation calls, scatter-gather arrays, and latency histograms. */
 #include "api_test.h"
 
 static void sizes_from_one_byte_to_64_mib_are_usable(void **state) {
@@ -18,7 +18,7 @@ static void sizes_from_one_byte_to_64_mib_are_usable(void **state) {
     }
 }
 
-static void calloc_is_zero_even_where_memory_was_used(void **state) {
+static void calloc_zeroes_reused_memory(void **state) {
     (void)state;
     for (int round = 0; round < 50; round++) {
         unsigned char *p = NULL;
@@ -30,7 +30,7 @@ static void calloc_is_zero_even_where_memory_was_used(void **state) {
     }
 }
 
-static void memalign_aligns(void **state) {
+static void memalign_returns_aligned_memory(void **state) {
     (void)state;
     for (size_t alignment = 1; alignment <= 2u << 20; alignment *= 2) {
         void *p = NULL;
@@ -89,7 +89,7 @@ static void latency_reports_percentiles_and_merges(void **state) {
     assert_ok(dmtr_delete_latency(&b));
 }
 
-static void memory_pushed_may_be_freed_at_once(void **state) {
+static void pushed_memory_can_be_freed_immediately(void **state) {
     (void)state;
     int qd = new_queue();
     dmtr_qtoken_t qts[100];
@@ -121,13 +121,10 @@ static void memory_calls_need_no_runtime(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(memory_calls_need_no_runtime),
-        cmocka_unit_test(sizes_from_one_byte_to_64_mib_are_usable),
-        cmocka_unit_test(calloc_is_zero_even_where_memory_was_used),
-        cmocka_unit_test(memalign_aligns),
-        cmocka_unit_test(realloc_keeps_the_contents),
-        cmocka_unit_test(latency_reports_percentiles_and_merges),
-        api_test(memory_pushed_may_be_freed_at_once),
+        cmocka_unit_test(memory_calls_need_no_runtime),   cmocka_unit_test(sizes_from_one_byte_to_64_mib_are_usable),
+        cmocka_unit_test(calloc_zeroes_reused_memory),    cmocka_unit_test(memalign_returns_aligned_memory),
+        cmocka_unit_test(realloc_keeps_the_contents),     cmocka_unit_test(latency_reports_percentiles_and_merges),
+        api_test(pushed_memory_can_be_freed_immediately),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the tests of pushes that take over memory share: queues of every kind over the network that the test's argument
- * names, and blocks whose end the heap's books tell.
+ * Shared by the tests of pushes that take over memory: queues of every kind over the network that the argument of the
+ * test names, and blocks of the heap, whose release the heap's statistics show.
  */
 #ifndef TESTS_PUSH_TEST_H
 #define TESTS_PUSH_TEST_H
@@ -13,7 +13,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-/* Large enough to be counted apart from all else; libos inet and the kernel take parts of it. */
+/* The heap counts blocks of this size separately from all others. */
 #define BLOCK_BYTES (1u << 20)
 
 static const char *network = "epoll"; /* io_uring, inet, lwip */
@@ -54,7 +54,7 @@ static inline int push_setup(void **state) {
 
 #define push_test(fn) cmocka_unit_test_setup_teardown(fn, push_setup, test_teardown)
 
-/* A kernel without io_uring has no such engine. 77: skipped. */
+/* Runs the tests, or skips them if the kernel lacks io_uring. */
 static inline int push_main(int argc, char *argv[], const char *name, const struct CMUnitTest *tests, size_t n) {
     if (argc > 1) network = argv[1];
     if (strcmp(network, "io_uring") == 0) {
@@ -85,16 +85,16 @@ static inline char pattern(size_t i) {
     return (char)(i % 251 + 1);
 }
 
-/* A block with a pattern of len bytes at `offset`; the address of those. */
-static inline char *filled(size_t offset, size_t len) {
+/* Allocates a block and writes a pattern of `len` bytes at `offset`. Returns their address. */
+static inline char *new_pattern_block(size_t offset, size_t len) {
     char *p = new_block() + offset;
     for (size_t i = 0; i < len; i++)
         p[i] = pattern(i);
     return p;
 }
 
-/* Goes on until no block but so many bytes of them is left. Results that come are lost. */
-static inline void until_blocks(size_t bytes) {
+/* Waits until the blocks in use have `bytes` bytes in total. */
+static inline void wait_for_blocks(size_t bytes) {
     uint64_t end = dmtr_now_ns() + HANG;
     while (blocks_bytes() != bytes && dmtr_now_ns() < end) {
         dmtr_qtoken_t qt;
@@ -111,11 +111,11 @@ enum kind { MEMORY, FILTER, MAP, SORT, MERGE, UDP, TCP, FRAMED, ACKED, DISK, KIN
 
 struct ends {
     enum kind kind;
-    int in, out; /* pushed to, and popped from */
+    int in, out; /* the queue for pushes, and the queue for pops */
     int others[2];
 };
 
-static inline bool applies(enum kind kind) {
+static inline bool is_supported(enum kind kind) {
     return kind != DISK || on_posix();
 }
 
@@ -166,22 +166,22 @@ static inline void open_stream(struct ends *e) {
     e->out = qr.qr_value.ares.qd;
 }
 
-static bool pass(const dmtr_sgarray_t *sga, void *arg) {
+static bool pass_if_arg(const dmtr_sgarray_t *sga, void *arg) {
     (void)sga;
     return arg != NULL;
 }
 
-static bool least(const dmtr_sgarray_t *a, const dmtr_sgarray_t *b, void *arg) {
+static bool never_less(const dmtr_sgarray_t *a, const dmtr_sgarray_t *b, void *arg) {
     (void)a, (void)b, (void)arg;
     return false;
 }
 
-static int leave(dmtr_sgarray_t *sga, void *arg) {
+static int keep_array(dmtr_sgarray_t *sga, void *arg) {
     (void)sga, (void)arg;
     return 0;
 }
 
-static int yes; /* something to point to */
+static int not_null; /* a non-NULL argument for filters */
 
 static inline struct ends open_ends(enum kind kind) {
     struct ends e = {.kind = kind, .in = -1, .out = -1, .others = {-1, -1}};
@@ -189,9 +189,9 @@ static inline struct ends open_ends(enum kind kind) {
     char path[] = "/tmp/dmtr-push-XXXXXX";
     if (kind <= MERGE) e.out = new_queue();
     if (kind == MEMORY) e.in = e.out;
-    if (kind == FILTER) assert_ok(dmtr_filter(&e.in, e.out, pass, &yes));
-    if (kind == MAP) assert_ok(dmtr_map(&e.in, e.out, leave, NULL));
-    if (kind == SORT) assert_ok(dmtr_sort(&e.in, e.out, least, NULL));
+    if (kind == FILTER) assert_ok(dmtr_filter(&e.in, e.out, pass_if_arg, &not_null));
+    if (kind == MAP) assert_ok(dmtr_map(&e.in, e.out, keep_array, NULL));
+    if (kind == SORT) assert_ok(dmtr_sort(&e.in, e.out, never_less, NULL));
     if (kind == MERGE) {
         e.others[0] = new_queue();
         assert_ok(dmtr_merge(&e.in, e.out, e.others[0]));
@@ -219,7 +219,7 @@ static inline void close_ends(struct ends *e) {
         if (qds[i] >= 0) assert_ok(dmtr_close(qds[i]));
 }
 
-/* The pattern arrives, in as many pops as it takes. */
+/* Pops `len` bytes in one or more pops and checks the pattern. */
 static inline void expect_pattern(int qd, size_t len) {
     size_t at = 0;
     do {
@@ -234,7 +234,7 @@ static inline void expect_pattern(int qd, size_t len) {
     assert_int_equal(at, len);
 }
 
-/* What was pushed to e arrives, everywhere. */
+/* Pops and checks the pushed pattern on each output of e. */
 static inline void expect_arrival(const struct ends *e, size_t len) {
     expect_pattern(e->out, len);
     if (e->kind == MERGE) expect_pattern(e->others[0], len);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Runtimes: one a thread, nothing shared, descriptors and tokens refused elsewhere. */
+/* Runtimes: one for each thread, nothing shared; descriptors and tokens are valid only on their thread. */
 #include "api_test.h"
 
 #include <arpa/inet.h>
@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void on_thread(void *(*fn)(void *), void *arg) {
+static void run_on_thread(void *(*fn)(void *), void *arg) {
     pthread_t thread;
     void *failed = NULL;
     assert_int_equal(pthread_create(&thread, NULL, fn, arg), 0);
@@ -20,7 +20,7 @@ static void on_thread(void *(*fn)(void *), void *arg) {
 #define CHECK(condition)                                                                                               \
     if (!(condition)) return (char *)#condition
 
-static void second_init_is_refused_and_fini_may_be_followed_by_init(void **state) {
+static void a_second_init_is_refused_and_init_works_again_after_fini(void **state) {
     (void)state;
     assert_int_equal(dmtr_init(0, NULL), EEXIST);
     int qd = new_queue();
@@ -47,24 +47,24 @@ static int open_descriptors(void) {
     return count;
 }
 
-/* More of them than there may be runtimes at a time. */
-static void threads_that_exit_give_their_runtimes_back(void **state) {
+/* Starts more threads in turn than the limit of runtimes. */
+static void a_thread_that_exits_frees_its_runtime(void **state) {
     (void)state;
-    on_thread(exit_without_fini, NULL); /* makes the eventfd that stays */
+    run_on_thread(exit_without_fini, NULL); /* makes the eventfd that the process keeps */
     int before = open_descriptors();
     for (int i = 0; i < 1100; i++)
-        on_thread(exit_without_fini, NULL);
+        run_on_thread(exit_without_fini, NULL);
     assert_int_equal(open_descriptors(), before);
 }
 
-#ifndef __SANITIZE_THREAD__ /* under it a child cannot end the thread that forked */
-/* Nothing else is done: a search for leaks would find the parent's runtime. */
-static void leave(void) {
+#ifndef __SANITIZE_THREAD__ /* under TSan a child cannot end the thread that forked */
+/* Skips the leak check, which would report the parent's runtime. */
+static void exit_immediately(void) {
     _exit(0);
 }
 
-/* The child of a thread with a runtime exits as a thread, too. */
-static void the_exit_of_a_forked_thread_leaves_the_connections_alone(void **state) {
+/* A thread with a runtime forks. The child ends its only thread with pthread_exit. */
+static void the_exit_of_a_forked_thread_keeps_the_connections(void **state) {
     (void)state;
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof at;
@@ -82,7 +82,7 @@ static void the_exit_of_a_forked_thread_leaves_the_connections_alone(void **stat
     assert_ok(dmtr_wait_timed(&qr, accepted, HANG));
     pid_t pid = fork();
     if (pid == 0) {
-        atexit(leave); /* after the thread's destructors */
+        atexit(exit_immediately); /* runs after the destructors of the thread */
         pthread_exit(NULL);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -92,14 +92,14 @@ static void the_exit_of_a_forked_thread_leaves_the_connections_alone(void **stat
 }
 #endif
 
-/* It has its parent's numbers in memory. */
+/* The child has a copy of the parent's table of runtimes in memory. */
 static void a_forked_child_does_not_wake_its_parent(void **state) {
     (void)state;
     dmtr_runtime_t ours;
     dmtr_qtoken_t qt;
     int status;
     assert_ok(dmtr_runtime_current(&ours));
-    on_thread(exit_without_fini, NULL); /* leaves an eventfd that the child would use */
+    run_on_thread(exit_without_fini, NULL); /* leaves an eventfd that the child could use by mistake */
     pid_t pid = fork();
     if (pid == 0) {
         for (dmtr_runtime_t id = 0; id <= ours + 1; id++)
@@ -141,12 +141,12 @@ static void descriptors_and_tokens_of_another_thread_are_refused(void **state) {
     (void)state;
     struct other o = {.qd = new_queue()};
     o.qt = pop_begin(o.qd);
-    on_thread(use_foreign, &o);
+    run_on_thread(use_foreign, &o);
     push_wait(o.qd, "unharmed");
     expect_wait_text(o.qt, "unharmed");
 }
 
-static void *churn(void *arg) {
+static void *start_and_stop_runtimes(void *arg) {
     (void)arg;
     for (int i = 0; i < 20; i++) {
         CHECK(dmtr_init(0, NULL) == 0);
@@ -168,12 +168,12 @@ static void *churn(void *arg) {
     return NULL;
 }
 
-static void runtimes_of_many_threads_live_side_by_side(void **state) {
+static void many_threads_can_have_a_runtime(void **state) {
     (void)state;
     enum { N = 8 };
     pthread_t threads[N];
     for (int i = 0; i < N; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, churn, NULL), 0);
+        assert_int_equal(pthread_create(&threads[i], NULL, start_and_stop_runtimes, NULL), 0);
     for (int i = 0; i < N; i++) {
         void *failed = NULL;
         assert_int_equal(pthread_join(threads[i], &failed), 0);
@@ -186,10 +186,10 @@ static void *free_elsewhere(void *arg) {
     return NULL;
 }
 
-static void memory_may_be_freed_on_another_thread_and_outlives_the_runtime(void **state) {
+static void memory_can_be_freed_on_another_thread_and_after_fini(void **state) {
     (void)state;
     dmtr_sgarray_t a = message("a"), b = message("b");
-    on_thread(free_elsewhere, &a);
+    run_on_thread(free_elsewhere, &a);
     assert_ok(dmtr_fini());
     memset(b.sga_segs[0].sgaseg_buf, 'x', 1);
     assert_ok(dmtr_sgafree(&b));
@@ -227,7 +227,7 @@ static void wake_ends_a_wait_from_another_thread(void **state) {
     }
 }
 
-static void a_wake_before_the_wait_ends_the_next_one(void **state) {
+static void a_wake_before_a_wait_ends_that_wait(void **state) {
     (void)state;
     dmtr_runtime_t runtime;
     assert_ok(dmtr_runtime_current(&runtime));
@@ -242,7 +242,7 @@ static void a_wake_before_the_wait_ends_the_next_one(void **state) {
     assert_int_equal(dmtr_wait_next_n(&qr, 1, &got, UINT64_MAX), EINTR);
 }
 
-static void waking_a_runtime_that_is_gone_is_refused(void **state) {
+static void waking_an_ended_runtime_is_refused(void **state) {
     (void)state;
     dmtr_runtime_t runtime;
     assert_ok(dmtr_runtime_current(&runtime));
@@ -264,28 +264,28 @@ static void a_callback_cannot_end_the_runtime(void **state) {
     int qd = new_queue(), filter, result = 0;
     assert_ok(dmtr_filter(&filter, qd, fini_in_filter, &result));
     push_wait(qd, "x");
-    expect_pop_text(filter, "x"); /* called by the wait */
+    expect_pop_text(filter, "x"); /* the wait calls the filter */
     assert_int_equal(result, EBUSY);
     result = 0;
-    push_wait(filter, "y"); /* by the push */
+    push_wait(filter, "y"); /* the push calls the filter */
     assert_int_equal(result, EBUSY);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         api_test(a_callback_cannot_end_the_runtime),
-        api_test(second_init_is_refused_and_fini_may_be_followed_by_init),
-        api_test(threads_that_exit_give_their_runtimes_back),
+        api_test(a_second_init_is_refused_and_init_works_again_after_fini),
+        api_test(a_thread_that_exits_frees_its_runtime),
 #ifndef __SANITIZE_THREAD__
-        api_test(the_exit_of_a_forked_thread_leaves_the_connections_alone),
+        api_test(the_exit_of_a_forked_thread_keeps_the_connections),
 #endif
         api_test(a_forked_child_does_not_wake_its_parent),
         api_test(descriptors_and_tokens_of_another_thread_are_refused),
-        api_test(runtimes_of_many_threads_live_side_by_side),
-        api_test(memory_may_be_freed_on_another_thread_and_outlives_the_runtime),
+        api_test(many_threads_can_have_a_runtime),
+        api_test(memory_can_be_freed_on_another_thread_and_after_fini),
         api_test(wake_ends_a_wait_from_another_thread),
-        api_test(a_wake_before_the_wait_ends_the_next_one),
-        api_test(waking_a_runtime_that_is_gone_is_refused),
+        api_test(a_wake_before_a_wait_ends_that_wait),
+        api_test(waking_an_ended_runtime_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Tokens name an operation for exactly as long as it is outstanding. */
+/* A token is valid while its operation is outstanding, and never again. */
 #include "api_test.h"
 
-static void token_is_used_up_by_the_wait_that_returns_it(void **state) {
+static void a_token_is_invalid_after_the_wait_that_returns_it(void **state) {
     (void)state;
     int qd = new_queue();
     dmtr_qtoken_t qt = push_text(qd, "x");
@@ -14,7 +14,7 @@ static void token_is_used_up_by_the_wait_that_returns_it(void **state) {
     assert_int_equal(dmtr_drop(qt), EINVAL);
 }
 
-static void invented_tokens_are_refused(void **state) {
+static void forged_tokens_are_refused(void **state) {
     (void)state;
     int qd = new_queue();
     dmtr_qtoken_t qt = pop_begin(qd);
@@ -28,7 +28,7 @@ static void invented_tokens_are_refused(void **state) {
     assert_int_equal(dmtr_poll(&qr, qt), EAGAIN);
 }
 
-static void stale_token_stays_stale_when_its_slot_is_reused(void **state) {
+static void a_stale_token_stays_invalid_when_its_slot_is_reused(void **state) {
     (void)state;
     int qd = new_queue();
     dmtr_qtoken_t first = pop_begin(qd);
@@ -42,7 +42,7 @@ static void stale_token_stays_stale_when_its_slot_is_reused(void **state) {
     }
 }
 
-static void tokens_of_an_ended_runtime_are_stale(void **state) {
+static void tokens_of_an_ended_runtime_are_invalid(void **state) {
     (void)state;
     dmtr_qtoken_t old[64];
     int qd = new_queue();
@@ -58,7 +58,7 @@ static void tokens_of_an_ended_runtime_are_stale(void **state) {
         assert_int_equal(dmtr_poll(&qr, old[i]), EINVAL);
 }
 
-static void operations_beyond_the_limit_are_refused_and_come_back(void **state) {
+static void operations_beyond_the_limit_are_refused_until_one_is_dropped(void **state) {
     (void)state;
     restart_with("core.max_operations=32");
     int qd = new_queue();
@@ -71,7 +71,7 @@ static void operations_beyond_the_limit_are_refused_and_come_back(void **state) 
     assert_int_equal(dmtr_pop(&qts[7], qd), ENOBUFS);
 }
 
-static void dropped_pop_loses_no_data(void **state) {
+static void a_dropped_pop_loses_no_data(void **state) {
     (void)state;
     int qd = new_queue();
     dmtr_qtoken_t a = pop_begin(qd), b = pop_begin(qd);
@@ -82,14 +82,14 @@ static void dropped_pop_loses_no_data(void **state) {
     expect_pop_text(qd, "two");
 }
 
-static void dropped_push_is_still_delivered(void **state) {
+static void a_dropped_push_is_delivered(void **state) {
     (void)state;
     int qd = new_queue();
     assert_ok(dmtr_drop(push_text(qd, "kept")));
     expect_pop_text(qd, "kept");
 }
 
-static void dropping_a_finished_pop_releases_its_data(void **state) {
+static void dropping_a_complete_pop_frees_its_data(void **state) {
     (void)state;
     int qd = new_queue();
     push_wait(qd, "gone");
@@ -100,14 +100,14 @@ static void dropping_a_finished_pop_releases_its_data(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        api_test(token_is_used_up_by_the_wait_that_returns_it),
-        api_test(invented_tokens_are_refused),
-        api_test(stale_token_stays_stale_when_its_slot_is_reused),
-        api_test(tokens_of_an_ended_runtime_are_stale),
-        api_test(operations_beyond_the_limit_are_refused_and_come_back),
-        api_test(dropped_pop_loses_no_data),
-        api_test(dropped_push_is_still_delivered),
-        api_test(dropping_a_finished_pop_releases_its_data),
+        api_test(a_token_is_invalid_after_the_wait_that_returns_it),
+        api_test(forged_tokens_are_refused),
+        api_test(a_stale_token_stays_invalid_when_its_slot_is_reused),
+        api_test(tokens_of_an_ended_runtime_are_invalid),
+        api_test(operations_beyond_the_limit_are_refused_until_one_is_dropped),
+        api_test(a_dropped_pop_loses_no_data),
+        api_test(a_dropped_push_is_delivered),
+        api_test(dropping_a_complete_pop_frees_its_data),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* Turns: a program that finds a result in every wait still gets timers, forwarded data and wakes, and in fair order. */
+/* Turns: a program that finds a result in every wait still gets timers, forwarded data and wakes, in a fair order. */
 #include "busy_test.h"
 
 #include "counter_test.h"
 
-static void busy_queue(struct busy *b, enum busy_side side) {
+static void begin_busy(struct busy *b, enum busy_side side) {
     busy_begin(b, side, new_queue(), NULL);
 }
 
-static void a_timer_fires_in_a_busy_program(void **state) {
+static void a_timer_completes_in_a_busy_program(void **state) {
     (void)state;
     for (int side = BUSY_QUEUE; side <= BUSY_TIMERS; side++)
         for (int kind = 0; kind < BUSY_WAITS; kind++) {
             struct busy b;
             dmtr_qtoken_t timer;
             dmtr_qresult_t qr;
-            busy_queue(&b, (enum busy_side)side);
+            begin_busy(&b, (enum busy_side)side);
             assert_ok(dmtr_timer(&timer, MS));
             busy_until(&b, (enum busy_wait)kind, timer, &qr);
             busy_end(&b);
@@ -30,7 +30,7 @@ static void queues_are_forwarded_in_a_busy_program(void **state) {
             dmtr_qresult_t qr;
             int from = new_queue(), to = new_queue();
             assert_ok(dmtr_qconnect(from, to));
-            busy_queue(&b, (enum busy_side)side);
+            begin_busy(&b, (enum busy_side)side);
             assert_ok(dmtr_drop(push_text(from, "on")));
             busy_until(&b, (enum busy_wait)kind, pop_begin(to), &qr);
             expect_text(&qr, "on");
@@ -38,10 +38,10 @@ static void queues_are_forwarded_in_a_busy_program(void **state) {
         }
 }
 
-/* The calls that name what they wait for. */
+/* The calls that return results. */
 enum named { WAIT, WAIT_ANY, WAIT_ALL, POLL, NEXT_N, EVENT_FD, NAMED };
 
-static void take(enum named kind, dmtr_qtoken_t qt) {
+static void take_result(enum named kind, dmtr_qtoken_t qt) {
     dmtr_qresult_t qr;
     int at;
     if (kind == WAIT || kind == EVENT_FD) assert_ok(dmtr_wait(&qr, qt));
@@ -54,17 +54,17 @@ static void take(enum named kind, dmtr_qtoken_t qt) {
 }
 
 #define ROUNDS       4096
-#define TURN_RESULTS 256 /* as dmtr_wait(3) says */
+#define TURN_RESULTS 256 /* the limit in dmtr_wait(3) */
 
-static void every_wait_polls_after_a_bounded_number_of_results(void **state) {
+static void every_wait_polls_after_a_limited_number_of_results(void **state) {
     (void)state;
     for (int kind = 0; kind < NAMED; kind++) {
         int qd = new_queue(), fd;
         if (kind == EVENT_FD) assert_ok(dmtr_event_fd(&fd));
         uint64_t before = counter_value("polls");
         for (int i = 0; i < ROUNDS; i++) {
-            take((enum named)kind, push_text(qd, "m"));
-            take((enum named)kind, pop_begin(qd));
+            take_result((enum named)kind, push_text(qd, "m"));
+            take_result((enum named)kind, pop_begin(qd));
         }
         uint64_t polls = counter_value("polls") - before;
         if (polls < 2 * ROUNDS / TURN_RESULTS) fail_msg("wait %d: %llu polls", kind, (unsigned long long)polls);
@@ -72,7 +72,7 @@ static void every_wait_polls_after_a_bounded_number_of_results(void **state) {
     }
 }
 
-static void results_taken_many_at_a_time_count_each(void **state) {
+static void each_result_of_a_batch_counts_towards_the_turn(void **state) {
     (void)state;
     enum { N = 64 };
     int qd = new_queue(), got;
@@ -93,7 +93,7 @@ static void results_taken_many_at_a_time_count_each(void **state) {
 static void a_wake_reaches_a_busy_program(void **state) {
     (void)state;
     for (int kind = 0; kind < NAMED; kind++) {
-        if (kind == POLL) continue; /* no wait */
+        if (kind == POLL) continue; /* dmtr_poll does not wait */
         int qd = new_queue(), results = 0, at, r;
         dmtr_runtime_t runtime;
         dmtr_qtoken_t qt;
@@ -108,12 +108,12 @@ static void a_wake_reaches_a_busy_program(void **state) {
             if (kind == NEXT_N) r = dmtr_wait_next_n(&qr, 1, &at, 0);
         } while (!r && ++results <= TURN_RESULTS);
         assert_int_equal(r, EINTR);
-        take(WAIT, qt); /* it stays outstanding */
+        take_result(WAIT, qt); /* the operation is still outstanding */
         assert_ok(dmtr_close(qd));
     }
 }
 
-static void a_parked_token_that_is_listed_later_is_served(void **state) {
+static void a_parked_result_is_returned_when_its_token_is_listed(void **state) {
     (void)state;
     enum { PARKED = 20, LIMIT = 40 };
     int busy = new_queue(), qd[PARKED], at;
@@ -124,7 +124,7 @@ static void a_parked_token_that_is_listed_later_is_served(void **state) {
         qts[i] = pop_begin(qd[i]);
         push_wait(qd[i], "parked");
     }
-    take(WAIT_ANY, push_text(busy, "m")); /* does not list them: they are parked */
+    take_result(WAIT_ANY, push_text(busy, "m")); /* this list lacks the complete pops, which are parked */
     for (int i = 0; i < PARKED; i++) {
         for (int calls = 0;; calls++) {
             assert_true(calls < LIMIT);
@@ -134,11 +134,11 @@ static void a_parked_token_that_is_listed_later_is_served(void **state) {
         }
         expect_text(&qr, "parked");
         qts[at] = 0;
-        take(WAIT, qts[PARKED]);
+        take_result(WAIT, qts[PARKED]);
     }
 }
 
-static void timers_that_are_due_together_leave_room_for_others(void **state) {
+static void timers_due_together_complete_in_several_polls(void **state) {
     (void)state;
     enum { N = 2000 };
     static dmtr_qtoken_t qts[N];
@@ -147,20 +147,20 @@ static void timers_that_are_due_together_leave_room_for_others(void **state) {
     for (int i = 0; i < N; i++)
         assert_ok(dmtr_timer(&qts[i], 0));
     assert_ok(dmtr_wait_next_n(qrs, N, &got, HANG));
-    assert_true(got < N); /* a round fires a bounded number */
+    assert_true(got < N); /* one poll fires a limited number of timers */
     for (int total = got; total < N; total += got)
         assert_ok(dmtr_wait_next_n(qrs, N, &got, HANG));
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        api_test(a_timer_fires_in_a_busy_program),
+        api_test(a_timer_completes_in_a_busy_program),
         api_test(queues_are_forwarded_in_a_busy_program),
-        api_test(every_wait_polls_after_a_bounded_number_of_results),
-        api_test(results_taken_many_at_a_time_count_each),
+        api_test(every_wait_polls_after_a_limited_number_of_results),
+        api_test(each_result_of_a_batch_counts_towards_the_turn),
         api_test(a_wake_reaches_a_busy_program),
-        api_test(a_parked_token_that_is_listed_later_is_served),
-        api_test(timers_that_are_due_together_leave_room_for_others),
+        api_test(a_parked_result_is_returned_when_its_token_is_listed),
+        api_test(timers_due_together_complete_in_several_polls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The program's pointer in results: whose it is, since when, and that nothing but the program changes it. */
+/* The user pointer in results: set per queue or token, applied to later operations, and changed only by the program. */
 #include "api_test.h"
 
 #include <arpa/inet.h>
@@ -7,15 +7,15 @@
 #include <stddef.h>
 #include <unistd.h>
 
-/* Result fields that programs were compiled against. What every result has is in its first half cache line. */
+/* The binary interface of a result. The fields of every result are in the first half of a cache line. */
 _Static_assert(offsetof(dmtr_qresult_t, qr_opcode) == 0 && offsetof(dmtr_qresult_t, qr_qd) == 4, "binary interface");
 _Static_assert(offsetof(dmtr_qresult_t, qr_qt) == 8 && offsetof(dmtr_qresult_t, qr_error) == 16, "binary interface");
 _Static_assert(offsetof(dmtr_qresult_t, qr_user) == 24 && offsetof(dmtr_qresult_t, qr_value) == 32, "binary interface");
 _Static_assert(sizeof(dmtr_qresult_t) == 240, "binary interface");
 
-static int state_a, state_b; /* what pointers name */
+static int state_a, state_b; /* targets of the pointers */
 
-static dmtr_qresult_t result_of(dmtr_qtoken_t qt, int error) {
+static dmtr_qresult_t wait_result(dmtr_qtoken_t qt, int error) {
     dmtr_qresult_t qr;
     assert_int_equal(dmtr_wait_timed(&qr, qt, HANG), error);
     assert_true(qr.qr_qt == qt);
@@ -23,7 +23,7 @@ static dmtr_qresult_t result_of(dmtr_qtoken_t qt, int error) {
 }
 
 static void expect_user(dmtr_qtoken_t qt, const void *user) {
-    dmtr_qresult_t qr = result_of(qt, 0);
+    dmtr_qresult_t qr = wait_result(qt, 0);
     assert_ptr_equal(qr.qr_user, user);
     if (qr.qr_opcode == DMTR_OPC_POP) assert_ok(dmtr_sgafree(&qr.qr_value.sga));
 }
@@ -33,7 +33,7 @@ static void a_result_has_the_pointer_of_its_queue(void **state) {
     int a = new_queue(), b = new_queue(), none = new_queue();
     assert_ok(dmtr_set_user(a, &state_a));
     assert_ok(dmtr_set_user(b, &state_b));
-    dmtr_qtoken_t early = pop_begin(a); /* waits, so that another way through the queue is taken */
+    dmtr_qtoken_t early = pop_begin(a); /* a pop that waits takes another code path in the queue */
     expect_user(push_text(a, "1"), &state_a);
     expect_user(early, &state_a);
     expect_user(push_text(b, "2"), &state_b);
@@ -42,7 +42,7 @@ static void a_result_has_the_pointer_of_its_queue(void **state) {
     expect_user(pop_begin(none), NULL);
 }
 
-static void every_wait_returns_it(void **state) {
+static void every_wait_returns_the_pointer(void **state) {
     (void)state;
     int qd = new_queue(), at, got;
     dmtr_qresult_t qr, qrs[2];
@@ -64,7 +64,7 @@ static void every_wait_returns_it(void **state) {
     assert_ptr_equal(qrs[0].qr_user, &state_a);
     assert_ok(dmtr_poll(&qr, push_text(qd, "5")));
     assert_ptr_equal(qr.qr_user, &state_a);
-    /* No result, no pointer. */
+    /* Without a result the pointer is NULL. */
     dmtr_qtoken_t never = pop_begin(new_queue());
     qr.qr_user = &state_b;
     assert_int_equal(dmtr_poll(&qr, never), EAGAIN);
@@ -74,7 +74,7 @@ static void every_wait_returns_it(void **state) {
     assert_null(qr.qr_user);
 }
 
-static void a_change_holds_for_later_operations(void **state) {
+static void a_change_applies_to_later_operations(void **state) {
     (void)state;
     int qd = new_queue();
     dmtr_qtoken_t before = pop_begin(qd);
@@ -93,7 +93,7 @@ static void a_change_holds_for_later_operations(void **state) {
     expect_user(push_text(qd, "m"), NULL);
 }
 
-static void the_token_of_a_result_that_is_there_can_be_changed_too(void **state) {
+static void the_pointer_of_a_complete_operation_can_be_set(void **state) {
     (void)state;
     int qd = new_queue();
     dmtr_qtoken_t qt = push_text(qd, "m");
@@ -102,8 +102,8 @@ static void the_token_of_a_result_that_is_there_can_be_changed_too(void **state)
     expect_user(pop_begin(qd), NULL);
 }
 
-/* So that a program can count what is outstanding and knows when to free its state. */
-static void close_leaves_the_pointer_in_results_to_come(void **state) {
+/* A program can count outstanding operations in its state and free it with the last result. */
+static void results_after_a_close_keep_the_pointer(void **state) {
     (void)state;
     int qd = new_queue();
     assert_ok(dmtr_set_user(qd, &state_a));
@@ -111,17 +111,17 @@ static void close_leaves_the_pointer_in_results_to_come(void **state) {
     dmtr_qtoken_t first = pop_begin(qd), cancelled = pop_begin(qd);
     assert_ok(dmtr_close(qd));
     int again = new_queue();
-    assert_int_equal(again, qd); /* the number is used again at once */
+    assert_int_equal(again, qd); /* the descriptor is reused immediately */
     assert_ok(dmtr_set_user(again, &state_b));
     expect_user(complete, &state_a);
     expect_user(first, &state_a);
-    dmtr_qresult_t qr = result_of(cancelled, ECANCELED);
+    dmtr_qresult_t qr = wait_result(cancelled, ECANCELED);
     assert_ptr_equal(qr.qr_user, &state_a);
     assert_int_equal(qr.qr_qd, qd);
     expect_user(push_text(again, "m"), &state_b);
 }
 
-static void a_queue_begins_without_a_pointer(void **state) {
+static void a_new_queue_has_no_pointer(void **state) {
     (void)state;
     int qd = new_queue();
     assert_ok(dmtr_set_user(qd, &state_a));
@@ -130,17 +130,17 @@ static void a_queue_begins_without_a_pointer(void **state) {
     expect_user(push_text(qd, "m"), NULL);
 }
 
-static void failures_have_it(void **state) {
+static void failed_operations_have_the_pointer(void **state) {
     (void)state;
     int qd = new_queue();
     dmtr_qtoken_t qt;
     assert_ok(dmtr_set_user(qd, &state_a));
     push_wait(qd, "longer than two");
     assert_ok(dmtr_pop2(&qt, qd, 2));
-    assert_ptr_equal(result_of(qt, EMSGSIZE).qr_user, &state_a);
+    assert_ptr_equal(wait_result(qt, EMSGSIZE).qr_user, &state_a);
     dmtr_qtoken_t close;
     assert_ok(dmtr_async_close(&close, qd));
-    assert_ptr_equal(result_of(close, 0).qr_user, &state_a);
+    assert_ptr_equal(wait_result(close, 0).qr_user, &state_a);
 }
 
 static bool keep(const dmtr_sgarray_t *sga, void *arg) {
@@ -149,7 +149,7 @@ static bool keep(const dmtr_sgarray_t *sga, void *arg) {
 }
 
 /* The operations that an operator begins on its source are its own. */
-static void an_operator_has_its_own_and_its_source_keeps_its(void **state) {
+static void an_operator_and_its_source_have_separate_pointers(void **state) {
     (void)state;
     int source = new_queue(), filter;
     assert_ok(dmtr_filter(&filter, source, keep, NULL));
@@ -162,7 +162,7 @@ static void an_operator_has_its_own_and_its_source_keeps_its(void **state) {
     expect_user(pop_begin(source), &state_a);
 }
 
-static void connections(bool framed) {
+static void check_connections(bool framed) {
     int listener, client, one = 1;
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof at;
@@ -179,7 +179,7 @@ static void connections(bool framed) {
     assert_ok(dmtr_accept(&accept, listener));
     assert_ok(dmtr_connect(&connect, client, (struct sockaddr *)&at, sizeof at));
     expect_user(connect, &state_b);
-    dmtr_qresult_t qr = result_of(accept, 0);
+    dmtr_qresult_t qr = wait_result(accept, 0);
     assert_ptr_equal(qr.qr_user, &state_a);
     int server = qr.qr_value.ares.qd;
     dmtr_qtoken_t unnamed = pop_begin(server);
@@ -190,22 +190,22 @@ static void connections(bool framed) {
     expect_user(pop_begin(client), &state_b);
     dmtr_qtoken_t pop = pop_begin(server);
     assert_ok(dmtr_close(server));
-    assert_ptr_equal(result_of(pop, ECANCELED).qr_user, &state_a);
+    assert_ptr_equal(wait_result(pop, ECANCELED).qr_user, &state_a);
     assert_ok(dmtr_close(client));
     assert_ok(dmtr_close(listener));
 }
 
-static void an_accepted_connection_has_none_until_it_is_set(void **state) {
+static void an_accepted_connection_has_no_pointer_until_it_is_set(void **state) {
     (void)state;
-    connections(false);
+    check_connections(false);
 }
 
-static void framed_messages_have_it(void **state) {
+static void framed_messages_have_the_pointer(void **state) {
     (void)state;
-    connections(true);
+    check_connections(true);
 }
 
-static void timers_and_watches_get_theirs_by_token(void **state) {
+static void pointers_of_timers_and_watches_are_set_by_token(void **state) {
     (void)state;
     int ends[2];
     dmtr_qtoken_t timer, watch, plain;
@@ -216,7 +216,7 @@ static void timers_and_watches_get_theirs_by_token(void **state) {
     assert_ok(dmtr_set_token_user(timer, &state_a));
     assert_ok(dmtr_set_token_user(watch, &state_b));
     assert_int_equal(write(ends[1], "x", 1), 1);
-    dmtr_qresult_t qr = result_of(watch, 0);
+    dmtr_qresult_t qr = wait_result(watch, 0);
     assert_ptr_equal(qr.qr_user, &state_b);
     assert_int_equal(qr.qr_value.events, POLLIN);
     expect_user(timer, &state_a);
@@ -229,7 +229,7 @@ static void a_token_that_is_not_outstanding_is_refused(void **state) {
     (void)state;
     int qd = new_queue();
     dmtr_qtoken_t used = push_text(qd, "m"), dropped = pop_begin(new_queue());
-    result_of(used, 0);
+    wait_result(used, 0);
     assert_ok(dmtr_drop(dropped));
     assert_int_equal(dmtr_set_token_user(used, &state_a), EINVAL);
     assert_int_equal(dmtr_set_token_user(dropped, &state_a), EINVAL);
@@ -242,16 +242,16 @@ static void a_token_that_is_not_outstanding_is_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         api_test(a_result_has_the_pointer_of_its_queue),
-        api_test(every_wait_returns_it),
-        api_test(a_change_holds_for_later_operations),
-        api_test(the_token_of_a_result_that_is_there_can_be_changed_too),
-        api_test(close_leaves_the_pointer_in_results_to_come),
-        api_test(a_queue_begins_without_a_pointer),
-        api_test(failures_have_it),
-        api_test(an_operator_has_its_own_and_its_source_keeps_its),
-        api_test(an_accepted_connection_has_none_until_it_is_set),
-        api_test(framed_messages_have_it),
-        api_test(timers_and_watches_get_theirs_by_token),
+        api_test(every_wait_returns_the_pointer),
+        api_test(a_change_applies_to_later_operations),
+        api_test(the_pointer_of_a_complete_operation_can_be_set),
+        api_test(results_after_a_close_keep_the_pointer),
+        api_test(a_new_queue_has_no_pointer),
+        api_test(failed_operations_have_the_pointer),
+        api_test(an_operator_and_its_source_have_separate_pointers),
+        api_test(an_accepted_connection_has_no_pointer_until_it_is_set),
+        api_test(framed_messages_have_the_pointer),
+        api_test(pointers_of_timers_and_watches_are_set_by_token),
         api_test(a_token_that_is_not_outstanding_is_refused),
     };
     return cmocka_run_group_tests_name("user", tests, NULL, NULL);

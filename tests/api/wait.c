@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The waits: order, time, lists, errors. */
+/* The wait calls: order, timeouts, lists, errors. */
 #include "api_test.h"
 
-static void poll_tells_pending_then_gives_the_result(void **state) {
+static void poll_returns_eagain_and_then_the_result(void **state) {
     (void)state;
     int qd = new_queue();
     dmtr_qtoken_t qt = pop_begin(qd);
@@ -27,7 +27,7 @@ static void timeout_leaves_tokens_outstanding(void **state) {
     expect_wait_text(qt, "late");
 }
 
-static void wait_any_serves_in_order_of_completion(void **state) {
+static void wait_any_returns_results_in_order_of_completion(void **state) {
     (void)state;
     enum { N = 50 };
     int qd[N];
@@ -49,7 +49,7 @@ static void wait_any_serves_in_order_of_completion(void **state) {
     }
 }
 
-static void wait_any_finds_tokens_after_the_list_was_shifted_and_shuffled(void **state) {
+static void wait_any_finds_tokens_in_a_reordered_list(void **state) {
     (void)state;
     enum { N = 40 };
     int qd[N], n = N;
@@ -79,7 +79,7 @@ static void wait_any_finds_tokens_after_the_list_was_shifted_and_shuffled(void *
     }
 }
 
-static void wait_any_returns_what_completed_while_not_listed_once_it_is_listed(void **state) {
+static void wait_any_returns_an_earlier_completion_once_it_is_listed(void **state) {
     (void)state;
     int a = new_queue(), b = new_queue(), offset;
     dmtr_qtoken_t qa = pop_begin(a), qb = pop_begin(b);
@@ -95,7 +95,7 @@ static void wait_any_returns_what_completed_while_not_listed_once_it_is_listed(v
     expect_text(&qr, "early");
 }
 
-static void unlisted_completions_neither_block_nor_get_lost(void **state) {
+static void unlisted_completions_do_not_block_and_are_not_lost(void **state) {
     (void)state;
     int qd = new_queue(), other = new_queue(), offset;
     dmtr_qtoken_t unlisted[200];
@@ -112,7 +112,7 @@ static void unlisted_completions_neither_block_nor_get_lost(void **state) {
     assert_ok(dmtr_wait_all_timed(qrs, unlisted, 200, HANG));
 }
 
-static void wait_any_refuses_invalid_tokens_when_nothing_is_complete(void **state) {
+static void wait_any_refuses_invalid_tokens_if_no_operation_is_complete(void **state) {
     (void)state;
     int qd = new_queue(), offset;
     dmtr_qtoken_t qts[300];
@@ -141,7 +141,7 @@ static void zero_tokens_are_skipped(void **state) {
     assert_true(qrs[0].qr_qt == 0 && qrs[1].qr_qt == all[1] && qrs[2].qr_qt == 0);
 }
 
-static void wait_all_gives_every_result_in_list_order(void **state) {
+static void wait_all_returns_every_result_in_list_order(void **state) {
     (void)state;
     int a = new_queue(), b = new_queue();
     dmtr_qtoken_t qts[4] = {pop_begin(a), pop_begin(b), push_text(b, "b"), push_text(a, "a")};
@@ -162,7 +162,7 @@ static void wait_all_refuses_a_token_listed_twice(void **state) {
     assert_ok(dmtr_wait_timed(qrs, qt, HANG));
 }
 
-static void operation_errors_reach_every_kind_of_wait(void **state) {
+static void every_wait_returns_operation_errors(void **state) {
     (void)state;
     int offset, got;
     for (int kind = 0; kind < 4; kind++) {
@@ -181,7 +181,7 @@ static void operation_errors_reach_every_kind_of_wait(void **state) {
     }
 }
 
-static void wait_next_n_gives_results_in_order_of_completion(void **state) {
+static void wait_next_n_returns_results_in_order_of_completion(void **state) {
     (void)state;
     int qd = new_queue(), got;
     dmtr_qtoken_t pops[10];
@@ -202,7 +202,7 @@ static void wait_next_n_gives_results_in_order_of_completion(void **state) {
     assert_int_equal(got, 0);
 }
 
-static void wait_next_n_without_operations_does_not_wait_for_ever(void **state) {
+static void wait_next_n_without_operations_and_timeout_is_refused(void **state) {
     (void)state;
     dmtr_qresult_t qr;
     int got = 7;
@@ -229,19 +229,19 @@ static void every_policy_waits_and_times_out(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        api_test(poll_tells_pending_then_gives_the_result),
+        api_test(poll_returns_eagain_and_then_the_result),
         api_test(timeout_leaves_tokens_outstanding),
-        api_test(wait_any_serves_in_order_of_completion),
-        api_test(wait_any_finds_tokens_after_the_list_was_shifted_and_shuffled),
-        api_test(wait_any_returns_what_completed_while_not_listed_once_it_is_listed),
-        api_test(unlisted_completions_neither_block_nor_get_lost),
-        api_test(wait_any_refuses_invalid_tokens_when_nothing_is_complete),
+        api_test(wait_any_returns_results_in_order_of_completion),
+        api_test(wait_any_finds_tokens_in_a_reordered_list),
+        api_test(wait_any_returns_an_earlier_completion_once_it_is_listed),
+        api_test(unlisted_completions_do_not_block_and_are_not_lost),
+        api_test(wait_any_refuses_invalid_tokens_if_no_operation_is_complete),
         api_test(zero_tokens_are_skipped),
-        api_test(wait_all_gives_every_result_in_list_order),
+        api_test(wait_all_returns_every_result_in_list_order),
         api_test(wait_all_refuses_a_token_listed_twice),
-        api_test(operation_errors_reach_every_kind_of_wait),
-        api_test(wait_next_n_gives_results_in_order_of_completion),
-        api_test(wait_next_n_without_operations_does_not_wait_for_ever),
+        api_test(every_wait_returns_operation_errors),
+        api_test(wait_next_n_returns_results_in_order_of_completion),
+        api_test(wait_next_n_without_operations_and_timeout_is_refused),
         api_test(every_policy_waits_and_times_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

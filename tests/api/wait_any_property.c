@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * wait_any against a model: random lists that grow, shrink, shift and shuffle, random completions, tokens that are
- * listed late or never. The model knows which listed operation completed first.
+ * wait_any against a model: lists that grow, shrink, shift and shuffle at random, random completions, tokens that are
+ * listed late or never. The model records the order of completion.
  */
 #include "api_test.h"
 
@@ -10,32 +10,32 @@ enum { QUEUES = 24, STEPS = 4000, SEEDS = 20 };
 struct model {
     uint64_t rng;
     int qd[QUEUES];
-    dmtr_qtoken_t pop[QUEUES];  /* one outstanding pop a queue; 0: none */
-    uint64_t completed[QUEUES]; /* when its pop completed; 0: pending */
+    dmtr_qtoken_t pop[QUEUES];  /* the outstanding pop of each queue; 0: none */
+    uint64_t completed[QUEUES]; /* time of completion; 0: pending */
     uint64_t clock;
 };
 
-static uint32_t roll(struct model *m, uint32_t n) {
+static uint32_t random_below(struct model *m, uint32_t n) {
     m->rng ^= m->rng << 13, m->rng ^= m->rng >> 7, m->rng ^= m->rng << 17;
     return (uint32_t)(m->rng >> 33) % n;
 }
 
 static void complete_one(struct model *m) {
-    uint32_t i = roll(m, QUEUES);
+    uint32_t i = random_below(m, QUEUES);
     if (!m->pop[i] || m->completed[i]) return;
     dmtr_qtoken_t qt = push_text(m->qd[i], "m");
     m->completed[i] = ++m->clock;
     assert_ok(dmtr_drop(qt));
 }
 
-/* A list of a random subset in random order with zeros between. */
+/* Makes a list of a random subset of the tokens in random order, with zeros between them. Returns its length. */
 static int make_list(struct model *m, dmtr_qtoken_t *qts, int *queue_at) {
     int n = 0;
-    uint32_t start = roll(m, QUEUES), keep = 1 + roll(m, 4), step = roll(m, 2) ? 1 : 7;
+    uint32_t start = random_below(m, QUEUES), keep = 1 + random_below(m, 4), step = random_below(m, 2) ? 1 : 7;
     for (uint32_t k = 0; k < QUEUES; k++) {
         uint32_t i = (start + k * step) % QUEUES;
-        if (roll(m, keep) || !m->pop[i]) continue;
-        if (roll(m, 8) == 0) queue_at[n] = -1, qts[n++] = 0;
+        if (random_below(m, keep) || !m->pop[i]) continue;
+        if (random_below(m, 8) == 0) queue_at[n] = -1, qts[n++] = 0;
         queue_at[n] = (int)i;
         qts[n++] = m->pop[i];
     }
@@ -65,10 +65,10 @@ static void check_wait(struct model *m) {
     assert_true(qr.qr_qt == m->pop[i] && m->completed[i]);
     expect_text(&qr, "m");
     m->completed[i] = 0;
-    m->pop[i] = roll(m, 4) ? pop_begin(m->qd[i]) : 0;
+    m->pop[i] = random_below(m, 4) ? pop_begin(m->qd[i]) : 0;
 }
 
-static void any_list_gets_a_completed_listed_operation(void **state) {
+static void wait_any_returns_a_complete_operation_of_the_list(void **state) {
     (void)state;
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
         struct model m = {.rng = seed * 0x9e3779b97f4a7c15ull};
@@ -78,9 +78,9 @@ static void any_list_gets_a_completed_listed_operation(void **state) {
             m.pop[i] = pop_begin(m.qd[i]);
         }
         for (int step = 0; step < STEPS; step++) {
-            if (roll(&m, 2)) complete_one(&m);
-            if (roll(&m, 3) == 0) {
-                uint32_t i = roll(&m, QUEUES);
+            if (random_below(&m, 2)) complete_one(&m);
+            if (random_below(&m, 3) == 0) {
+                uint32_t i = random_below(&m, QUEUES);
                 if (!m.pop[i]) m.pop[i] = pop_begin(m.qd[i]);
             }
             check_wait(&m);
@@ -93,6 +93,6 @@ static void any_list_gets_a_completed_listed_operation(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {api_test(any_list_gets_a_completed_listed_operation)};
+    const struct CMUnitTest tests[] = {api_test(wait_any_returns_a_complete_operation_of_the_list)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the tests of the programs share: where the programs are, running them, and results as TAP."""
+"""Shared by the tests of the programs: their paths, running them, and TAP output."""
 
 import contextlib
 import os
@@ -13,11 +13,11 @@ import time
 import traceback
 
 BUILD = os.environ["APPS_BUILD"]
-TIMEOUT_S = 120  # only guards against hanging
+TIMEOUT_S = 120  # limit for programs that hang
 
 
 class Skip(Exception):
-    """This machine lacks something; the text says what."""
+    """The machine lacks a feature; the text names it."""
 
 
 def program(name):
@@ -27,12 +27,12 @@ def program(name):
 
 
 def run_as(user):
-    """What makes a process another user's, by number; None: nothing."""
+    """Returns arguments of Popen that run a process as the user with this number. None: no change."""
     return {} if user is None else {"user": user, "group": user, "extra_groups": []}
 
 
 def run(name, *args, env=None, status=0, user=None):
-    """(stdout, stderr) of a program that ends with this status."""
+    """Runs a program that must end with this status. Returns (stdout, stderr)."""
     done = subprocess.run([program(name), *map(str, args)], env={**os.environ, **(env or {})}, capture_output=True,
                           text=True, timeout=TIMEOUT_S, check=False, **run_as(user))
     assert done.returncode == status, f"{name} {args}: status {done.returncode}, {done.stdout}{done.stderr}"
@@ -41,8 +41,8 @@ def run(name, *args, env=None, status=0, user=None):
 
 class Server:
     """
-    A server while the block runs; after it, .output holds all it printed to stdout. How it ends is checked, unless
-    ends_with is None.
+    Runs a server during the block. Afterwards .output holds its stdout. Checks the exit status, unless ends_with is
+    None.
     """
 
     def __init__(self, name, *args, env=None, ends_with=0, user=None):
@@ -66,7 +66,7 @@ class Server:
         raise AssertionError(f"{self.command}: {self.stderr()}")
 
     def stderr(self):
-        with open(f"/proc/self/fd/{self.errors.fileno()}", encoding="utf-8") as again:  # the server writes at its own place
+        with open(f"/proc/self/fd/{self.errors.fileno()}", encoding="utf-8") as again:  # a separate file offset
             return again.read()
 
     def await_stderr(self, text):
@@ -99,7 +99,7 @@ class Server:
         self.errors.close()
         if kind is None and self.ends_with is not None:
             assert status == self.ends_with, f"{self.command}: status {status}, {errors}"
-        elif kind is not None:  # the test has failed: this may say why
+        elif kind is not None:  # the test has failed: print what may explain it
             print(f"# {' '.join(self.command)}: status {status}", *errors.splitlines(), sep="\n# ")
 
     def connect(self, timeout=TIMEOUT_S):
@@ -107,19 +107,19 @@ class Server:
 
 
 def await_signals(pid):
-    """Until the process catches SIGTERM."""
+    """Waits until the process has a handler for SIGTERM."""
     deadline = time.monotonic() + TIMEOUT_S
     while True:
         with open(f"/proc/{pid}/status", encoding="utf-8") as f:
             caught = int(re.search(r"^SigCgt:\s+(\w+)", f.read(), re.MULTILINE)[1], 16)
         if caught >> (signal.SIGTERM - 1) & 1:
             return
-        assert time.monotonic() < deadline, "it does not catch SIGTERM"
+        assert time.monotonic() < deadline, "the process does not catch SIGTERM"
         time.sleep(0.01)
 
 
 def receive(sock, size):
-    """Exactly so many bytes, or what came before the end."""
+    """Receives size bytes, or fewer if the stream ends."""
     data = b""
     while len(data) < size:
         part = sock.recv(size - len(data))
@@ -142,7 +142,7 @@ def need_ipv6():
 
 
 def engines():
-    """The library's kernel interfaces that work here, as environments by name; io_uring may be forbidden."""
+    """Returns an environment for each engine of posix that works here. io_uring may be forbidden."""
     out = {"epoll": {"DMTR_POSIX_ENGINE": "epoll"}}
     env = {"DMTR_POSIX_ENGINE": "io_uring"}
     try:
@@ -155,11 +155,11 @@ def engines():
 
 
 def no_io_uring():
-    raise Skip("io_uring is not to be had here")
+    raise Skip("io_uring is not available here")
 
 
 def main(tests, before=()):
-    """Runs [(name, function)] and prints TAP. `before`: lines of TAP without a plan, of tests that ran elsewhere."""
+    """Runs [(name, function)] and prints TAP. `before`: TAP lines, without a plan, of tests that have run already."""
     done = sum(line.startswith(("ok ", "not ok ")) for line in before)
     failed = any(line.startswith("not ok ") for line in before)
     print("\n".join([f"1..{done + len(tests)}", *before]))
@@ -169,7 +169,7 @@ def main(tests, before=()):
             print(f"ok {number} - {name}")
         except Skip as e:
             print(f"ok {number} - {name} # SKIP {e}")
-        except Exception:  # whatever it is, the test has failed
+        except Exception:  # any exception fails the test
             failed = True
             print(f"not ok {number} - {name}")
             for line in traceback.format_exc().splitlines():
@@ -179,12 +179,12 @@ def main(tests, before=()):
 
 
 def collect(namespace):
-    """The functions of a test file, by their names: test_what_it_shows."""
+    """Returns (name, function) for each function test_... of a test file."""
     return [(name[5:].replace("_", " "), value) for name, value in namespace.items() if name.startswith("test_")]
 
 
 def over_engines(tests):
-    """Each test once with each engine, which it gets as an environment."""
+    """Returns each test once for each engine. The test takes the engine's environment as argument."""
     found = engines()
     missing = [] if "io_uring" in found else [("io_uring", no_io_uring)]
     return [(f"{engine}: {name}", lambda test=test, env=env: test(env))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The baselines: every kind of client with every kind of server, and with the library's."""
+"""The baseline programs: each client mode with each server mode, and with the library's programs."""
 
 import json
 
@@ -10,7 +10,7 @@ MODES = ("blocking", "epoll", "spin", "uring", "uring-spin")
 
 
 def modes():
-    """io_uring may be forbidden here; its modes are then left out."""
+    """Returns the modes that work here: without those of io_uring if it is forbidden."""
     try:
         with Server("baseline-echo", "--server", "--mode", "uring", ends_with=-15) as server:
             run("baseline-echo", "--client", "--mode", "blocking", "--port", server.port, "--count", 1, "--timeout", 2)
@@ -27,8 +27,8 @@ def check(server, client, *args):
     assert result["messages"] == int(args[args.index("--count") + 1]) and result["verified"], result
 
 
-def against(server_args, kind):
-    """Each client against one server."""
+def check_clients(server_args, kind):
+    """Runs each client against one server."""
     for mode in modes():
         client = ["baseline-echo", "--client", "--mode", mode, *kind]
         check(server_args, client, "--count", 100)
@@ -36,20 +36,20 @@ def against(server_args, kind):
     check(server_args, ["echo-client", *kind], "--count", 100, "--connections", 5, "--outstanding", 3)
 
 
-def server_test(mode, kind):
+def make_server_test(mode, kind):
     def test():
         with Server("baseline-echo", "--server", "--mode", mode, *kind, ends_with=-15) as server:
-            against(server, kind)
+            check_clients(server, kind)
     return test
 
 
-def the_librarys_server_serves_every_client():
+def echo_server_serves_every_client():
     for kind in ([], ["--udp"]):
         with Server("echo-server", *kind) as server:
-            against(server, kind)
+            check_clients(server, kind)
 
 
-def open_loop_works_in_every_mode():
+def open_loop_runs_in_every_mode():
     with Server("echo-server") as server:
         for mode in modes()[1:]:
             check(server, ["baseline-echo", "--client", "--mode", mode], "--count", 100, "--rate", 2000)
@@ -61,8 +61,8 @@ def wrong_command_lines_are_refused():
         run("baseline-echo", *args, status=2)
 
 
-apps.main([(f"{mode} server{' '.join(['', *kind])} serves every client", server_test(mode, kind))
+apps.main([(f"{mode} server{' '.join(['', *kind])} serves every client", make_server_test(mode, kind))
            for mode in modes() for kind in ([], ["--udp"])] + [
-    ("the library's server serves every client", the_librarys_server_serves_every_client),
-    ("open loop works in every mode", open_loop_works_in_every_mode),
+    ("echo-server serves every client", echo_server_serves_every_client),
+    ("open loop runs in every mode", open_loop_runs_in_every_mode),
     ("wrong command lines are refused", wrong_command_lines_are_refused)])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The benchmark runner, with tiny counts: the report is complete and can be read."""
+"""The benchmark runner with small counts: the report is complete and valid."""
 
 import json
 import os
@@ -26,9 +26,9 @@ def test_a_smoke_run_writes_a_complete_report():
         with open(os.path.join(folder, "report.html"), encoding="utf-8") as f:
             page = f.read()
     sections = {s["key"]: s for s in report["sections"]}
-    # Those two depend on what the machine lets us do.
+    # tcp_block and device_... depend on the permissions of the machine.
     assert [k for k in sections if k != "tcp_block" and not k.startswith("device_")] == KEYS, list(sections)
-    assert page.count("<svg") >= 5 and "http" not in page, "a page that stands alone, with plots"
+    assert page.count("<svg") >= 5 and "http" not in page, "the page must have plots and no external references"
     for section in sections.values():
         assert section["title"] in done.stdout
         for row in section.get("rows", []):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""echo-server and echo-client, end to end, over each kernel interface, and what trouble does to them."""
+"""echo-server and echo-client end to end over each engine of posix, and their behaviour on errors."""
 
 import contextlib
 import json
@@ -17,14 +17,14 @@ STEP = 0x9e3779b97f4a7c15
 
 
 def message(number, size):
-    """Request `number` of the first connection, as the client makes it."""
+    """Returns request `number` of the client's first connection."""
     first = (1 << 44) + 1 + number
     words = [(first + i * STEP) % 2 ** 64 for i in range(size // 8 + 1)]
     return b"".join(struct.pack("<Q", w) for w in words)[:size]
 
 
 def measure(server, *args, env=None):
-    """The JSON of a client that must succeed."""
+    """Runs a client that must succeed. Returns its JSON output."""
     out, _ = run("echo-client", "--address", server.address, "--port", server.port, "--warmup", 5, "--json", "-",
                  "--quiet", *args, env=env)
     return json.loads(out)
@@ -40,12 +40,12 @@ def check_echo(env, *args, count=300, client=()):
     return server
 
 
-def test_tcp_over_v4_returns_every_byte(env):
+def test_tcp_over_ipv4_echoes_every_byte(env):
     server = check_echo(env)
     assert "1 connections, 0 accept errors, 305 messages" in server.output, server.output
 
 
-def test_tcp_over_v6_returns_every_byte(env):
+def test_tcp_over_ipv6_echoes_every_byte(env):
     apps.need_ipv6()
     check_echo(env, "--address", "::1")
 
@@ -62,7 +62,7 @@ def test_tcp_with_large_messages(env):
     check_echo(env, count=20, client=("--size", 1 << 20, "--outstanding", 3))
 
 
-def test_udp_over_v4_and_v6(env):
+def test_udp_over_ipv4_and_ipv6(env):
     check_echo(env, "--udp", client=("--connections", 3, "--size", 1200))
     if apps.has_ipv6():
         check_echo(env, "--udp", "--address", "::1")
@@ -76,7 +76,7 @@ def test_framed_messages(env):
     check_echo(env, "--framed", client=("--size", 100000, "--outstanding", 2), count=50)
 
 
-def test_a_file_holds_what_was_echoed(env):
+def test_the_file_holds_the_echoed_messages(env):
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "messages")
         check_echo(env, "--file", path, count=40)
@@ -86,7 +86,7 @@ def test_a_file_holds_what_was_echoed(env):
         assert os.path.getsize(path) == 2 * 45 * 64
 
 
-def test_a_full_disk_ends_the_connection_and_not_the_server(env):
+def test_a_full_disk_closes_the_connection_and_not_the_server(env):
     with Server("echo-server", "--file", "/dev/full", env=env) as server:
         for _ in range(2):
             with server.connect() as sock:
@@ -95,21 +95,21 @@ def test_a_full_disk_ends_the_connection_and_not_the_server(env):
     assert "2 file errors" in server.output, server.output
 
 
-def test_duration_and_open_loop_end_by_themselves(env):
+def test_runs_with_duration_or_rate_end(env):
     with Server("echo-server", env=env) as server:
         assert measure(server, "--duration", 0.3, env=env)["messages"] > 0
         result = measure(server, "--rate", 1000, "--count", 200, "--connections", 4, env=env)
         assert result["messages"] == 200 and result["messages_per_second"] < 1500, result
 
 
-def test_the_percentile_curve_rises(env):
+def test_the_percentile_curve_is_monotonic(env):
     with Server("echo-server", env=env) as server, tempfile.NamedTemporaryFile("r") as hist:
         measure(server, "--count", 200, "--hist", hist.name, env=env)
         lines = [tuple(map(float, line.split(","))) for line in hist.read().splitlines()[1:]]
     assert lines == sorted(lines) and lines[0][0] == 0 and lines[-1][0] == 100, lines
 
 
-def test_a_client_that_sends_byte_by_byte_gets_its_bytes(env):
+def test_bytes_sent_one_by_one_are_echoed(env):
     with Server("echo-server", env=env) as server, server.connect() as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         data = bytes(range(200))
@@ -123,7 +123,7 @@ def framed(data):
     return struct.pack(">IIII", 0x10102010, len(data) + 4, 1, len(data)) + data
 
 
-def test_a_framed_message_byte_by_byte(env):
+def test_a_framed_message_sent_byte_by_byte_is_echoed(env):
     with Server("echo-server", "--framed", env=env) as server, server.connect() as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         data = framed(b"slowly but surely")
@@ -132,7 +132,7 @@ def test_a_framed_message_byte_by_byte(env):
         assert receive(sock, len(data)) == data
 
 
-def test_garbage_ends_its_own_connection_alone(env):
+def test_a_malformed_message_closes_only_its_connection(env):
     with Server("echo-server", "--framed", env=env) as server:
         with server.connect() as good:
             for garbage in (b"GET / HTTP/1.0\r\n\r\n", b"\0" * 64, struct.pack(">III", 0x10102010, 0xffffffff, 1),
@@ -147,7 +147,7 @@ def test_garbage_ends_its_own_connection_alone(env):
     assert "4 malformed" in server.output, server.output
 
 
-def test_clients_that_vanish_leave_nothing_behind(env):
+def test_reset_connections_leave_no_queues_open(env):
     with Server("echo-server", env=env) as server:
         for _ in range(100):
             with server.connect() as sock:
@@ -160,7 +160,7 @@ def test_clients_that_vanish_leave_nothing_behind(env):
 
 
 def send_until_full(sock):
-    """Sends until nothing more is taken for a second; how many bytes went."""
+    """Sends until the peer accepts nothing for a second. Returns the number of bytes sent."""
     sock.settimeout(1)
     total = 0
     with contextlib.suppress(socket.timeout):
@@ -169,19 +169,19 @@ def send_until_full(sock):
     return total
 
 
-def test_a_client_that_never_reads_is_bounded_and_harms_nobody(env):
+def test_a_client_that_does_not_read_is_limited_and_others_are_served(env):
     with Server("echo-server", "--push-limit", 65536, env=env) as server, server.connect() as sock:
         total = send_until_full(sock)
         assert total < 64 << 20, total
         measure(server, "--count", 200, env=env)
-        sock.settimeout(30)  # and when it reads at last, all of it is there
+        sock.settimeout(30)  # when the client reads at last, it gets all data
         for at in range(0, total, 65536):
             size = min(65536, total - at)
             assert receive(sock, size) == bytes([at // 65536 % 251]) * size
     assert " 0 held" not in server.output, server.output
 
 
-def test_connections_beyond_the_limit_wait_for_their_turn(env):
+def test_connections_beyond_the_limit_wait_until_another_closes(env):
     with Server("echo-server", "--max-connections", 1, env=env) as server:
         with server.connect() as first, server.connect() as second:
             first.sendall(b"first")
@@ -195,7 +195,7 @@ def test_connections_beyond_the_limit_wait_for_their_turn(env):
             assert receive(second, 6) == b"second"
 
 
-def test_both_signals_end_the_server_cleanly(env):
+def test_sigint_and_sigterm_end_the_server_cleanly(env):
     for how in (signal.SIGINT, signal.SIGTERM):
         with Server("echo-server", env=env) as server, server.connect() as sock:
             sock.sendall(b"x")
@@ -204,7 +204,7 @@ def test_both_signals_end_the_server_cleanly(env):
             assert "1 messages, 1 bytes" in server.output, server.output
 
 
-def test_the_client_says_when_the_server_goes(env):
+def test_the_client_reports_that_the_server_has_closed(env):
     with Server("echo-server", env=env) as server:
         threading.Timer(0.5, server.process.terminate).start()
         _, errors = run("echo-client", "--port", server.port, "--duration", 60, env=env, status=1)
@@ -222,7 +222,7 @@ def fake_server(answer):
     return listener.getsockname()[1]
 
 
-def test_the_client_does_not_wait_for_ever(env):
+def test_the_client_times_out_without_a_reply(env):
     port = fake_server(lambda sock: [None for _ in iter(lambda: sock.recv(4096), b"")])
     _, errors = run("echo-client", "--port", port, "--timeout", 0.5, env=env, status=1)
     assert "no reply for 0.5 s" in errors, errors
@@ -232,7 +232,7 @@ def test_the_client_does_not_wait_for_ever(env):
     assert "no reply for 0.5 s" in errors, errors
 
 
-def test_the_client_notices_a_wrong_byte(env):
+def test_the_client_detects_a_wrong_byte(env):
     def flip(sock):
         data = bytearray(receive(sock, 64))
         data[63] ^= 1
@@ -242,7 +242,7 @@ def test_the_client_notices_a_wrong_byte(env):
     assert "wrong bytes" in errors, errors
 
 
-def test_the_client_notices_bytes_too_many(env):
+def test_the_client_detects_extra_bytes(env):
     def twice(sock):
         data = receive(sock, 64)
         sock.sendall(data + data)
@@ -274,7 +274,7 @@ def wrong_command_lines_are_refused():
     assert "--outstanding N" in run("echo-client", "--help")[0]
 
 
-def the_librarys_options_are_taken():
+def library_options_are_accepted():
     with Server("echo-server", "--dmtr-set", "wait.policy=spin", "--dmtr-set=log.level=error"):
         pass
     _, errors = run("echo-server", "--dmtr-set", "wait.polcy=spin", status=1)
@@ -283,4 +283,4 @@ def the_librarys_options_are_taken():
 
 apps.main(apps.over_engines(apps.collect(globals())) + [
     ("wrong command lines are refused", wrong_command_lines_are_refused),
-    ("the library's options are taken", the_librarys_options_are_taken)])
+    ("library options are accepted", library_options_are_accepted)])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the programs say when something is wrong: what it is, and how to mend it."""
+"""Error messages of the programs: they name the problem and how to solve it."""
 
 import contextlib
 import os
@@ -14,8 +14,9 @@ PROGRAMS = ["echo-server", "echo-client", "baseline-echo", "dmtr-relay", "dmtr-l
 OVER = ["--dmtr-set", "libos=inet", "--dmtr-set", "inet.device=shm", "--dmtr-set"]
 
 
-def refused(status, *command, says, env=None):
-    """The command ends with this status, prints nothing to stdout, and says all of that in lines that name it."""
+def expect_refusal(status, *command, says, env=None):
+    """Runs a command that must end with this status, with an empty stdout. Each text of `says` must be in stderr, and
+    each line of stderr must begin with the name of the program."""
     out, errors = run(*command, status=status, env=env)
     assert out == "", out
     for text in says:
@@ -24,7 +25,7 @@ def refused(status, *command, says, env=None):
         assert line.startswith((command[0], "dmtr ")), (command, line)
 
 
-def test_every_program_tells_its_version():
+def test_every_program_prints_its_version():
     for name in PROGRAMS:
         out, errors = run(name, "--version")
         assert out in (f"{name} (dmtr) {os.environ['APPS_VERSION']}\n", f"dmtr {os.environ['APPS_VERSION']}\n"), out
@@ -32,7 +33,7 @@ def test_every_program_tells_its_version():
     assert os.environ["APPS_VERSION"] in run("dmtr", "ss", "--version")[0]
 
 
-def test_help_shows_no_default_that_is_none():
+def test_help_does_not_print_placeholder_defaults():
     for name in PROGRAMS:
         out, _ = run(name, "--help")
         assert "--version" in out or name == "dmtr", out
@@ -40,44 +41,45 @@ def test_help_shows_no_default_that_is_none():
 
 
 def test_a_misspelt_option_is_refused_with_the_nearest_name():
-    refused(2, "dmtr", "ss", "--jsn", says=["--jsn", "did you mean --json?"])
-    refused(2, "echo-server", "--prt", 7, says=["--prt", "did you mean --port?"])
-    refused(2, "echo-client", "--adress=x", says=["no option --adress;", "did you mean --address?"])
-    refused(2, "dmtr", "opitons", says=["opitons", 'did you mean "options"?'])
+    expect_refusal(2, "dmtr", "ss", "--jsn", says=["--jsn", "did you mean --json?"])
+    expect_refusal(2, "echo-server", "--prt", 7, says=["--prt", "did you mean --port?"])
+    expect_refusal(2, "echo-client", "--adress=x", says=["no option --adress;", "did you mean --address?"])
+    expect_refusal(2, "dmtr", "opitons", says=["opitons", 'did you mean "options"?'])
     for command in (["dmtr", "ss", "--xyzzyplugh"], ["dmtr", "nonsense"], ["echo-server", "-x"]):
         out, errors = run(*command, status=2)
         assert out == "" and "did you mean" not in errors and "--help" in errors, errors
 
 
-def test_a_value_that_is_missing_or_too_many_is_refused():
-    refused(2, "dmtr", "ss", "--pid", says=["--pid needs a value"])
-    refused(2, "dmtr", "ss", "--json=3", says=["--json takes no value"])
-    refused(2, "echo-server", "--dmtr-set", says=["--dmtr-set needs a value"])
-    refused(2, "echo-server", "--port", "99999", says=["--port takes 0 to 65535", '"99999"'])
-    refused(2, "echo-server", "operand", says=['unexpected "operand"'])
+def test_missing_and_unexpected_values_are_refused():
+    expect_refusal(2, "dmtr", "ss", "--pid", says=["--pid needs a value"])
+    expect_refusal(2, "dmtr", "ss", "--json=3", says=["--json takes no value"])
+    expect_refusal(2, "echo-server", "--dmtr-set", says=["--dmtr-set needs a value"])
+    expect_refusal(2, "echo-server", "--port", "99999", says=["--port takes 0 to 65535", '"99999"'])
+    expect_refusal(2, "echo-server", "operand", says=['unexpected "operand"'])
 
 
-def test_wrong_choices_are_named():
-    refused(2, "baseline-echo", says=["--server and --client"])
-    refused(2, "baseline-echo", "--server", "--mode", "x", says=["--mode takes blocking, epoll", '"x"'])
-    refused(2, "dmtr-latency", "--component", "x", says=['"x"', "--list"])
-    refused(2, "echo-client", "--port", 1, "--udp", "--size", 4, says=["--size 4", "8 to 65507"])
-    refused(2, "echo-client", says=["--port is needed"])
-    refused(2, "dmtr-relay", "--target", "127.0.0.1", says=["--target-port"])
+def test_invalid_values_are_named_with_the_valid_ones():
+    expect_refusal(2, "baseline-echo", says=["--server and --client"])
+    expect_refusal(2, "baseline-echo", "--server", "--mode", "x", says=["--mode takes blocking, epoll", '"x"'])
+    expect_refusal(2, "dmtr-latency", "--component", "x", says=['"x"', "--list"])
+    expect_refusal(2, "echo-client", "--port", 1, "--udp", "--size", 4, says=["--size 4", "8 to 65507"])
+    expect_refusal(2, "echo-client", says=["--port is needed"])
+    expect_refusal(2, "dmtr-relay", "--target", "127.0.0.1", says=["--target-port"])
 
 
-def test_a_processor_that_is_not_there_is_named_with_those_that_are():
+def test_an_unavailable_processor_is_named_with_the_available_ones():
     for command in (["echo-server"], ["dmtr-latency"], ["echo-client", "--port", 1]):
-        refused(1, *command, "--cpu", 1023, says=["processor 1023", f"may run on {min(os.sched_getaffinity(0))}"])
+        expect_refusal(1, *command, "--cpu", 1023,
+                       says=["processor 1023", f"may run on {min(os.sched_getaffinity(0))}"])
     last = max(os.sched_getaffinity(0))
     _, errors = run("echo-server", "--threads", 2, "--cpu", last, status=1)
     assert f"processor {last + 1}: " in errors and f"may run on {min(os.sched_getaffinity(0))}" in errors, errors
 
 
-def test_an_address_that_is_nobodys_is_named():
-    refused(1, "echo-server", "--address", "192.0.2.1", says=["192.0.2.1:0", "--address"])
-    refused(1, "echo-server", "--address", "no such host", says=['address "no such host"'])
-    refused(1, "echo-client", "--address", "no such host", "--port", 1, says=['address "no such host"'])
+def test_an_unusable_address_is_named():
+    expect_refusal(1, "echo-server", "--address", "192.0.2.1", says=["192.0.2.1:0", "--address"])
+    expect_refusal(1, "echo-server", "--address", "no such host", says=['address "no such host"'])
+    expect_refusal(1, "echo-client", "--address", "no such host", "--port", 1, says=['address "no such host"'])
 
 
 @contextlib.contextmanager
@@ -89,53 +91,55 @@ def port_in_use(kind):
         yield s.getsockname()[1]
 
 
-def test_a_port_in_use_is_said_to_be():
+def test_a_port_in_use_is_reported_with_a_remedy():
     says = ["in use", "another program", "--port"]
     target = ["--target", "127.0.0.1", "--target-port", 1]
     with port_in_use(socket.SOCK_STREAM) as port:
-        refused(1, "echo-server", "--port", port, says=says)
-        refused(1, "baseline-echo", "--server", "--port", port, says=says)
-        refused(1, "dmtr-relay", "--tcp", "--port", port, *target, says=says)
+        expect_refusal(1, "echo-server", "--port", port, says=says)
+        expect_refusal(1, "baseline-echo", "--server", "--port", port, says=says)
+        expect_refusal(1, "dmtr-relay", "--tcp", "--port", port, *target, says=says)
     with port_in_use(socket.SOCK_DGRAM) as port:
-        refused(1, "echo-server", "--udp", "--port", port, says=says)
-        refused(1, "dmtr-relay", "--port", port, *target, says=says)
+        expect_refusal(1, "echo-server", "--udp", "--port", port, says=says)
+        expect_refusal(1, "dmtr-relay", "--port", port, *target, says=says)
 
 
-def test_a_server_that_is_not_there_is_said_to_be():
+def test_a_missing_server_is_reported():
     with socket.socket() as s, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as u:
-        s.bind(("127.0.0.1", 0))  # bound, and nobody listens
+        s.bind(("127.0.0.1", 0))  # bound, but not listening
         port = s.getsockname()[1]
-        refused(1, "echo-client", "--port", port, says=[f"127.0.0.1:{port}", "nothing listens there"])
-        refused(1, "baseline-echo", "--client", "--port", port, says=[f"127.0.0.1:{port}", "nothing listens there"])
+        expect_refusal(1, "echo-client", "--port", port, says=[f"127.0.0.1:{port}", "nothing listens there"])
+        expect_refusal(1, "baseline-echo", "--client", "--port", port,
+                       says=[f"127.0.0.1:{port}", "nothing listens there"])
         u.bind(("127.0.0.1", 0))
         port = u.getsockname()[1]
-    refused(1, "echo-client", "--udp", "--port", port, says=[f"127.0.0.1:{port}", "nothing listens there"])
+    expect_refusal(1, "echo-client", "--udp", "--port", port, says=[f"127.0.0.1:{port}", "nothing listens there"])
 
 
-def test_a_network_that_is_not_there_is_named():
-    refused(1, "echo-server", "--network", "nosuch", says=["nosuch", "this build has:"])
+def test_an_unknown_network_is_named():
+    expect_refusal(1, "echo-server", "--network", "nosuch", says=["nosuch", "this build has:"])
     for more in ([], ["--tcp"]):
-        refused(1, "dmtr-relay", "--target", "127.0.0.1", "--target-port", 1, "--target-network", "nosuch", *more,
-                says=["nosuch", "target 127.0.0.1:1"])
+        expect_refusal(1, "dmtr-relay", "--target", "127.0.0.1", "--target-port", 1, "--target-network", "nosuch",
+                       *more, says=["nosuch", "target 127.0.0.1:1"])
 
 
-def test_a_configuration_that_is_not_there_or_wrong_is_named():
-    refused(1, "echo-server", "--dmtr-config", "/nonexistent", says=["/nonexistent: No such file", "cannot start"])
-    refused(1, "echo-server", says=["/nonexistent: No such file"], env={"DMTR_CONFIG": "/nonexistent"})
-    refused(1, "echo-server", "--dmtr-set", "x", says=['"x" is not KEY=VALUE'])
-    refused(1, "dmtr-latency", "--dmtr-set", "wait.polcy=spin", says=["wait.polcy", "wait.policy"])
+def test_a_missing_or_invalid_configuration_is_named():
+    expect_refusal(1, "echo-server", "--dmtr-config", "/nonexistent",
+                   says=["/nonexistent: No such file", "cannot start"])
+    expect_refusal(1, "echo-server", says=["/nonexistent: No such file"], env={"DMTR_CONFIG": "/nonexistent"})
+    expect_refusal(1, "echo-server", "--dmtr-set", "x", says=['"x" is not KEY=VALUE'])
+    expect_refusal(1, "dmtr-latency", "--dmtr-set", "wait.polcy=spin", says=["wait.polcy", "wait.policy"])
 
 
-def test_a_file_that_cannot_be_written_is_named_before_the_work_is_done():
+def test_an_unwritable_file_is_named_before_the_run():
     path = "/nonexistent/x"
-    refused(1, "echo-client", "--port", 1, "--json", path, says=[path])
-    refused(1, "echo-client", "--port", 1, "--hist", path, says=[path])
-    refused(1, "baseline-echo", "--client", "--port", 1, "--json", path, says=[path])
-    refused(1, "dmtr-latency", "--json", path, says=[path])
-    refused(1, "echo-server", "--file", path, says=[path])
+    expect_refusal(1, "echo-client", "--port", 1, "--json", path, says=[path])
+    expect_refusal(1, "echo-client", "--port", 1, "--hist", path, says=[path])
+    expect_refusal(1, "baseline-echo", "--client", "--port", 1, "--json", path, says=[path])
+    expect_refusal(1, "dmtr-latency", "--json", path, says=[path])
+    expect_refusal(1, "echo-server", "--file", path, says=[path])
 
 
-def test_results_that_are_there_stay_when_a_run_fails():
+def test_a_failed_run_keeps_earlier_results():
     with tempfile.NamedTemporaryFile("w+") as f:
         f.write("before")
         f.flush()
@@ -165,14 +169,14 @@ def test_a_full_disk_is_named():
         assert "/dev/full: No space left" in errors, errors
 
 
-def test_the_log_names_the_engine_of_the_kernels_sockets():
+def test_the_log_names_the_engine_of_posix():
     for engine, env in apps.engines().items():
         with Server("echo-server", "--quiet", env={**env, "DMTR_LOG_LEVEL": "info"}) as server:
             assert f"info: posix: sockets and files over {engine}" in server.stderr(), server.stderr()
 
 
-def test_a_server_without_an_address_listens_on_that_of_its_stack():
-    """The library's own stacks have no loopback interface that others reach: the configured address it is."""
+def test_a_server_without_an_address_listens_on_the_address_of_its_stack():
+    """Over a stack of the library the default is its configured address: other hosts cannot reach its loopback."""
     with tempfile.TemporaryDirectory() as folder:
         here = [*OVER, f"inet.device_options=path={folder}/wire,listen=yes", "--dmtr-set", "inet.address=10.77.0.1/24"]
         there = [*OVER, f"inet.device_options=path={folder}/wire", "--dmtr-set", "inet.address=10.77.0.2/24"]
@@ -190,7 +194,7 @@ def test_a_server_without_an_address_listens_on_that_of_its_stack():
         assert "127.0.0.1:0" in errors and "--address" in errors, errors
 
 
-def test_a_server_without_an_address_listens_on_the_loopback_alone():
+def test_a_server_without_an_address_listens_on_loopback_only():
     with Server("echo-server", "--quiet") as server:
         assert server.address == "127.0.0.1", server.address
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""dmtr-relay: forwards both ways, keeps clients apart, stays within its bounds."""
+"""dmtr-relay: forwards in both directions, separates clients, and respects its limits."""
 
 import contextlib
 import json
@@ -18,7 +18,7 @@ def client(port, timeout=apps.TIMEOUT_S):
     return sock
 
 
-def nothing_comes(sock):
+def expect_silence(sock):
     sock.settimeout(0.3)
     with contextlib.suppress(socket.timeout):
         raise AssertionError(sock.recv(100))
@@ -28,7 +28,7 @@ def relay(env, target, *args):
     return Server("dmtr-relay", "--target", target.address, "--target-port", target.port, *args, env=env)
 
 
-def test_an_echo_passes_through_both_ways(env):
+def test_datagrams_are_relayed_in_both_directions(env):
     with Server("echo-server", "--udp", env=env) as target, relay(env, target) as server:
         out, _ = run("echo-client", "--udp", "--port", server.port, "--count", 200, "--connections", 5, "--warmup", 0,
                      "--json", "-", "--quiet", env=env)
@@ -37,7 +37,7 @@ def test_an_echo_passes_through_both_ways(env):
         assert "200 to the target, 200 back, 25600 bytes; 5 flows" in server.output, server.output
 
 
-def test_an_echo_passes_from_v6_to_v4(env):
+def test_datagrams_are_relayed_from_ipv6_to_ipv4(env):
     apps.need_ipv6()
     with Server("echo-server", "--udp", env=env) as target, relay(env, target, "--address", "::1") as server:
         run("echo-client", "--udp", "--address", "::1", "--port", server.port, "--count", 50, env=env)
@@ -52,27 +52,27 @@ def test_each_client_gets_its_own_replies(env):
                 assert a.recv(100) == b"a%d" % i and b.recv(100) == b"b%d" % i
 
 
-def test_a_full_table_refuses_further_clients_until_one_is_idle(env):
+def test_a_full_flow_table_refuses_clients_until_a_flow_expires(env):
     with Server("echo-server", "--udp", env=env) as target, \
             relay(env, target, "--max-flows", 1, "--idle", 1) as server, \
             client(server.port) as a, client(server.port) as b:
         a.send(b"a")
         assert a.recv(10) == b"a"
         b.send(b"refused")
-        nothing_comes(b)
+        expect_silence(b)
         time.sleep(1.5)
-        for _ in range(50):  # the first may be forgotten a moment later
+        for _ in range(50):  # the idle flow may expire a moment later
             b.send(b"b")
             with contextlib.suppress(socket.timeout):
                 assert b.recv(10) == b"b"
                 break
         else:
-            raise AssertionError("the idle flow was not given up")
+            raise AssertionError("the idle flow did not expire")
         server.stop()
         assert "1 expired" in server.output and " 0 for want of a flow" not in server.output, server.output
 
 
-def test_a_target_that_is_away_is_no_harm(env):
+def test_relaying_starts_when_an_absent_target_appears(env):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as reserved:
         reserved.bind(("127.0.0.1", 0))
         port = reserved.getsockname()[1]
@@ -80,7 +80,7 @@ def test_a_target_that_is_away_is_no_harm(env):
             client(server.port) as a:
         for _ in range(5):
             a.send(b"lost")
-        nothing_comes(a)
+        expect_silence(a)
         a.settimeout(30)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as target:
             target.bind(("127.0.0.1", port))
@@ -96,7 +96,7 @@ def stream_relay(env, target_port, *args):
     return Server("dmtr-relay", "--tcp", "--target", "127.0.0.1", "--target-port", target_port, *args, env=env)
 
 
-def test_connections_pass_both_ways(env):
+def test_connections_are_relayed_in_both_directions(env):
     with Server("echo-server", env=env) as target, stream_relay(env, target.port) as server:
         out, _ = run("echo-client", "--port", server.port, "--count", 200, "--connections", 5, "--size", 100000,
                      "--warmup", 0, "--json", "-", "--quiet", env=env)
@@ -105,7 +105,7 @@ def test_connections_pass_both_ways(env):
         assert "5 connections, 40000000 bytes; 0 refused" in server.output, server.output
 
 
-def test_each_end_of_a_stream_is_passed_on(env):
+def test_a_shutdown_is_relayed_in_each_direction(env):
     with socket.create_server(("127.0.0.1", 0)) as listener, stream_relay(env, listener.getsockname()[1]) as server, \
             server.connect() as near:
         far, _ = listener.accept()
@@ -119,7 +119,7 @@ def test_each_end_of_a_stream_is_passed_on(env):
             assert apps.receive(near, 100) == b"answer"
 
 
-def test_a_reset_of_one_side_resets_the_other(env):
+def test_a_reset_is_relayed(env):
     with socket.create_server(("127.0.0.1", 0)) as listener, stream_relay(env, listener.getsockname()[1]) as server, \
             server.connect() as near:
         far, _ = listener.accept()
@@ -137,7 +137,7 @@ def test_a_connection_that_the_target_refuses_is_reset(env):
             raise AssertionError(near.recv(1))
 
 
-def test_connections_beyond_the_limit_are_served_once_others_end(env):
+def test_connections_beyond_the_limit_wait_until_another_closes(env):
     with Server("echo-server", env=env) as target, stream_relay(env, target.port, "--max-flows", 1) as server, \
             server.connect() as first, server.connect() as second:
         second.sendall(b"second")

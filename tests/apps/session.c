@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The echo server's sessions, over queues in memory: results that come after the end of their session. */
+/* Sessions of the echo server, over queues in memory: results that arrive after the end of their session. */
 #include "../../apps/echo/server.h"
 #include "push_test.h"
 
@@ -20,19 +20,19 @@ static int teardown(void **state) {
     return dmtr_fini();
 }
 
-/* Makes a session with a pop result that was fetched but is not handled yet, as in the middle of a batch. */
+/* Makes a session with a pop result that was returned but not handled, as in the middle of a batch. */
 static struct session *session_with_message(int *qd, dmtr_qresult_t *popped) {
     int got;
     *qd = new_queue();
     assert_ok(session_new(&server, *qd));
-    assert_ok(dmtr_push_buf_quiet(*qd, filled(0, 1000), 1000));
+    assert_ok(dmtr_push_buf_quiet(*qd, new_pattern_block(0, 1000), 1000));
     assert_ok(dmtr_wait_next_n(popped, 1, &got, 0));
     assert_int_equal(popped->qr_opcode, DMTR_OPC_POP);
     assert_int_equal(blocks_bytes(), BLOCK_BYTES);
     return server.sessions;
 }
 
-static void a_message_of_an_ended_session_is_freed(void **state) {
+static void the_message_of_an_ended_session_is_freed(void **state) {
     (void)state;
     int qd;
     dmtr_qresult_t popped;
@@ -40,10 +40,10 @@ static void a_message_of_an_ended_session_is_freed(void **state) {
     assert_int_equal(server.open, 0);
     session_popped(&server, &popped);
     assert_int_equal(blocks_bytes(), 0);
-    assert_null(server.sessions); /* with its last result */
+    assert_null(server.sessions); /* freed with its last result */
 }
 
-static void it_is_freed_although_its_descriptor_is_another_sessions(void **state) {
+static void the_message_is_freed_if_another_session_has_the_descriptor(void **state) {
     (void)state;
     int qd;
     dmtr_qresult_t popped;
@@ -65,7 +65,7 @@ static void a_session_lives_until_its_last_result(void **state) {
     int qd, got;
     dmtr_qresult_t popped, qr;
     session_with_message(&qd, &popped);
-    session_popped(&server, &popped); /* echoed: a push is complete, and met the next pop */
+    session_popped(&server, &popped); /* echoed: a push and the next pop are complete */
     assert_int_equal(server.stats.messages, 1);
     session_end(&server, server.sessions);
     for (int results = 2; results > 0; results--) {
@@ -82,8 +82,8 @@ static void a_session_lives_until_its_last_result(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_message_of_an_ended_session_is_freed, setup, teardown),
-        cmocka_unit_test_setup_teardown(it_is_freed_although_its_descriptor_is_another_sessions, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_message_of_an_ended_session_is_freed, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_message_is_freed_if_another_session_has_the_descriptor, setup, teardown),
         cmocka_unit_test_setup_teardown(a_session_lives_until_its_last_result, setup, teardown),
     };
     return cmocka_run_group_tests_name("echo session", tests, NULL, NULL);

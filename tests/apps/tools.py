@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""dmtr-latency and the dmtr tool, lying counter pages included."""
+"""dmtr-latency and the dmtr tool, with valid and invalid counter pages."""
 
 import contextlib
 import fcntl
@@ -27,7 +27,7 @@ def test_latency_measures_every_component_it_lists():
     assert [line.split()[0] for line in out.splitlines()] == listed, out
 
 
-def test_latency_runs_one_component_exactly_so_often():
+def test_latency_runs_one_component_for_the_given_iterations():
     out, _ = run("dmtr-latency", "--component", "queue-message", "--iterations", 7, "--json", "-")
     component, = json.loads(out)["components"]
     assert component["iterations"] == 7, component
@@ -35,7 +35,7 @@ def test_latency_runs_one_component_exactly_so_often():
     assert "no-such" in errors, errors
 
 
-def test_ss_shows_a_living_process():
+def test_ss_shows_a_running_process():
     with Server("echo-server") as server, server.connect() as sock:
         sock.sendall(b"x")
         assert sock.recv(1) == b"x"
@@ -52,7 +52,7 @@ def test_ss_shows_a_living_process():
 
 @contextlib.contextmanager
 def page(content, locked=True, name=None):
-    """A file like a counter page, of our own pid, locked like one whose owner lives."""
+    """Makes a counter page with our pid. A lock marks it as the page of a running process."""
     path = os.path.join(FOLDER, name or f"dmtr.{os.getpid()}.999")
     try:
         with open(path, "wb") as f:
@@ -66,9 +66,9 @@ def page(content, locked=True, name=None):
             os.unlink(path)
 
 
-def header(**lies):
+def header(**changes):
     h = {"magic": MAGIC, "pid": os.getpid(), "runtime": 999, "start": 0, "comm": b"test", "count": 2, "name_len": 8,
-         "text_len": 8, "names": 88, "texts": 104, "values": 72, **lies}
+         "text_len": 8, "names": 88, "texts": 104, "values": 72, **changes}
     return struct.pack("<QIIQ16sIIIIII", h["magic"], h["pid"], h["runtime"], h["start"], h["comm"], h["count"],
                        h["name_len"], h["text_len"], h["names"], h["texts"], h["values"]).ljust(72, b"\0")
 
@@ -84,7 +84,7 @@ def show(status=0):
 def need_pages():
     if not os.access(FOLDER, os.W_OK):
         raise apps.Skip(f"{FOLDER} cannot be written")
-    run("dmtr", "ss", "--clean", "--pid", os.getpid())  # a killed program may have had the same number
+    run("dmtr", "ss", "--clean", "--pid", os.getpid())  # a killed program may have had the same pid
 
 
 def test_ss_shows_a_page_of_another_version():
@@ -94,19 +94,19 @@ def test_ss_shows_a_page_of_another_version():
     assert shown[0]["counters"] == {"one": 3, "two": 4} and not errors, (shown, errors)
 
 
-def test_ss_makes_wild_text_harmless():
+def test_ss_replaces_unprintable_characters():
     need_pages()
     with page(header(comm=b'a"\\\x1b\n\xffzzzzzzzzzz') + BODY.replace(b"one\0\0\0\0\0", b'"\x07\\abcde')):
         shown, _ = show()
     assert shown[0]["command"] == "a?????zzzzzzzzzz" and shown[0]["counters"]["???abcde"] == 3, shown
 
 
-def test_ss_ignores_pages_that_lie():
+def test_ss_ignores_invalid_pages():
     need_pages()
-    lies = [{"magic": 1}, {"pid": 1}, {"runtime": 1}, {"count": 0}, {"count": 3}, {"count": 0xffffffff},
-            {"name_len": 0}, {"name_len": 0xffffffff}, {"text_len": 0x80000000}, {"names": 0xffffffff}, {"names": 4},
-            {"texts": 105}, {"values": 73}, {"values": 0xfffffff8}, {"values": 0}]
-    contents = [header(**lie) + BODY for lie in lies]
+    changes = [{"magic": 1}, {"pid": 1}, {"runtime": 1}, {"count": 0}, {"count": 3}, {"count": 0xffffffff},
+               {"name_len": 0}, {"name_len": 0xffffffff}, {"text_len": 0x80000000}, {"names": 0xffffffff},
+               {"names": 4}, {"texts": 105}, {"values": 73}, {"values": 0xfffffff8}, {"values": 0}]
+    contents = [header(**change) + BODY for change in changes]
     contents += [b"", b"x", header()[:40], header() + BODY[:-1], os.urandom(4096), b"\0" * 200000]
     for content in contents:
         with page(content):
@@ -126,21 +126,21 @@ def test_ss_does_not_follow_links_or_block_on_pipes():
             (os.rmdir if os.path.isdir(path) and not os.path.islink(path) else os.unlink)(path)
 
 
-def test_ss_tells_of_what_is_left_over_and_cleans_it():
+def test_ss_reports_stale_pages_and_removes_them():
     need_pages()
     for _ in range(100):
         with page(header() + BODY, locked=False) as path:
             shown, errors = show(status=1)
             if not os.path.exists(path):
-                continue  # a program that started meanwhile has cleaned it
+                continue  # another program has removed the page as it started
             assert shown == [] and "1 left by programs that are gone" in errors, errors
             run("dmtr", "ss", "--clean", "--pid", os.getpid())
             assert not os.path.exists(path)
             return
-    raise AssertionError("what is left over is cleaned by others every time")
+    raise AssertionError("another program removes the stale page each time")
 
 
-def test_ss_says_why_it_shows_nothing_of_a_process():
+def test_ss_explains_why_it_shows_no_counters():
     _, errors = run("dmtr", "ss", "--pid", os.getppid(), status=1)
     assert f"process {os.getppid()} shares no counters" in errors and "stats.share" in errors, errors
     need_pages()
@@ -170,7 +170,7 @@ def test_options_prints_every_device_in_every_format():
         assert all(text in out for text in ("packet", "busy_poll", "fail_every", "Any kernel interface")), style
 
 
-def test_the_tool_explains_itself():
+def test_the_tool_prints_version_and_help():
     assert run("dmtr", "version")[0].strip() == f"dmtr {os.environ['APPS_VERSION']}"
     for args in (["--help"], ["help"], ["ss", "--help"]):
         assert "Usage:" in run("dmtr", *args)[0]

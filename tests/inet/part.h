@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of the parts of a TCP connection share. These tests have no stack and no connection. */
+/* Shared by the tests of parts of a TCP connection, which need no stack and no connection. */
 #ifndef TESTS_INET_PART_H
 #define TESTS_INET_PART_H
 

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* TCP between two stacks: streams arrive whole, once and in order, whatever the wire does, and nothing is left over. */
+/*
+ * TCP between two stacks: the byte streams arrive complete, once and in order over any wire, and all memory is freed.
+ */
 #include "wire.h"
 
 #include "inet/tcp/tcp.h"
 
 struct stream {
     struct tcp_conn *conn;
-    uint64_t pushed, popped, total; /* bytes to push; popped counts what the peer pushed */
-    uint64_t pause_until;           /* pops nothing before */
+    uint64_t pushed, popped, total; /* total: bytes to push; popped: bytes received from the peer */
+    uint64_t pause_until;           /* the reader pops nothing before this time */
     bool ended, shut, failed;
     int error;
     uint32_t chunk;
@@ -73,7 +75,7 @@ static void stream_pop(struct stream *t, struct wire *w) {
     }
 }
 
-/* Both ends push and pop until both streams have ended; false: not within the time. */
+/* Both ends push and pop until both streams end. Returns false if they do not end in time. */
 static bool exchange(struct wire *w, struct stream *a, struct stream *b, uint64_t within) {
     uint64_t until = w->now + within, step = MS, done = 0;
     while (w->now < until) {
@@ -90,7 +92,7 @@ static bool exchange(struct wire *w, struct stream *a, struct stream *b, uint64_
     return false;
 }
 
-static struct wire *pair(uint64_t seed) {
+static struct wire *new_pair(uint64_t seed) {
     struct wire *w = wire_new(seed);
     host_start(w, 0);
     host_start(w, 1);
@@ -107,7 +109,7 @@ static void open_pair(struct wire *w, struct tcp_listener **l, struct stream *a,
     assert_non_null(b->conn);
 }
 
-/* Closes both and waits for TIME_WAIT to end; then nothing is left but neighbours. */
+/* Closes both ends and waits until TIME_WAIT is over. Then no timer is armed and no memory is used. */
 static void close_pair(struct wire *w, struct tcp_listener *l, struct stream *a, struct stream *b) {
     tcp_close(a->conn, w->now);
     tcp_close(b->conn, w->now);
@@ -125,9 +127,9 @@ static void run_transfer(struct wire *w, uint64_t up, uint64_t down, uint32_t ch
     struct tcp_listener *l;
     open_pair(w, &l, &a, &b);
     if (!exchange(w, &a, &b, 3000 * SEC))
-        fail_msg("stuck: pushed %llu/%llu popped %llu/%llu errors %d %d", (unsigned long long)a.pushed,
-                 (unsigned long long)b.pushed, (unsigned long long)a.popped, (unsigned long long)b.popped, a.error,
-                 b.error);
+        fail_msg("transfer did not finish: pushed %llu/%llu popped %llu/%llu errors %d %d",
+                 (unsigned long long)a.pushed, (unsigned long long)b.pushed, (unsigned long long)a.popped,
+                 (unsigned long long)b.popped, a.error, b.error);
     assert_int_equal(b.popped, up);
     assert_int_equal(a.popped, down);
     close_pair(w, l, &a, &b);
@@ -137,39 +139,39 @@ static void streams_arrive_in_both_directions(void **state) {
     (void)state;
     static const uint32_t chunks[] = {1, 64, 1460, 5000, 100000};
     for (uint32_t i = 0; i < 5; i++) {
-        struct wire *w = pair(i);
+        struct wire *w = new_pair(i);
         run_transfer(w, chunks[i] * 50ull, chunks[i] * 30ull, chunks[i]);
         assert_int_equal(counted(&w->hosts[0], tcp_retransmits), 0);
         wire_delete(w);
     }
 }
 
-static void empty_streams_end(void **state) {
+static void empty_streams_reach_their_end(void **state) {
     (void)state;
-    struct wire *w = pair(1);
+    struct wire *w = new_pair(1);
     run_transfer(w, 0, 0, 1);
     wire_delete(w);
 }
 
-static void large_windows_fill_a_long_path(void **state) {
+static void scaled_windows_fill_a_long_path(void **state) {
     (void)state;
-    struct wire *w = pair(1);
+    struct wire *w = new_pair(1);
     w->delay_ns = 50 * MS;
     uint64_t start = w->now;
     struct stream a = {.total = 30000000, .chunk = 100000}, b = {.chunk = 1};
     struct tcp_listener *l;
     open_pair(w, &l, &a, &b);
     assert_true(exchange(w, &a, &b, 100 * SEC));
-    /* one window of 64 KiB a round trip would take 45 s */
+    /* with an unscaled window of 64 KiB per round trip the transfer would take 45 s */
     assert_true(w->now - start < 10 * SEC);
     close_pair(w, l, &a, &b);
     wire_delete(w);
 }
 
-static void loss_duplication_and_reordering_are_survived(void **state) {
+static void streams_arrive_despite_loss_duplication_and_reordering(void **state) {
     (void)state;
     for (uint64_t seed = 1; seed <= 30; seed++) {
-        struct wire *w = pair(seed);
+        struct wire *w = new_pair(seed);
         w->loss_permille = (uint32_t)seed * 5;
         w->duplicate_permille = (uint32_t)(seed % 3) * 50;
         w->jitter_ns = (seed % 4) * 3 * MS;
@@ -178,11 +180,11 @@ static void loss_duplication_and_reordering_are_survived(void **state) {
     }
 }
 
-static void both_congestion_controls_carry_streams_over_a_lossy_path(void **state) {
+static void streams_arrive_over_a_lossy_path_with_reno_and_with_cubic(void **state) {
     (void)state;
     static const char *const names[] = {"reno", "cubic"};
     for (uint32_t i = 0; i < 2; i++) {
-        struct wire *w = pair(i);
+        struct wire *w = new_pair(i);
         struct stream a = {.total = 5000000, .chunk = 50000}, b = {.chunk = 1};
         struct tcp_listener *l;
         struct tcp_status info;
@@ -197,7 +199,7 @@ static void both_congestion_controls_carry_streams_over_a_lossy_path(void **stat
         tcp_get_status(a.conn, &info);
         assert_string_equal(info.congestion, names[i]);
         assert_true(counted(&w->hosts[0], tcp_recoveries) > 0);
-        printf("# %s: %llu kbit/s at 1%% loss and 20 ms, %u segments sent again, %llu timeouts\n", names[i],
+        printf("# %s: %llu kbit/s at 1%% loss and 20 ms, %u retransmitted segments, %llu timeouts\n", names[i],
                (unsigned long long)(a.total * 8 * MS / (w->now - start)), info.retransmits,
                (unsigned long long)counted(&w->hosts[0], tcp_rto));
         close_pair(w, l, &a, &b);
@@ -205,35 +207,35 @@ static void both_congestion_controls_carry_streams_over_a_lossy_path(void **stat
     }
 }
 
-static void peer_that_reads_late_stops_and_restarts_the_stream(void **state) {
+static void stream_stops_while_the_peer_does_not_read_and_then_continues(void **state) {
     (void)state;
-    struct wire *w = pair(1);
+    struct wire *w = new_pair(1);
     struct stream a = {.total = 20000000, .chunk = 50000}, b = {.chunk = 1};
     struct tcp_listener *l;
     open_pair(w, &l, &a, &b);
-    b.pause_until = w->now + 1000 * SEC; /* far longer than unanswered probes would be tolerated */
+    b.pause_until = w->now + 1000 * SEC; /* much longer than the limit for unanswered window probes */
     assert_true(exchange(w, &a, &b, 2000 * SEC));
     assert_int_equal(b.popped, a.total);
     close_pair(w, l, &a, &b);
     wire_delete(w);
 }
 
-static void half_closed_stream_still_carries_the_other_direction(void **state) {
+static void half_closed_connection_carries_the_other_direction(void **state) {
     (void)state;
-    struct wire *w = pair(3);
+    struct wire *w = new_pair(3);
     w->loss_permille = 50;
-    run_transfer(w, 0, 300000, 3000); /* the client shuts down at once */
+    run_transfer(w, 0, 300000, 3000); /* the client shuts down immediately */
     wire_delete(w);
-    w = pair(4);
+    w = new_pair(4);
     w->loss_permille = 50;
     run_transfer(w, 300000, 0, 3000);
     wire_delete(w);
 }
 
-static void close_delivers_what_was_pushed(void **state) {
+static void close_delivers_pushed_data(void **state) {
     (void)state;
     for (uint64_t seed = 0; seed < 20; seed++) {
-        struct wire *w = pair(seed);
+        struct wire *w = new_pair(seed);
         struct stream a = {.total = 100000, .chunk = 100000}, b = {.chunk = 1};
         struct tcp_listener *l;
         open_pair(w, &l, &a, &b);
@@ -259,9 +261,9 @@ static void close_delivers_what_was_pushed(void **state) {
     }
 }
 
-/* A whole life of a connection on a bad path; what each host has sent, and when. */
-static void live(uint64_t seed, bool detour, uint64_t digests[2]) {
-    struct wire *w = pair(seed);
+/* Opens, uses and closes a connection on a lossy path. Returns a digest of each host's frames and their times. */
+static void run_lossy_connection(uint64_t seed, bool detour, uint64_t digests[2]) {
+    struct wire *w = new_pair(seed);
     struct stream a = {.total = 200000, .chunk = (uint32_t)(100 + seed * 777)}, b = {.total = 100000, .chunk = 3000};
     struct tcp_listener *l;
     w->detour = detour;
@@ -276,19 +278,19 @@ static void live(uint64_t seed, bool detour, uint64_t digests[2]) {
     wire_delete(w);
 }
 
-static void the_short_way_in_changes_nothing(void **state) {
+static void fast_path_and_slow_path_send_the_same_frames(void **state) {
     (void)state;
     for (uint64_t seed = 0; seed < 8; seed++) {
         uint64_t with[2], without[2];
-        live(seed, false, with);
-        live(seed, true, without);
+        run_lossy_connection(seed, false, with);
+        run_lossy_connection(seed, true, without);
         assert_true(with[0] == without[0] && with[1] == without[1]);
     }
 }
 
-static void vanished_peer_ends_the_connection_in_time(void **state) {
+static void connection_times_out_when_the_peer_vanishes(void **state) {
     (void)state;
-    struct wire *w = pair(1);
+    struct wire *w = new_pair(1);
     struct stream a = {.total = 100000, .chunk = 1000}, b = {.chunk = 1};
     struct tcp_listener *l;
     open_pair(w, &l, &a, &b);
@@ -302,9 +304,9 @@ static void vanished_peer_ends_the_connection_in_time(void **state) {
     wire_delete(w);
 }
 
-static void user_timeout_ends_sooner(void **state) {
+static void user_timeout_ends_the_connection_earlier(void **state) {
     (void)state;
-    struct wire *w = pair(1);
+    struct wire *w = new_pair(1);
     struct stream a = {.total = 100000, .chunk = 1000}, b = {.chunk = 1};
     struct tcp_listener *l;
     open_pair(w, &l, &a, &b);
@@ -318,9 +320,9 @@ static void user_timeout_ends_sooner(void **state) {
     wire_delete(w);
 }
 
-static void nobody_listening_refuses(void **state) {
+static void connect_to_a_closed_port_is_refused(void **state) {
     (void)state;
-    struct wire *w = pair(1);
+    struct wire *w = new_pair(1);
     struct tcp_conn *c = connect_to(&w->hosts[0], 2, 81);
     uint32_t events;
     wire_run(w, w->now + SEC);
@@ -331,9 +333,9 @@ static void nobody_listening_refuses(void **state) {
     wire_delete(w);
 }
 
-static void unreachable_host_is_told(void **state) {
+static void connect_to_an_unreachable_host_reports_it(void **state) {
     (void)state;
-    struct wire *w = pair(1);
+    struct wire *w = new_pair(1);
     struct tcp_conn *c = connect_to(&w->hosts[0], 77, 80);
     wire_run(w, w->now + 10 * SEC);
     assert_int_equal(tcp_error(c), -EHOSTUNREACH);
@@ -341,9 +343,9 @@ static void unreachable_host_is_told(void **state) {
     wire_delete(w);
 }
 
-static void both_beginning_at_once_make_one_connection(void **state) {
+static void simultaneous_open_makes_one_connection(void **state) {
     (void)state;
-    struct wire *w = pair(1);
+    struct wire *w = new_pair(1);
     struct stream a = {.total = 5000, .chunk = 500}, b = {.total = 7000, .chunk = 700};
     struct inet_endpoint ends[2] = {{inet_addr_ip4(IP(10, 0, 0, 1)), 1111}, {inet_addr_ip4(IP(10, 0, 0, 2)), 2222}};
     assert_int_equal(tcp_connect(w->hosts[0].stack, &a.conn, &ends[1], &ends[0], NULL, NULL, w->now), 0);
@@ -357,9 +359,9 @@ static void both_beginning_at_once_make_one_connection(void **state) {
     wire_delete(w);
 }
 
-static void own_address_is_connected_to_without_the_device(void **state) {
+static void connection_to_our_own_address_does_not_use_the_device(void **state) {
     (void)state;
-    struct wire *w = conversation();
+    struct wire *w = wire_new_scripted();
     struct stream a = {.total = 500000, .chunk = 3000}, b = {.total = 300, .chunk = 300};
     struct tcp_listener *l = listen_on(&w->hosts[0], 80);
     a.conn = connect_to(&w->hosts[0], 1, 80);
@@ -375,9 +377,9 @@ static void own_address_is_connected_to_without_the_device(void **state) {
     wire_delete(w);
 }
 
-static void device_without_room_delays_and_loses_nothing(void **state) {
+static void full_device_delays_segments_and_loses_none(void **state) {
     (void)state;
-    struct wire *w = pair(1);
+    struct wire *w = new_pair(1);
     struct stream a = {.total = 300000, .chunk = 3000}, b = {.total = 1000, .chunk = 100};
     struct tcp_listener *l;
     open_pair(w, &l, &a, &b);
@@ -394,12 +396,12 @@ static void device_without_room_delays_and_loses_nothing(void **state) {
     wire_delete(w);
 }
 
-static void listener_accepts_for_ever_and_bounds_what_waits(void **state) {
+static void listener_limits_connections_that_wait_but_not_accepted_ones(void **state) {
     (void)state;
-    struct wire *w = pair(1);
+    struct wire *w = new_pair(1);
     struct tcp_listener *l = listen_on(&w->hosts[1], 80);
     struct tcp_conn *live[200][2];
-    for (uint32_t i = 0; i < 200; i++) { /* far more than the backlog of 16 live at once */
+    for (uint32_t i = 0; i < 200; i++) { /* many more connections than the backlog of 16 */
         live[i][0] = connect_to(&w->hosts[0], 2, 80);
         wire_run(w, w->now + 50 * MS);
         assert_int_equal(tcp_accept(l, &live[i][1], NULL), 0);
@@ -412,12 +414,12 @@ static void listener_accepts_for_ever_and_bounds_what_waits(void **state) {
     uint8_t *byte = heap_alloc(1);
     struct inet_segment data = {byte, 1};
     uint32_t n = 0;
-    for (uint32_t round = 0; round < 100; round++) { /* the others get in as room is made */
+    for (uint32_t round = 0; round < 100; round++) { /* each accept makes room for another connection */
         while (tcp_accept(l, &accepted, NULL) == 0) {
             tcp_abort(accepted, w->now);
             n++;
         }
-        for (uint32_t i = 0; i < 40; i++) /* a client that got in by a cookie is found again when it speaks */
+        for (uint32_t i = 0; i < 40; i++) /* data from a client with a SYN cookie completes its handshake */
             if (tcp_unacked(waiting[i]) == 0) tcp_push(waiting[i], &data, false, w->now);
         wire_run(w, w->now + SEC);
     }
@@ -434,17 +436,17 @@ static void listener_accepts_for_ever_and_bounds_what_waits(void **state) {
     wire_delete(w);
 }
 
-static void connections_reset_while_they_wait_are_accepted_and_tell_it(void **state) {
+static void connections_reset_before_accept_are_accepted_and_report_the_reset(void **state) {
     (void)state;
-    enum { BACKLOG = 16, PEERS = 40 }; /* as listen_on has it */
-    struct wire *w = pair(1);
+    enum { BACKLOG = 16, PEERS = 40 }; /* the backlog that listen_on passes */
+    struct wire *w = new_pair(1);
     struct tcp_listener *l = listen_on(&w->hosts[1], 80);
     struct tcp_conn *accepted;
     struct inet_slice slice;
     uint8_t *word = heap_alloc(4);
     struct inet_segment data = {word, 4};
     memcpy(word, "data", 4);
-    for (uint32_t i = 0; i < PEERS; i++) { /* more than may wait, each reset before the next one comes */
+    for (uint32_t i = 0; i < PEERS; i++) { /* more than the backlog, each reset before the next one connects */
         struct tcp_conn *c = connect_to(&w->hosts[0], 2, 80);
         wire_run(w, w->now + 50 * MS);
         if (i == 0) assert_int_equal(tcp_push(c, &data, false, w->now), 0);
@@ -455,7 +457,7 @@ static void connections_reset_while_they_wait_are_accepted_and_tell_it(void **st
     for (uint32_t i = 0; i < BACKLOG; i++) {
         assert_int_equal(tcp_accept(l, &accepted, NULL), 0);
         assert_int_equal(tcp_error(accepted), -ECONNRESET);
-        if (i == 0) { /* what came before the reset */
+        if (i == 0) { /* data received before the reset can still be popped */
             assert_int_equal(tcp_pop(accepted, &slice, 100, w->now), 0);
             assert_int_equal(slice.len, 4);
             heap_free(slice.base);
@@ -472,11 +474,11 @@ static void connections_reset_while_they_wait_are_accepted_and_tell_it(void **st
     wire_delete(w);
 }
 
-/* Those that nobody accepts end with the listener, or with the stack. */
-static void connections_reset_while_they_wait_end_with_the_listener(void **state) {
+/* Closing the listener, or deleting the stack, frees the reset connections that were not accepted. */
+static void connections_reset_before_accept_are_freed_with_the_listener(void **state) {
     (void)state;
     for (int with_stack = 0; with_stack < 2; with_stack++) {
-        struct wire *w = pair(1);
+        struct wire *w = new_pair(1);
         struct tcp_listener *l = listen_on(&w->hosts[1], 80);
         struct tcp_conn *reset = connect_to(&w->hosts[0], 2, 80), *live = connect_to(&w->hosts[0], 2, 80);
         wire_run(w, w->now + 50 * MS);
@@ -494,25 +496,25 @@ static void connections_reset_while_they_wait_end_with_the_listener(void **state
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(connections_reset_while_they_wait_are_accepted_and_tell_it),
-        cmocka_unit_test(connections_reset_while_they_wait_end_with_the_listener),
+        cmocka_unit_test(connections_reset_before_accept_are_accepted_and_report_the_reset),
+        cmocka_unit_test(connections_reset_before_accept_are_freed_with_the_listener),
         cmocka_unit_test(streams_arrive_in_both_directions),
-        cmocka_unit_test(empty_streams_end),
-        cmocka_unit_test(large_windows_fill_a_long_path),
-        cmocka_unit_test(loss_duplication_and_reordering_are_survived),
-        cmocka_unit_test(both_congestion_controls_carry_streams_over_a_lossy_path),
-        cmocka_unit_test(peer_that_reads_late_stops_and_restarts_the_stream),
-        cmocka_unit_test(half_closed_stream_still_carries_the_other_direction),
-        cmocka_unit_test(close_delivers_what_was_pushed),
-        cmocka_unit_test(the_short_way_in_changes_nothing),
-        cmocka_unit_test(vanished_peer_ends_the_connection_in_time),
-        cmocka_unit_test(user_timeout_ends_sooner),
-        cmocka_unit_test(nobody_listening_refuses),
-        cmocka_unit_test(unreachable_host_is_told),
-        cmocka_unit_test(both_beginning_at_once_make_one_connection),
-        cmocka_unit_test(own_address_is_connected_to_without_the_device),
-        cmocka_unit_test(device_without_room_delays_and_loses_nothing),
-        cmocka_unit_test(listener_accepts_for_ever_and_bounds_what_waits),
+        cmocka_unit_test(empty_streams_reach_their_end),
+        cmocka_unit_test(scaled_windows_fill_a_long_path),
+        cmocka_unit_test(streams_arrive_despite_loss_duplication_and_reordering),
+        cmocka_unit_test(streams_arrive_over_a_lossy_path_with_reno_and_with_cubic),
+        cmocka_unit_test(stream_stops_while_the_peer_does_not_read_and_then_continues),
+        cmocka_unit_test(half_closed_connection_carries_the_other_direction),
+        cmocka_unit_test(close_delivers_pushed_data),
+        cmocka_unit_test(fast_path_and_slow_path_send_the_same_frames),
+        cmocka_unit_test(connection_times_out_when_the_peer_vanishes),
+        cmocka_unit_test(user_timeout_ends_the_connection_earlier),
+        cmocka_unit_test(connect_to_a_closed_port_is_refused),
+        cmocka_unit_test(connect_to_an_unreachable_host_reports_it),
+        cmocka_unit_test(simultaneous_open_makes_one_connection),
+        cmocka_unit_test(connection_to_our_own_address_does_not_use_the_device),
+        cmocka_unit_test(full_device_delays_segments_and_loses_none),
+        cmocka_unit_test(listener_limits_connections_that_wait_but_not_accepted_ones),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

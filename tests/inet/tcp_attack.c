@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* TCP under attack: what strangers forge does nothing, and what hostile peers ask for stays within bounds. */
+/* TCP under attack: forged segments have no effect, and a hostile peer uses a bounded amount of resources. */
 #include "tcp_script.h"
 
 #include "inet/tcp/check.h"
@@ -19,13 +19,13 @@ static size_t heap_used(void) {
     return stats.used_bytes + stats.large_bytes;
 }
 
-static struct script *attacked(void) {
+static struct script *accept_target(void) {
     struct script *s = script_new();
     script_accept(s, modern);
     return s;
 }
 
-static void assert_unharmed(struct script *s) {
+static void assert_unaffected(struct script *s) {
     struct tcp_status status;
     tcp_get_status(s->conn, &status);
     assert_int_equal(status.state, TCP_STATE_ESTABLISHED);
@@ -33,14 +33,14 @@ static void assert_unharmed(struct script *s) {
     assert_null(tcp_check(s->conn));
 }
 
-/* Who the ith stranger of a flood is; none of them is on our link. */
-static void stranger(struct script *s, uint32_t i) {
+/* Sets the source of the ith segment of a flood: an address that is not on our link. */
+static void set_flood_source(struct script *s, uint32_t i) {
     s->peer_ip = htobe32(0x0b000000 + i / 60000);
     s->peer_port = (uint16_t)(1024 + i % 60000);
 }
 
-/* An honest client, begun with its SYN: shakes hands, is accepted, is heard. With a timestamp it keeps its options. */
-static void honest(struct script *s, uint16_t port, bool timestamps) {
+/* An honest client completes the handshake and sends data. With timestamps its options survive a SYN cookie. */
+static void connect_honest_client(struct script *s, uint16_t port, bool timestamps) {
     struct tcp_options options = {.mss = 1000, .sack_permitted = true, .has_window_shift = true, .window_shift = 9};
     s->peer_ip = IP(10, 0, 0, 2);
     s->peer_port = port;
@@ -63,7 +63,7 @@ static void honest(struct script *s, uint16_t port, bool timestamps) {
     drain(s);
 }
 
-static void flood_of_half_open_connections_is_bounded_and_honest_clients_are_served(void **state) {
+static void syn_flood_uses_bounded_memory_and_honest_clients_connect(void **state) {
     (void)state;
     enum { BACKLOG = 128 };
     struct script *s = script_new();
@@ -72,33 +72,33 @@ static void flood_of_half_open_connections_is_bounded_and_honest_clients_are_ser
     assert_int_equal(tcp_listen(s->h->stack, &s->listener, &any, BACKLOG, NULL, NULL), 0);
     size_t most = 0;
     for (uint32_t i = 0; i < FLOOD; i++) {
-        stranger(s, i);
+        set_flood_source(s, i);
         in(s, (struct seg){.flags = TCP_SYN, .window = 1000, .options = {.mss = 1460}});
         drain(s);
-        if (i % 10 == 0) pass(s, 1000); /* ten million a second */
+        if (i % 10 == 0) pass(s, 1000); /* ten million SYNs a second */
         if (i % 1000) continue;
-        honest(s, (uint16_t)(2000 + i / 1000), i % 2000 == 0);
+        connect_honest_client(s, (uint16_t)(2000 + i / 1000), i % 2000 == 0);
         if (heap_used() > most) most = heap_used();
         assert_true(hash_count(conns) <= BACKLOG + 1);
     }
-    assert_true(most < 1u << 20); /* packets that wait for the gateway to answer, among them */
+    assert_true(most < 1u << 20); /* includes the packets that wait for the gateway's MAC address */
     assert_null(tcp_check_all(s->h->stack));
     script_delete(s);
 }
 
-static void forged_ends_of_handshakes_make_no_connection(void **state) {
+static void forged_final_acks_of_the_handshake_make_no_connection(void **state) {
     (void)state;
     struct script *s = script_new();
     struct inet_endpoint any = {.port = STACK_PORT};
     struct rng r = test_rng();
     assert_int_equal(tcp_listen(s->h->stack, &s->listener, &any, 1, NULL, NULL), 0);
-    for (uint32_t i = 0; i < 2; i++) { /* cookies are about */
-        stranger(s, i);
+    for (uint32_t i = 0; i < 2; i++) { /* the second SYN is answered with a cookie */
+        set_flood_source(s, i);
         in(s, (struct seg){.flags = TCP_SYN, .window = 1000});
         drain(s);
     }
     for (uint32_t i = 0; i < 100000; i++) {
-        stranger(s, i);
+        set_flood_source(s, i);
         in(s, (struct seg){.flags = TCP_ACK, .seq = (uint32_t)rng_next(&r), .ack = (uint32_t)rng_next(&r)});
         drain(s);
     }
@@ -106,8 +106,8 @@ static void forged_ends_of_handshakes_make_no_connection(void **state) {
     script_delete(s);
 }
 
-/* Even the right number is refused: without a flood there is nothing to be guessed. */
-static void no_cookie_is_accepted_while_none_is_outstanding(void **state) {
+/* Without a flood, even an ACK with a valid cookie is refused, so that an attacker cannot guess one. */
+static void cookie_is_refused_while_none_is_outstanding(void **state) {
     (void)state;
     struct script *s = script_new();
     struct inet_endpoint any = {.port = STACK_PORT};
@@ -129,7 +129,7 @@ static void no_cookie_is_accepted_while_none_is_outstanding(void **state) {
     script_delete(s);
 }
 
-static void stamp_of_a_cookie_is_never_ahead_and_keeps_every_option(void **state) {
+static void cookie_timestamp_is_not_in_the_future_and_encodes_the_options(void **state) {
     (void)state;
     for (uint32_t clock = 0u - 500; clock != 500; clock++)
         for (uint8_t i = 0; i < 32; i++) {
@@ -145,8 +145,8 @@ static void stamp_of_a_cookie_is_never_ahead_and_keeps_every_option(void **state
         }
 }
 
-/* Who has a cookie may say what it likes of the options it offered: it is its own connection. */
-static void options_claimed_with_a_cookie_are_within_bounds(void **state) {
+/* A client that has received a cookie can forge the options in its timestamp. It affects only its own connection. */
+static void options_forged_in_a_cookie_timestamp_are_bounded(void **state) {
     (void)state;
     struct script *s = script_new();
     struct inet_endpoint any = {.port = STACK_PORT};
@@ -173,65 +173,65 @@ static void options_claimed_with_a_cookie_are_within_bounds(void **state) {
     script_delete(s);
 }
 
-/* RFC 5961 section 3: of all numbers in and around the window only the next one resets. */
-static void blind_resets_fail_everywhere_but_at_the_next_number(void **state) {
+/* RFC 5961 section 3: only a RST with exactly the next expected sequence number resets the connection. */
+static void blind_reset_needs_the_exact_next_sequence_number(void **state) {
     (void)state;
-    struct script *s = attacked();
+    struct script *s = accept_target();
     for (uint32_t seq = 1u - 70000; seq != 1 + 140000; seq++) {
         if (seq == 1) continue;
         in(s, (struct seg){.flags = TCP_RST, .seq = seq});
         in(s, (struct seg){.flags = TCP_RST | TCP_ACK, .seq = seq, .ack = 1});
         drain(s);
     }
-    assert_unharmed(s);
+    assert_unaffected(s);
     in(s, (struct seg){.flags = TCP_RST, .seq = 1});
     assert_int_equal(tcp_error(s->conn), -ECONNRESET);
     script_delete(s);
 }
 
 /* RFC 5961 section 4. */
-static void blind_syns_fail_everywhere(void **state) {
+static void blind_syn_never_resets_the_connection(void **state) {
     (void)state;
-    struct script *s = attacked();
+    struct script *s = accept_target();
     for (uint32_t seq = 0u - 70000; seq != 140000; seq++) {
         in(s, (struct seg){.flags = TCP_SYN, .seq = seq, .window = 100});
         in(s, (struct seg){.flags = TCP_SYN | TCP_ACK, .seq = seq, .ack = 1, .window = 100});
         drain(s);
     }
-    assert_unharmed(s);
+    assert_unaffected(s);
     script_delete(s);
 }
 
-/* RFC 5961 section 5: data counts only with an acknowledgement from the last window. */
-static void blind_data_fails_unless_it_acknowledges_what_was_sent(void **state) {
+/* RFC 5961 section 5: data is accepted only if its acknowledgement number lies in the send window. */
+static void blind_data_needs_an_acceptable_acknowledgement_number(void **state) {
     (void)state;
-    struct script *s = attacked();
+    struct script *s = accept_target();
     push(s, 1000);
     drain(s);
-    uint32_t oldest = 1 - (65535u << modern.window_shift); /* by the largest window the peer has told */
+    uint32_t oldest = 1 - (65535u << modern.window_shift); /* SND.UNA - MAX.SND.WND */
     for (uint32_t i = 1; i < 100000; i++) {
         in_data(s, 1, 10, oldest - i);
         in_data(s, 1, 10, 1001 + i);
         drain(s);
     }
     struct rng r = test_rng();
-    for (uint32_t i = 0; i < 100000; i++) { /* and anything outside the window */
+    for (uint32_t i = 0; i < 100000; i++) { /* data outside the receive window, with any acknowledgement number */
         uint32_t seq = 1 + 70000 + (uint32_t)rng_below(&r, UINT32_MAX - 140000);
         in(s, (struct seg){.flags = TCP_ACK, .seq = seq, .len = 10, .ack = (uint32_t)rng_next(&r), .window = 1});
         drain(s);
     }
-    assert_unharmed(s);
+    assert_unaffected(s);
     in_data(s, 1, 10, 1001);
     assert_int_equal(pop(s), 10);
     assert_int_equal(tcp_unacked(s->conn), 0);
     script_delete(s);
 }
 
-static void answers_to_forgeries_are_bounded(void **state) {
+static void challenge_acks_to_forged_segments_are_rate_limited(void **state) {
     (void)state;
-    struct script *s = attacked();
+    struct script *s = accept_target();
     uint32_t answers = 0;
-    for (uint32_t i = 0; i < 100000; i++) { /* in one second */
+    for (uint32_t i = 0; i < 100000; i++) { /* within one second */
         in(s, (struct seg){.flags = TCP_SYN, .seq = 1, .window = 1});
         in(s, (struct seg){.flags = TCP_RST, .seq = 2});
         in_data(s, 1, 0, 5000);
@@ -243,25 +243,25 @@ static void answers_to_forgeries_are_bounded(void **state) {
     script_delete(s);
 }
 
-/* Two ends that were brought out of step answer each other's ACKs. */
-static void ack_storm_dies_down(void **state) {
+/* Two desynchronised ends answer each other's ACKs. */
+static void ack_storm_is_rate_limited(void **state) {
     (void)state;
-    struct script *s = attacked();
+    struct script *s = accept_target();
     uint32_t answers = 0;
     for (uint32_t i = 0; i < 10000; i++) {
         in_data(s, 1u - 100000, 0, 1);
         answers += drain(s);
         pass(s, MS);
     }
-    assert_uint_in_range(answers, 1, 25); /* in ten seconds */
+    assert_uint_in_range(answers, 1, 25); /* within ten seconds */
     in_data(s, 1, 10, 1);
     expect(s, TCP_ACK, 1, 0, 11);
     script_delete(s);
 }
 
-static void optimistic_acks_win_nothing(void **state) {
+static void optimistic_acks_do_not_open_the_congestion_window(void **state) {
     (void)state;
-    struct script *s = attacked();
+    struct script *s = accept_target();
     struct tcp_status before, after;
     push(s, 50000);
     uint32_t sent = drain(s);
@@ -271,7 +271,7 @@ static void optimistic_acks_win_nothing(void **state) {
     tcp_get_status(s->conn, &after);
     assert_int_equal(after.cwnd, before.cwnd);
     assert_int_equal(tcp_unacked(s->conn), 50000);
-    /* in many pieces an ACK opens the window no further than in one (RFC 3465) */
+    /* many small ACKs open the congestion window no further than one ACK (RFC 3465) */
     for (uint32_t ack = 2; ack <= 1001; ack++)
         in_ack(s, ack);
     tcp_get_status(s->conn, &after);
@@ -279,7 +279,7 @@ static void optimistic_acks_win_nothing(void **state) {
     script_delete(s);
 }
 
-static void spoofed_duplicates_let_out_no_more_than_the_window(void **state) {
+static void spoofed_duplicate_acks_do_not_exceed_the_send_window(void **state) {
     (void)state;
     static const struct tcp_options plain = {.mss = 1000};
     struct script *s = script_new();
@@ -297,9 +297,9 @@ static void spoofed_duplicates_let_out_no_more_than_the_window(void **state) {
     script_delete(s);
 }
 
-static void sack_flood_stays_within_bounds(void **state) {
+static void random_sack_blocks_keep_the_scoreboard_consistent(void **state) {
     (void)state;
-    struct script *s = attacked();
+    struct script *s = accept_target();
     struct rng r = test_rng();
     push(s, 200000);
     drain(s);
@@ -320,11 +320,11 @@ static void sack_flood_stays_within_bounds(void **state) {
     script_delete(s);
 }
 
-/* However small the pieces and in whatever order they come, memory stays in proportion to the window. */
-static void tiny_segments_hold_bounded_memory(void **state) {
+/* Memory stays in proportion to the window for segments of one byte, in order or not. */
+static void tiny_segments_use_bounded_memory(void **state) {
     (void)state;
-    for (uint32_t step = 1; step <= 2; step++) { /* 2: each other byte is missing */
-        struct script *s = attacked();
+    for (uint32_t step = 1; step <= 2; step++) { /* with step 2 every second byte is missing */
+        struct script *s = accept_target();
         for (uint32_t i = 1; i < 65000; i += step) {
             in_data(s, i + step - 1, 1, 1);
             drain(s);
@@ -335,7 +335,7 @@ static void tiny_segments_hold_bounded_memory(void **state) {
     }
 }
 
-static void tiny_mss_is_raised(void **state) {
+static void small_mss_is_raised_to_the_minimum(void **state) {
     (void)state;
     struct script *s = script_new();
     script_accept(s, (struct tcp_options){.mss = 1, .sack_permitted = true});
@@ -345,9 +345,9 @@ static void tiny_mss_is_raised(void **state) {
     script_delete(s);
 }
 
-static void reader_that_never_reads_holds_no_more_than_the_send_limit(void **state) {
+static void peer_that_never_reads_pins_at_most_the_send_limit(void **state) {
     (void)state;
-    struct script *s = attacked();
+    struct script *s = accept_target();
     uint32_t taken = 0;
     s->window = 0;
     in_ack(s, 1);
@@ -355,18 +355,18 @@ static void reader_that_never_reads_holds_no_more_than_the_send_limit(void **sta
     while (push(s, 10000) == 0 && taken < 1000)
         taken++;
     assert_true(taken <= 104);
-    for (uint32_t i = 0; i < 1000; i++) { /* for as long as it answers */
+    for (uint32_t i = 0; i < 1000; i++) { /* the peer answers each window probe */
         pass(s, 10 * SEC);
         if (drain(s) > 0) in_ack(s, 1);
     }
-    assert_unharmed(s);
+    assert_unaffected(s);
     assert_true(heap_used() < 4u << 20);
     script_delete(s);
 }
 
-static void forged_icmp_errors_end_no_connection(void **state) {
+static void forged_icmp_errors_do_not_end_a_connection(void **state) {
     (void)state;
-    struct script *s = attacked();
+    struct script *s = accept_target();
     push(s, 1000);
     drain(s);
     for (uint32_t type = 3; type <= 12; type++)
@@ -387,13 +387,13 @@ static void forged_icmp_errors_end_no_connection(void **state) {
                 host_receive(s->h, p, len);
                 drain(s);
             }
-    assert_unharmed(s);
+    assert_unaffected(s);
     script_delete(s);
 }
 
-static void data_behind_a_fin_is_thrown_away(void **state) {
+static void data_after_the_fin_is_discarded(void **state) {
     (void)state;
-    struct script *s = attacked();
+    struct script *s = accept_target();
     in_data(s, 301, 100, 1);
     in(s, (struct seg){.flags = TCP_ACK | TCP_FIN, .seq = 101, .len = 100, .ack = 1, .window = 65535});
     in_data(s, 1, 100, 1);
@@ -407,24 +407,24 @@ static void data_behind_a_fin_is_thrown_away(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(flood_of_half_open_connections_is_bounded_and_honest_clients_are_served),
-        cmocka_unit_test(forged_ends_of_handshakes_make_no_connection),
-        cmocka_unit_test(no_cookie_is_accepted_while_none_is_outstanding),
-        cmocka_unit_test(stamp_of_a_cookie_is_never_ahead_and_keeps_every_option),
-        cmocka_unit_test(options_claimed_with_a_cookie_are_within_bounds),
-        cmocka_unit_test(blind_resets_fail_everywhere_but_at_the_next_number),
-        cmocka_unit_test(blind_syns_fail_everywhere),
-        cmocka_unit_test(blind_data_fails_unless_it_acknowledges_what_was_sent),
-        cmocka_unit_test(answers_to_forgeries_are_bounded),
-        cmocka_unit_test(ack_storm_dies_down),
-        cmocka_unit_test(optimistic_acks_win_nothing),
-        cmocka_unit_test(spoofed_duplicates_let_out_no_more_than_the_window),
-        cmocka_unit_test(sack_flood_stays_within_bounds),
-        cmocka_unit_test(tiny_segments_hold_bounded_memory),
-        cmocka_unit_test(tiny_mss_is_raised),
-        cmocka_unit_test(reader_that_never_reads_holds_no_more_than_the_send_limit),
-        cmocka_unit_test(forged_icmp_errors_end_no_connection),
-        cmocka_unit_test(data_behind_a_fin_is_thrown_away),
+        cmocka_unit_test(syn_flood_uses_bounded_memory_and_honest_clients_connect),
+        cmocka_unit_test(forged_final_acks_of_the_handshake_make_no_connection),
+        cmocka_unit_test(cookie_is_refused_while_none_is_outstanding),
+        cmocka_unit_test(cookie_timestamp_is_not_in_the_future_and_encodes_the_options),
+        cmocka_unit_test(options_forged_in_a_cookie_timestamp_are_bounded),
+        cmocka_unit_test(blind_reset_needs_the_exact_next_sequence_number),
+        cmocka_unit_test(blind_syn_never_resets_the_connection),
+        cmocka_unit_test(blind_data_needs_an_acceptable_acknowledgement_number),
+        cmocka_unit_test(challenge_acks_to_forged_segments_are_rate_limited),
+        cmocka_unit_test(ack_storm_is_rate_limited),
+        cmocka_unit_test(optimistic_acks_do_not_open_the_congestion_window),
+        cmocka_unit_test(spoofed_duplicate_acks_do_not_exceed_the_send_window),
+        cmocka_unit_test(random_sack_blocks_keep_the_scoreboard_consistent),
+        cmocka_unit_test(tiny_segments_use_bounded_memory),
+        cmocka_unit_test(small_mss_is_raised_to_the_minimum),
+        cmocka_unit_test(peer_that_never_reads_pins_at_most_the_send_limit),
+        cmocka_unit_test(forged_icmp_errors_do_not_end_a_connection),
+        cmocka_unit_test(data_after_the_fin_is_discarded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

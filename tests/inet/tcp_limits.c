@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Limits of TCP that are not memory: answers to strangers, closed connections, what a full device costs, reordering. */
+/* TCP limits other than memory: challenge ACKs, ICMP errors, orphans, TIME_WAIT, retries on a full device, RACK. */
 #include "tcp_script.h"
 
 #include "inet/tcp/check.h"
 
 static const struct tcp_options modern = {.has_window_shift = true, .window_shift = 2, .sack_permitted = true};
 
-/* Another connection of the peer's, from that port. */
+/* Accepts another connection of the peer, from `port`. */
 static struct tcp_conn *accept_from(struct script *s, uint16_t port) {
     struct tcp_conn *c;
     s->peer_port = port;
@@ -17,7 +17,7 @@ static struct tcp_conn *accept_from(struct script *s, uint16_t port) {
     return c;
 }
 
-static uint32_t challenges(struct script *s, uint16_t port, uint32_t syns) {
+static uint32_t count_challenges(struct script *s, uint16_t port, uint32_t syns) {
     uint64_t before = counted(s->h, tcp_challenges);
     s->peer_port = port;
     for (uint32_t i = 0; i < syns; i++) {
@@ -27,36 +27,37 @@ static uint32_t challenges(struct script *s, uint16_t port, uint32_t syns) {
     return (uint32_t)(counted(s->h, tcp_challenges) - before);
 }
 
-static void challenges_of_a_connection_are_limited_and_leave_the_others_theirs(void **state) {
+static void challenge_limit_of_one_connection_does_not_affect_others(void **state) {
     (void)state;
     struct script *s = script_new();
     struct tcp_conn *conns[20];
     script_accept(s, modern);
     for (uint32_t i = 0; i < 20; i++)
         conns[i] = accept_from(s, (uint16_t)(3000 + i));
-    uint32_t first = challenges(s, 3000, 1000);
+    uint32_t first = count_challenges(s, 3000, 1000);
     assert_uint_in_range(first, 1, 30);
-    assert_int_equal(challenges(s, 3000, 1000), 0);
+    assert_int_equal(count_challenges(s, 3000, 1000), 0);
     uint32_t others = 0;
     for (uint32_t i = 1; i < 20; i++)
-        others += challenges(s, (uint16_t)(3000 + i), 1) > 0; /* a few may be hashed to the same place */
+        others += count_challenges(s, (uint16_t)(3000 + i), 1) >
+                  0; /* a few connections may share a bucket with the first one */
     assert_uint_in_range(others, 15, 19);
     pass(s, 2 * SEC);
-    assert_uint_in_range(challenges(s, 3000, 1000), 1, 30);
+    assert_uint_in_range(count_challenges(s, 3000, 1000), 1, 30);
     for (uint32_t i = 0; i < 20; i++)
         tcp_abort(conns[i], s->w->now);
     drain(s);
     script_delete(s);
 }
 
-/* An attacker counts the challenges that are left to him: the number must not tell what others have drawn. */
-static void number_of_challenges_is_random(void **state) {
+/* An attacker must not learn from the number of its own challenge ACKs how many others have received. */
+static void challenge_limit_is_random(void **state) {
     (void)state;
     uint32_t least = UINT32_MAX, most = 0;
     struct script *s = script_new();
     script_accept(s, modern);
     for (uint32_t i = 0; i < 50; i++) {
-        uint32_t n = challenges(s, PEER_PORT, 1000);
+        uint32_t n = count_challenges(s, PEER_PORT, 1000);
         if (n < least) least = n;
         if (n > most) most = n;
         pass(s, 5 * SEC);
@@ -65,7 +66,7 @@ static void number_of_challenges_is_random(void **state) {
     script_delete(s);
 }
 
-static void errors_to_one_destination_leave_the_others_theirs(void **state) {
+static void icmp_error_limit_of_one_destination_does_not_affect_others(void **state) {
     (void)state;
     struct script *s = script_new();
     uint64_t before;
@@ -92,7 +93,7 @@ static void errors_to_one_destination_leave_the_others_theirs(void **state) {
     script_delete(s);
 }
 
-static void too_many_orphans_reset_the_newest(void **state) {
+static void orphan_limit_resets_the_newest_connection(void **state) {
     (void)state;
     struct script *s = script_new();
     struct inet *stack = s->h->stack;
@@ -109,7 +110,7 @@ static void too_many_orphans_reset_the_newest(void **state) {
     assert_int_equal(stack->tcp_orphans, 2);
     assert_int_equal(counted(s->h, tcp_orphan_limit), 2);
     s->iss = first;
-    s->peer_port = 3000; /* its FIN is acknowledged and answered: TIME_WAIT makes room */
+    s->peer_port = 3000; /* the peer acknowledges our FIN and sends its own: TIME_WAIT is not an orphan */
     in(s, (struct seg){.flags = TCP_ACK | TCP_FIN, .seq = 1, .ack = 2, .window = 1000});
     assert_int_equal(stack->tcp_orphans, 1);
     drain(s);
@@ -122,7 +123,7 @@ static void too_many_orphans_reset_the_newest(void **state) {
     script_delete(s);
 }
 
-static void full_time_wait_ends_connections_at_once(void **state) {
+static void full_time_wait_table_frees_connections_immediately(void **state) {
     (void)state;
     struct script *s = script_new();
     struct inet *stack = s->h->stack;
@@ -134,15 +135,15 @@ static void full_time_wait_ends_connections_at_once(void **state) {
         drain(s);
         in(s, (struct seg){.flags = TCP_ACK, .seq = 1, .ack = 2, .window = 1000});
         in(s, (struct seg){.flags = TCP_ACK | TCP_FIN, .seq = 1, .ack = 2, .window = 1000});
-        expect(s, TCP_ACK, 2, 0, 2); /* the FIN is acknowledged in any case */
+        expect(s, TCP_ACK, 2, 0, 2); /* the FIN is acknowledged even if TIME_WAIT is full */
     }
     assert_int_equal(stack->tcp_time_waits, 1);
     assert_int_equal(counted(s->h, tcp_time_wait_limit), 2);
     script_delete(s);
 }
 
-/* The peer acknowledges a byte a minute: it reads slowly, and lives. */
-static void slow_reader_of_a_closed_connection_lives(void **state) {
+/* The peer acknowledges one byte a minute. It is slow but alive, so the stack keeps the connection. */
+static void closed_connection_with_a_slow_peer_is_kept(void **state) {
     (void)state;
     struct script *s = script_new();
     s->window = 1;
@@ -161,7 +162,7 @@ static void slow_reader_of_a_closed_connection_lives(void **state) {
     script_delete(s);
 }
 
-static void loopback_connection_hears_nothing_from_the_link(void **state) {
+static void loopback_connection_receives_no_segments_from_the_link(void **state) {
     (void)state;
     struct script *s = script_new();
     struct inet *stack = s->h->stack;
@@ -171,7 +172,7 @@ static void loopback_connection_hears_nothing_from_the_link(void **state) {
     assert_int_equal(tcp_connect(stack, &client, &to, NULL, NULL, NULL, s->w->now), 0);
     pass(s, SEC);
     assert_int_equal(tcp_accept(s->listener, &server, NULL), 0);
-    /* A forged segment that fits in every number. */
+    /* A forged segment with the correct ports and sequence numbers. */
     s->peer_ip = IP(10, 0, 0, 1);
     s->peer_port = client->flow.local_port;
     s->iss = server->send.iss;
@@ -184,28 +185,28 @@ static void loopback_connection_hears_nothing_from_the_link(void **state) {
     script_delete(s);
 }
 
-/* Acknowledgments of the peer's data are refused by a full device every 100 ms; our own lost segment is sent again. */
-static void refused_frames_do_not_put_off_a_retransmission(void **state) {
+/* The device refuses an ACK every 100 ms. The stack must still retransmit its own lost segment. */
+static void refused_acks_do_not_delay_a_retransmission(void **state) {
     (void)state;
     struct script *s = script_new();
     script_accept(s, modern);
     assert_int_equal(push(s, 1000), 0);
     drain(s); /* lost */
-    bool repeated = false;
-    for (uint32_t i = 0; i < 50 && !repeated; i++) {
+    bool retransmitted = false;
+    for (uint32_t i = 0; i < 50 && !retransmitted; i++) {
         s->h->refuse = 1;
         in_data(s, 1 + i * 10, 10, 1);
         pass(s, 100 * MS);
         pop(s);
         while (s->h->frame_count > 0)
-            repeated |= out(s).len == 1000;
+            retransmitted |= out(s).len == 1000;
     }
-    assert_true(repeated);
+    assert_true(retransmitted);
     script_delete(s);
 }
 
-/* Connections that wait for a full device ask it less and less often. */
-static void full_device_is_not_asked_all_the_time(void **state) {
+/* Connections back off while the device is full. */
+static void retries_on_a_full_device_back_off(void **state) {
     (void)state;
     struct script *s = script_new();
     script_accept(s, modern);
@@ -221,8 +222,8 @@ static void full_device_is_not_asked_all_the_time(void **state) {
     script_delete(s);
 }
 
-/* The owner of a connection that the peer has reset sets options before he closes it. */
-static void options_of_an_ended_connection_arm_no_timer(void **state) {
+/* The application sets an option of a connection that the peer has reset. */
+static void setting_an_option_after_a_reset_arms_no_timer(void **state) {
     (void)state;
     struct script *s = script_new();
     script_accept(s, modern);
@@ -235,7 +236,7 @@ static void options_of_an_ended_connection_arm_no_timer(void **state) {
     script_delete(s);
 }
 
-static void reordering_window_grows_once_a_round_trip_and_shrinks_again(void **state) {
+static void duplicates_widen_the_reordering_window_once_per_round_trip(void **state) {
     (void)state;
     struct script *s = script_new();
     script_accept(s, (struct tcp_options){.mss = 1000, .sack_permitted = true});
@@ -245,7 +246,7 @@ static void reordering_window_grows_once_a_round_trip_and_shrinks_again(void **s
         pass(s, 10 * MS);
         drain(s);
         in_ack(s, una + 1000);
-        for (uint32_t i = 0; i < 4; i++) /* the peer reports one duplicate after the other */
+        for (uint32_t i = 0; i < 4; i++) /* the peer sends several D-SACKs in one round trip */
             in_sack(s, una + 1000, una, una + 500);
         assert_int_equal(s->conn->recovery.reorder_steps, round);
         una += 5000;
@@ -259,16 +260,19 @@ static void reordering_window_grows_once_a_round_trip_and_shrinks_again(void **s
     script_delete(s);
 }
 
-/* Both ends have filled the other's window, and a segment is lost each way: the ACKs, at the edge, still count. */
-static void acks_at_the_edge_of_a_full_window_count(void **state) {
+/*
+ * Both ends have filled the other's receive window, and a segment is lost in each direction. The peer's ACKs then have
+ * the sequence number at the right edge of our window. The stack must process them.
+ */
+static void acks_at_the_edge_of_a_full_window_are_processed(void **state) {
     (void)state;
     struct script *s = script_new();
     s->window = 3000;
     script_accept(s, (struct tcp_options){.mss = 1000, .sack_permitted = true});
     assert_int_equal(tcp_set_option(s->conn, TCP_OPTION_RECEIVE_LIMIT, 4096, s->w->now), 0);
     assert_int_equal(push(s, 3000), 0);
-    assert_int_equal(drain(s), 3); /* the first of them is lost */
-    in_data(s, 1001, 64535, 1);    /* and the first of the peer's: it is at the end of our window */
+    assert_int_equal(drain(s), 3); /* the first segment is lost */
+    in_data(s, 1001, 64535, 1);    /* the peer's first segment is lost, too; it has filled our window */
     drain(s);
     uint32_t edge = s->conn->receive.adv - PEER_ISN;
     in(s, (struct seg){.flags = TCP_ACK,
@@ -284,18 +288,18 @@ static void acks_at_the_edge_of_a_full_window_count(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(challenges_of_a_connection_are_limited_and_leave_the_others_theirs),
-        cmocka_unit_test(number_of_challenges_is_random),
-        cmocka_unit_test(errors_to_one_destination_leave_the_others_theirs),
-        cmocka_unit_test(too_many_orphans_reset_the_newest),
-        cmocka_unit_test(full_time_wait_ends_connections_at_once),
-        cmocka_unit_test(slow_reader_of_a_closed_connection_lives),
-        cmocka_unit_test(loopback_connection_hears_nothing_from_the_link),
-        cmocka_unit_test(refused_frames_do_not_put_off_a_retransmission),
-        cmocka_unit_test(full_device_is_not_asked_all_the_time),
-        cmocka_unit_test(options_of_an_ended_connection_arm_no_timer),
-        cmocka_unit_test(reordering_window_grows_once_a_round_trip_and_shrinks_again),
-        cmocka_unit_test(acks_at_the_edge_of_a_full_window_count),
+        cmocka_unit_test(challenge_limit_of_one_connection_does_not_affect_others),
+        cmocka_unit_test(challenge_limit_is_random),
+        cmocka_unit_test(icmp_error_limit_of_one_destination_does_not_affect_others),
+        cmocka_unit_test(orphan_limit_resets_the_newest_connection),
+        cmocka_unit_test(full_time_wait_table_frees_connections_immediately),
+        cmocka_unit_test(closed_connection_with_a_slow_peer_is_kept),
+        cmocka_unit_test(loopback_connection_receives_no_segments_from_the_link),
+        cmocka_unit_test(refused_acks_do_not_delay_a_retransmission),
+        cmocka_unit_test(retries_on_a_full_device_back_off),
+        cmocka_unit_test(setting_an_option_after_a_reset_arms_no_timer),
+        cmocka_unit_test(duplicates_widen_the_reordering_window_once_per_round_trip),
+        cmocka_unit_test(acks_at_the_edge_of_a_full_window_are_processed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

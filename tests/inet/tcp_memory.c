@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory that peers make a connection and the stack hold: bounded, whatever they send and whoever does not read. */
+/* Receive memory of a connection and of the stack: bounded for any segments, even if the application never reads. */
 #include "tcp_script.h"
 
 #include "inet/tcp/check.h"
 
 static const struct tcp_options scaled = {.has_window_shift = true, .window_shift = 2, .sack_permitted = true};
 
-static void set(struct script *s, enum tcp_option option, uint32_t value) {
+static void set_option(struct script *s, enum tcp_option option, uint32_t value) {
     assert_int_equal(tcp_set_option(s->conn, option, value, s->w->now), 0);
 }
 
-/* The peer obeys the window that it was told last, sends segments of `len` bytes, and nobody reads. Bytes accepted. */
-static uint32_t fill(struct script *s, uint32_t len, uint8_t shift) {
+/*
+ * The peer fills the advertised window with segments of `len` bytes, and the application does not read. Returns the
+ * number of bytes sent.
+ */
+static uint32_t fill_window(struct script *s, uint32_t len, uint8_t shift) {
     uint32_t next = 1, edge = 65536;
     for (uint32_t i = 0; i < 200000; i++) {
         uint32_t n = edge - next < len ? edge - next : len;
@@ -28,7 +31,7 @@ static uint32_t fill(struct script *s, uint32_t len, uint8_t shift) {
     return next - 1;
 }
 
-static void window_closes_when_nobody_reads_however_small_the_segments(void **state) {
+static void window_closes_for_segments_of_any_size_when_nobody_reads(void **state) {
     (void)state;
     static const uint32_t lengths[] = {1, 7, 100, 1000};
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
@@ -36,7 +39,7 @@ static void window_closes_when_nobody_reads_however_small_the_segments(void **st
         script_accept(s, scaled);
         uint8_t shift = s->conn->receive.shift;
         assert_true(shift > 0);
-        uint32_t got = fill(s, lengths[i], shift);
+        uint32_t got = fill_window(s, lengths[i], shift);
         assert_true(got <= TCP_RECEIVE_FIRST + (1u << shift));
         assert_true(receive_charged(&s->conn->receive) <= 4 * TCP_RECEIVE_FIRST);
         assert_int_equal(pop(s), got);
@@ -45,11 +48,11 @@ static void window_closes_when_nobody_reads_however_small_the_segments(void **st
     }
 }
 
-static void data_beyond_the_promise_is_dropped(void **state) {
+static void data_beyond_the_advertised_window_is_dropped(void **state) {
     (void)state;
     struct script *s = script_new();
     script_accept(s, scaled);
-    for (uint32_t i = 0; i < 2000; i++) { /* a peer that does not care */
+    for (uint32_t i = 0; i < 2000; i++) { /* the peer ignores the window */
         in_data(s, 1 + i * 1000, 1000, 1);
         drain(s);
     }
@@ -58,14 +61,14 @@ static void data_beyond_the_promise_is_dropped(void **state) {
     script_delete(s);
 }
 
-/* Whatever part of the buffer is taken away. */
-static void window_follows_a_buffer_that_shrinks(void **state) {
+/* The application reduces the receive limit to any value. */
+static void window_follows_a_reduced_receive_limit(void **state) {
     (void)state;
     struct script *s = script_new();
     struct tcp_status status;
     script_accept(s, scaled);
-    set(s, TCP_OPTION_RECEIVE_LIMIT, 40000);
-    for (uint32_t next = 1; next < 65000; next += 1000) { /* all that was promised before */
+    set_option(s, TCP_OPTION_RECEIVE_LIMIT, 40000);
+    for (uint32_t next = 1; next < 65000; next += 1000) { /* fills the window that was advertised before the change */
         in_data(s, next, 1000, 1);
         drain(s);
     }
@@ -75,8 +78,8 @@ static void window_follows_a_buffer_that_shrinks(void **state) {
     script_delete(s);
 }
 
-/* Each comes in a block of 2 KiB. */
-static void small_segments_of_a_run_share_a_block(void **state) {
+/* The device receives each segment in a block of 2 KiB. */
+static void small_contiguous_out_of_order_segments_share_a_block(void **state) {
     (void)state;
     struct script *s = script_new();
     script_accept(s, scaled);
@@ -90,8 +93,8 @@ static void small_segments_of_a_run_share_a_block(void **state) {
     script_delete(s);
 }
 
-/* A unit of 16 KiB, and a buffer of 4 KiB: reader and writer go on, though a window can hardly be told. */
-static void buffer_smaller_than_the_windows_unit_does_not_stall(void **state) {
+/* The window scale has a unit of 16 KiB, the buffer 4 KiB. The transfer must not stall. */
+static void buffer_smaller_than_the_window_scale_unit_does_not_stall_the_transfer(void **state) {
     (void)state;
     struct inet_endpoint any = {.port = STACK_PORT};
     struct tcp_settings settings = tcp_settings_default;
@@ -102,7 +105,7 @@ static void buffer_smaller_than_the_windows_unit_does_not_stall(void **state) {
     assert_int_equal(expect(s, TCP_SYN | TCP_ACK, 0, 0, 1).options.window_shift, 14);
     in_ack(s, 1);
     assert_int_equal(tcp_accept(s->listener, &s->conn, NULL), 0);
-    set(s, TCP_OPTION_RECEIVE_LIMIT, 4096);
+    set_option(s, TCP_OPTION_RECEIVE_LIMIT, 4096);
     uint32_t next = 1, edge = 65536, most = 0;
     for (uint32_t i = 0; i < 2000 && next < 1000000; i++) {
         uint32_t n = edge - next < 1000 ? edge - next : 1000;
@@ -114,28 +117,29 @@ static void buffer_smaller_than_the_windows_unit_does_not_stall(void **state) {
         while (s->h->frame_count > 0) {
             struct seg g = out(s);
             edge = g.ack + ((uint32_t)g.window << 14);
-            assert_true(seq_le(next, edge)); /* what was sent was within what was told */
+            assert_true(seq_le(next, edge)); /* the window never shrinks */
         }
     }
     assert_true(next >= 1000000);
-    assert_true(most <= TCP_RECEIVE_FIRST + (1u << 14)); /* the first promise was made before the buffer shrank */
+    assert_true(most <= TCP_RECEIVE_FIRST + (1u << 14)); /* the first window was advertised before the buffer shrank */
     script_delete(s);
 }
 
-static void promise_is_kept_when_the_buffer_shrinks(void **state) {
+static void advertised_window_does_not_shrink_with_the_buffer(void **state) {
     (void)state;
     struct script *s = script_new();
     script_accept(s, scaled);
     in_data(s, 1, 1000, 1);
     uint32_t edge = 1001 + ((uint32_t)expect(s, TCP_ACK, 1, 0, 1001).window << s->conn->receive.shift);
-    set(s, TCP_OPTION_RECEIVE_LIMIT, 4096);
+    set_option(s, TCP_OPTION_RECEIVE_LIMIT, 4096);
     for (uint32_t next = 1001; next + 1000 < 60000; next += 1000) {
         in_data(s, next, 1000, 1);
         pass(s, 50 * MS);
         while (s->h->frame_count > 0) {
             struct seg g = out(s);
-            uint32_t told = g.ack + ((uint32_t)g.window << s->conn->receive.shift);
-            assert_true(told + (1u << s->conn->receive.shift) > edge); /* but for the rounding */
+            uint32_t right_edge = g.ack + ((uint32_t)g.window << s->conn->receive.shift);
+            assert_true(right_edge + (1u << s->conn->receive.shift) >
+                        edge); /* apart from rounding to the window scale */
         }
     }
     assert_int_equal(counted(s->h, tcp_beyond_window), 0);
@@ -143,8 +147,8 @@ static void promise_is_kept_when_the_buffer_shrinks(void **state) {
     script_delete(s);
 }
 
-/* Tiny segments with holes between, each in a block of 64 KiB as a device with receive offload has them. */
-static void tiny_segments_out_of_order_do_not_pin_their_blocks(void **state) {
+/* One-byte segments with holes between them, each in a block of 64 KiB as a device with receive offload uses. */
+static void tiny_out_of_order_segments_do_not_pin_their_blocks(void **state) {
     (void)state;
     struct script *s = script_new();
     script_accept(s, scaled);
@@ -166,7 +170,7 @@ static void tiny_segments_out_of_order_do_not_pin_their_blocks(void **state) {
     script_delete(s);
 }
 
-static void large_blocks_in_order_are_copied_together_once_many_wait(void **state) {
+static void in_order_segments_are_copied_together_when_they_pin_too_much(void **state) {
     (void)state;
     struct script *s = script_new();
     script_accept(s, scaled);
@@ -175,15 +179,15 @@ static void large_blocks_in_order_are_copied_together_once_many_wait(void **stat
         in_data(s, 1 + i * 100, 100, 1);
         drain(s);
     }
-    assert_int_equal(tcp_available(s->conn), 60000); /* nothing is dropped for what it pins */
+    assert_int_equal(tcp_available(s->conn), 60000); /* no segment is dropped because of the memory it pins */
     assert_true(receive_charged(&s->conn->receive) <= 4 * TCP_RECEIVE_FIRST);
     assert_null(tcp_check(s->conn));
     assert_int_equal(pop(s), 60000);
     script_delete(s);
 }
 
-/* Segments in all orders, with overlaps, against the stream. */
-static void any_order_gives_the_stream(void **state) {
+/* Random, overlapping segments must give the byte stream of the peer. */
+static void segments_in_any_order_give_the_stream(void **state) {
     (void)state;
     struct rng r = test_rng();
     for (uint32_t round = 0; round < 300; round++) {
@@ -209,12 +213,12 @@ static void any_order_gives_the_stream(void **state) {
     }
 }
 
-static void early_fin_ends_the_stream_where_it_says(void **state) {
+static void out_of_order_fin_ends_the_stream_at_its_sequence_number(void **state) {
     (void)state;
     struct script *s = script_new();
     script_accept(s, scaled);
     in(s, (struct seg){.flags = TCP_ACK | TCP_FIN, .seq = 1001, .len = 500, .ack = 1, .window = s->window});
-    in_data(s, 1, 3000, 1); /* goes on behind the FIN */
+    in_data(s, 1, 3000, 1); /* extends beyond the FIN */
     in_data(s, 2001, 1000, 1);
     drain(s);
     assert_int_equal(s->conn->receive.nxt - PEER_ISN, 1502);
@@ -224,7 +228,7 @@ static void early_fin_ends_the_stream_where_it_says(void **state) {
     script_delete(s);
 }
 
-static void full_stack_gives_up_what_is_out_of_order_first(void **state) {
+static void memory_limit_drops_out_of_order_segments_first(void **state) {
     (void)state;
     struct script *s = script_new();
     struct inet *stack = s->h->stack;
@@ -235,28 +239,28 @@ static void full_stack_gives_up_what_is_out_of_order_first(void **state) {
     drain(s);
     assert_int_equal(s->conn->receive.reassembly.ooo->run_count, 2);
     stack->tcp_memory.limit = stack->tcp_memory.charged; /* full */
-    in_data(s, 1, 1000, 1);                              /* in order, and nothing waits to be read: accepted */
+    in_data(s, 1, 1000, 1);                              /* in order and the receive queue is empty: accepted */
     drain(s);
     assert_int_equal(counted(s->h, tcp_out_of_order_pruned), 1);
     assert_null(s->conn->receive.reassembly.ooo);
     assert_int_equal(tcp_available(s->conn), 1000);
     stack->tcp_memory.limit = 1;
-    in_data(s, 1001, 1000, 1); /* in order, but something waits */
+    in_data(s, 1001, 1000, 1); /* in order, but the receive queue is not empty: dropped */
     drain(s);
     assert_int_equal(tcp_available(s->conn), 1000);
     assert_int_equal(counted(s->h, tcp_memory_limit), 1);
     assert_int_equal(pop(s), 1000);
-    in_data(s, 1001, 1000, 1); /* the queue is empty: the connection goes on */
+    in_data(s, 1001, 1000, 1); /* the receive queue is empty again: accepted */
     drain(s);
     assert_int_equal(pop(s), 1000);
-    in_data(s, 9001, 1000, 1); /* nothing is kept out of order when memory is short */
+    in_data(s, 9001, 1000, 1); /* out-of-order segments are dropped when memory is short */
     drain(s);
     assert_null(s->conn->receive.reassembly.ooo);
     assert_int_equal(stack->tcp_memory.charged, 0);
     script_delete(s);
 }
 
-static void charge_moves_with_the_connection(void **state) {
+static void memory_charge_follows_the_connection_in_a_migration(void **state) {
     (void)state;
     struct script *s = script_new();
     struct inet *stack = s->h->stack;
@@ -280,18 +284,18 @@ static void charge_moves_with_the_connection(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(window_closes_when_nobody_reads_however_small_the_segments),
-        cmocka_unit_test(data_beyond_the_promise_is_dropped),
-        cmocka_unit_test(buffer_smaller_than_the_windows_unit_does_not_stall),
-        cmocka_unit_test(promise_is_kept_when_the_buffer_shrinks),
-        cmocka_unit_test(window_follows_a_buffer_that_shrinks),
-        cmocka_unit_test(small_segments_of_a_run_share_a_block),
-        cmocka_unit_test(tiny_segments_out_of_order_do_not_pin_their_blocks),
-        cmocka_unit_test(large_blocks_in_order_are_copied_together_once_many_wait),
-        cmocka_unit_test(any_order_gives_the_stream),
-        cmocka_unit_test(early_fin_ends_the_stream_where_it_says),
-        cmocka_unit_test(full_stack_gives_up_what_is_out_of_order_first),
-        cmocka_unit_test(charge_moves_with_the_connection),
+        cmocka_unit_test(window_closes_for_segments_of_any_size_when_nobody_reads),
+        cmocka_unit_test(data_beyond_the_advertised_window_is_dropped),
+        cmocka_unit_test(buffer_smaller_than_the_window_scale_unit_does_not_stall_the_transfer),
+        cmocka_unit_test(advertised_window_does_not_shrink_with_the_buffer),
+        cmocka_unit_test(window_follows_a_reduced_receive_limit),
+        cmocka_unit_test(small_contiguous_out_of_order_segments_share_a_block),
+        cmocka_unit_test(tiny_out_of_order_segments_do_not_pin_their_blocks),
+        cmocka_unit_test(in_order_segments_are_copied_together_when_they_pin_too_much),
+        cmocka_unit_test(segments_in_any_order_give_the_stream),
+        cmocka_unit_test(out_of_order_fin_ends_the_stream_at_its_sequence_number),
+        cmocka_unit_test(memory_limit_drops_out_of_order_segments_first),
+        cmocka_unit_test(memory_charge_follows_the_connection_in_a_migration),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A million idle connections: held, at a bounded cost each, and given back. */
+/* A million idle connections: each uses a bounded amount of memory, and all memory is freed. */
 #include "tcp_script.h"
 
 #include "inet/tcp/conn.h"
@@ -8,8 +8,8 @@
 #include <stdlib.h>
 
 #define LISTENERS 20u
-#define EACH      50000u /* connections of a listener, one for each of its peer's ports */
-#define BYTES     736u   /* of memory for each: 544 of its own, the allocator's share, the table while it is growing */
+#define EACH      50000u /* connections of one listener, each from another port of the peer */
+#define BYTES     736u   /* limit per connection: 544 for itself, allocator overhead, the growing table */
 
 #ifdef TEST_SANITIZED
 #define CONNS 20000u
@@ -22,7 +22,7 @@ static size_t memory_used(void) {
     return info.uordblks + info.hblkhd;
 }
 
-static struct tcp_conn *connect_one(struct script *s, struct tcp_listener *l, uint32_t i) {
+static struct tcp_conn *accept_one(struct script *s, struct tcp_listener *l, uint32_t i) {
     struct tcp_conn *c;
     s->port = (uint16_t)(1 + i / EACH);
     s->peer_port = (uint16_t)(1024 + i % EACH);
@@ -33,7 +33,7 @@ static struct tcp_conn *connect_one(struct script *s, struct tcp_listener *l, ui
     return c;
 }
 
-static void idle_connections_cost_little_and_all_come_back(void **state) {
+static void idle_connections_use_bounded_memory_and_free_it(void **state) {
     (void)state;
     struct script *s = script_new();
     struct tcp_listener *listeners[LISTENERS];
@@ -45,7 +45,7 @@ static void idle_connections_cost_little_and_all_come_back(void **state) {
     }
     size_t before = memory_used();
     for (uint32_t i = 0; i < CONNS; i++)
-        conns[i] = connect_one(s, listeners[i / EACH], i);
+        conns[i] = accept_one(s, listeners[i / EACH], i);
     pass(s, 10 * SEC);
     heap_get_stats(&stats);
     assert_int_equal(stats.used_bytes, 0);
@@ -54,7 +54,7 @@ static void idle_connections_cost_little_and_all_come_back(void **state) {
 #ifndef TEST_SANITIZED
     assert_true(each <= BYTES);
 #endif
-    for (uint32_t i = 0; i < CONNS; i += CONNS / 100) { /* each of them works */
+    for (uint32_t i = 0; i < CONNS; i += CONNS / 100) { /* 100 of them receive data */
         struct inet_slice slice;
         s->port = (uint16_t)(1 + i / EACH);
         s->peer_port = (uint16_t)(1024 + i % EACH);
@@ -77,6 +77,6 @@ static void idle_connections_cost_little_and_all_come_back(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(idle_connections_cost_little_and_all_come_back)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(idle_connections_use_bounded_memory_and_free_it)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* TCP options as they are read from a header: whole or not at all. */
+/* Parsing of TCP options: an option is read completely or not at all. */
 #include "../base/test.h"
 #include "inet/wire/tcp.h"
 
 #define STEP 4u
 
-/* Reads a header with these options, which bytes follow that do not belong to it. Padded with NOPs in front. */
+/* Parses a header with these options, padded with NOPs in front. Foreign bytes follow the header. */
 static struct tcp_options parse(const void *options, uint32_t len) {
     struct tcp_header h;
     uint8_t segment[TCP_HEADER_BYTES + TCP_OPTIONS_MAX + 16];
@@ -21,7 +21,7 @@ static struct tcp_options parse(const void *options, uint32_t len) {
 }
 #define PARSE(...) parse((const uint8_t[]){__VA_ARGS__}, sizeof(const uint8_t[]){__VA_ARGS__})
 
-static void option_behind_the_header_is_not_read(void **state) {
+static void option_beyond_the_header_is_not_read(void **state) {
     (void)state;
     assert_int_equal(PARSE(2, 4, 5, 180).mss, 1460);
     assert_int_equal(PARSE(2, 4, 5).mss, 0);
@@ -32,7 +32,7 @@ static void option_behind_the_header_is_not_read(void **state) {
     assert_false(PARSE(8, 10, 1, 2, 3, 4, 5, 6, 7).has_timestamp);
 }
 
-static void option_without_a_length_ends_the_options(void **state) {
+static void option_without_a_length_ends_the_parsing(void **state) {
     (void)state;
     assert_int_equal(PARSE(99, 2, 2, 4, 5, 180).mss, 1460);
     assert_int_equal(PARSE(99, 1, 2, 4, 5, 180).mss, 0);
@@ -40,14 +40,14 @@ static void option_without_a_length_ends_the_options(void **state) {
     assert_int_equal(PARSE(0, 2, 4, 5, 180).mss, 0);
 }
 
-static void window_shift_above_14_is_14(void **state) {
+static void window_shift_above_14_is_read_as_14(void **state) {
     (void)state;
     assert_int_equal(PARSE(3, 3, 14).window_shift, 14);
     assert_int_equal(PARSE(3, 3, 15).window_shift, 14);
     assert_int_equal(PARSE(3, 3, 255).window_shift, 14);
 }
 
-static void only_whole_blocks_are_read(void **state) {
+static void only_complete_sack_blocks_are_read(void **state) {
     (void)state;
     struct tcp_options two = PARSE(5, 18, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4);
     assert_int_equal(two.sack_count, 2);
@@ -60,10 +60,10 @@ static void only_whole_blocks_are_read(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(option_behind_the_header_is_not_read),
-        cmocka_unit_test(option_without_a_length_ends_the_options),
-        cmocka_unit_test(window_shift_above_14_is_14),
-        cmocka_unit_test(only_whole_blocks_are_read),
+        cmocka_unit_test(option_beyond_the_header_is_not_read),
+        cmocka_unit_test(option_without_a_length_ends_the_parsing),
+        cmocka_unit_test(window_shift_above_14_is_read_as_14),
+        cmocka_unit_test(only_complete_sack_blocks_are_read),
     };
     return cmocka_run_group_tests_name("tcp_options", tests, NULL, NULL);
 }

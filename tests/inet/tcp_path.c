@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The path's MTU: learnt from routers, believed within bounds, forgotten again (RFC 1191, RFC 5927). */
+/* Path MTU discovery: ICMP messages are validated, applied and forgotten again (RFC 1191, RFC 5927). */
 #include "inet/ip/path.h"
 #include "tcp_script.h"
 
 #define HEADERS (ETH_HEADER_BYTES + IP4_HEADER_BYTES)
 
-/* A router says that the segment at the relative number `seq` of that many IP bytes could not be forwarded. */
-static void too_big(struct script *s, uint32_t seq, uint16_t packet_bytes, uint16_t mtu) {
+/* A router reports that it could not forward the packet of `packet_bytes` with relative sequence number `seq`. */
+static void receive_fragmentation_needed(struct script *s, uint32_t seq, uint16_t packet_bytes, uint16_t mtu) {
     uint8_t p[128] = {0}, *icmp = p + HEADERS, *quote = icmp + ICMP_HEADER_BYTES;
     struct ip4_header h = {
         .from = IP(10, 0, 0, 1), .to = IP(10, 0, 0, 2), .protocol = IP_TCP, .ttl = 60, .total_bytes = packet_bytes};
@@ -21,21 +21,21 @@ static void too_big(struct script *s, uint32_t seq, uint16_t packet_bytes, uint1
     host_receive(s->h, p, len);
 }
 
-static struct script *talk(uint32_t bytes) {
+static struct script *connect_and_push(uint32_t bytes) {
     struct script *s = script_new();
     script_connect(s, (struct tcp_options){.mss = 1460, .sack_permitted = true});
     if (bytes > 0) assert_int_equal(push(s, bytes), 0);
     return s;
 }
 
-static void segments_are_cut_again_and_sent_at_once(void **state) {
+static void smaller_path_mtu_splits_and_retransmits_segments_immediately(void **state) {
     (void)state;
-    struct script *s = talk(4380);
+    struct script *s = connect_and_push(4380);
     struct tcp_status before, after;
     for (uint32_t i = 0; i < 3; i++)
         expect(s, TCP_ACK, 1 + i * 1460, 1460, 1);
     tcp_get_status(s->conn, &before);
-    too_big(s, 1, 1500, 1000);
+    receive_fragmentation_needed(s, 1, 1500, 1000);
     for (uint32_t i = 0; i < 3; i++) {
         expect(s, TCP_ACK, 1 + i * 1460, 960, 1);
         expect(s, TCP_ACK, 961 + i * 1460, 500, 1);
@@ -44,7 +44,7 @@ static void segments_are_cut_again_and_sent_at_once(void **state) {
     tcp_get_status(s->conn, &after);
     assert_int_equal(after.path_mtu, 1000);
     assert_int_equal(after.mss, 960);
-    assert_int_equal(after.cwnd, before.cwnd); /* it was not congestion */
+    assert_int_equal(after.cwnd, before.cwnd); /* an MTU change is not a congestion signal */
     in_ack(s, 4381);
     assert_int_equal(tcp_unacked(s->conn), 0);
     assert_int_equal(push(s, 2000), 0);
@@ -52,9 +52,9 @@ static void segments_are_cut_again_and_sent_at_once(void **state) {
     script_delete(s);
 }
 
-static void a_fin_and_what_has_arrived_survive_the_cut(void **state) {
+static void split_keeps_sacked_segments_and_the_fin(void **state) {
     (void)state;
-    struct script *s = talk(2920);
+    struct script *s = connect_and_push(2920);
     assert_int_equal(tcp_shutdown(s->conn, s->w->now), 0);
     expect(s, TCP_ACK, 1, 1460, 1);
     expect(s, TCP_ACK, 1461, 1460, 1);
@@ -65,7 +65,7 @@ static void a_fin_and_what_has_arrived_survive_the_cut(void **state) {
                        .window = s->window,
                        .options = {.sack_count = 1, .sack = {{s->iss + 1461, s->iss + 2921}}}});
     drain(s);
-    too_big(s, 1, 1500, 800);
+    receive_fragmentation_needed(s, 1, 1500, 800);
     expect(s, TCP_ACK, 1, 760, 1);
     expect(s, TCP_ACK, 761, 700, 1);
     expect(s, TCP_ACK | TCP_FIN, 2921, 0, 1);
@@ -75,20 +75,21 @@ static void a_fin_and_what_has_arrived_survive_the_cut(void **state) {
     script_delete(s);
 }
 
-static void claims_are_believed_within_bounds_only(void **state) {
+static void invalid_mtu_reports_are_ignored(void **state) {
     (void)state;
-    struct script *s = talk(1460);
+    struct script *s = connect_and_push(1460);
     struct tcp_status status;
     expect(s, TCP_ACK, 1, 1460, 1);
-    too_big(s, 1461, 1500, 600);       /* not in flight: whoever says so does not see our segments */
-    too_big(s, UINT32_MAX, 1500, 600); /* the past */
-    too_big(s, 1, 1500, 1500);         /* not smaller */
-    too_big(s, 1, 1500, 9000);
+    receive_fragmentation_needed(s, 1461, 1500,
+                                 600); /* not in flight: the sender of the message does not see our segments */
+    receive_fragmentation_needed(s, UINT32_MAX, 1500, 600); /* already acknowledged */
+    receive_fragmentation_needed(s, 1, 1500, 1500);         /* not smaller than the current MTU */
+    receive_fragmentation_needed(s, 1, 1500, 9000);
     expect_nothing(s);
     tcp_get_status(s->conn, &status);
     assert_int_equal(status.path_mtu, 1500);
     assert_int_equal(counted(s->h, icmp_unmatched), 2);
-    too_big(s, 1, 1500, 68); /* from here on routers cut */
+    receive_fragmentation_needed(s, 1, 1500, 68); /* below the minimum: routers may fragment from here on */
     for (uint32_t at = 0; at < 1460; at += 512) {
         const struct wire_frame *f = host_sent(s->h);
         struct ip4_header h = {0};
@@ -97,29 +98,29 @@ static void claims_are_believed_within_bounds_only(void **state) {
         assert_true(h.total_bytes <= 552);
         assert_int_equal(h.fragment_flags, 0);
     }
-    too_big(s, 1, 552, 68);
+    receive_fragmentation_needed(s, 1, 552, 68);
     expect_nothing(s);
     assert_int_equal(counted(s->h, path_mtu_lowered), 1);
     script_delete(s);
 }
 
-static void old_routers_are_understood(void **state) {
+static void mtu_report_without_a_value_uses_the_next_plateau(void **state) {
     (void)state;
-    struct script *s = talk(1460);
+    struct script *s = connect_and_push(1460);
     expect(s, TCP_ACK, 1, 1460, 1);
-    too_big(s, 1, 1500, 0);
+    receive_fragmentation_needed(s, 1, 1500, 0);
     expect(s, TCP_ACK, 1, 1452, 1); /* the next smaller plateau is 1492 */
     expect(s, TCP_ACK, 1453, 8, 1);
-    too_big(s, 1, 1492, 0);
+    receive_fragmentation_needed(s, 1, 1492, 0);
     expect(s, TCP_ACK, 1, 966, 1);
     script_delete(s);
 }
 
-static void a_larger_mtu_is_tried_again_after_ten_minutes(void **state) {
+static void larger_mtu_is_tried_again_after_ten_minutes(void **state) {
     (void)state;
-    struct script *s = talk(1460);
+    struct script *s = connect_and_push(1460);
     expect(s, TCP_ACK, 1, 1460, 1);
-    too_big(s, 1, 1500, 1000);
+    receive_fragmentation_needed(s, 1, 1500, 1000);
     drain(s);
     in_ack(s, 1461);
     pass(s, 601 * SEC);
@@ -128,23 +129,23 @@ static void a_larger_mtu_is_tried_again_after_ten_minutes(void **state) {
     script_delete(s);
 }
 
-static void without_discovery_packets_may_be_fragmented_and_claims_are_ignored(void **state) {
+static void without_discovery_df_is_clear_and_mtu_reports_are_ignored(void **state) {
     (void)state;
-    struct script *s = talk(0);
+    struct script *s = connect_and_push(0);
     assert_int_equal(tcp_set_option(s->conn, TCP_OPTION_PMTU_DISCOVER, 0, s->w->now), 0);
     assert_int_equal(push(s, 1460), 0);
     const struct wire_frame *f = host_sent(s->h);
     struct ip4_header h = {0};
     assert_true(ip4_parse(&h, f->bytes + ETH_HEADER_BYTES, f->len - ETH_HEADER_BYTES));
     assert_int_equal(h.fragment_flags, 0);
-    too_big(s, 1, 1500, 1000);
+    receive_fragmentation_needed(s, 1, 1500, 1000);
     expect_nothing(s);
     script_delete(s);
 }
 
-static void the_links_own_mtu_may_change(void **state) {
+static void new_link_mtu_applies_to_new_segments(void **state) {
     (void)state;
-    struct script *s = talk(1460);
+    struct script *s = connect_and_push(1460);
     expect(s, TCP_ACK, 1, 1460, 1);
     assert_int_equal(inet_set_mtu(s->h->stack, INET_MTU_MIN - 1), -EINVAL);
     assert_int_equal(inet_set_mtu(s->h->stack, 600), 0);
@@ -154,9 +155,9 @@ static void the_links_own_mtu_may_change(void **state) {
     script_delete(s);
 }
 
-static void what_the_links_new_mtu_does_not_carry_is_cut_and_sent_again(void **state) {
+static void segments_larger_than_the_new_link_mtu_are_split_and_retransmitted(void **state) {
     (void)state;
-    struct script *s = talk(1460);
+    struct script *s = connect_and_push(1460);
     expect(s, TCP_ACK, 1, 1460, 1);
     assert_int_equal(inet_set_mtu(s->h->stack, 600), 0);
     pass(s, 300 * MS);
@@ -169,9 +170,9 @@ static void what_the_links_new_mtu_does_not_carry_is_cut_and_sent_again(void **s
     script_delete(s);
 }
 
-static void the_table_of_paths_is_bounded(void **state) {
+static void path_table_is_bounded(void **state) {
     (void)state;
-    struct wire *w = conversation();
+    struct wire *w = wire_new_scripted();
     struct inet *stack = w->hosts[0].stack;
     bool fragment;
     for (uint32_t i = 0; i < PATHS_MAX + 76; i++) {
@@ -180,22 +181,22 @@ static void the_table_of_paths_is_bounded(void **state) {
         assert_int_equal(path_mtu(stack, &to, &fragment), 1000);
     }
     struct inet_addr first = inet_addr_ip4(IP(10, 1, 0, 0)), last = inet_addr_ip4(IP(10, 1, 4, 75));
-    assert_int_equal(path_mtu(stack, &first, &fragment), 1500); /* the oldest made room */
+    assert_int_equal(path_mtu(stack, &first, &fragment), 1500); /* the oldest entry was evicted */
     assert_int_equal(path_mtu(stack, &last, &fragment), 1000);
     wire_delete(w);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(segments_are_cut_again_and_sent_at_once),
-        cmocka_unit_test(a_fin_and_what_has_arrived_survive_the_cut),
-        cmocka_unit_test(claims_are_believed_within_bounds_only),
-        cmocka_unit_test(old_routers_are_understood),
-        cmocka_unit_test(a_larger_mtu_is_tried_again_after_ten_minutes),
-        cmocka_unit_test(without_discovery_packets_may_be_fragmented_and_claims_are_ignored),
-        cmocka_unit_test(the_links_own_mtu_may_change),
-        cmocka_unit_test(what_the_links_new_mtu_does_not_carry_is_cut_and_sent_again),
-        cmocka_unit_test(the_table_of_paths_is_bounded),
+        cmocka_unit_test(smaller_path_mtu_splits_and_retransmits_segments_immediately),
+        cmocka_unit_test(split_keeps_sacked_segments_and_the_fin),
+        cmocka_unit_test(invalid_mtu_reports_are_ignored),
+        cmocka_unit_test(mtu_report_without_a_value_uses_the_next_plateau),
+        cmocka_unit_test(larger_mtu_is_tried_again_after_ten_minutes),
+        cmocka_unit_test(without_discovery_df_is_clear_and_mtu_reports_are_ignored),
+        cmocka_unit_test(new_link_mtu_applies_to_new_segments),
+        cmocka_unit_test(segments_larger_than_the_new_link_mtu_are_split_and_retransmitted),
+        cmocka_unit_test(path_table_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

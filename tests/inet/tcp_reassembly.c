@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Out-of-order segments and SACK blocks, without a connection. */
+/* Out-of-order segments and SACK blocks without a connection. */
 #include "inet/tcp/reassembly.h"
 
 #include "base/sys.h"
@@ -38,7 +38,7 @@ static int teardown(void **state) {
     return 0;
 }
 
-/* A segment of len bytes in the middle of a block of `block` bytes. */
+/* Adds a segment of `len` bytes that lies in the middle of a block of `block` bytes. */
 static void add_in_block(struct fixture *f, struct tcp_reassembly *r, uint32_t seq, uint32_t len, bool fin,
                          uint32_t block) {
     uint8_t *base = heap_alloc(block);
@@ -58,7 +58,7 @@ static void add_fin(struct fixture *f, uint32_t seq, uint32_t len) {
     add_in_block(f, &f->r, seq, len, true, len + 64);
 }
 
-/* The runs are these, and hold the right bytes. */
+/* Checks the runs and their bytes. */
 static void assert_runs(const struct fixture *f, const struct tcp_range *runs, uint32_t count) {
     struct tcp_ooo_run *run = reassembly_first(&f->r);
     uint32_t bytes = 0;
@@ -83,33 +83,33 @@ static void assert_runs(const struct fixture *f, const struct tcp_range *runs, u
     assert_runs(f, (const struct tcp_range[]){__VA_ARGS__},                                                            \
                 sizeof((const struct tcp_range[]){__VA_ARGS__}) / sizeof(struct tcp_range))
 
-static void runs_grow_and_join(void **state) {
+static void adjacent_segments_join_into_runs(void **state) {
     struct fixture *f = *state;
     add(f, 100, 100);
     add(f, 300, 100);
     RUNS(f, {100, 200}, {300, 400});
     add(f, 200, 50);
     RUNS(f, {100, 250}, {300, 400});
-    add(f, 250, 50); /* fills the hole, across the end of the sequence space */
+    add(f, 250, 50); /* fills the hole; the sequence numbers wrap */
     RUNS(f, {100, 400});
-    add(f, 50, 50); /* before the run: a run of its own, which joins it */
+    add(f, 50, 50); /* directly before the run: joined with it */
     RUNS(f, {50, 400});
 }
 
-static void bytes_are_kept_once(void **state) {
+static void duplicate_bytes_are_kept_once(void **state) {
     struct fixture *f = *state;
     add(f, 100, 100);
     add(f, 150, 100);
     RUNS(f, {100, 250});
-    add(f, 120, 80); /* all known */
+    add(f, 120, 80); /* all bytes are duplicates */
     RUNS(f, {100, 250});
     add(f, 300, 50);
     add(f, 400, 50);
-    add(f, 50, 500); /* over all of them */
+    add(f, 50, 500); /* overlaps all runs */
     RUNS(f, {50, 550});
 }
 
-static void overlap_is_the_first_part_that_was_received(void **state) {
+static void overlap_returns_the_first_part_already_received(void **state) {
     struct fixture *f = *state;
     struct tcp_range none = reassembly_overlap(&f->r, BASE, BASE + 1000);
     assert_int_equal(none.start, none.end);
@@ -118,34 +118,34 @@ static void overlap_is_the_first_part_that_was_received(void **state) {
     struct tcp_range both = reassembly_overlap(&f->r, BASE + 150, BASE + 350);
     assert_int_equal(both.start - BASE, 150);
     assert_int_equal(both.end - BASE, 200);
-    struct tcp_range next = reassembly_overlap(&f->r, BASE + 200, BASE + 350); /* begins where a run ends */
+    struct tcp_range next = reassembly_overlap(&f->r, BASE + 200, BASE + 350); /* starts at the end of a run */
     assert_int_equal(next.start - BASE, 300);
     assert_int_equal(next.end - BASE, 350);
-    none = reassembly_overlap(&f->r, BASE + 200, BASE + 300); /* the hole */
+    none = reassembly_overlap(&f->r, BASE + 200, BASE + 300); /* the hole between the runs */
     assert_int_equal(none.start, none.end);
 }
 
-static void fin_ends_the_stream(void **state) {
+static void fin_sets_the_end_of_the_stream(void **state) {
     struct fixture *f = *state;
     uint32_t end;
     assert_false(reassembly_stream_end(&f->r, &end));
     add(f, 100, 100);
     assert_false(reassembly_stream_end(&f->r, &end));
-    add_fin(f, 120, 30); /* within data that was received: ignored */
+    add_fin(f, 120, 30); /* a FIN within received data is ignored */
     assert_false(reassembly_stream_end(&f->r, &end));
-    add(f, 400, 100); /* behind what turns out to be the end */
+    add(f, 400, 100); /* beyond the FIN that follows */
     add_fin(f, 200, 100);
     RUNS(f, {100, 300});
     assert_true(reassembly_stream_end(&f->r, &end));
     assert_int_equal(end - BASE, 300);
 }
 
-static void blocks_report_the_duplicate_then_the_last_change_then_the_highest(void **state) {
+static void sack_blocks_report_the_duplicate_then_the_last_changed_run_then_the_highest(void **state) {
     struct fixture *f = *state;
     struct tcp_options o = {.mss = 0};
     for (uint32_t i = 1; i <= 6; i++)
         add(f, i * 100, 50);
-    add(f, 250, 10); /* the second run changed last */
+    add(f, 250, 10); /* the second run is the last one changed */
     reassembly_sack(&f->r, &o);
     assert_int_equal(o.sack_count, TCP_SACK_BLOCKS_MAX);
     assert_int_equal(o.sack[0].start - BASE, 200);
@@ -154,23 +154,23 @@ static void blocks_report_the_duplicate_then_the_last_change_then_the_highest(vo
     assert_int_equal(o.sack[3].start - BASE, 400);
     assert_false(reassembly_has_duplicate(&f->r));
     reassembly_note_duplicate(&f->r, BASE + 310, BASE + 420);
-    reassembly_note_duplicate(&f->r, BASE + 500, BASE + 520); /* only the first is reported */
+    reassembly_note_duplicate(&f->r, BASE + 500, BASE + 520); /* only the first duplicate is reported */
     o.sack_count = 0;
     reassembly_sack(&f->r, &o);
     assert_int_equal(o.sack_count, TCP_SACK_BLOCKS_MAX);
     assert_int_equal(o.sack[0].start - BASE, 310);
     assert_int_equal(o.sack[0].end - BASE, 350);
-    assert_int_equal(o.sack[1].start - BASE, 300); /* the run that holds it */
+    assert_int_equal(o.sack[1].start - BASE, 300); /* the run that contains the duplicate */
     o.sack_count = 0;
-    reassembly_sack(&f->r, &o); /* once */
+    reassembly_sack(&f->r, &o); /* a duplicate is reported once */
     assert_int_equal(o.sack[0].start - BASE, 300);
 }
 
-static void duplicate_is_reported_without_runs(void **state) {
+static void duplicate_is_reported_without_out_of_order_data(void **state) {
     struct fixture *f = *state;
     struct tcp_options o = {.mss = 0};
     assert_false(reassembly_has_blocks(&f->r));
-    reassembly_note_duplicate(&f->r, BASE, BASE + 10); /* nothing is out of order */
+    reassembly_note_duplicate(&f->r, BASE, BASE + 10); /* no out-of-order data overlaps it */
     assert_false(reassembly_has_blocks(&f->r));
     reassembly_set_duplicate(&f->r, BASE, BASE + 10);
     assert_true(reassembly_has_blocks(&f->r));
@@ -180,7 +180,7 @@ static void duplicate_is_reported_without_runs(void **state) {
     assert_false(reassembly_has_blocks(&f->r));
 }
 
-static void allowance_and_memory_bound_what_is_kept(void **state) {
+static void allowance_and_memory_limit_bound_out_of_order_data(void **state) {
     struct fixture *f = *state;
     f->allowance = 4096;
     for (uint32_t i = 0; i < 20; i++)
@@ -189,14 +189,14 @@ static void allowance_and_memory_bound_what_is_kept(void **state) {
     assert_true(f->r.ooo->run_count >= 2);
     assert_int_equal(f->counters[INET_COUNTER_tcp_out_of_order_limit], 20 - f->r.ooo->run_count);
     f->allowance = 1 << 20;
-    f->memory.limit = f->memory.charged + f->memory.charged / 3; /* three quarters are charged */
+    f->memory.limit = f->memory.charged + f->memory.charged / 3; /* three quarters of the limit are charged */
     uint32_t before = f->r.ooo->run_count;
     add(f, 100000, 1000);
     assert_int_equal(f->r.ooo->run_count, before);
     assert_int_equal(f->counters[INET_COUNTER_tcp_memory_limit], 1);
 }
 
-static void refused_first_segment_leaves_nothing(void **state) {
+static void refused_first_segment_leaves_no_state(void **state) {
     struct fixture *f = *state;
     f->allowance = 0;
     add(f, 100, 100);
@@ -212,7 +212,7 @@ static void small_payloads_do_not_pin_their_blocks(void **state) {
     assert_true(reassembly_charged(&f->r) < 4096);
 }
 
-static void charge_of_a_taken_segment_is_the_callers(void **state) {
+static void caller_releases_the_charge_of_a_taken_segment(void **state) {
     struct fixture *f = *state;
     add(f, 100, 100);
     add(f, 200, 100);
@@ -228,27 +228,27 @@ static void charge_of_a_taken_segment_is_the_callers(void **state) {
     memory_uncharge(&f->memory, &(uint32_t){slice->charge}, slice->charge);
     heap_free(slice->base);
     sys_free(slice);
-    reassembly_free_run(&f->r, &f->memory, run); /* with the other segment */
+    reassembly_free_run(&f->r, &f->memory, run); /* frees the remaining segment, too */
     assert_true(reassembly_is_empty(&f->r));
 }
 
-static void pruning_frees_the_oldest_first(void **state) {
+static void pruning_frees_the_oldest_connection_first(void **state) {
     struct fixture *f = *state;
     struct tcp_reassembly other = {.ooo = NULL};
     add(f, 100, 1000);
     add_in_block(f, &other, 100, 1000, false, 1064);
     f->memory.limit = f->memory.charged;
-    reassembly_prune(&f->memory, 0); /* there is room */
+    reassembly_prune(&f->memory, 0); /* the limit is not exceeded: nothing is freed */
     assert_false(reassembly_is_empty(&f->r));
     reassembly_prune(&f->memory, 1);
     assert_true(reassembly_is_empty(&f->r));
     assert_false(reassembly_is_empty(&other));
     assert_int_equal(f->counters[INET_COUNTER_tcp_out_of_order_pruned], 1);
-    reassembly_prune(&f->memory, UINT32_MAX); /* all goes, and that ends it */
+    reassembly_prune(&f->memory, UINT32_MAX); /* frees everything and returns */
     assert_true(reassembly_is_empty(&other));
 }
 
-static void connection_changes_its_stack(void **state) {
+static void leave_and_join_update_the_list_of_the_stack(void **state) {
     struct fixture *f = *state;
     add(f, 100, 100);
     reassembly_leave(&f->r);
@@ -259,19 +259,19 @@ static void connection_changes_its_stack(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(runs_grow_and_join, setup, teardown),
-        cmocka_unit_test_setup_teardown(bytes_are_kept_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(overlap_is_the_first_part_that_was_received, setup, teardown),
-        cmocka_unit_test_setup_teardown(fin_ends_the_stream, setup, teardown),
-        cmocka_unit_test_setup_teardown(blocks_report_the_duplicate_then_the_last_change_then_the_highest, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(duplicate_is_reported_without_runs, setup, teardown),
-        cmocka_unit_test_setup_teardown(allowance_and_memory_bound_what_is_kept, setup, teardown),
-        cmocka_unit_test_setup_teardown(refused_first_segment_leaves_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(adjacent_segments_join_into_runs, setup, teardown),
+        cmocka_unit_test_setup_teardown(duplicate_bytes_are_kept_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(overlap_returns_the_first_part_already_received, setup, teardown),
+        cmocka_unit_test_setup_teardown(fin_sets_the_end_of_the_stream, setup, teardown),
+        cmocka_unit_test_setup_teardown(sack_blocks_report_the_duplicate_then_the_last_changed_run_then_the_highest,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(duplicate_is_reported_without_out_of_order_data, setup, teardown),
+        cmocka_unit_test_setup_teardown(allowance_and_memory_limit_bound_out_of_order_data, setup, teardown),
+        cmocka_unit_test_setup_teardown(refused_first_segment_leaves_no_state, setup, teardown),
         cmocka_unit_test_setup_teardown(small_payloads_do_not_pin_their_blocks, setup, teardown),
-        cmocka_unit_test_setup_teardown(charge_of_a_taken_segment_is_the_callers, setup, teardown),
-        cmocka_unit_test_setup_teardown(pruning_frees_the_oldest_first, setup, teardown),
-        cmocka_unit_test_setup_teardown(connection_changes_its_stack, setup, teardown),
+        cmocka_unit_test_setup_teardown(caller_releases_the_charge_of_a_taken_segment, setup, teardown),
+        cmocka_unit_test_setup_teardown(pruning_frees_the_oldest_connection_first, setup, teardown),
+        cmocka_unit_test_setup_teardown(leave_and_join_update_the_list_of_the_stack, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Loss recovery, without a connection: RACK, loss probes, PRR, F-RTO, undo, and peers without SACK. */
+/* Loss recovery without a connection: RACK, loss probes, PRR, F-RTO, undo, and peers without SACK. */
 #include "inet/tcp/recovery.h"
 
 #include "part.h"
 
 #define FIRST 0xfffff000u /* sequence numbers wrap soon */
 #define SEG   1000u
-#define OF(i) (FIRST + (i) * SEG) /* of the i-th segment */
+#define OF(i) (FIRST + (i) * SEG) /* sequence number of the i-th segment */
 #define RTT   (10 * MS)
 
 struct fixture {
@@ -80,50 +80,50 @@ static struct tcp_delivery ack(struct fixture *f, uint32_t to) {
     return d;
 }
 
-static bool lost(struct fixture *f, const struct tcp_delivery *d) {
+static bool detect_loss(struct fixture *f, const struct tcp_delivery *d) {
     return recovery_detect(&f->r, &f->x, false, d);
 }
 
-/* Ten segments are out, the first of them is lost, and recovery has begun. */
-static void enter_recovery(struct fixture *f) {
+/* Sends ten segments, loses the first one and enters recovery. */
+static void send_and_enter_recovery(struct fixture *f) {
     send(f, 10);
     f->x.now += RTT;
     struct tcp_delivery d = sack(f, OF(1), OF(4));
-    assert_true(lost(f, &d));
+    assert_true(detect_loss(f, &d));
     recovery_begin(&f->r, &f->x);
     assert_int_equal(f->r.state, TCP_RECOVERY);
     assert_int_equal(f->cc.ssthresh, 5 * SEG);
     recovery_prr(&f->r, &f->x, d.bytes, false);
 }
 
-static void three_segments_later_a_segment_is_lost(void **state) {
+static void segment_is_lost_when_three_later_segments_are_delivered(void **state) {
     struct fixture *f = *state;
     send(f, 10);
     f->x.now += RTT;
-    struct tcp_delivery d = sack(f, OF(1), OF(3)); /* two of them */
-    assert_false(lost(f, &d));
-    assert_int_equal(f->x.reorder_ns, SEC + RTT + RTT / 4); /* a quarter of the least round trip later */
+    struct tcp_delivery d = sack(f, OF(1), OF(3)); /* two segments above the hole: not lost yet */
+    assert_false(detect_loss(f, &d));
+    assert_int_equal(f->x.reorder_ns, SEC + RTT + RTT / 4); /* after a quarter of the minimum RTT */
     d = sack(f, OF(1), OF(4));
-    assert_true(lost(f, &d));
+    assert_true(detect_loss(f, &d));
     assert_int_equal(board(f)->lost_bytes, SEG);
     assert_int_equal(f->counters[INET_COUNTER_tcp_scoreboard_steps], 3);
 }
 
-static void time_shows_a_loss_too(void **state) {
+static void segment_is_lost_when_the_reordering_timer_expires(void **state) {
     struct fixture *f = *state;
     struct tcp_delivery none = {.bytes = 0};
     send(f, 10);
     f->x.now += RTT;
     struct tcp_delivery d = sack(f, OF(1), OF(2));
-    assert_false(lost(f, &d));
+    assert_false(detect_loss(f, &d));
     f->x.now = f->x.reorder_ns - 1;
-    assert_false(lost(f, &none));
+    assert_false(detect_loss(f, &none));
     f->x.now++;
-    assert_true(lost(f, &none));
+    assert_true(detect_loss(f, &none));
     assert_int_equal(f->x.reorder_ns, UINT64_MAX);
 }
 
-static void reordering_makes_rack_wait(void **state) {
+static void observed_reordering_makes_rack_wait_for_the_timer(void **state) {
     struct fixture *f = *state;
     send(f, 10);
     f->x.now += RTT;
@@ -132,20 +132,20 @@ static void reordering_makes_rack_wait(void **state) {
     assert_true(f->r.reordering);
     assert_int_equal(f->r.reordering_segments, 4);
     struct tcp_delivery d = sack(f, OF(5), OF(9));
-    assert_false(lost(f, &d)); /* more than three segments were delivered */
+    assert_false(detect_loss(f, &d)); /* more than three segments above the hole, but RACK waits for the timer */
     recovery_reordered(&f->r, UINT32_MAX / 2, SEG);
     assert_int_equal(f->r.reordering_segments, 300);
     recovery_reordered(&f->r, 1, SEG);
     assert_int_equal(f->r.reordering_segments, 300);
 }
 
-static void reordering_window_grows_once_a_round_trip_and_shrinks_again(void **state) {
+static void reordering_window_grows_once_per_round_trip_and_shrinks_after_16_recoveries(void **state) {
     struct fixture *f = *state;
     send(f, 3);
     for (uint32_t i = 0; i < 3; i++)
         rack_duplicate(&f->r, f->x.una, f->x.nxt);
     assert_int_equal(f->r.reorder_steps, 1);
-    rack_duplicate(&f->r, f->x.nxt, f->x.nxt + SEG); /* the round trip is over */
+    rack_duplicate(&f->r, f->x.nxt, f->x.nxt + SEG); /* in the next round trip */
     assert_int_equal(f->r.reorder_steps, 2);
     for (uint32_t i = 2; i < 100; i++)
         rack_duplicate(&f->r, f->x.nxt + i * SEG, f->x.nxt + (i + 1) * SEG);
@@ -157,11 +157,11 @@ static void reordering_window_grows_once_a_round_trip_and_shrinks_again(void **s
     assert_int_equal(f->r.reorder_steps, 0);
 }
 
-static void recovery_ends_with_what_was_out_at_its_start(void **state) {
+static void recovery_ends_when_the_data_sent_before_it_is_acknowledged(void **state) {
     struct fixture *f = *state;
-    enter_recovery(f);
+    send_and_enter_recovery(f);
     assert_int_equal(f->counters[INET_COUNTER_tcp_recoveries], 1);
-    recovery_begin(&f->r, &f->x); /* there is one already */
+    recovery_begin(&f->r, &f->x); /* recovery has begun already */
     assert_int_equal(f->counters[INET_COUNTER_tcp_recoveries], 1);
     resend(f);
     ack(f, OF(10) - 1);
@@ -174,26 +174,26 @@ static void recovery_ends_with_what_was_out_at_its_start(void **state) {
     assert_true(recovery_is_calm(&f->r));
 }
 
-static void window_follows_what_is_delivered(void **state) {
+static void prr_window_follows_the_delivered_bytes(void **state) {
     struct fixture *f = *state;
-    enter_recovery(f); /* 10 out: 1 lost, 3 delivered, 6 in flight, which is above ssthresh */
+    send_and_enter_recovery(f); /* 10 sent: 1 lost, 3 delivered, 6 in flight, which is above ssthresh */
     assert_int_equal(recovery_pipe(&f->r, 10 * SEG, SEG), 6 * SEG);
     assert_int_equal(f->cc.cwnd, 7500); /* half of the 3 delivered may be sent */
     resend(f);
     assert_int_equal(f->r.flight->prr.out, SEG);
-    struct tcp_delivery d = sack(f, OF(1), OF(5)); /* one more */
+    struct tcp_delivery d = sack(f, OF(1), OF(5)); /* one more segment is delivered */
     recovery_prr(&f->r, &f->x, d.bytes, false);
-    assert_int_equal(f->cc.cwnd, 7 * SEG); /* 6 in flight, and half of the 4 less the 1 that was sent */
+    assert_int_equal(f->cc.cwnd, 7 * SEG); /* 6 in flight, plus half of the 4 delivered, minus the 1 sent */
     d = sack(f, OF(1), OF(6));
     recovery_prr(&f->r, &f->x, d.bytes, false);
-    assert_int_equal(f->cc.cwnd, 5 * SEG); /* as many as the threshold are in flight */
+    assert_int_equal(f->cc.cwnd, 5 * SEG); /* the bytes in flight have reached ssthresh */
 }
 
-static void window_reaches_the_threshold_from_below_and_not_beyond(void **state) {
+static void prr_window_grows_to_the_threshold_and_no_further(void **state) {
     struct fixture *f = *state;
-    enter_recovery(f);
+    send_and_enter_recovery(f);
     resend(f);
-    struct tcp_delivery d = sack(f, OF(1), OF(9)); /* 2 in flight: the retransmission and the last one */
+    struct tcp_delivery d = sack(f, OF(1), OF(9)); /* 2 in flight: the retransmission and the last segment */
     recovery_prr(&f->r, &f->x, d.bytes, true);
     assert_int_equal(recovery_pipe(&f->r, 10 * SEG, SEG), 2 * SEG);
     assert_int_equal(f->cc.cwnd, 5 * SEG);
@@ -201,7 +201,7 @@ static void window_reaches_the_threshold_from_below_and_not_beyond(void **state)
     assert_true(f->cc.cwnd >= SEG);
 }
 
-static void timeout_marks_all_lost_and_starts_slowly(void **state) {
+static void timeout_marks_all_segments_lost_and_enters_slow_start(void **state) {
     struct fixture *f = *state;
     send(f, 10);
     recovery_timeout(&f->r, &f->x);
@@ -210,13 +210,13 @@ static void timeout_marks_all_lost_and_starts_slowly(void **state) {
     assert_int_equal(f->cc.ssthresh, 5 * SEG);
     assert_int_equal(board(f)->lost_bytes, 10 * SEG);
     f->cc.cwnd = 3 * SEG;
-    recovery_timeout(&f->r, &f->x); /* the same loss reduces the threshold once */
+    recovery_timeout(&f->r, &f->x); /* one loss reduces ssthresh once */
     assert_int_equal(f->cc.ssthresh, 5 * SEG);
     assert_int_equal(f->counters[INET_COUNTER_tcp_rto], 2);
     assert_true(recovery_window_full(&f->r, &f->cc));
 }
 
-static void peers_without_sack_count_duplicates(void **state) {
+static void duplicate_acks_are_counted_for_peers_without_sack(void **state) {
     struct fixture *f = *state;
     struct tcp_delivery none = {.bytes = 0};
     f->r.sack = false;
@@ -229,16 +229,16 @@ static void peers_without_sack_count_duplicates(void **state) {
     assert_false(recovery_is_calm(&f->r));
     assert_true(recovery_detect(&f->r, &f->x, false, &none));
     recovery_begin(&f->r, &f->x);
-    assert_false(recovery_detect(&f->r, &f->x, true, &none)); /* the first is marked already */
+    assert_false(recovery_detect(&f->r, &f->x, true, &none)); /* the first segment is marked lost already */
     resend(f);
-    ack(f, OF(2)); /* an ACK of a part (RFC 6582) */
+    ack(f, OF(2)); /* a partial ACK (RFC 6582) */
     assert_int_equal(recovery_reno_delivered(&f->r, 2 * SEG, SEG), SEG);
     assert_int_equal(f->r.dup_acks, 2);
     assert_false(recovery_detect(&f->r, &f->x, false, &none));
     assert_true(recovery_detect(&f->r, &f->x, true, &none));
 }
 
-static void duplicates_do_not_overflow(void **state) {
+static void duplicate_ack_counter_does_not_overflow(void **state) {
     struct fixture *f = *state;
     f->r.sack = false;
     for (uint32_t i = 0; i < 300; i++)
@@ -247,7 +247,7 @@ static void duplicates_do_not_overflow(void **state) {
     assert_int_equal(recovery_pipe(&f->r, SEG, SEG), 0);
 }
 
-static void probe_is_due_while_nothing_is_missing(void **state) {
+static void loss_probe_is_allowed_while_no_segment_is_missing(void **state) {
     struct fixture *f = *state;
     send(f, 1);
     assert_true(recovery_may_probe(&f->r));
@@ -261,7 +261,7 @@ static void probe_is_due_while_nothing_is_missing(void **state) {
     assert_false(recovery_may_probe(&f->r));
 }
 
-static void probe_that_repaired_a_loss_reduces_the_window(void **state) {
+static void loss_probe_that_repaired_a_loss_reduces_the_window(void **state) {
     struct fixture *f = *state;
     struct tcp_delivery d = {.bytes = 0};
     send(f, 10);
@@ -276,27 +276,27 @@ static void probe_that_repaired_a_loss_reduces_the_window(void **state) {
     assert_int_equal(f->cc.cwnd, 5 * SEG);
 }
 
-static void probe_that_came_twice_or_was_new_reduces_nothing(void **state) {
+static void duplicate_or_new_loss_probe_does_not_reduce_the_window(void **state) {
     struct fixture *f = *state;
     struct tcp_delivery once = {.bytes = 0}, twice = {.duplicate = true};
     send(f, 2);
     f->x.una = f->x.nxt;
     recovery_probed(&f->r, f->x.nxt, true);
-    recovery_probe_acked(&f->r, &f->x, &twice); /* the original had arrived */
+    recovery_probe_acked(&f->r, &f->x, &twice); /* a D-SACK shows that the original had arrived */
     assert_int_equal(f->cc.cwnd, 20 * SEG);
     recovery_probed(&f->r, f->x.nxt, false);
     recovery_probe_acked(&f->r, &f->x, &once);
     assert_int_equal(f->cc.cwnd, 20 * SEG);
 }
 
-static void old_timestamp_undoes_the_recovery(void **state) {
+static void echoed_timestamp_of_the_original_undoes_the_recovery(void **state) {
     struct fixture *f = *state;
     f->x.timestamps = true;
-    enter_recovery(f);
+    send_and_enter_recovery(f);
     resend(f); /* with timestamp 1,010 */
     struct tcp_delivery d = ack(f, OF(1));
     struct tcp_options o = {.has_timestamp = true, .ts_echo = 1009};
-    undo_check(&f->r, &f->x, false, &o, &d); /* an ACK that does not advance says nothing */
+    undo_check(&f->r, &f->x, false, &o, &d); /* an ACK that does not advance SND.UNA is ignored */
     assert_int_equal(f->r.state, TCP_RECOVERY);
     undo_check(&f->r, &f->x, true, &o, &d);
     assert_int_equal(f->r.state, TCP_OPEN);
@@ -306,26 +306,26 @@ static void old_timestamp_undoes_the_recovery(void **state) {
     assert_int_equal(f->counters[INET_COUNTER_tcp_undone], 1);
 }
 
-static void timestamp_of_the_retransmission_undoes_nothing(void **state) {
+static void echoed_timestamp_of_the_retransmission_does_not_undo_the_recovery(void **state) {
     struct fixture *f = *state;
     f->x.timestamps = true;
-    enter_recovery(f);
+    send_and_enter_recovery(f);
     resend(f);
     struct tcp_delivery d = ack(f, OF(1));
     struct tcp_options o = {.has_timestamp = true, .ts_echo = 1010};
     undo_check(&f->r, &f->x, true, &o, &d);
     assert_int_equal(f->r.state, TCP_RECOVERY);
-    o.ts_echo = 1009; /* only the first ACK is asked */
+    o.ts_echo = 1009; /* only the first ACK is examined */
     undo_check(&f->r, &f->x, true, &o, &d);
     assert_int_equal(f->r.state, TCP_RECOVERY);
 }
 
-static void duplicates_of_all_retransmissions_undo_the_recovery(void **state) {
+static void dsacks_for_all_retransmissions_undo_the_recovery(void **state) {
     struct fixture *f = *state;
-    enter_recovery(f);
+    send_and_enter_recovery(f);
     resend(f);
     struct tcp_delivery d = {.duplicate = true, .twice = {OF(0) - SEG, OF(0)}};
-    undo_check(&f->r, &f->x, false, &no_options, &d); /* of before the recovery */
+    undo_check(&f->r, &f->x, false, &no_options, &d); /* a duplicate of a segment sent before the recovery */
     assert_int_equal(f->r.state, TCP_RECOVERY);
     d.twice = (struct tcp_range){OF(0), OF(1)};
     undo_check(&f->r, &f->x, false, &no_options, &d);
@@ -333,10 +333,10 @@ static void duplicates_of_all_retransmissions_undo_the_recovery(void **state) {
     assert_int_equal(f->counters[INET_COUNTER_tcp_undone], 1);
 }
 
-static void undo_happens_once_in_a_round_trip(void **state) {
+static void undo_happens_once_per_round_trip(void **state) {
     struct fixture *f = *state;
     struct tcp_delivery d = {.duplicate = true, .twice = {OF(0), OF(1)}};
-    enter_recovery(f);
+    send_and_enter_recovery(f);
     resend(f);
     undo_check(&f->r, &f->x, false, &no_options, &d);
     f->r.flight->undo.again = 1;
@@ -348,7 +348,7 @@ static void undo_happens_once_in_a_round_trip(void **state) {
     assert_int_equal(f->counters[INET_COUNTER_tcp_undone], 2);
 }
 
-static void frto_finds_a_timeout_that_was_too_early(void **state) {
+static void frto_detects_a_spurious_timeout(void **state) {
     struct fixture *f = *state;
     send(f, 10);
     recovery_timeout(&f->r, &f->x);
@@ -358,19 +358,19 @@ static void frto_finds_a_timeout_that_was_too_early(void **state) {
     struct tcp_delivery d = ack(f, OF(1));
     undo_check(&f->r, &f->x, true, &no_options, &d);
     assert_int_equal(f->r.flight->frto, TCP_FRTO_NEW);
-    d = ack(f, OF(2)); /* was sent once */
+    d = ack(f, OF(2)); /* the segment was not retransmitted */
     assert_true(d.original);
     undo_check(&f->r, &f->x, true, &no_options, &d);
     assert_int_equal(f->r.state, TCP_OPEN);
     assert_int_equal(f->cc.cwnd, 20 * SEG);
 }
 
-static void frto_ends_without_new_data_or_timestamps_take_its_place(void **state) {
+static void frto_ends_without_new_data_and_is_not_used_with_timestamps(void **state) {
     struct fixture *f = *state;
     send(f, 10);
     recovery_timeout(&f->r, &f->x);
     struct tcp_delivery d = ack(f, OF(1));
-    undo_check(&f->r, &f->x, true, &no_options, &d); /* there is nothing to send */
+    undo_check(&f->r, &f->x, true, &no_options, &d); /* no new data to send */
     assert_int_equal(f->r.flight->frto, TCP_FRTO_NONE);
     f->x.timestamps = true;
     f->r.state = TCP_OPEN;
@@ -379,20 +379,21 @@ static void frto_ends_without_new_data_or_timestamps_take_its_place(void **state
     assert_true(f->r.undo);
 }
 
-static void window_grows_only_while_it_is_used(void **state) {
+static void window_grows_only_while_it_is_fully_used(void **state) {
     struct fixture *f = *state;
     f->cc.ssthresh = 30 * SEG;
     recovery_window_used(&f->r, FIRST, FIRST + 10 * SEG, false);
-    assert_false(recovery_window_full(&f->r, &f->cc)); /* half of it */
+    assert_false(recovery_window_full(&f->r, &f->cc)); /* half of the window is used */
     recovery_window_used(&f->r, FIRST, FIRST + 11 * SEG, false);
     assert_true(recovery_window_full(&f->r, &f->cc));
-    recovery_window_used(&f->r, FIRST + 1, FIRST + 2, false); /* less, in the same round trip */
+    recovery_window_used(&f->r, FIRST + 1, FIRST + 2, false); /* a smaller use in the same round trip changes nothing */
     assert_int_equal(f->r.flight->most_out, 11 * SEG);
     f->cc.ssthresh = 10 * SEG; /* congestion avoidance */
     assert_false(recovery_window_full(&f->r, &f->cc));
     recovery_window_used(&f->r, FIRST, FIRST + 12 * SEG, true);
     assert_true(recovery_window_full(&f->r, &f->cc));
-    recovery_window_used(&f->r, FIRST + 11 * SEG, FIRST + 13 * SEG, false); /* it was full in this round trip */
+    recovery_window_used(&f->r, FIRST + 11 * SEG, FIRST + 13 * SEG,
+                         false); /* the window was full earlier in this round trip */
     assert_true(recovery_window_full(&f->r, &f->cc));
     recovery_window_used(&f->r, FIRST + 12 * SEG, FIRST + 13 * SEG, false);
     assert_false(recovery_window_full(&f->r, &f->cc));
@@ -402,26 +403,26 @@ static void window_grows_only_while_it_is_used(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(three_segments_later_a_segment_is_lost),
-        TEST(time_shows_a_loss_too),
-        TEST(reordering_makes_rack_wait),
-        TEST(reordering_window_grows_once_a_round_trip_and_shrinks_again),
-        TEST(recovery_ends_with_what_was_out_at_its_start),
-        TEST(window_follows_what_is_delivered),
-        TEST(window_reaches_the_threshold_from_below_and_not_beyond),
-        TEST(timeout_marks_all_lost_and_starts_slowly),
-        TEST(peers_without_sack_count_duplicates),
-        TEST(duplicates_do_not_overflow),
-        TEST(probe_is_due_while_nothing_is_missing),
-        TEST(probe_that_repaired_a_loss_reduces_the_window),
-        TEST(probe_that_came_twice_or_was_new_reduces_nothing),
-        TEST(old_timestamp_undoes_the_recovery),
-        TEST(timestamp_of_the_retransmission_undoes_nothing),
-        TEST(duplicates_of_all_retransmissions_undo_the_recovery),
-        TEST(undo_happens_once_in_a_round_trip),
-        TEST(frto_finds_a_timeout_that_was_too_early),
-        TEST(frto_ends_without_new_data_or_timestamps_take_its_place),
-        TEST(window_grows_only_while_it_is_used),
+        TEST(segment_is_lost_when_three_later_segments_are_delivered),
+        TEST(segment_is_lost_when_the_reordering_timer_expires),
+        TEST(observed_reordering_makes_rack_wait_for_the_timer),
+        TEST(reordering_window_grows_once_per_round_trip_and_shrinks_after_16_recoveries),
+        TEST(recovery_ends_when_the_data_sent_before_it_is_acknowledged),
+        TEST(prr_window_follows_the_delivered_bytes),
+        TEST(prr_window_grows_to_the_threshold_and_no_further),
+        TEST(timeout_marks_all_segments_lost_and_enters_slow_start),
+        TEST(duplicate_acks_are_counted_for_peers_without_sack),
+        TEST(duplicate_ack_counter_does_not_overflow),
+        TEST(loss_probe_is_allowed_while_no_segment_is_missing),
+        TEST(loss_probe_that_repaired_a_loss_reduces_the_window),
+        TEST(duplicate_or_new_loss_probe_does_not_reduce_the_window),
+        TEST(echoed_timestamp_of_the_original_undoes_the_recovery),
+        TEST(echoed_timestamp_of_the_retransmission_does_not_undo_the_recovery),
+        TEST(dsacks_for_all_retransmissions_undo_the_recovery),
+        TEST(undo_happens_once_per_round_trip),
+        TEST(frto_detects_a_spurious_timeout),
+        TEST(frto_ends_without_new_data_and_is_not_used_with_timestamps),
+        TEST(window_grows_only_while_it_is_fully_used),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* TCP repairing a path: findings of the simulation, each as a conversation. */
+/* Loss recovery bugs that the simulation found, each as a packet script. */
 #include "inet/tcp/cc.h"
 #include "tcp_script.h"
 
 static const struct tcp_options with_sack = {.mss = 1000, .sack_permitted = true};
 
-/* A round trip of a few milliseconds is known, and nothing is out. */
-static struct script *with_round_trip(void) {
+/* Makes a connection with an RTT sample of 10 ms and nothing in flight. */
+static struct script *accept_with_rtt(void) {
     struct script *s = script_new();
     script_accept(s, with_sack);
     push(s, 1000);
@@ -16,28 +16,28 @@ static struct script *with_round_trip(void) {
     return s;
 }
 
-static void peer_that_goes_on_talking_does_not_put_off_our_repetition(void **state) {
+static void data_from_the_peer_does_not_delay_our_retransmission(void **state) {
     (void)state;
-    struct script *s = with_round_trip();
+    struct script *s = accept_with_rtt();
     push(s, 2000);
-    assert_int_equal(drain(s), 2); /* lost */
-    bool repeated = false;
-    for (uint32_t i = 0; i < 2000 && !repeated; i++) {
+    assert_int_equal(drain(s), 2); /* both segments are lost */
+    bool retransmitted = false;
+    for (uint32_t i = 0; i < 2000 && !retransmitted; i++) {
         pass(s, MS);
         in_data(s, 1 + i * 10, 10, 1001);
         pop(s);
         while (s->h->frame_count > 0)
-            repeated |= out(s).len == 1000;
+            retransmitted |= out(s).len == 1000;
     }
-    assert_true(repeated);
+    assert_true(retransmitted);
     script_delete(s);
 }
 
-static void ack_that_waited_for_a_repetition_is_no_round_trip(void **state) {
+static void ack_of_a_retransmission_is_not_an_rtt_sample(void **state) {
     (void)state;
-    struct script *s = with_round_trip();
+    struct script *s = accept_with_rtt();
     struct tcp_status info;
-    push(s, 3000); /* all three lost to a path that is down for long; the peer has the last two from before */
+    push(s, 3000); /* the path is down for 20 s; then the peer acknowledges all three */
     pass(s, 20 * SEC);
     drain(s);
     in_ack(s, 4001);
@@ -47,13 +47,13 @@ static void ack_that_waited_for_a_repetition_is_no_round_trip(void **state) {
     script_delete(s);
 }
 
-static void probe_does_not_repeat_what_has_arrived(void **state) {
+static void loss_probe_does_not_retransmit_sacked_segments(void **state) {
     (void)state;
-    struct script *s = with_round_trip();
+    struct script *s = accept_with_rtt();
     push(s, 2000);
     assert_int_equal(drain(s), 2);
-    pass(s, MS);                  /* before the probe */
-    in_sack(s, 1001, 2001, 3001); /* the first is late: it may still come */
+    pass(s, MS);                  /* earlier than the loss probe */
+    in_sack(s, 1001, 2001, 3001); /* the first segment may only be reordered */
     for (uint32_t i = 0; i < 20; i++) {
         pass(s, 10 * MS);
         while (s->h->frame_count > 0)
@@ -63,8 +63,8 @@ static void probe_does_not_repeat_what_has_arrived(void **state) {
     script_delete(s);
 }
 
-/* Whatever the clock shows at the time: RFC 3522 compares it with what the peer echoes. */
-static void repair_that_was_needed_is_not_undone(void **state) {
+/* At any clock value: RFC 3522 compares the timestamp of the retransmission with the echoed one. */
+static void necessary_recovery_is_not_undone(void **state) {
     (void)state;
     struct tcp_status status;
     for (uint32_t i = 0; i < 4; i++) {
@@ -73,7 +73,7 @@ static void repair_that_was_needed_is_not_undone(void **state) {
         s->ts = 5000;
         script_accept(s, with_sack);
         push(s, 4000);
-        pass(s, (20 + i) * MS); /* all lost but the last, and found by it or by the timer */
+        pass(s, (20 + i) * MS); /* all but the last segment are lost; SACK or the timer detects it */
         drain(s);
         in_sack(s, 1, 3001, 4001);
         pass(s, 10 * MS);
@@ -87,7 +87,7 @@ static void repair_that_was_needed_is_not_undone(void **state) {
     }
 }
 
-static void what_duplicate_acks_let_out_does_not_soften_the_reduction(void **state) {
+static void newreno_reduces_from_the_window_if_more_is_in_flight(void **state) {
     (void)state;
     struct tcp_cc cc = {.ops = &cc_newreno, .cwnd = 20000};
     assert_int_equal(cc.ops->reduce(&cc, 26000, 1000), 10000);
@@ -95,8 +95,8 @@ static void what_duplicate_acks_let_out_does_not_soften_the_reduction(void **sta
     assert_int_equal(cc.ops->reduce(&cc, 1000, 1000), 2000);
 }
 
-/* RFC 9438 section 4.3: on a short path 0.53 segments a round trip, as Reno with this reduction would reach. */
-static void cubic_is_no_faster_than_reno_would_be_where_that_is_what_counts(void **state) {
+/* RFC 9438 section 4.3: on a short path CUBIC grows by 0.53 segments per round trip, like Reno. */
+static void cubic_grows_like_reno_on_a_short_path(void **state) {
     (void)state;
     struct tcp_cc cc = {.ops = &cc_cubic, .cwnd = 20000};
     cc.cwnd = cc.ops->reduce(&cc, 20000, 1000);
@@ -108,9 +108,9 @@ static void cubic_is_no_faster_than_reno_would_be_where_that_is_what_counts(void
     assert_uint_in_range(cc.cwnd, 23000, 25000);
 }
 
-static void window_has_room_for_a_segment_when_segments_grow(void **state) {
+static void window_holds_a_segment_after_the_mss_grows(void **state) {
     (void)state;
-    struct script *s = with_round_trip();
+    struct script *s = accept_with_rtt();
     struct tcp_status status;
     assert_int_equal(tcp_set_option(s->conn, TCP_OPTION_MAXSEG, 88, s->w->now), 0);
     push(s, 1000);
@@ -123,9 +123,9 @@ static void window_has_room_for_a_segment_when_segments_grow(void **state) {
     script_delete(s);
 }
 
-static void window_has_room_for_a_segment_when_segments_grow_in_a_recovery(void **state) {
+static void window_holds_a_segment_after_the_mss_grows_in_recovery(void **state) {
     (void)state;
-    struct script *s = with_round_trip();
+    struct script *s = accept_with_rtt();
     struct tcp_status status;
     uint32_t reno = (uint32_t)tcp_congestion_find("reno");
     assert_int_equal(tcp_set_option(s->conn, TCP_OPTION_CONGESTION, reno, s->w->now), 0);
@@ -133,7 +133,7 @@ static void window_has_room_for_a_segment_when_segments_grow_in_a_recovery(void 
     push(s, 880);
     assert_int_equal(drain(s), 10);
     pass(s, 10 * MS);
-    in_sack(s, 1001, 1001 + 88, 1881); /* the first is lost */
+    in_sack(s, 1001, 1001 + 88, 1881); /* the first segment is lost */
     pass(s, 10 * MS);
     drain(s);
     tcp_get_status(s->conn, &status);
@@ -148,14 +148,14 @@ static void window_has_room_for_a_segment_when_segments_grow_in_a_recovery(void 
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(peer_that_goes_on_talking_does_not_put_off_our_repetition),
-        cmocka_unit_test(ack_that_waited_for_a_repetition_is_no_round_trip),
-        cmocka_unit_test(probe_does_not_repeat_what_has_arrived),
-        cmocka_unit_test(repair_that_was_needed_is_not_undone),
-        cmocka_unit_test(what_duplicate_acks_let_out_does_not_soften_the_reduction),
-        cmocka_unit_test(cubic_is_no_faster_than_reno_would_be_where_that_is_what_counts),
-        cmocka_unit_test(window_has_room_for_a_segment_when_segments_grow),
-        cmocka_unit_test(window_has_room_for_a_segment_when_segments_grow_in_a_recovery),
+        cmocka_unit_test(data_from_the_peer_does_not_delay_our_retransmission),
+        cmocka_unit_test(ack_of_a_retransmission_is_not_an_rtt_sample),
+        cmocka_unit_test(loss_probe_does_not_retransmit_sacked_segments),
+        cmocka_unit_test(necessary_recovery_is_not_undone),
+        cmocka_unit_test(newreno_reduces_from_the_window_if_more_is_in_flight),
+        cmocka_unit_test(cubic_grows_like_reno_on_a_short_path),
+        cmocka_unit_test(window_holds_a_segment_after_the_mss_grows),
+        cmocka_unit_test(window_holds_a_segment_after_the_mss_grows_in_recovery),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The round-trip time and the retransmission timeout, without a connection. */
+/* The RTT estimate and the retransmission timeout without a connection. */
 #include "inet/tcp/rtt.h"
 
 #include "part.h"
@@ -17,15 +17,15 @@ static void first_sample_sets_the_estimate(void **state) {
     assert_int_equal(rtt_min_us(&r), 100000);
 }
 
-static void later_samples_are_weighed(void **state) {
+static void later_samples_are_weighted(void **state) {
     (void)state;
     struct tcp_rtt r;
     rtt_init(&r, 0);
     rtt_sample(&r, 0, 100000);
-    rtt_sample(&r, 0, 180000); /* longer */
+    rtt_sample(&r, 0, 180000); /* a longer RTT */
     assert_int_equal(r.srtt_us, 110000);
     assert_int_equal(r.rttvar_us, 57500);
-    rtt_sample(&r, 0, 30000); /* shorter */
+    rtt_sample(&r, 0, 30000); /* a shorter RTT */
     assert_int_equal(r.srtt_us, 100000);
     assert_int_equal(r.rttvar_us, 63125);
     assert_int_equal(r.rto_us, 352500);
@@ -42,7 +42,7 @@ static void timeout_keeps_a_margin_on_a_steady_path(void **state) {
     assert_int_equal(r.rto_us, 500000 + TCP_RTO_MIN_US);
 }
 
-static void timeout_and_samples_are_bounded(void **state) {
+static void timeout_and_samples_are_limited(void **state) {
     (void)state;
     struct tcp_rtt r;
     rtt_init(&r, 0);
@@ -65,17 +65,17 @@ static void backoff_doubles_up_to_the_limit(void **state) {
     assert_int_equal(rtt_timeout_ns(&r, UINT8_MAX), 65536 * 1000);
 }
 
-static void least_round_trip_is_that_of_the_last_minutes(void **state) {
+static void minimum_rtt_covers_the_last_minutes(void **state) {
     (void)state;
     struct tcp_rtt r;
     uint64_t now = 77 * SEC;
     rtt_init(&r, now);
     rtt_sample(&r, now, 100);
-    rtt_sample(&r, now + 151 * SEC, 5000); /* 140 ticks: still the same interval */
+    rtt_sample(&r, now + 151 * SEC, 5000); /* 140 ticks: the same interval */
     assert_int_equal(rtt_min_us(&r), 100);
     now += 200 * SEC;
     rtt_sample(&r, now, 5000);
-    assert_int_equal(rtt_min_us(&r), 100); /* of the interval before */
+    assert_int_equal(rtt_min_us(&r), 100); /* the minimum of the previous interval */
     now += 200 * SEC;
     rtt_sample(&r, now, 6000);
     assert_int_equal(rtt_min_us(&r), 5000);
@@ -86,11 +86,11 @@ static void least_round_trip_is_that_of_the_last_minutes(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(first_sample_sets_the_estimate),
-        cmocka_unit_test(later_samples_are_weighed),
+        cmocka_unit_test(later_samples_are_weighted),
         cmocka_unit_test(timeout_keeps_a_margin_on_a_steady_path),
-        cmocka_unit_test(timeout_and_samples_are_bounded),
+        cmocka_unit_test(timeout_and_samples_are_limited),
         cmocka_unit_test(backoff_doubles_up_to_the_limit),
-        cmocka_unit_test(least_round_trip_is_that_of_the_last_minutes),
+        cmocka_unit_test(minimum_rtt_covers_the_last_minutes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The scoreboard, without a connection: what an ACK shows of the segments that were sent. */
+/* The scoreboard without a connection: which sent segments an ACK delivers, and which are lost. */
 #include "inet/tcp/scoreboard.h"
 
 #include "part.h"
 
 #define FIRST 0xfffff000u /* sequence numbers wrap soon */
 #define SEG   1000u
-#define OF(i) (FIRST + (i) * SEG) /* of the i-th segment */
+#define OF(i) (FIRST + (i) * SEG) /* sequence number of the i-th segment */
 
 struct fixture {
     struct tcp_scoreboard b;
@@ -33,7 +33,7 @@ static int teardown(void **state) {
     return 0;
 }
 
-/* Counts everything anew. */
+/* Recomputes all totals and compares them with the scoreboard. */
 static void check(const struct fixture *f) {
     uint32_t next = f->una, sacked = 0, lost = 0, again = 0, in_flight = 0, linked = 0;
     uint64_t last_ns = 0;
@@ -98,29 +98,29 @@ static uint8_t flags(const struct fixture *f, uint32_t i) {
     return scoreboard_at(&f->b, f->b.sent.first + i)->flags;
 }
 
-static void cumulative_ack_takes_segments_off_also_in_part(void **state) {
+static void cumulative_ack_removes_whole_and_partial_segments(void **state) {
     struct fixture *f = *state;
     send(f, 3); /* at 1.000, 1.001, 1.002 s; now it is 1.003 s */
     struct tcp_delivery d = ack(f, OF(1) + 300);
     assert_int_equal(d.bytes, 1300);
-    assert_int_equal(d.rtt_us, 3000); /* of the whole segment */
+    assert_int_equal(d.rtt_us, 3000); /* the sample is of the completely acknowledged segment */
     assert_int_equal(f->b.sent.count, 2);
     assert_int_equal(scoreboard_at(&f->b, f->b.sent.first)->len, 700);
     d = ack(f, OF(3));
     assert_int_equal(d.bytes, 1700);
-    assert_int_equal(d.rtt_us, 1000); /* of the one sent last */
+    assert_int_equal(d.rtt_us, 1000); /* the sample is of the segment sent last */
     assert_int_equal(f->b.sent.count, 0);
     assert_int_equal(f->b.high, OF(3));
 }
 
-static void round_trip_of_no_time_is_a_sample(void **state) {
+static void rtt_below_the_clock_resolution_is_a_sample(void **state) {
     struct fixture *f = *state;
     send(f, 1);
     f->now -= MS;
     assert_int_equal(ack(f, OF(1)).rtt_us, 1);
 }
 
-static void blocks_report_whole_segments(void **state) {
+static void sack_blocks_deliver_whole_segments_only(void **state) {
     struct fixture *f = *state;
     send(f, 5);
     struct tcp_delivery d = sack(f, OF(1), OF(3) - 1);
@@ -130,13 +130,13 @@ static void blocks_report_whole_segments(void **state) {
     assert_int_equal(flags(f, 2), 0);
     assert_int_equal(scoreboard_in_flight(&f->b, f->nxt - f->una), 4 * SEG);
     d = sack(f, OF(1), OF(3));
-    assert_int_equal(d.bytes, SEG); /* only what is new */
+    assert_int_equal(d.bytes, SEG); /* only newly reported bytes count */
     d = ack(f, OF(5));
     assert_int_equal(d.bytes, 3 * SEG);
     assert_int_equal(f->b.sacked_bytes, 0);
 }
 
-static void blocks_that_cannot_be_are_ignored(void **state) {
+static void invalid_sack_blocks_are_ignored(void **state) {
     struct fixture *f = *state;
     send(f, 3);
     assert_int_equal(sack(f, OF(2), OF(2)).bytes, 0);
@@ -144,11 +144,11 @@ static void blocks_that_cannot_be_are_ignored(void **state) {
     assert_int_equal(sack(f, OF(2), OF(3) + 1).bytes, 0); /* beyond what was sent */
     ack(f, OF(1));
     struct tcp_delivery d = sack2(f, (struct tcp_range){OF(2), OF(3)}, (struct tcp_range){OF(0), OF(2)});
-    assert_int_equal(d.bytes, SEG); /* the second one begins below what is acknowledged */
+    assert_int_equal(d.bytes, SEG); /* the second block starts below SND.UNA */
     assert_false(d.duplicate);
 }
 
-static void duplicates_are_the_first_block_below_the_ack_or_within_the_second(void **state) {
+static void dsack_is_a_first_block_below_the_ack_or_within_the_second(void **state) {
     struct fixture *f = *state;
     send(f, 4);
     ack(f, OF(2));
@@ -164,7 +164,7 @@ static void duplicates_are_the_first_block_below_the_ack_or_within_the_second(vo
     assert_false(d.duplicate);
 }
 
-static void overtaken_segments_are_reordering_unless_retransmitted(void **state) {
+static void late_segments_count_as_reordering_unless_retransmitted(void **state) {
     struct fixture *f = *state;
     send(f, 5);
     assert_int_equal(sack(f, OF(4), OF(5)).reordered, 0);
@@ -178,7 +178,7 @@ static void overtaken_segments_are_reordering_unless_retransmitted(void **state)
     assert_int_equal(d.bytes, SEG);
 }
 
-static void ack_that_waited_for_a_retransmission_is_no_sample(void **state) {
+static void ack_of_a_retransmission_is_not_an_rtt_sample(void **state) {
     struct fixture *f = *state;
     send(f, 3);
     scoreboard_mark_lost(&f->b, f->b.sent.first);
@@ -188,7 +188,7 @@ static void ack_that_waited_for_a_retransmission_is_no_sample(void **state) {
     assert_int_equal(d.rtt_us, 0);
 }
 
-static void segments_of_before_the_recovery_are_told_apart(void **state) {
+static void originals_sent_before_the_recovery_are_recognised(void **state) {
     struct fixture *f = *state;
     send(f, 3);
     f->b.recover = OF(2);
@@ -196,17 +196,17 @@ static void segments_of_before_the_recovery_are_told_apart(void **state) {
     assert_true(sack(f, OF(1), OF(2)).original);
     scoreboard_mark_lost(&f->b, f->b.sent.first);
     scoreboard_resent(&f->b, f->now, f->b.sent.first);
-    assert_false(ack(f, OF(1)).original); /* it was sent twice */
+    assert_false(ack(f, OF(1)).original); /* the segment was sent twice */
 }
 
-static void rack_keeps_the_segment_that_was_sent_last(void **state) {
+static void rack_remembers_the_delivered_segment_that_was_sent_last(void **state) {
     struct fixture *f = *state;
     send(f, 3);
     sack(f, OF(2), OF(3));
     assert_int_equal(f->b.rack_ns, SEC + 2 * MS);
     assert_int_equal(f->b.rack_end, OF(3));
     assert_int_equal(f->b.rack_rtt_us, 1000);
-    ack(f, OF(1)); /* sent before */
+    ack(f, OF(1)); /* sent earlier than the SACKed segment */
     assert_int_equal(f->b.rack_end, OF(3));
     assert_true(scoreboard_sent_after(2, 0, 1, 5));
     assert_true(scoreboard_sent_after(1, 6, 1, 5));
@@ -214,13 +214,13 @@ static void rack_keeps_the_segment_that_was_sent_last(void **state) {
     assert_false(scoreboard_sent_after(1, 9, 2, 5));
 }
 
-static void rack_ignores_a_retransmission_that_is_acknowledged_too_soon(void **state) {
+static void rack_ignores_a_retransmission_acknowledged_before_the_minimum_rtt(void **state) {
     struct fixture *f = *state;
     rtt_sample(&f->rtt, f->now, 10000);
     send(f, 1);
     scoreboard_mark_lost(&f->b, f->b.sent.first);
     scoreboard_resent(&f->b, f->now, f->b.sent.first);
-    f->now += 9 * MS; /* sooner than any round trip */
+    f->now += 9 * MS; /* less than the minimum RTT */
     ack(f, OF(1));
     assert_int_equal(f->b.rack_ns, 0);
     send(f, 1);
@@ -237,7 +237,7 @@ static void lost_segments_are_retransmitted_in_order_and_once(void **state) {
     assert_int_equal(scoreboard_first_lost(&f->b), TCP_SENT_NONE);
     scoreboard_mark_lost(&f->b, 2);
     scoreboard_mark_lost(&f->b, 1);
-    scoreboard_mark_lost(&f->b, 1); /* it is not in flight: nothing changes */
+    scoreboard_mark_lost(&f->b, 1); /* marked already: nothing changes */
     check(f);
     assert_int_equal(f->b.lost_bytes, 2 * SEG);
     assert_int_equal(scoreboard_in_flight(&f->b, f->nxt - f->una), 2 * SEG);
@@ -249,13 +249,13 @@ static void lost_segments_are_retransmitted_in_order_and_once(void **state) {
     check(f);
     assert_int_equal(scoreboard_first_lost(&f->b), TCP_SENT_NONE);
     assert_int_equal(scoreboard_in_flight(&f->b, f->nxt - f->una), 4 * SEG);
-    scoreboard_mark_lost(&f->b, 1); /* the retransmission is lost as well */
+    scoreboard_mark_lost(&f->b, 1); /* the retransmission is lost, too */
     check(f);
     assert_int_equal(scoreboard_first_lost(&f->b), 1);
     assert_int_equal(f->b.lost_bytes, 2 * SEG);
 }
 
-static void timeout_marks_all_that_was_not_reported(void **state) {
+static void timeout_marks_all_segments_lost_that_are_not_sacked(void **state) {
     struct fixture *f = *state;
     send(f, 4);
     sack(f, OF(1), OF(2));
@@ -269,17 +269,17 @@ static void timeout_marks_all_that_was_not_reported(void **state) {
     assert_int_equal(scoreboard_in_flight(&f->b, f->nxt - f->una), 3 * SEG);
 }
 
-static void peer_that_has_reneged_gets_all_again(void **state) {
+static void timeout_marks_all_segments_lost_after_sack_reneging(void **state) {
     struct fixture *f = *state;
     send(f, 3);
-    sack(f, OF(0), OF(2)); /* reported, but not acknowledged */
+    sack(f, OF(0), OF(2)); /* SACKed, but not cumulatively acknowledged */
     scoreboard_mark_all_lost(&f->b);
     check(f);
     assert_int_equal(f->b.sacked_bytes, 0);
     assert_int_equal(f->b.lost_bytes, 3 * SEG);
 }
 
-static void refused_segment_is_taken_back(void **state) {
+static void segment_refused_by_the_device_is_removed(void **state) {
     struct fixture *f = *state;
     send(f, 2);
     f->nxt -= scoreboard_take_back(&f->b);
@@ -290,7 +290,7 @@ static void refused_segment_is_taken_back(void **state) {
     send(f, 1);
 }
 
-static void segments_are_cut_to_a_smaller_mss(void **state) {
+static void segments_are_split_to_a_smaller_mss(void **state) {
     struct fixture *f = *state;
     send(f, 3);
     assert_true(scoreboard_add(&f->b, f->now, f->nxt, SEG + 1, true));
@@ -310,7 +310,7 @@ static void segments_are_cut_to_a_smaller_mss(void **state) {
     assert_int_equal(ack(f, f->nxt).bytes, 3 * SEG + 1);
 }
 
-static void repeated_blocks_cost_what_they_newly_report(void **state) {
+static void repeated_sack_blocks_cost_a_constant_number_of_steps(void **state) {
     struct fixture *f = *state;
     send(f, 1000);
     uint32_t steps = sack(f, OF(1), OF(999)).steps;
@@ -323,22 +323,22 @@ static void repeated_blocks_cost_what_they_newly_report(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(cumulative_ack_takes_segments_off_also_in_part),
-        TEST(round_trip_of_no_time_is_a_sample),
-        TEST(blocks_report_whole_segments),
-        TEST(blocks_that_cannot_be_are_ignored),
-        TEST(duplicates_are_the_first_block_below_the_ack_or_within_the_second),
-        TEST(overtaken_segments_are_reordering_unless_retransmitted),
-        TEST(ack_that_waited_for_a_retransmission_is_no_sample),
-        TEST(segments_of_before_the_recovery_are_told_apart),
-        TEST(rack_keeps_the_segment_that_was_sent_last),
-        TEST(rack_ignores_a_retransmission_that_is_acknowledged_too_soon),
+        TEST(cumulative_ack_removes_whole_and_partial_segments),
+        TEST(rtt_below_the_clock_resolution_is_a_sample),
+        TEST(sack_blocks_deliver_whole_segments_only),
+        TEST(invalid_sack_blocks_are_ignored),
+        TEST(dsack_is_a_first_block_below_the_ack_or_within_the_second),
+        TEST(late_segments_count_as_reordering_unless_retransmitted),
+        TEST(ack_of_a_retransmission_is_not_an_rtt_sample),
+        TEST(originals_sent_before_the_recovery_are_recognised),
+        TEST(rack_remembers_the_delivered_segment_that_was_sent_last),
+        TEST(rack_ignores_a_retransmission_acknowledged_before_the_minimum_rtt),
         TEST(lost_segments_are_retransmitted_in_order_and_once),
-        TEST(timeout_marks_all_that_was_not_reported),
-        TEST(peer_that_has_reneged_gets_all_again),
-        TEST(refused_segment_is_taken_back),
-        TEST(segments_are_cut_to_a_smaller_mss),
-        TEST(repeated_blocks_cost_what_they_newly_report),
+        TEST(timeout_marks_all_segments_lost_that_are_not_sacked),
+        TEST(timeout_marks_all_segments_lost_after_sack_reneging),
+        TEST(segment_refused_by_the_device_is_removed),
+        TEST(segments_are_split_to_a_smaller_mss),
+        TEST(repeated_sack_blocks_cost_a_constant_number_of_steps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

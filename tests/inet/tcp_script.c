@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Conversations with one TCP. */
+/* Packet scripts against one TCP stack. */
 #include "tcp_script.h"
 
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 struct script *script_new(void) {
     struct script *s = calloc(1, sizeof *s);
     assert_non_null(s);
-    s->w = conversation();
+    s->w = wire_new_scripted();
     s->h = &s->w->hosts[0];
     s->window = 65535;
     s->port = STACK_PORT;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* The send side, without a connection: the peer's window, the MSS, and when a segment may be sent. */
+/* The send side without a connection: the peer's window, the MSS, and when a segment may be sent. */
 #include "inet/tcp/send.h"
 
 #include "part.h"
 
 #define ISS 0xfffffff0u /* sequence numbers wrap soon */
-#define AT  (ISS + 1)   /* the first byte's */
+#define AT  (ISS + 1)   /* of the first byte */
 #define MSS 1000u
 
-/* The handshake is over: the peer's window is 10,000 bytes. */
-static struct tcp_send established(void) {
+/* Returns the state after the handshake. The peer's window is 10,000 bytes. */
+static struct tcp_send make_established(void) {
     struct tcp_send s = {.mss = MSS, .offered = MSS, .limit = 5000};
     send_init(&s, ISS);
     send_syn(&s);
@@ -24,18 +24,18 @@ static void handshake_takes_one_sequence_number(void **state) {
     send_init(&s, ISS);
     assert_int_equal(send_out(&s), 0);
     send_syn(&s);
-    send_syn(&s); /* again */
+    send_syn(&s); /* a retransmission takes no further sequence number */
     assert_int_equal(send_out(&s), 1);
     assert_int_equal(send_unsent(&s), 0);
 }
 
 static void unacknowledged_bytes_do_not_count_the_fin(void **state) {
     (void)state;
-    struct tcp_send s = established();
+    struct tcp_send s = make_established();
     send_pushed(&s, 100, false);
     assert_int_equal(send_unacked(&s), 100);
     assert_int_equal(send_unsent(&s), 100);
-    s.nxt = s.end + 1; /* and the FIN are sent */
+    s.nxt = s.end + 1; /* data and FIN are sent */
     assert_int_equal(send_unsent(&s), 0);
     s.una += 40;
     assert_int_equal(send_unacked(&s), 60);
@@ -43,9 +43,9 @@ static void unacknowledged_bytes_do_not_count_the_fin(void **state) {
     assert_int_equal(send_unacked(&s), 0);
 }
 
-static void acks_of_the_unsent_and_of_the_far_past_are_not_acceptable(void **state) {
+static void acks_of_unsent_or_very_old_data_are_not_acceptable(void **state) {
     (void)state;
-    struct tcp_send s = established();
+    struct tcp_send s = make_established();
     s.nxt += 500;
     assert_true(send_ack_acceptable(&s, s.nxt));
     assert_false(send_ack_acceptable(&s, s.nxt + 1));
@@ -53,16 +53,16 @@ static void acks_of_the_unsent_and_of_the_far_past_are_not_acceptable(void **sta
     assert_false(send_ack_acceptable(&s, s.una - 10001));
 }
 
-static void window_is_that_of_the_latest_segment(void **state) {
+static void window_is_taken_from_the_latest_segment(void **state) {
     (void)state;
-    struct tcp_send s = established();
+    struct tcp_send s = make_established();
     send_window_start(&s, 100, AT, 0);
     s.shift = 2;
-    assert_true(send_window_note(&s, 101, AT, 50)); /* it has opened */
+    assert_true(send_window_note(&s, 101, AT, 50)); /* the window has opened */
     assert_int_equal(s.wnd, 200);
     assert_false(send_window_note(&s, 100, AT + 10, 9)); /* an older segment */
     assert_int_equal(s.wnd, 200);
-    assert_false(send_window_note(&s, 101, AT - 1, 9)); /* as new, but with an older ACK */
+    assert_false(send_window_note(&s, 101, AT - 1, 9)); /* the same sequence number with an older ACK */
     assert_int_equal(s.wnd, 200);
     assert_false(send_window_note(&s, 101, AT, 9)); /* an update without data */
     assert_int_equal(s.wnd, 36);
@@ -71,9 +71,9 @@ static void window_is_that_of_the_latest_segment(void **state) {
     assert_false(send_window_note(&s, 103, AT, 0)); /* still closed */
 }
 
-static void mss_is_the_least_of_path_peer_and_user(void **state) {
+static void mss_is_the_minimum_of_path_peer_and_user(void **state) {
     (void)state;
-    struct tcp_send s = established();
+    struct tcp_send s = make_established();
     send_offered(&s, 0);
     assert_int_equal(s.offered, 536);
     send_offered(&s, 10);
@@ -89,12 +89,12 @@ static void mss_is_the_least_of_path_peer_and_user(void **state) {
     s.timestamps = true;
     assert_true(send_set_mss(&s, 1300));
     assert_int_equal(s.mss, 1188);
-    assert_false(send_set_mss(&s, 1300)); /* the same */
+    assert_false(send_set_mss(&s, 1300)); /* unchanged */
 }
 
-static void pushes_are_limited_unless_nothing_waits(void **state) {
+static void pushes_are_limited_unless_the_queue_is_empty(void **state) {
     (void)state;
-    struct tcp_send s = established();
+    struct tcp_send s = make_established();
     assert_false(send_is_full(&s, 6000));
     send_pushed(&s, 1000, false);
     assert_false(send_is_full(&s, 4000));
@@ -103,63 +103,63 @@ static void pushes_are_limited_unless_nothing_waits(void **state) {
     assert_true(send_is_full(&s, 0));
 }
 
-/* The length of the next segment, with the FIN counted as one; 0: none. */
-static uint32_t next(const struct tcp_send *s) {
+/* Returns the length of the next segment. A FIN counts as one. 0 if no segment may be sent. */
+static uint32_t next_segment_length(const struct tcp_send *s) {
     uint32_t len;
     bool fin;
     return send_next(s, &len, &fin) ? len + fin : 0;
 }
 
-static void full_segments_are_sent_and_small_ones_wait_for_the_ack_of_a_small_one(void **state) {
+static void full_segments_are_sent_and_a_small_one_waits_for_the_ack_of_another(void **state) {
     (void)state;
-    struct tcp_send s = established();
-    assert_int_equal(next(&s), 0);
+    struct tcp_send s = make_established();
+    assert_int_equal(next_segment_length(&s), 0);
     send_pushed(&s, 1500, false);
-    assert_int_equal(next(&s), MSS);
+    assert_int_equal(next_segment_length(&s), MSS);
     s.nxt += MSS;
     send_left(&s, MSS);
-    assert_int_equal(next(&s), 500); /* only a full one is out (Minshall) */
+    assert_int_equal(next_segment_length(&s), 500); /* only a full segment is in flight (Minshall) */
     s.nxt += 500;
     send_left(&s, 500);
     send_pushed(&s, 10, false);
-    assert_int_equal(next(&s), 0); /* Nagle */
+    assert_int_equal(next_segment_length(&s), 0); /* Nagle */
     s.nodelay = true;
-    assert_int_equal(next(&s), 10);
+    assert_int_equal(next_segment_length(&s), 10);
     s.nodelay = false;
     s.una += 1500;
-    assert_int_equal(next(&s), 10);
-    send_pushed(&s, 10, true); /* more is to come */
-    assert_int_equal(next(&s), 0);
+    assert_int_equal(next_segment_length(&s), 10);
+    send_pushed(&s, 10, true); /* with the flag for more data */
+    assert_int_equal(next_segment_length(&s), 0);
     s.more = false;
     s.cork = true;
-    assert_int_equal(next(&s), 0);
-    s.fin_queued = true; /* nothing more comes */
-    assert_int_equal(next(&s), 21);
+    assert_int_equal(next_segment_length(&s), 0);
+    s.fin_queued = true; /* after a FIN no more data follows */
+    assert_int_equal(next_segment_length(&s), 21);
 }
 
-static void window_of_the_peer_limits_segments(void **state) {
+static void peer_window_limits_segments(void **state) {
     (void)state;
-    struct tcp_send s = established();
+    struct tcp_send s = make_established();
     send_pushed(&s, 3000, false);
     s.wnd = 999;
-    assert_int_equal(next(&s), 0); /* less than half of the largest window */
+    assert_int_equal(next_segment_length(&s), 0); /* less than half of the largest window */
     s.max_wnd = 1998;
-    assert_int_equal(next(&s), 999);
+    assert_int_equal(next_segment_length(&s), 999);
     s.max_wnd = 2000;
-    assert_int_equal(next(&s), 0);
+    assert_int_equal(next_segment_length(&s), 0);
     assert_int_equal(send_forced(&s), 999);
     assert_true(send_possible(&s));
     s.nxt += 999;
     assert_int_equal(send_forced(&s), 0);
     assert_false(send_possible(&s));
-    s.wnd = 500; /* the peer has taken some back */
-    assert_int_equal(next(&s), 0);
+    s.wnd = 500; /* the peer has shrunk the window */
+    assert_int_equal(next_segment_length(&s), 0);
     assert_int_equal(send_forced(&s), 0);
 }
 
-static void forced_segments_are_bounded_by_the_mss_and_the_data(void **state) {
+static void forced_segments_are_limited_by_the_mss_and_the_data(void **state) {
     (void)state;
-    struct tcp_send s = established();
+    struct tcp_send s = make_established();
     assert_int_equal(send_forced(&s), 0);
     assert_false(send_possible(&s));
     send_pushed(&s, 10, true);
@@ -170,21 +170,21 @@ static void forced_segments_are_bounded_by_the_mss_and_the_data(void **state) {
 
 static void fin_needs_room_in_the_window_and_is_sent_once(void **state) {
     (void)state;
-    struct tcp_send s = established();
+    struct tcp_send s = make_established();
     s.fin_queued = true;
-    assert_int_equal(next(&s), 1);
+    assert_int_equal(next_segment_length(&s), 1);
     send_pushed(&s, 500, false);
     s.wnd = 500;
-    assert_int_equal(next(&s), 500); /* without it */
+    assert_int_equal(next_segment_length(&s), 500); /* data without the FIN */
     s.wnd = 501;
-    assert_int_equal(next(&s), 501);
+    assert_int_equal(next_segment_length(&s), 501);
     s.fin_sent = true;
-    assert_int_equal(next(&s), 0);
+    assert_int_equal(next_segment_length(&s), 0);
 }
 
-static void frames_of_many_segments_keep_all_limits(void **state) {
+static void tso_frames_respect_all_limits(void **state) {
     (void)state;
-    struct tcp_send s = established();
+    struct tcp_send s = make_established();
     send_pushed(&s, 8500, false);
     assert_int_equal(send_together(&s, 65000, UINT32_MAX), 8);
     assert_int_equal(send_together(&s, 3999, UINT32_MAX), 3);
@@ -198,12 +198,12 @@ static void frames_of_many_segments_keep_all_limits(void **state) {
     assert_int_equal(send_together(&s, 65000, UINT32_MAX), 8);
 }
 
-static void pushed_data_is_sent_at_once_if_nothing_delays_it(void **state) {
+static void pushed_data_is_sent_immediately_if_nothing_delays_it(void **state) {
     (void)state;
-    struct tcp_send s = established();
+    struct tcp_send s = make_established();
     send_pushed(&s, 100, false);
     assert_true(send_at_once(&s, 100));
-    assert_false(send_at_once(&s, 99)); /* not all there is to send */
+    assert_false(send_at_once(&s, 99)); /* not all unsent data */
     s.wnd = 99;
     assert_false(send_at_once(&s, 100));
     s.wnd = 100;
@@ -219,19 +219,19 @@ static void pushed_data_is_sent_at_once_if_nothing_delays_it(void **state) {
     s.mss = MSS;
     s.wnd = 10000;
     s.nxt += 100;
-    send_left(&s, 100); /* a small segment is out */
+    send_left(&s, 100); /* a small segment is in flight */
     send_pushed(&s, 100, false);
     assert_false(send_at_once(&s, 100));
     s.nodelay = true;
     assert_true(send_at_once(&s, 100));
     s.nodelay = false;
     send_pushed(&s, MSS - 100, false);
-    assert_true(send_at_once(&s, MSS)); /* a full one */
+    assert_true(send_at_once(&s, MSS)); /* a full segment */
 }
 
-static void limit_that_delays_the_sender_is_told(void **state) {
+static void limit_that_delays_the_sender_is_reported(void **state) {
     (void)state;
-    struct tcp_send s = established();
+    struct tcp_send s = make_established();
     assert_int_equal(send_limited_by(&s), TCP_LIMIT_IDLE);
     send_pushed(&s, 1500, false);
     assert_int_equal(send_limited_by(&s), TCP_LIMIT_PATH); /* the congestion window */
@@ -239,20 +239,20 @@ static void limit_that_delays_the_sender_is_told(void **state) {
     assert_int_equal(send_limited_by(&s), TCP_LIMIT_WINDOW);
     s.wnd = 1000;
     assert_int_equal(send_limited_by(&s), TCP_LIMIT_PATH);
-    s.nxt = s.end; /* all is sent */
+    s.nxt = s.end; /* all data is sent */
     assert_int_equal(send_limited_by(&s), TCP_LIMIT_PATH);
     s.refused = true;
     assert_int_equal(send_limited_by(&s), TCP_LIMIT_BUFFER);
-    s.nxt = s.end + 1; /* also the FIN */
+    s.nxt = s.end + 1; /* the FIN is sent, too */
     s.una = s.nxt;
     assert_int_equal(send_limited_by(&s), TCP_LIMIT_IDLE);
 }
 
-static void time_of_each_limit_is_counted(void **state) {
+static void time_under_each_limit_is_counted(void **state) {
     (void)state;
     struct tcp_statistics s = {.limit = TCP_LIMIT_IDLE};
     statistics_limit(&s, TCP_LIMIT_PATH, 5 * MS);
-    statistics_limit(&s, TCP_LIMIT_PATH, 6 * MS); /* goes on */
+    statistics_limit(&s, TCP_LIMIT_PATH, 6 * MS); /* the same limit continues */
     assert_int_equal(statistics_limited_us(&s, TCP_LIMIT_PATH, 8 * MS), 3000);
     statistics_limit(&s, TCP_LIMIT_WINDOW, 9 * MS);
     assert_int_equal(statistics_limited_us(&s, TCP_LIMIT_PATH, 20 * MS), 4000);
@@ -268,18 +268,18 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(handshake_takes_one_sequence_number),
         cmocka_unit_test(unacknowledged_bytes_do_not_count_the_fin),
-        cmocka_unit_test(acks_of_the_unsent_and_of_the_far_past_are_not_acceptable),
-        cmocka_unit_test(window_is_that_of_the_latest_segment),
-        cmocka_unit_test(mss_is_the_least_of_path_peer_and_user),
-        cmocka_unit_test(pushes_are_limited_unless_nothing_waits),
-        cmocka_unit_test(full_segments_are_sent_and_small_ones_wait_for_the_ack_of_a_small_one),
-        cmocka_unit_test(window_of_the_peer_limits_segments),
-        cmocka_unit_test(forced_segments_are_bounded_by_the_mss_and_the_data),
+        cmocka_unit_test(acks_of_unsent_or_very_old_data_are_not_acceptable),
+        cmocka_unit_test(window_is_taken_from_the_latest_segment),
+        cmocka_unit_test(mss_is_the_minimum_of_path_peer_and_user),
+        cmocka_unit_test(pushes_are_limited_unless_the_queue_is_empty),
+        cmocka_unit_test(full_segments_are_sent_and_a_small_one_waits_for_the_ack_of_another),
+        cmocka_unit_test(peer_window_limits_segments),
+        cmocka_unit_test(forced_segments_are_limited_by_the_mss_and_the_data),
         cmocka_unit_test(fin_needs_room_in_the_window_and_is_sent_once),
-        cmocka_unit_test(frames_of_many_segments_keep_all_limits),
-        cmocka_unit_test(pushed_data_is_sent_at_once_if_nothing_delays_it),
-        cmocka_unit_test(limit_that_delays_the_sender_is_told),
-        cmocka_unit_test(time_of_each_limit_is_counted),
+        cmocka_unit_test(tso_frames_respect_all_limits),
+        cmocka_unit_test(pushed_data_is_sent_immediately_if_nothing_delays_it),
+        cmocka_unit_test(limit_that_delays_the_sender_is_reported),
+        cmocka_unit_test(time_under_each_limit_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

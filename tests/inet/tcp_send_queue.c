@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The send queue, without a connection: what holds the pushed bytes, and how they are found. */
+/* The send queue without a connection: references to pushed blocks, and lookup of their bytes. */
 #include "inet/tcp/send_queue.h"
 
 #include "part.h"
@@ -12,7 +12,7 @@ static size_t heap_used(void) {
     return stats.used_bytes;
 }
 
-/* Pushes len bytes, whose values are their sequence numbers, and frees its own reference. */
+/* Pushes `len` bytes, whose values are their sequence numbers, and frees the caller's reference. */
 static void push(struct tcp_send_queue *q, uint32_t seq, uint32_t len) {
     uint8_t *base = heap_alloc(len);
     assert_non_null(base);
@@ -22,7 +22,7 @@ static void push(struct tcp_send_queue *q, uint32_t seq, uint32_t len) {
     heap_free(base);
 }
 
-/* The bytes gathered are those of [seq, seq + len). */
+/* Checks that the gathered bytes are those of [seq, seq + len). */
 static void assert_gathered(const struct tcp_send_queue *q, uint32_t seq, uint32_t len) {
     struct tx_packet o;
     tx_init(&o);
@@ -33,7 +33,7 @@ static void assert_gathered(const struct tcp_send_queue *q, uint32_t seq, uint32
             assert_int_equal(((const uint8_t *)o.frame.segments[i].base)[at], (uint8_t)seq++);
 }
 
-static void blocks_are_held_until_they_are_acknowledged_as_a_whole(void **state) {
+static void block_is_held_until_all_its_bytes_are_acknowledged(void **state) {
     (void)state;
     struct tcp_send_queue q = {.chunks = {.base = NULL}};
     assert_true(send_queue_is_empty(&q));
@@ -44,13 +44,13 @@ static void blocks_are_held_until_they_are_acknowledged_as_a_whole(void **state)
     assert_int_equal(q.chunks.count, 2);
     assert_true(send_queue_acked(&q, FIRST + 100));
     assert_int_equal(q.chunks.count, 1);
-    assert_true(send_queue_acked(&q, FIRST + 301)); /* with the FIN */
+    assert_true(send_queue_acked(&q, FIRST + 301)); /* acknowledges the FIN, too */
     assert_true(send_queue_is_empty(&q));
     assert_int_equal(heap_used(), 0);
     fifo_free(&q.chunks);
 }
 
-static void bytes_are_found_across_chunks(void **state) {
+static void bytes_are_gathered_across_chunks(void **state) {
     (void)state;
     struct tcp_send_queue q = {.chunks = {.base = NULL}};
     uint32_t seq = 0;
@@ -62,13 +62,13 @@ static void bytes_are_found_across_chunks(void **state) {
     assert_gathered(&q, 20, 30);
     assert_gathered(&q, 255, 100);
     assert_true(send_queue_acked(&q, FIRST + 25));
-    assert_gathered(&q, 25, 25); /* from the middle of the first */
+    assert_gathered(&q, 25, 25); /* starts in the middle of the first chunk */
     send_queue_clear(&q);
     assert_int_equal(heap_used(), 0);
     fifo_free(&q.chunks);
 }
 
-static void frame_has_room_for_so_many_pieces(void **state) {
+static void frame_has_a_limited_number_of_segments(void **state) {
     (void)state;
     struct tcp_send_queue q = {.chunks = {.base = NULL}};
     struct tx_packet o;
@@ -80,7 +80,7 @@ static void frame_has_room_for_so_many_pieces(void **state) {
     fifo_free(&q.chunks);
 }
 
-static void memory_of_others_is_refused(void **state) {
+static void memory_outside_the_heap_is_refused(void **state) {
     (void)state;
     struct tcp_send_queue q = {.chunks = {.base = NULL}};
     uint8_t foreign[8] = {0};
@@ -94,10 +94,10 @@ static void memory_of_others_is_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(blocks_are_held_until_they_are_acknowledged_as_a_whole),
-        cmocka_unit_test(bytes_are_found_across_chunks),
-        cmocka_unit_test(frame_has_room_for_so_many_pieces),
-        cmocka_unit_test(memory_of_others_is_refused),
+        cmocka_unit_test(block_is_held_until_all_its_bytes_are_acknowledged),
+        cmocka_unit_test(bytes_are_gathered_across_chunks),
+        cmocka_unit_test(frame_has_a_limited_number_of_segments),
+        cmocka_unit_test(memory_outside_the_heap_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Options of connections, by what they do on the wire. */
+/* Options of connections and their effect on the wire. */
 #include "inet/udp/udp.h"
 #include "tcp_script.h"
 
-static void set(struct script *s, enum tcp_option option, uint32_t value) {
+static void set_option(struct script *s, enum tcp_option option, uint32_t value) {
     uint32_t got;
     assert_int_equal(tcp_set_option(s->conn, option, value, s->w->now), 0);
     assert_int_equal(tcp_get_option(s->conn, option, &got), 0);
@@ -18,7 +18,7 @@ static struct ip4_header sent_header(struct script *s) {
     return h;
 }
 
-static struct script *connected(void) {
+static struct script *new_connection(void) {
     struct script *s = script_new();
     script_connect(s, (struct tcp_options){.mss = 1000});
     return s;
@@ -26,7 +26,7 @@ static struct script *connected(void) {
 
 static void values_out_of_range_are_refused(void **state) {
     (void)state;
-    struct script *s = connected();
+    struct script *s = new_connection();
     static const struct {
         enum tcp_option option;
         uint32_t value;
@@ -53,7 +53,7 @@ static void values_out_of_range_are_refused(void **state) {
     script_delete(s);
 }
 
-static void settings_hold_from_the_syn_on(void **state) {
+static void settings_apply_from_the_syn(void **state) {
     (void)state;
     struct script *s = script_new();
     struct tcp_settings settings = tcp_settings_default;
@@ -72,7 +72,7 @@ static void settings_hold_from_the_syn_on(void **state) {
     script_delete(s);
 }
 
-static void a_listeners_settings_go_to_its_connections(void **state) {
+static void connections_inherit_the_settings_of_the_listener(void **state) {
     (void)state;
     struct script *s = script_new();
     struct tcp_settings settings = tcp_settings_default;
@@ -93,20 +93,20 @@ static void a_listeners_settings_go_to_its_connections(void **state) {
     script_delete(s);
 }
 
-static void maxseg_cuts_what_is_sent_from_now_on(void **state) {
+static void maxseg_limits_later_segments(void **state) {
     (void)state;
-    struct script *s = connected();
-    set(s, TCP_OPTION_MAXSEG, 500);
+    struct script *s = new_connection();
+    set_option(s, TCP_OPTION_MAXSEG, 500);
     assert_int_equal(push(s, 1000), 0);
     expect(s, TCP_ACK, 1, 500, 1);
     expect(s, TCP_ACK, 501, 500, 1);
     script_delete(s);
 }
 
-static void a_corked_connection_sends_full_segments_only(void **state) {
+static void corked_connection_sends_only_full_segments_before_its_timeout(void **state) {
     (void)state;
-    struct script *s = connected();
-    set(s, TCP_OPTION_CORK, 1);
+    struct script *s = new_connection();
+    set_option(s, TCP_OPTION_CORK, 1);
     assert_int_equal(push(s, 300), 0);
     assert_int_equal(push(s, 300), 0);
     expect_nothing(s);
@@ -114,47 +114,47 @@ static void a_corked_connection_sends_full_segments_only(void **state) {
     expect(s, TCP_ACK, 1, 1000, 1);
     in_ack(s, 1001);
     expect_nothing(s);
-    set(s, TCP_OPTION_CORK, 0);
+    set_option(s, TCP_OPTION_CORK, 0);
     expect(s, TCP_ACK, 1001, 200, 1);
     in_ack(s, 1201);
-    set(s, TCP_OPTION_CORK, 1);
+    set_option(s, TCP_OPTION_CORK, 1);
     assert_int_equal(push(s, 100), 0);
     expect_nothing(s);
-    pass(s, 300 * MS); /* not for ever */
+    pass(s, 300 * MS); /* CORK delays data by at most 200 ms */
     expect(s, TCP_ACK, 1201, 100, 1);
     script_delete(s);
 }
 
-static void acks_wait_as_long_as_told(void **state) {
+static void acks_are_delayed_as_configured(void **state) {
     (void)state;
-    struct script *s = connected();
-    set(s, TCP_OPTION_QUICKACK, 0);
+    struct script *s = new_connection();
+    set_option(s, TCP_OPTION_QUICKACK, 0);
     in_data(s, 1, 100, 1);
     expect_nothing(s);
-    set(s, TCP_OPTION_QUICKACK, 1); /* sends what waits */
+    set_option(s, TCP_OPTION_QUICKACK, 1); /* sends the delayed ACK */
     expect(s, TCP_ACK, 1, 0, 101);
     in_data(s, 101, 100, 1);
     expect(s, TCP_ACK, 1, 0, 201);
-    set(s, TCP_OPTION_QUICKACK, 0);
-    set(s, TCP_OPTION_DELAYED_ACK_MS, 100);
+    set_option(s, TCP_OPTION_QUICKACK, 0);
+    set_option(s, TCP_OPTION_DELAYED_ACK_MS, 100);
     in_data(s, 201, 100, 1);
     pass(s, 95 * MS);
     expect_nothing(s);
     pass(s, 10 * MS);
     expect(s, TCP_ACK, 1, 0, 301);
-    set(s, TCP_OPTION_DELAYED_ACK_MS, 0);
+    set_option(s, TCP_OPTION_DELAYED_ACK_MS, 0);
     in_data(s, 301, 100, 1);
     expect(s, TCP_ACK, 1, 0, 401);
     script_delete(s);
 }
 
-static void received_bytes_can_be_looked_at_before_they_are_taken(void **state) {
+static void received_bytes_can_be_peeked(void **state) {
     (void)state;
-    struct script *s = connected();
+    struct script *s = new_connection();
     struct inet_segment seen;
     in_data(s, 1, 100, 1);
     in_data(s, 101, 50, 1);
-    in_data(s, 201, 50, 1); /* not in order */
+    in_data(s, 201, 50, 1); /* out of order */
     drain(s);
     assert_int_equal(tcp_available(s->conn), 150);
     assert_int_equal(tcp_peek(s->conn, 0, &seen), 0);
@@ -168,9 +168,9 @@ static void received_bytes_can_be_looked_at_before_they_are_taken(void **state) 
     script_delete(s);
 }
 
-static void what_a_connection_did_is_counted(void **state) {
+static void status_counts_bytes_and_segments(void **state) {
     (void)state;
-    struct script *s = connected();
+    struct script *s = new_connection();
     struct tcp_status status;
     assert_int_equal(push(s, 1500), 0);
     drain(s);
@@ -184,7 +184,7 @@ static void what_a_connection_did_is_counted(void **state) {
     assert_int_equal(status.bytes_received, 100);
     assert_int_equal(status.unacked_segments, 1);
     assert_int_equal(status.not_sent, 0);
-    assert_int_equal(status.segments_in, 3); /* SYN-ACK, two */
+    assert_int_equal(status.segments_in, 3); /* a SYN-ACK and two segments */
     assert_true(status.segments_out >= 3);
     assert_int_equal(status.path_mtu, 1500);
     assert_int_equal(status.advertised_mss, 1460);
@@ -198,7 +198,7 @@ static void note_port(void *ctx, uint8_t protocol, uint16_t port, bool on) {
     if (protocol == IP_UDP) uses[2] += on ? 1 : -1;
 }
 
-static void ports_in_use_are_told(void **state) {
+static void ports_in_use_are_reported(void **state) {
     (void)state;
     struct script *s = script_new();
     struct inet_endpoint to = {inet_addr_ip4(IP(10, 0, 0, 2)), PEER_PORT};
@@ -230,14 +230,14 @@ static void ports_in_use_are_told(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_out_of_range_are_refused),
-        cmocka_unit_test(settings_hold_from_the_syn_on),
-        cmocka_unit_test(a_listeners_settings_go_to_its_connections),
-        cmocka_unit_test(maxseg_cuts_what_is_sent_from_now_on),
-        cmocka_unit_test(a_corked_connection_sends_full_segments_only),
-        cmocka_unit_test(acks_wait_as_long_as_told),
-        cmocka_unit_test(received_bytes_can_be_looked_at_before_they_are_taken),
-        cmocka_unit_test(what_a_connection_did_is_counted),
-        cmocka_unit_test(ports_in_use_are_told),
+        cmocka_unit_test(settings_apply_from_the_syn),
+        cmocka_unit_test(connections_inherit_the_settings_of_the_listener),
+        cmocka_unit_test(maxseg_limits_later_segments),
+        cmocka_unit_test(corked_connection_sends_only_full_segments_before_its_timeout),
+        cmocka_unit_test(acks_are_delayed_as_configured),
+        cmocka_unit_test(received_bytes_can_be_peeked),
+        cmocka_unit_test(status_counts_bytes_and_segments),
+        cmocka_unit_test(ports_in_use_are_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Deadlines, the user timeout, the count of timeouts and keepalive, without a connection. */
+/* Deadlines, the user timeout, retry limits and keepalive without a connection. */
 #include "inet/tcp/timers.h"
 
 #include "part.h"
@@ -16,7 +16,7 @@ static void start(struct tcp_timers *t, struct wheel *w) {
     timers_init(t, never_called, 5 * SEC);
 }
 
-static void timer_is_armed_for_the_earliest_deadline_and_never_moved_back(void **state) {
+static void timer_is_armed_for_the_earliest_deadline_and_never_moved_later(void **state) {
     (void)state;
     struct tcp_timers t;
     struct wheel w;
@@ -77,7 +77,7 @@ static void user_timeout_bounds_the_send_timer(void **state) {
     timers_arm_send(&t, &w, TCP_SEND_PERSIST, 60 * SEC);
     assert_int_equal(t.send_timer, TCP_SEND_PERSIST);
     assert_int_equal(t.deadlines[TCP_TIMER_SEND], 60 * SEC);
-    timers_user_timeout_changed(&t, &w); /* there is none */
+    timers_user_timeout_changed(&t, &w); /* no user timeout is set */
     assert_int_equal(t.deadlines[TCP_TIMER_SEND], 60 * SEC);
     t.user_timeout_ms = 30000;
     timers_user_timeout_changed(&t, &w);
@@ -89,11 +89,11 @@ static void user_timeout_bounds_the_send_timer(void **state) {
     timers_arm_send(&t, &w, TCP_SEND_RTO, 36 * SEC);
     assert_int_equal(t.deadlines[TCP_TIMER_SEND], 35 * SEC);
     timers_clear(&t, TCP_TIMER_SEND);
-    timers_user_timeout_changed(&t, &w); /* nothing is pending */
+    timers_user_timeout_changed(&t, &w); /* no timer is pending */
     assert_false(timers_pending(&t, TCP_TIMER_SEND));
 }
 
-static void tries_are_counted_up_to_their_limits(void **state) {
+static void retries_are_limited(void **state) {
     (void)state;
     struct tcp_timers t;
     struct wheel w;
@@ -106,15 +106,15 @@ static void tries_are_counted_up_to_their_limits(void **state) {
     assert_int_equal(t.backoff, TCP_BACKOFF_MAX);
     assert_true(timers_tried(&t, UINT8_MAX));
     t.user_timeout_ms = 1;
-    assert_false(timers_tried(&t, 1)); /* the user timeout takes its place */
+    assert_false(timers_tried(&t, 1)); /* the user timeout replaces the retry limit */
 }
 
-static void keepalive_probes_a_silent_peer_and_then_ends(void **state) {
+static void keepalive_probes_a_silent_peer_and_then_ends_the_connection(void **state) {
     (void)state;
     struct tcp_timers t;
     struct wheel w;
     uint64_t next;
-    start(&t, &w); /* the peer was last heard of at 5 s */
+    start(&t, &w); /* the last segment of the peer arrived at 5 s */
     assert_int_equal(timers_keepalive(&t, 105 * SEC - 1, false, &next), TCP_KEEPALIVE_WAIT);
     assert_int_equal(next, 105 * SEC);
     assert_int_equal(timers_keepalive(&t, 105 * SEC, true, &next), TCP_KEEPALIVE_WAIT); /* data is in flight */
@@ -124,7 +124,7 @@ static void keepalive_probes_a_silent_peer_and_then_ends(void **state) {
     assert_int_equal(timers_keepalive(&t, 115 * SEC, false, &next), TCP_KEEPALIVE_PROBE);
     assert_int_equal(t.probes, 2);
     assert_int_equal(timers_keepalive(&t, 125 * SEC, false, &next), TCP_KEEPALIVE_END);
-    t.received_ns = 124 * SEC; /* it has answered */
+    t.received_ns = 124 * SEC; /* the peer has answered */
     assert_int_equal(timers_keepalive(&t, 125 * SEC, false, &next), TCP_KEEPALIVE_WAIT);
     assert_int_equal(next, 224 * SEC);
 }
@@ -134,7 +134,7 @@ static void orphans_and_fin_wait_2_have_deadlines(void **state) {
     struct tcp_timers t;
     struct wheel w;
     start(&t, &w);
-    t.received_ns = 50 * SEC; /* does not prolong an orphan's life */
+    t.received_ns = 50 * SEC; /* a segment of the peer does not extend the deadline of an orphan */
     assert_int_equal(timers_orphan_ns(&t), 125 * SEC);
     t.fin_wait_2_s = 60;
     assert_int_equal(timers_fin_wait_2_ns(&t), 60 * SEC);
@@ -142,12 +142,12 @@ static void orphans_and_fin_wait_2_have_deadlines(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(timer_is_armed_for_the_earliest_deadline_and_never_moved_back),
+        cmocka_unit_test(timer_is_armed_for_the_earliest_deadline_and_never_moved_later),
         cmocka_unit_test(deadline_expires_once),
         cmocka_unit_test(suspended_timers_resume_and_stopped_ones_do_not),
         cmocka_unit_test(user_timeout_bounds_the_send_timer),
-        cmocka_unit_test(tries_are_counted_up_to_their_limits),
-        cmocka_unit_test(keepalive_probes_a_silent_peer_and_then_ends),
+        cmocka_unit_test(retries_are_limited),
+        cmocka_unit_test(keepalive_probes_a_silent_peer_and_then_ends_the_connection),
         cmocka_unit_test(orphans_and_fin_wait_2_have_deadlines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

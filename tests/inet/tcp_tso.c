@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Segments cut by the device: two stacks on devices that check what they are told, with every set of abilities. */
+/* TCP segmentation offload between two stacks over simulated devices, which check every frame. */
 #include "libos/link.h"
 #include "netdev/sim/sim.h"
 
@@ -77,7 +77,7 @@ static void push_some(struct end *e) {
     tcp_shutdown(e->conn, e->now);
 }
 
-/* True: the end of the stream. */
+/* Pops and checks all data. Returns true at the end of the stream. */
 static bool pop_all(struct end *e) {
     struct inet_slice slice;
     while (tcp_pop(e->conn, &slice, UINT32_MAX, e->now) == 0) {
@@ -90,7 +90,7 @@ static bool pop_all(struct end *e) {
     return false;
 }
 
-static void turn(struct end *e, uint64_t now) {
+static void poll_end(struct end *e, uint64_t now) {
     struct netdev_buffer frames[32];
     uint32_t events;
     int n;
@@ -103,7 +103,7 @@ static void turn(struct end *e, uint64_t now) {
         ;
 }
 
-/* Frames that the sender's device was given to cut. */
+/* Transfers TOTAL bytes. Returns the number of TSO frames that the sender's device received. */
 static uint64_t transfer(const char *device, uint16_t mtu, const struct sim_path *path, uint32_t refuse) {
     static const uint16_t port = 80;
     struct sim *sim = sim_new(&(struct sim_config){.seed = 1, .start_ns = SEC, .host_queue_max = 4096});
@@ -119,8 +119,8 @@ static uint64_t transfer(const char *device, uint16_t mtu, const struct sim_path
     assert_int_equal(tcp_listen(b.stack, &listener, &any, 1, NULL, NULL), 0);
     assert_int_equal(tcp_connect(a.stack, &a.conn, &to, NULL, NULL, NULL, now), 0);
     for (uint32_t i = 0; i < ROUNDS; i++) {
-        turn(&a, now);
-        turn(&b, now);
+        poll_end(&a, now);
+        poll_end(&b, now);
         push_some(&a);
         if (!b.conn) tcp_accept(listener, &b.conn, NULL);
         if (b.conn && pop_all(&b)) break;
@@ -144,7 +144,7 @@ static const struct sim_path good = {.delay_ns = MS}, bad = {.delay_ns = MS,
                                                              .reorder = SIM_CHANCE_ONE / 100,
                                                              .reorder_ns = MS};
 
-static void streams_arrive_equal_whatever_the_device_can_do(void **state) {
+static void streams_arrive_unchanged_with_every_set_of_offloads(void **state) {
     (void)state;
     static const struct {
         const char *device;
@@ -166,25 +166,25 @@ static void streams_arrive_equal_whatever_the_device_can_do(void **state) {
             }
 }
 
-static void a_long_frame_takes_the_place_of_many(void **state) {
+static void tso_replaces_many_segments_by_one_frame(void **state) {
     (void)state;
     uint64_t cut = transfer("host=a,csum=yes,tso=65549", 1500, &good, 0);
     assert_true(cut > 0 && cut < TOTAL / 1448 / 8);
 }
 
-static void what_the_device_refuses_is_sent_later(void **state) {
+static void refused_frames_are_sent_later(void **state) {
     (void)state;
     assert_true(transfer("host=a,csum=yes,tso=65549", 1500, &good, 60) > 0);
     assert_true(transfer("host=a,csum=yes,tso=65549", 1500, &bad, 60) > 0);
 }
 
-static int nowhere(void *ctx, const struct inet_frame *f) {
+static int refuse_frame(void *ctx, const struct inet_frame *f) {
     (void)ctx, (void)f;
     return -EAGAIN;
 }
 
-/* On the way to ourselves nobody cuts frames, and nobody needs to; ACKs do not wait for a second one as long. */
-static void long_frames_to_ourselves_arrive_whole(void **state) {
+/* Loopback frames are never segmented. The receiver must acknowledge each long frame without delay. */
+static void long_loopback_frames_are_not_segmented(void **state) {
     (void)state;
     struct end a = {.now = SEC}, b = {.now = SEC};
     struct inet_config config = {
@@ -192,7 +192,7 @@ static void long_frames_to_ourselves_arrive_whole(void **state) {
         .addrs = {{inet_addr_ip4(IP(10, 0, 0, 1)), 24}},
         .addr_count = 1,
         .offloads = INET_OFFLOAD_CSUM | INET_OFFLOAD_TSO,
-        .transmit = nowhere,
+        .transmit = refuse_frame,
     };
     struct inet_endpoint own = {inet_addr_ip4(IP(10, 0, 0, 1)), 80};
     struct tcp_listener *listener;
@@ -216,7 +216,7 @@ static void long_frames_to_ourselves_arrive_whole(void **state) {
     assert_int_equal(b.moved, TOTAL);
     assert_false(b.bad);
     assert_true(inet_counters(a.stack)[INET_COUNTER_tcp_tso_frames] > TOTAL / 65535 / 2);
-    assert_true(now - SEC < 100 * MS); /* of the virtual clock */
+    assert_true(now - SEC < 100 * MS); /* on the virtual clock */
     tcp_listener_close(listener, now);
     tcp_abort(a.conn, now);
     tcp_abort(b.conn, now);
@@ -225,10 +225,10 @@ static void long_frames_to_ourselves_arrive_whole(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(streams_arrive_equal_whatever_the_device_can_do),
-        cmocka_unit_test(a_long_frame_takes_the_place_of_many),
-        cmocka_unit_test(what_the_device_refuses_is_sent_later),
-        cmocka_unit_test(long_frames_to_ourselves_arrive_whole),
+        cmocka_unit_test(streams_arrive_unchanged_with_every_set_of_offloads),
+        cmocka_unit_test(tso_replaces_many_segments_by_one_frame),
+        cmocka_unit_test(refused_frames_are_sent_later),
+        cmocka_unit_test(long_loopback_frames_are_not_segmented),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

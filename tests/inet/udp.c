@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* UDP sockets between two stacks, and against malformed and unwelcome datagrams. */
+/* UDP sockets between two stacks, and with malformed and unmatched datagrams. */
 #include "wire.h"
 
 #include "inet/udp/udp.h"
@@ -7,11 +7,11 @@
 
 #define HEADERS (ETH_HEADER_BYTES + IP4_HEADER_BYTES + UDP_HEADER_BYTES)
 
-static struct inet_endpoint at(uint8_t host, uint16_t port) {
+static struct inet_endpoint endpoint(uint8_t host, uint16_t port) {
     return (struct inet_endpoint){inet_addr_ip4(IP(10, 0, 0, host)), port};
 }
 
-static struct udp_socket *bound(struct host *h, uint16_t port) {
+static struct udp_socket *open_bound(struct host *h, uint16_t port) {
     struct udp_socket *u;
     struct inet_endpoint any = {.port = port};
     assert_int_equal(udp_open(h->stack, &u, NULL), 0);
@@ -19,7 +19,7 @@ static struct udp_socket *bound(struct host *h, uint16_t port) {
     return u;
 }
 
-static struct wire *pair(void) {
+static struct wire *new_pair(void) {
     struct wire *w = wire_new(1);
     host_start(w, 0);
     host_start(w, 1);
@@ -34,7 +34,7 @@ static void send_bytes(struct host *h, struct udp_socket *u, const struct inet_e
     uint32_t third = bytes / 3;
     struct inet_segment segments[2] = {{p, third}, {p + third, bytes - third}};
     assert_int_equal(udp_send(u, segments, 2, to, h->wire->now), 0);
-    heap_free(p); /* the stack keeps nothing */
+    heap_free(p); /* the stack holds no reference */
 }
 
 static void expect_bytes(struct udp_socket *u, uint32_t bytes) {
@@ -48,10 +48,10 @@ static void expect_bytes(struct udp_socket *u, uint32_t bytes) {
 
 static void datagrams_of_all_sizes_arrive_with_their_sender(void **state) {
     (void)state;
-    struct wire *w = pair();
+    struct wire *w = new_pair();
     static const uint32_t sizes[] = {0, 1, 2, 63, 1471, 1472, 1473, 2945, 9000, 40001, UDP_PAYLOAD_MAX};
-    struct udp_socket *a = bound(&w->hosts[0], 1000), *b = bound(&w->hosts[1], 2000);
-    struct inet_endpoint to = at(2, 2000);
+    struct udp_socket *a = open_bound(&w->hosts[0], 1000), *b = open_bound(&w->hosts[1], 2000);
+    struct inet_endpoint to = endpoint(2, 2000);
     for (uint32_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         struct udp_datagram d;
         uint32_t events;
@@ -76,11 +76,11 @@ static void datagrams_of_all_sizes_arrive_with_their_sender(void **state) {
     wire_delete(w);
 }
 
-static void too_much_is_refused_at_the_call(void **state) {
+static void invalid_sends_are_refused(void **state) {
     (void)state;
-    struct wire *w = pair();
-    struct udp_socket *u = bound(&w->hosts[0], 0);
-    struct inet_endpoint to = at(2, 2000), nowhere = {inet_addr_ip4(IP(224, 0, 0, 1)), 1}, port0 = at(2, 0);
+    struct wire *w = new_pair();
+    struct udp_socket *u = open_bound(&w->hosts[0], 0);
+    struct inet_endpoint to = endpoint(2, 2000), nowhere = {inet_addr_ip4(IP(224, 0, 0, 1)), 1}, port0 = endpoint(2, 0);
     uint8_t *p = heap_alloc(65536);
     struct inet_segment large = {p, UDP_PAYLOAD_MAX + 1}, many[INET_FRAME_SEGMENTS];
     for (uint32_t i = 0; i < INET_FRAME_SEGMENTS; i++)
@@ -91,17 +91,17 @@ static void too_much_is_refused_at_the_call(void **state) {
     assert_int_equal(udp_send(u, many, 1, &port0, w->now), -EINVAL);
     assert_int_equal(udp_send(u, many, 1, &nowhere, w->now), -ENETUNREACH);
     w->hosts[0].refuse = 2;
-    assert_int_equal(udp_send(u, many, 0, &to, w->now), 0); /* waits for its neighbour */
+    assert_int_equal(udp_send(u, many, 0, &to, w->now), 0); /* queued until the neighbour is resolved */
     heap_free(p);
     udp_close(u);
     wire_delete(w);
 }
 
-static void full_device_is_told_to_the_sender(void **state) {
+static void full_device_is_reported_to_the_sender(void **state) {
     (void)state;
-    struct wire *w = conversation();
-    struct udp_socket *u = bound(&w->hosts[0], 0);
-    struct inet_endpoint to = at(2, 2000);
+    struct wire *w = wire_new_scripted();
+    struct udp_socket *u = open_bound(&w->hosts[0], 0);
+    struct inet_endpoint to = endpoint(2, 2000);
     w->hosts[0].refuse = 1;
     assert_int_equal(udp_send(u, NULL, 0, &to, w->now), -EAGAIN);
     assert_int_equal(udp_send(u, NULL, 0, &to, w->now), 0);
@@ -110,11 +110,12 @@ static void full_device_is_told_to_the_sender(void **state) {
     wire_delete(w);
 }
 
-static void connected_socket_hears_its_peer_only_and_of_refusals(void **state) {
+static void connected_socket_receives_only_from_its_peer_and_reports_refusals(void **state) {
     (void)state;
-    struct wire *w = pair();
-    struct udp_socket *a = bound(&w->hosts[0], 1000), *b = bound(&w->hosts[1], 2000), *c = bound(&w->hosts[1], 3000);
-    struct inet_endpoint b_at = at(2, 2000), a_at = at(1, 1000);
+    struct wire *w = new_pair();
+    struct udp_socket *a = open_bound(&w->hosts[0], 1000), *b = open_bound(&w->hosts[1], 2000),
+                      *c = open_bound(&w->hosts[1], 3000);
+    struct inet_endpoint b_at = endpoint(2, 2000), a_at = endpoint(1, 1000);
     struct udp_datagram d;
     assert_int_equal(udp_connect(a, &b_at), 0);
     send_bytes(&w->hosts[1], c, &a_at, 4);
@@ -136,12 +137,12 @@ static void connected_socket_hears_its_peer_only_and_of_refusals(void **state) {
     wire_delete(w);
 }
 
-static void unreachable_neighbour_is_told_to_a_connected_sender(void **state) {
+static void unreachable_neighbour_is_reported_to_a_connected_socket(void **state) {
     (void)state;
     struct wire *w = wire_new(1);
     host_start(w, 0);
-    struct udp_socket *u = bound(&w->hosts[0], 0);
-    struct inet_endpoint to = at(9, 9);
+    struct udp_socket *u = open_bound(&w->hosts[0], 0);
+    struct inet_endpoint to = endpoint(9, 9);
     struct udp_datagram d;
     assert_int_equal(udp_connect(u, &to), 0);
     send_bytes(&w->hosts[0], u, NULL, 4);
@@ -153,9 +154,10 @@ static void unreachable_neighbour_is_told_to_a_connected_sender(void **state) {
 
 static void ports_are_exclusive_and_chosen_at_random(void **state) {
     (void)state;
-    struct wire *w = pair();
-    struct udp_socket *u = bound(&w->hosts[0], 1000), *v;
-    struct inet_endpoint same = at(1, 1000), foreign = at(2, 1001), specific = at(1, 1002), any = {.port = 1002};
+    struct wire *w = new_pair();
+    struct udp_socket *u = open_bound(&w->hosts[0], 1000), *v;
+    struct inet_endpoint same = endpoint(1, 1000), foreign = endpoint(2, 1001), specific = endpoint(1, 1002),
+                         any = {.port = 1002};
     assert_int_equal(udp_open(w->hosts[0].stack, &v, NULL), 0);
     assert_int_equal(udp_bind(v, &same), -EADDRINUSE);
     assert_int_equal(udp_bind(v, &foreign), -EADDRNOTAVAIL);
@@ -168,7 +170,7 @@ static void ports_are_exclusive_and_chosen_at_random(void **state) {
     udp_close(v);
     uint32_t in_sequence = 0, last = 0;
     for (uint32_t i = 0; i < 100; i++) {
-        u = bound(&w->hosts[0], 0);
+        u = open_bound(&w->hosts[0], 0);
         uint32_t port = udp_local(u).port;
         assert_true(port >= 32768 && port < 61000);
         in_sequence += port == last + 1;
@@ -179,11 +181,11 @@ static void ports_are_exclusive_and_chosen_at_random(void **state) {
     wire_delete(w);
 }
 
-static void own_address_is_reached_without_the_device(void **state) {
+static void datagram_to_our_own_address_does_not_use_the_device(void **state) {
     (void)state;
-    struct wire *w = conversation();
-    struct udp_socket *a = bound(&w->hosts[0], 0), *b = bound(&w->hosts[0], 2000);
-    struct inet_endpoint own = at(1, 2000), local = {inet_addr_ip4(IP(127, 0, 0, 1)), 2000};
+    struct wire *w = wire_new_scripted();
+    struct udp_socket *a = open_bound(&w->hosts[0], 0), *b = open_bound(&w->hosts[0], 2000);
+    struct inet_endpoint own = endpoint(1, 2000), local = {inet_addr_ip4(IP(127, 0, 0, 1)), 2000};
     struct udp_datagram d;
     send_bytes(&w->hosts[0], a, &own, 30000);
     send_bytes(&w->hosts[0], a, &local, 300);
@@ -198,13 +200,13 @@ static void own_address_is_reached_without_the_device(void **state) {
     wire_delete(w);
 }
 
-static void way_to_ourselves_is_bounded(void **state) {
+static void loopback_queue_is_bounded(void **state) {
     (void)state;
     struct wire *w = wire_new(1);
     w->hosts[0].config.limits.loopback = 3;
     host_start(w, 0);
-    struct udp_socket *a = bound(&w->hosts[0], 0), *b = bound(&w->hosts[0], 2000);
-    struct inet_endpoint own = at(1, 2000);
+    struct udp_socket *a = open_bound(&w->hosts[0], 0), *b = open_bound(&w->hosts[0], 2000);
+    struct inet_endpoint own = endpoint(1, 2000);
     struct udp_datagram d;
     for (uint32_t i = 0; i < 4; i++)
         send_bytes(&w->hosts[0], a, &own, 100);
@@ -218,14 +220,16 @@ static void way_to_ourselves_is_bounded(void **state) {
     wire_delete(w);
 }
 
-/* Two bytes of payload that are the checksum of two zeros make the sum all ones, and the checksum 0, which means none.
+/*
+ * The test sends two zero bytes and then uses their checksum as payload, so that the computed checksum is 0. On the
+ * wire 0 means that there is no checksum.
  */
 static void checksum_of_0_is_sent_as_all_ones(void **state) {
     (void)state;
-    struct wire *w = conversation();
+    struct wire *w = wire_new_scripted();
     struct host *h = &w->hosts[0];
-    struct udp_socket *u = bound(h, 1000);
-    struct inet_endpoint to = at(2, 2000);
+    struct udp_socket *u = open_bound(h, 1000);
+    struct inet_endpoint to = endpoint(2, 2000);
     uint8_t *p = heap_alloc_zeroed(2);
     struct inet_segment segment = {p, 2};
     const uint32_t place = HEADERS - UDP_HEADER_BYTES + UDP_CHECKSUM_OFFSET;
@@ -239,12 +243,12 @@ static void checksum_of_0_is_sent_as_all_ones(void **state) {
     wire_delete(w);
 }
 
-static void datagrams_not_received_hold_bounded_memory(void **state) {
+static void unread_datagrams_use_bounded_memory(void **state) {
     (void)state;
-    struct wire *w = pair();
-    struct udp_socket *a = bound(&w->hosts[0], 0), *b = bound(&w->hosts[1], 2000);
-    struct inet_endpoint to = at(2, 2000);
-    send_bytes(&w->hosts[0], a, &to, 1); /* the neighbour becomes known */
+    struct wire *w = new_pair();
+    struct udp_socket *a = open_bound(&w->hosts[0], 0), *b = open_bound(&w->hosts[1], 2000);
+    struct inet_endpoint to = endpoint(2, 2000);
+    send_bytes(&w->hosts[0], a, &to, 1); /* resolves the neighbour */
     wire_run(w, w->now + SEC);
     expect_bytes(b, 1);
     udp_set_receive_limit(b, 20000);
@@ -253,7 +257,7 @@ static void datagrams_not_received_hold_bounded_memory(void **state) {
     wire_run(w, w->now + SEC);
     assert_true(counted(&w->hosts[1], udp_receive_limit) > 900);
     expect_bytes(b, 1000);
-    send_bytes(&w->hosts[0], a, &to, 700); /* room again */
+    send_bytes(&w->hosts[0], a, &to, 700); /* there is room again */
     wire_run(w, w->now + SEC);
     struct udp_datagram d, last = {0};
     while (udp_receive(b, &d) == 0) {
@@ -266,11 +270,11 @@ static void datagrams_not_received_hold_bounded_memory(void **state) {
     wire_delete(w);
 }
 
-static void bad_lengths_and_checksums_are_refused_and_checksum_0_is_none(void **state) {
+static void invalid_lengths_and_checksums_are_refused_and_checksum_0_is_accepted(void **state) {
     (void)state;
-    struct wire *w = conversation();
+    struct wire *w = wire_new_scripted();
     struct host *h = &w->hosts[0];
-    struct udp_socket *u = bound(h, 2000);
+    struct udp_socket *u = open_bound(h, 2000);
     struct udp_datagram d;
     uint8_t p[HEADERS + 16] = {0}, *udp = p + HEADERS - UDP_HEADER_BYTES;
     for (uint16_t said = 0; said < 40; said++) {
@@ -297,7 +301,7 @@ static void bad_lengths_and_checksums_are_refused_and_checksum_0_is_none(void **
     wire_delete(w);
 }
 
-static void checksum_offload_is_asked_for_with_its_offsets(void **state) {
+static void checksum_offload_is_requested_with_its_offsets(void **state) {
     (void)state;
     struct wire *w = wire_new(1);
     w->hosts[0].config.offloads = INET_OFFLOAD_CSUM;
@@ -306,17 +310,17 @@ static void checksum_offload_is_asked_for_with_its_offsets(void **state) {
     w->hosts[0].config.neighbours = &peer;
     w->hosts[0].config.neighbour_count = 1;
     host_start(w, 0);
-    struct udp_socket *u = bound(&w->hosts[0], 1000);
-    struct inet_endpoint to = at(2, 2000);
+    struct udp_socket *u = open_bound(&w->hosts[0], 1000);
+    struct inet_endpoint to = endpoint(2, 2000);
     send_bytes(&w->hosts[0], u, &to, 101);
     const struct wire_frame *f = host_sent(&w->hosts[0]);
     assert_int_equal(f->flags, INET_FRAME_CSUM);
-    /* what a device does with it must give a valid checksum */
+    /* computes the checksum as a device does; it must be valid */
     uint8_t *check = f->bytes + f->csum_start + f->csum_offset;
     wire_store16(check, csum_finish(csum_add(0, f->bytes + f->csum_start, f->len - f->csum_start)));
     uint64_t sum = ip4_pseudo_sum(IP(10, 0, 0, 1), IP(10, 0, 0, 2), IP_UDP, 109);
     assert_int_equal(csum_fold(csum_add(sum, f->bytes + 34, 109)), 0xffff);
-    /* in fragments no device can do it */
+    /* the stack computes the checksum of a fragmented datagram itself */
     send_bytes(&w->hosts[0], u, &to, 3000);
     f = host_sent(&w->hosts[0]);
     assert_int_equal(f->flags, 0);
@@ -331,16 +335,16 @@ static void expect_local(const struct udp_socket *u, uint32_t ip, bool port) {
     assert_int_equal(local.port != 0, port);
 }
 
-static void connecting_chooses_an_address_and_disconnecting_gives_it_back(void **state) {
+static void connect_chooses_a_local_address_and_disconnect_releases_it(void **state) {
     (void)state;
-    struct wire *w = pair();
+    struct wire *w = new_pair();
     struct inet *s = w->hosts[0].stack;
-    struct inet_endpoint to = at(2, 2000), own = at(1, 0), given = {.port = 1000};
+    struct inet_endpoint to = endpoint(2, 2000), own = endpoint(1, 0), given = {.port = 1000};
     struct udp_socket *plain, *at_own, *at_port;
     assert_int_equal(udp_open(s, &plain, NULL) + udp_open(s, &at_own, NULL) + udp_open(s, &at_port, NULL), 0);
     assert_int_equal(udp_bind(at_own, &own), 0);
     assert_int_equal(udp_bind(at_port, &given), 0);
-    udp_disconnect(at_own); /* it is not connected */
+    udp_disconnect(at_own); /* no effect: the socket is not connected */
     expect_local(at_own, IP(10, 0, 0, 1), true);
     struct udp_socket *all[] = {plain, at_own, at_port};
     for (uint32_t i = 0; i < 3; i++) {
@@ -367,7 +371,7 @@ static void connecting_chooses_an_address_and_disconnecting_gives_it_back(void *
     wire_delete(w);
 }
 
-static void connected_socket_hears_what_is_for_its_address_alone(void **state) {
+static void connected_socket_receives_only_datagrams_to_its_local_address(void **state) {
     (void)state;
     struct wire *w = wire_new(1);
     w->hosts[0].config.addrs[1] = (struct inet_prefix){inet_addr_ip4(IP(10, 0, 0, 9)), 24};
@@ -375,8 +379,8 @@ static void connected_socket_hears_what_is_for_its_address_alone(void **state) {
     host_start(w, 0);
     host_start(w, 1);
     wire_join(w);
-    struct udp_socket *a = bound(&w->hosts[0], 1000), *b = bound(&w->hosts[1], 2000);
-    struct inet_endpoint first = at(1, 1000), second = at(9, 1000), to = at(2, 2000);
+    struct udp_socket *a = open_bound(&w->hosts[0], 1000), *b = open_bound(&w->hosts[1], 2000);
+    struct inet_endpoint first = endpoint(1, 1000), second = endpoint(9, 1000), to = endpoint(2, 2000);
     struct udp_datagram d;
     send_bytes(&w->hosts[1], b, &second, 3);
     wire_run(w, w->now + SEC);
@@ -396,11 +400,11 @@ static void connected_socket_hears_what_is_for_its_address_alone(void **state) {
     wire_delete(w);
 }
 
-static void type_of_service_and_hops_are_those_of_the_socket(void **state) {
+static void tos_and_ttl_of_the_socket_are_sent(void **state) {
     (void)state;
-    struct wire *w = conversation();
-    struct udp_socket *u = bound(&w->hosts[0], 0);
-    struct inet_endpoint to = at(2, 2000);
+    struct wire *w = wire_new_scripted();
+    struct udp_socket *u = open_bound(&w->hosts[0], 0);
+    struct inet_endpoint to = endpoint(2, 2000);
     const uint8_t *ip;
     send_bytes(&w->hosts[0], u, &to, 10);
     ip = host_sent(&w->hosts[0])->bytes + ETH_HEADER_BYTES;
@@ -418,21 +422,21 @@ static void type_of_service_and_hops_are_those_of_the_socket(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(connecting_chooses_an_address_and_disconnecting_gives_it_back),
-        cmocka_unit_test(connected_socket_hears_what_is_for_its_address_alone),
-        cmocka_unit_test(type_of_service_and_hops_are_those_of_the_socket),
+        cmocka_unit_test(connect_chooses_a_local_address_and_disconnect_releases_it),
+        cmocka_unit_test(connected_socket_receives_only_datagrams_to_its_local_address),
+        cmocka_unit_test(tos_and_ttl_of_the_socket_are_sent),
         cmocka_unit_test(datagrams_of_all_sizes_arrive_with_their_sender),
-        cmocka_unit_test(too_much_is_refused_at_the_call),
-        cmocka_unit_test(full_device_is_told_to_the_sender),
-        cmocka_unit_test(connected_socket_hears_its_peer_only_and_of_refusals),
-        cmocka_unit_test(unreachable_neighbour_is_told_to_a_connected_sender),
+        cmocka_unit_test(invalid_sends_are_refused),
+        cmocka_unit_test(full_device_is_reported_to_the_sender),
+        cmocka_unit_test(connected_socket_receives_only_from_its_peer_and_reports_refusals),
+        cmocka_unit_test(unreachable_neighbour_is_reported_to_a_connected_socket),
         cmocka_unit_test(ports_are_exclusive_and_chosen_at_random),
-        cmocka_unit_test(own_address_is_reached_without_the_device),
-        cmocka_unit_test(way_to_ourselves_is_bounded),
+        cmocka_unit_test(datagram_to_our_own_address_does_not_use_the_device),
+        cmocka_unit_test(loopback_queue_is_bounded),
         cmocka_unit_test(checksum_of_0_is_sent_as_all_ones),
-        cmocka_unit_test(datagrams_not_received_hold_bounded_memory),
-        cmocka_unit_test(bad_lengths_and_checksums_are_refused_and_checksum_0_is_none),
-        cmocka_unit_test(checksum_offload_is_asked_for_with_its_offsets),
+        cmocka_unit_test(unread_datagrams_use_bounded_memory),
+        cmocka_unit_test(invalid_lengths_and_checksums_are_refused_and_checksum_0_is_accepted),
+        cmocka_unit_test(checksum_offload_is_requested_with_its_offsets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The wire of the tests of inet/. */
+/* The simulated wire for the tests of inet/. */
 #include "wire.h"
 
 #include <stdlib.h>
@@ -34,7 +34,7 @@ static void frame_add(struct host *h, const struct inet_frame *f) {
         h->digest = (h->digest ^ to->bytes[i]) * 0x100000001b3; /* FNV-1a */
 }
 
-/* The frame with four bytes of options that do nothing in its IP header. */
+/* Adds four bytes of no-op options to the IP header. */
 static void take_detour(struct wire_frame *f) {
     uint8_t *ip = f->bytes + ETH_HEADER_BYTES;
     struct ip4_header h = {0};
@@ -123,7 +123,7 @@ static struct wire_frame frame_take(struct host *h, uint32_t i) {
     return f;
 }
 
-/* The frame that arrives first at h's peer. */
+/* Returns the arrival time of the frame that reaches h's peer first. */
 static uint64_t next_arrival(const struct host *h, uint32_t *which) {
     uint64_t best = UINT64_MAX;
     for (uint32_t i = 0; h->peer && i < h->frame_count; i++)
@@ -206,7 +206,7 @@ uint32_t frame_ip4(uint8_t *p, uint8_t protocol, uint32_t bytes) {
     return ETH_HEADER_BYTES + IP4_HEADER_BYTES + bytes;
 }
 
-struct wire *conversation(void) {
+struct wire *wire_new_scripted(void) {
     static struct inet_static_neighbour peer;
     struct wire *w = wire_new(1);
     peer.addr = inet_addr_ip4(IP(10, 0, 0, 2));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the tests of inet/ share: stacks on a wire with a virtual clock. A host either has a peer, to which its frames
- * travel with delay, loss, duplication and reordering drawn from a seed; or none, and then the test reads its frames
- * one by one and sends it its own, as in a conversation.
+ * Shared by the tests of inet/: stacks on a wire with a virtual clock. If a host has a peer, its frames reach the peer
+ * with delay, loss, duplication and reordering that a seed determines. If a host has no peer, the test plays it: the
+ * test reads the host's frames one by one and sends its own.
  */
 #ifndef TESTS_INET_WIRE_H
 #define TESTS_INET_WIRE_H
@@ -34,15 +34,15 @@ struct host {
     struct host *peer;
     struct wire *wire;
     struct inet_config config;
-    struct wire_frame frames[FRAMES_MAX]; /* sent; on their way to the peer or not yet read by the test */
+    struct wire_frame frames[FRAMES_MAX]; /* sent frames that the peer has not received or the test has not read */
     uint32_t frame_count;
-    int port_uses[3];     /* a test's, of its own port_used */
-    uint32_t refuse;      /* frames the device is going to refuse */
+    int port_uses[3];     /* for a test's own port_used callback */
+    uint32_t refuse;      /* number of frames that the device will refuse */
     bool burst;           /* the test's frames arrive together; else each is a burst of its own */
-    uint32_t block_bytes; /* least size of the blocks that the test's frames arrive in */
-    uint64_t sent;        /* frames taken */
+    uint32_t block_bytes; /* minimum size of the blocks that hold the test's frames */
+    uint64_t sent;        /* frames that the device has accepted */
     uint64_t bytes_sent;
-    uint64_t digest; /* of all frames sent, and of when */
+    uint64_t digest; /* over all sent frames and their times */
 };
 
 struct wire {
@@ -50,26 +50,26 @@ struct wire {
     struct rng rng;
     uint64_t delay_ns, jitter_ns;
     uint32_t loss_permille, duplicate_permille;
-    bool detour; /* frames get IP options on the way, which mean nothing but keep them from the stack's short way in */
+    bool detour; /* add IP no-ops to each frame, so that the receiver takes the slow path */
     struct host hosts[2];
 };
 
 /* The hosts are 10.0.0.1 and 10.0.0.2 in 10.0.0.0/24, gateway 10.0.0.254, MTU 1500. */
 struct wire *wire_new(uint64_t seed);
-/* Starts the stack of host i with its configuration as the test has left it. */
+/* Starts the stack of host i with hosts[i].config. */
 void host_start(struct wire *w, uint32_t i);
-/* Ends the stack of host i, which may be started again. */
+/* Deletes the stack of host i. host_start can start it again. */
 void host_stop(struct wire *w, uint32_t i);
-/* Each host is the other's peer. */
+/* Makes the hosts each other's peer. */
 void wire_join(struct wire *w);
 void wire_delete(struct wire *w);
 
-/* Lets time pass up to `until`, event by event. Fails the test after too many events. */
+/* Processes events and advances the clock to `until`. Fails the test after too many events. */
 void wire_run(struct wire *w, uint64_t until);
 
-/* Sends the host a frame of the test's. */
+/* The host receives a frame from the test. */
 void host_receive(struct host *h, const void *frame, uint32_t len);
-/* The next frame the host has sent, in a buffer that lasts until the next call; NULL: none. */
+/* Returns the next frame that the host has sent, or NULL. The frame is valid until the next call. */
 const struct wire_frame *host_sent(struct host *h);
 void host_expect_silence(struct host *h);
 
@@ -79,10 +79,10 @@ uint64_t host_counter(const struct host *h, enum inet_counter c);
 extern const uint8_t mac_of[2][INET_MAC_BYTES];
 extern const uint8_t mac_all[INET_MAC_BYTES];
 
-/* Writes Ethernet and IPv4 headers from host 1 to host 0 in front of `bytes` bytes of payload at p + 34. */
+/* Writes the Ethernet and IPv4 headers of a packet from host 1 to host 0 with `bytes` of payload at p + 34. */
 uint32_t frame_ip4(uint8_t *p, uint8_t protocol, uint32_t bytes);
 
-/* Host 0 with host 1 as a static neighbour, read and written by the test. */
-struct wire *conversation(void);
+/* Starts host 0 with host 1 as a static neighbour. The test plays host 1. */
+struct wire *wire_new_scripted(void);
 
 #endif

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One address on one interface: who is refused, what is said of the kernel and of other hosts, over a row of wires.py."""
+"""Address conflicts with processes, threads, the kernel and other hosts, over a row of wires.py."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ import subprocess
 
 import apps
 import wires
-from wires import BESIDE, OURS, ROW, beside_device, environment, our_server, run_ours
+from wires import KERNEL_AT_DEVICE, OURS, ROW, device_namespace, environment, our_server, run_ours
 
 OTHER_MAC = bytes.fromhex("020000000099")
 ETH_P_ARP = 0x0806
@@ -23,7 +23,7 @@ def test_a_second_process_with_the_address_is_refused():
 
 
 def test_threads_without_queues_are_refused():
-    with beside_device():
+    with device_namespace():
         done = subprocess.run([apps.program("echo-server"), "--threads", "2", "--address", OURS],
                               env={**os.environ, **environment(0)}, capture_output=True, text=True,
                               timeout=apps.TIMEOUT_S, check=False)
@@ -39,9 +39,9 @@ def test_threads_with_queues_share_the_address():
                 assert apps.receive(sock, 1) == b"x"
 
 
-def test_another_address_on_the_interface_is_served_beside():
+def test_two_processes_serve_different_addresses_of_one_interface():
     if ROW.device != "packet":
-        raise apps.Skip("a second process cannot hear the same frames here")
+        raise apps.Skip("a second process cannot receive the same frames on this device")
     second = "10.77.0.4"
     with our_server("echo-server", "--address", OURS) as one, \
             our_server("echo-server", "--address", second, DMTR_INET_ADDRESS=f"{second}/24") as two:
@@ -51,24 +51,25 @@ def test_another_address_on_the_interface_is_served_beside():
                 assert apps.receive(sock, 1) == b"x"
 
 
-def test_an_address_of_the_kernels_is_warned_of():
+def test_an_address_that_the_kernel_has_causes_a_warning():
     if ROW.device != "packet":
         raise apps.Skip("the kernel's address is at the other end of this wire")
-    with our_server("echo-server", "--udp", "--address", BESIDE, DMTR_INET_ADDRESS=f"{BESIDE}/24") as server:
-        server.await_stderr(f"ip addr del {BESIDE} dev dmtr1")
+    with our_server("echo-server", "--udp", "--address", KERNEL_AT_DEVICE,
+                    DMTR_INET_ADDRESS=f"{KERNEL_AT_DEVICE}/24") as server:
+        server.await_stderr(f"ip addr del {KERNEL_AT_DEVICE} dev dmtr1")
 
 
 @contextlib.contextmanager
-def raw():
-    """A socket at the second end that hears ARP."""
+def open_arp_socket():
+    """A socket at the second end that receives ARP frames."""
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ARP)) as sock:
         sock.bind(("dmtr0", ETH_P_ARP))
         sock.settimeout(30)
         yield sock
 
 
-def hear_probe(sock):
-    """(sender's MAC, address asked for) of the next probe."""
+def receive_probe(sock):
+    """Receives the next probe. Returns (MAC of the sender, probed address)."""
     while True:
         frame = sock.recv(2000)
         operation, mac, sender, _, target = struct.unpack("!H6s4s6s4s", frame[20:42])
@@ -76,28 +77,28 @@ def hear_probe(sock):
             return mac, socket.inet_ntoa(target)
 
 
-def answer(sock, mac):
-    """Says that another host has our address."""
+def send_conflict(sock, mac):
+    """Replies that another host has our address."""
     sock.send(mac + OTHER_MAC + struct.pack("!HHHBBH6s4s6s4s", ETH_P_ARP, 1, 0x0800, 6, 4, 2, OTHER_MAC,
                                             socket.inet_aton(OURS), mac, bytes(4)))
 
 
-def test_another_host_with_the_address_is_told():
-    with raw() as sock, our_server("echo-server", "--address", OURS) as server:
-        with server.connect() as client:  # while we probe
+def test_an_address_conflict_with_another_host_is_reported():
+    with open_arp_socket() as sock, our_server("echo-server", "--address", OURS) as server:
+        with server.connect() as client:  # the server works while it probes
             client.sendall(b"x")
             assert apps.receive(client, 1) == b"x"
-        mac, asked = hear_probe(sock)
+        mac, asked = receive_probe(sock)
         assert asked == OURS, asked
-        answer(sock, mac)
+        send_conflict(sock, mac)
         server.await_stderr("02:00:00:00:00:99, already has address " + OURS)
 
 
-def test_probing_may_be_switched_off():
-    with raw() as sock, our_server("echo-server", "--udp", "--address", OURS, DMTR_INET_PROBE="no"):
+def test_probing_can_be_disabled():
+    with open_arp_socket() as sock, our_server("echo-server", "--udp", "--address", OURS, DMTR_INET_PROBE="no"):
         sock.settimeout(4)  # the first probe is due within a second
         try:
-            mac, asked = hear_probe(sock)
+            mac, asked = receive_probe(sock)
             raise AssertionError(f"probe of {mac.hex()} for {asked}")
         except TimeoutError:
             pass

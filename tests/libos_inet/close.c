@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The end of a connection: data that nobody read becomes a reset, but behind what was pushed; a lost FIN is repaired
- * although the program ends; two ends that finish at once do not wait for each other. Argument: the libos.
+ * Closing a connection: unread data causes a reset after the pushed data is delivered; a lost FIN is retransmitted
+ * while the program ends; two ends that finish at the same time do not wait for each other. Argument: the libos.
  */
 #include "net_test.h"
 
@@ -13,12 +13,12 @@
 #define ROUNDS     4
 #define LOSSY_HANG (6 * HANG) /* lwIP retransmits after seconds */
 #define CONNECTS   8
-#define LONG       "core.linger_ms=600000" /* longer than a test may take */
+#define LONG       "core.linger_ms=600000" /* longer than the time limit of the test */
 
 static const char *libos = "inet";
 static int lossy_rounds = 16;
 
-/* One end of the wire. */
+/* Starts a runtime on one end of the wire. */
 static int start_stack(bool listens, const char *address, const char *wrappers, const char *linger) {
     char options[6][160];
     snprintf(options[0], sizeof options[0], "libos=%s", libos);
@@ -40,7 +40,7 @@ struct pair {
     int listener, client, server;
 };
 
-static int listening(struct sockaddr_in *at) {
+static int open_listener(struct sockaddr_in *at) {
     int qd;
     socklen_t len = sizeof *at;
     assert_ok(dmtr_socket(&qd, AF_INET, SOCK_STREAM, 0));
@@ -58,9 +58,9 @@ static int accept_one(int listener) {
     return qr.qr_value.ares.qd;
 }
 
-static struct pair connected(void) {
+static struct pair open_pair(void) {
     struct sockaddr_in at = address_of(OUR_ADDRESS, 0);
-    struct pair p = {.listener = listening(&at)};
+    struct pair p = {.listener = open_listener(&at)};
     assert_ok(dmtr_socket(&p.client, AF_INET, SOCK_STREAM, 0));
     connect_wait(p.client, &at);
     p.server = accept_one(p.listener);
@@ -82,7 +82,7 @@ static dmtr_qtoken_t push_bulk(int qd) {
     return qt;
 }
 
-/* Pops until the stream ends, comparing with the pattern: how it ended. */
+/* Pops until the stream ends and checks the pattern. Returns 0 or the error of the last pop. */
 static int pop_pattern(int qd, uint64_t bytes) {
     for (uint64_t got = 0;;) {
         dmtr_qresult_t qr;
@@ -99,8 +99,8 @@ static int pop_pattern(int qd, uint64_t bytes) {
     }
 }
 
-/* The runtime works for a moment, so that what was pushed arrives. */
-static void go_on(void) {
+/* Polls for 5 ms, so that pushed data arrives. */
+static void poll_for_5_ms(void) {
     dmtr_qtoken_t qt;
     assert_ok(dmtr_timer(&qt, 5 * MS));
     expect_wait_error(qt, 0);
@@ -108,10 +108,10 @@ static void go_on(void) {
 
 static void unread_data_causes_a_reset_after_the_pushed_data(void **state) {
     (void)state;
-    struct pair p = connected();
+    struct pair p = open_pair();
     dmtr_qtoken_t closed;
     push_wait(p.server, "never popped");
-    go_on();
+    poll_for_5_ms();
     dmtr_qtoken_t pushed = push_bulk(p.client);
     assert_ok(dmtr_async_close(&closed, p.client));
     assert_int_equal(pop_pattern(p.server, BULK), ECONNRESET);
@@ -122,10 +122,10 @@ static void unread_data_causes_a_reset_after_the_pushed_data(void **state) {
 
 static void data_after_the_close_causes_a_reset_after_the_pushed_data(void **state) {
     (void)state;
-    struct pair p = connected();
+    struct pair p = open_pair();
     dmtr_qtoken_t closed, pushed = push_bulk(p.client);
     assert_ok(dmtr_async_close(&closed, p.client));
-    go_on();
+    poll_for_5_ms();
     assert_ok(dmtr_drop(push_text(p.server, "too late")));
     assert_int_equal(pop_pattern(p.server, BULK), ECONNRESET);
     expect_wait_error(pushed, 0);
@@ -133,20 +133,20 @@ static void data_after_the_close_causes_a_reset_after_the_pushed_data(void **sta
     assert_ok(dmtr_close(p.server));
 }
 
-static void unread_data_with_nothing_pushed_becomes_a_reset_at_once(void **state) {
+static void unread_data_causes_an_immediate_reset_if_nothing_was_pushed(void **state) {
     (void)state;
-    struct pair p = connected();
+    struct pair p = open_pair();
     push_wait(p.server, "never popped");
-    go_on();
+    poll_for_5_ms();
     assert_ok(dmtr_close(p.client));
     expect_wait_error(pop_begin(p.server), ECONNRESET);
     assert_ok(dmtr_close(p.server));
 }
 
-/* A message of which framing has taken the beginning off the stream. */
+/* Framing has read only the header of this message from the stream. */
 static void an_incomplete_message_is_unread_data(void **state) {
     (void)state;
-    struct pair p = connected();
+    struct pair p = open_pair();
     int on = 1;
     uint32_t header[] = {htonl(DMTR_HEADER_MAGIC), htonl(104), htonl(1), htonl(100)};
     dmtr_sgarray_t sga = dmtr_sgaalloc(sizeof header);
@@ -157,19 +157,19 @@ static void an_incomplete_message_is_unread_data(void **state) {
     assert_ok(dmtr_push(&qt, p.server, &sga));
     assert_ok(dmtr_sgafree(&sga));
     expect_wait_error(qt, 0);
-    go_on();
+    poll_for_5_ms();
     assert_ok(dmtr_close(p.client));
     expect_wait_error(popped, ECANCELED);
     expect_wait_error(pop_begin(p.server), ECONNRESET);
     assert_ok(dmtr_close(p.server));
 }
 
-static void an_unread_end_is_no_data(void **state) {
+static void an_unread_end_of_stream_causes_no_reset(void **state) {
     (void)state;
-    struct pair p = connected();
+    struct pair p = open_pair();
     dmtr_qtoken_t closed;
     assert_ok(dmtr_shutdown(p.server, SHUT_WR));
-    go_on();
+    poll_for_5_ms();
     dmtr_qtoken_t pushed = push_bulk(p.client);
     assert_ok(dmtr_async_close(&closed, p.client));
     assert_int_equal(pop_pattern(p.server, BULK), 0);
@@ -178,21 +178,21 @@ static void an_unread_end_is_no_data(void **state) {
     assert_ok(dmtr_close(p.server));
 }
 
-static void shutdown_resets_nothing(void **state) {
+static void shutdown_causes_no_reset(void **state) {
     (void)state;
-    struct pair p = connected();
+    struct pair p = open_pair();
     push_wait(p.server, "never popped");
-    go_on();
+    poll_for_5_ms();
     assert_ok(dmtr_shutdown(p.client, SHUT_RDWR));
     assert_int_equal(pop_pattern(p.server, 0), 0);
     push_wait(p.server, "still no reset");
-    go_on();
+    poll_for_5_ms();
     assert_int_equal(pop_pattern(p.server, 0), 0);
     assert_ok(dmtr_close(p.client));
     assert_ok(dmtr_close(p.server));
 }
 
-/* Forked before there is a runtime; begins when its pipe says so. */
+/* A child that is forked before the runtime starts, and runs after a byte arrives on its pipe. */
 struct child {
     pid_t pid;
     int go;
@@ -218,11 +218,11 @@ static void child_begin(const struct child *c) {
     assert_int_equal(write(c->go, "g", 1), 1);
 }
 
-/* Meanwhile our runtime works, if there is one. */
+/* Waits until the child exits. If `work` is set, polls our runtime meanwhile. */
 static void child_expect_success(const struct child *c, bool work) {
     int status, pid;
     while ((pid = waitpid(c->pid, &status, work ? WNOHANG : 0)) == 0)
-        go_on();
+        poll_for_5_ms();
     assert_int_equal(pid, c->pid);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
@@ -237,13 +237,13 @@ static int connect_to_parent(int *qd, const char *wrappers) {
     for (int i = 0; !r && i < CONNECTS; i++) {
         r = dmtr_connect(&qt, *qd, (struct sockaddr *)&to, sizeof to);
         if (!r) r = dmtr_wait_timed(&qr, qt, LOSSY_HANG);
-        if (r != EHOSTUNREACH && r != ETIMEDOUT) return r; /* else the link has lost the questions for the address */
+        if (r != EHOSTUNREACH && r != ETIMEDOUT) return r; /* retry: the link has lost the ARP requests */
         r = 0;
     }
     return r ? r : ETIMEDOUT;
 }
 
-/* Each time over another link that loses one frame in five, and ends at once. */
+/* In each round pushes one byte and ends, over a link that loses one frame in five. */
 static int run_lossy(void) {
     for (int i = 1; i <= lossy_rounds; i++) {
         char wrapper[64];
@@ -258,11 +258,11 @@ static int run_lossy(void) {
     return 0;
 }
 
-static void a_lost_fin_is_repaired_although_the_program_ends(void **state) {
+static void a_lost_fin_is_retransmitted_while_the_program_ends(void **state) {
     (void)state;
     struct sockaddr_in at = address_of(OUR_ADDRESS, PEER_PORT);
     assert_ok(start_stack(true, OUR_ADDRESS, "none", "core.linger_ms=10"));
-    int listener = listening(&at);
+    int listener = open_listener(&at);
     child_begin(&lossy);
     for (int i = 0; i < lossy_rounds; i++) {
         int qd = accept_one(listener);
@@ -274,7 +274,7 @@ static void a_lost_fin_is_repaired_although_the_program_ends(void **state) {
         assert_int_equal(qr.qr_value.sga.sga_numsegs, 0);
         assert_ok(dmtr_close(qd));
     }
-    child_expect_success(&lossy, true); /* our FIN may be lost as well */
+    child_expect_success(&lossy, true); /* our FIN may be lost, too */
     assert_ok(dmtr_fini());
 }
 
@@ -288,7 +288,7 @@ static int run_both(void) {
         if (!r) r = dmtr_push(&qt, qd, &qr.qr_value.sga);
         if (!r) r = dmtr_sgafree(&qr.qr_value.sga);
         if (!r) r = dmtr_wait_timed(&qr, qt, HANG);
-        if (!r && i % 2) r = dmtr_timer(&qt, 200 * MS); /* the other end has finished by then, and answers */
+        if (!r && i % 2) r = dmtr_timer(&qt, 200 * MS); /* the other end has called dmtr_fini by then */
         if (!r && i % 2) r = dmtr_wait(&qr, qt);
         if (!r) r = dmtr_fini();
         if (r) return r;
@@ -296,14 +296,14 @@ static int run_both(void) {
     return 0;
 }
 
-/* Both FINs cross, or one end is faster; core.linger_ms is longer than the test may take. */
-static void two_ends_that_finish_at_once_do_not_wait_for_the_limit(void **state) {
+/* The FINs cross, or one end finishes first. core.linger_ms is longer than the time limit of the test. */
+static void two_ends_that_finish_together_do_not_wait_for_the_linger_limit(void **state) {
     (void)state;
     child_begin(&both);
     for (int i = 0; i < ROUNDS; i++) {
         struct sockaddr_in at = address_of(OUR_ADDRESS, PEER_PORT);
         assert_ok(start_stack(true, OUR_ADDRESS, "none", LONG));
-        int qd = accept_one(listening(&at));
+        int qd = accept_one(open_listener(&at));
         push_wait(qd, "over");
         expect_pop_text(qd, "over");
         assert_ok(dmtr_fini());
@@ -311,22 +311,22 @@ static void two_ends_that_finish_at_once_do_not_wait_for_the_limit(void **state)
     child_expect_success(&both, false);
 }
 
-#define alone(fn) cmocka_unit_test_setup_teardown(fn, setup, test_teardown)
+#define with_runtime(fn) cmocka_unit_test_setup_teardown(fn, setup, test_teardown)
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        alone(unread_data_causes_a_reset_after_the_pushed_data),
-        alone(data_after_the_close_causes_a_reset_after_the_pushed_data),
-        alone(unread_data_with_nothing_pushed_becomes_a_reset_at_once),
-        alone(an_incomplete_message_is_unread_data),
-        alone(an_unread_end_is_no_data),
-        alone(shutdown_resets_nothing),
-        cmocka_unit_test(a_lost_fin_is_repaired_although_the_program_ends),
-        cmocka_unit_test(two_ends_that_finish_at_once_do_not_wait_for_the_limit),
+        with_runtime(unread_data_causes_a_reset_after_the_pushed_data),
+        with_runtime(data_after_the_close_causes_a_reset_after_the_pushed_data),
+        with_runtime(unread_data_causes_an_immediate_reset_if_nothing_was_pushed),
+        with_runtime(an_incomplete_message_is_unread_data),
+        with_runtime(an_unread_end_of_stream_causes_no_reset),
+        with_runtime(shutdown_causes_no_reset),
+        cmocka_unit_test(a_lost_fin_is_retransmitted_while_the_program_ends),
+        cmocka_unit_test(two_ends_that_finish_together_do_not_wait_for_the_linger_limit),
     };
     if (argc > 1) {
         libos = argv[1];
-        lossy_rounds = 3; /* of lwIP's, which takes long */
+        lossy_rounds = 3; /* lwIP retransmits slowly */
     }
     wire_owner();
     child_fork(&lossy, run_lossy);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """
-Every device by configuration alone: the same programs over each row of the table in wires.py, in use while the other
-end goes, the link goes, the device goes, and beside the kernel where that goes on using the interface.
+The same programs over each row of the table in wires.py, selected by configuration only. The tests also kill the
+peer, take the link down, remove the device, and share the interface with the kernel where the device allows it.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ import time
 import apps
 import wires
 from load import transfer
-from wires import BESIDE, KERNEL, OURS, ROW, beside_device, expect, our_relay, our_server, reach
+from wires import KERNEL, KERNEL_AT_DEVICE, OURS, ROW, device_namespace, expect, our_relay, our_server, reachable
 
 BULK = 4 << 20
 
@@ -26,7 +26,7 @@ def exchange(sock, size=20000):
     assert apps.receive(sock, size) == data
 
 
-def echo(*args, protocol=(), **options):
+def run_echo(*args, protocol=(), **options):
     with our_server("echo-server", *protocol, "--address", OURS, **options) as server:
         out, _ = wires.run_peer("echo-client", *protocol, "--address", OURS, "--port", server.port, "--count", 300,
                                 "--warmup", 0, "--json", "-", "--quiet", *args)
@@ -36,20 +36,20 @@ def echo(*args, protocol=(), **options):
 
 def test_streams_datagrams_and_messages_are_echoed():
     for protocol in ([], ["--udp"], ["--framed"]):
-        echo(protocol=protocol)
+        run_echo(protocol=protocol)
 
 
-def test_an_echo_larger_than_a_frame_passes_on_many_sockets():
-    echo("--size", 100000, "--connections", 10)
-    echo("--size", min(5000, ROW.largest), "--connections", 4, protocol=["--udp"])
+def test_messages_larger_than_a_frame_are_echoed_on_many_sockets():
+    run_echo("--size", 100000, "--connections", 10)
+    run_echo("--size", min(5000, ROW.largest), "--connections", 4, protocol=["--udp"])
 
 
-def test_an_echo_passes_while_all_would_sleep():
+def test_messages_are_echoed_with_blocking_waits():
     for protocol in ([], ["--udp"]):
-        echo(protocol=protocol, DMTR_WAIT_POLICY="block")
+        run_echo(protocol=protocol, DMTR_WAIT_POLICY="block")
 
 
-def test_connections_are_relayed_whole():
+def test_relayed_streams_arrive_complete():
     transfer(BULK)
 
 
@@ -61,8 +61,8 @@ def test_datagrams_are_relayed():
         assert messages == 200 or 0 < messages < 200 and not ROW.keeps_datagrams, out
 
 
-if ROW.threads:  # else its driver does not stand it
-    def test_a_server_on_several_threads():
+if ROW.threads:  # some drivers do not support it
+    def test_a_server_runs_on_several_threads():
         with our_server("echo-server", "--address", OURS, "--threads", 3, DMTR_INET_QUEUES="3") as server:
             out, _ = wires.run_peer("echo-client", "--address", OURS, "--port", server.port, "--count", 2000, "--size",
                                     3000, "--connections", 30, "--warmup", 0, "--json", "-", "--quiet")
@@ -72,7 +72,7 @@ if ROW.threads:  # else its driver does not stand it
 if not ROW.copies:
     def test_no_payload_is_copied_in_either_direction():
         with our_server("echo-server", "--address", OURS) as server:
-            with reach(server, "--tcp") as near, near.connect() as sock:
+            with reachable(server, "--tcp") as near, near.connect() as sock:
                 for _ in range(50):
                     exchange(sock)
                 deadline, now = time.monotonic() + apps.TIMEOUT_S, {"inet_device_tx_frames": 0}
@@ -85,9 +85,9 @@ if not ROW.copies:
 
 
 @contextlib.contextmanager
-def busy(server, **options):
-    """A connection that is in the middle of a transfer, for as long as that can go on."""
-    with reach(server, "--tcp", **options) as near, near.connect() as sock:
+def transferring(server, **options):
+    """A connection that transfers data in both directions while the block runs, or until it breaks."""
+    with reachable(server, "--tcp", **options) as near, near.connect() as sock:
         exchange(sock)
         stop = threading.Event()
 
@@ -110,55 +110,55 @@ def busy(server, **options):
             sock.shutdown(socket.SHUT_RDWR)
         for thread in threads:
             thread.join(apps.TIMEOUT_S)
-            assert not thread.is_alive(), "it hangs"
+            assert not thread.is_alive(), "the thread does not end"
 
 
-def serve_one(server):
-    with reach(server, "--tcp") as near, near.connect() as sock:
+def check_server(server):
+    with reachable(server, "--tcp") as near, near.connect() as sock:
         exchange(sock)
 
 
-if ROW.outlived:  # else its driver does not stand it
-    def test_a_server_outlives_peers_that_die():
+if ROW.outlived:  # some drivers do not support it
+    def test_a_server_survives_killed_peers():
         with our_server("echo-server", "--address", OURS) as server:
             for _ in range(2):
                 if not ROW.peer:
-                    with busy(server):
+                    with transferring(server):
                         pass
                 else:
-                    with busy(server, ends_with=-signal.SIGKILL) as near:
+                    with transferring(server, ends_with=-signal.SIGKILL) as near:
                         near.stop(signal.SIGKILL)
-                serve_one(server)
+                check_server(server)
 
 
-def test_a_server_that_was_killed_is_started_anew():
+def test_a_killed_server_can_be_restarted():
     for _ in range(2):
         with our_server("echo-server", "--address", OURS, ends_with=-signal.SIGKILL) as server:
-            with busy(server, **({"ends_with": None} if ROW.peer else {})):
+            with transferring(server, **({"ends_with": None} if ROW.peer else {})):
                 server.stop(signal.SIGKILL)
         if ROW.left:
             os.unlink(wires.in_folder(ROW.left))
     with our_server("echo-server", "--address", OURS) as server:
-        serve_one(server)
+        check_server(server)
 
 
 if not ROW.peer:
-    def test_connections_outlive_a_link_that_goes_down_and_up():
-        for interface, place in [("dmtr0", contextlib.nullcontext)] + ([("dmtr1", beside_device)] if ROW.link is
+    def test_connections_survive_a_link_that_goes_down_and_up():
+        for interface, place in [("dmtr0", contextlib.nullcontext)] + ([("dmtr1", device_namespace)] if ROW.link is
                                                                        wires.VETH else []):
             with our_server("echo-server", "--address", OURS) as server, server.connect() as sock:
                 exchange(sock)
-                with busy(server), place():
+                with transferring(server), place():
                     expect(f"ip link set {interface} down")
                     sock.sendall(b"sent while it is down")
                     expect(f"ip link set {interface} up")
                     assert apps.receive(sock, 21) == b"sent while it is down"
                 exchange(sock)
 
-    def test_a_device_that_is_taken_away_is_told():
+    def test_a_removed_device_is_reported():
         for policy in ("adaptive", "block"):
             with our_server("echo-server", "--address", OURS, ends_with=1 if ROW.loses else 0,
-                            DMTR_WAIT_POLICY=policy) as server, busy(server):
+                            DMTR_WAIT_POLICY=policy) as server, transferring(server):
                 expect("ip link delete dmtr0")
                 if ROW.loses:
                     server.await_stderr("the network device is lost: Network is down")
@@ -167,15 +167,15 @@ if not ROW.peer:
 
 
 if ROW.loses and ROW.link is wires.VETH:
-    def test_a_server_that_retries_serves_again_when_its_device_is_back():
+    def test_a_server_with_retry_serves_again_when_its_device_returns():
         with our_server("echo-server", "--address", OURS, "--retry", "1") as server:
-            serve_one(server)
+            check_server(server)
             expect("ip link delete dmtr0")
             server.await_stderr("the network device is lost")
             assert wires.make_link() is None
             server.await_line("listening on")
             wires.await_link()
-            serve_one(server)
+            check_server(server)
 
 
 if ROW.kernel_stays:
@@ -187,16 +187,16 @@ if ROW.kernel_stays:
                     while data := sock.recv(65536):
                         sock.sendall(data)
 
-    def test_the_kernels_traffic_flows_on():
-        with beside_device():
-            listener = socket.create_server((BESIDE, 0))
+    def test_kernel_traffic_on_the_interface_continues():
+        with device_namespace():
+            listener = socket.create_server((KERNEL_AT_DEVICE, 0))
         with listener:
             threading.Thread(target=echo_each, args=(listener,), daemon=True).start()
             wires.await_link()
             with socket.create_connection(listener.getsockname(), timeout=apps.TIMEOUT_S) as sock:
                 exchange(sock)
                 with our_server("echo-server", "--address", OURS, ends_with=-signal.SIGKILL) as server:
-                    with busy(server):
+                    with transferring(server):
                         exchange(sock, 1000000)
                         server.stop(signal.SIGKILL)
                         exchange(sock, 1000000)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Processes that end without dmtr_fini. One that returns from main or calls exit says goodbye to its peers; a forked
- * child, a callback, and a thread with somebody else's runtime leave the connections alone.
+ * Processes that end without dmtr_fini. If the process returns from main or calls exit, the library closes the
+ * connections in order. A forked child, a callback, and a thread that does not own the runtime leave them alone.
  */
 #include "net_test.h"
 
@@ -11,8 +11,7 @@
 
 #define PORT 9
 
-/* This program anew, forked before there is a runtime; begins when its pipe says so, and ends by returning from main.
- */
+/* This program again: forked before the runtime starts, runs after a byte arrives on its pipe, returns from main. */
 struct child {
     int (*run)(void);
     pid_t pid;
@@ -29,7 +28,7 @@ static int connect_to_parent(int *qd) {
     return r ? r : dmtr_wait_timed(&qr, qt, HANG);
 }
 
-static int say(int qd, const char *text, bool wait) {
+static int push_text_from_child(int qd, const char *text, bool wait) {
     dmtr_sgarray_t sga = {.sga_numsegs = 1,
                           .sga_segs = {{.sgaseg_buf = (void *)(uintptr_t)text, .sgaseg_len = (uint32_t)strlen(text)}}};
     dmtr_qtoken_t qt;
@@ -38,7 +37,7 @@ static int say(int qd, const char *text, bool wait) {
     return r || !wait ? r : dmtr_wait_timed(&qr, qt, HANG);
 }
 
-static int hear(int qd) {
+static int pop_and_free(int qd) {
     dmtr_qtoken_t qt;
     dmtr_qresult_t qr;
     int r = dmtr_pop(&qt, qd);
@@ -48,28 +47,28 @@ static int hear(int qd) {
 
 static int run_return(void) {
     int qd, r = connect_to_parent(&qd);
-    return r ? r : say(qd, "last words", false);
+    return r ? r : push_text_from_child(qd, "last words", false);
 }
 
 static int run_fini(void) {
     int qd, r = connect_to_parent(&qd);
-    if (!r) r = say(qd, "last words", false);
+    if (!r) r = push_text_from_child(qd, "last words", false);
     return r ? r : dmtr_fini();
 }
 
-/* The child of the child has the connection in memory, and exits. */
+/* The child forks again. That process has a copy of the runtime in memory, and calls exit. */
 static int run_fork(void) {
     int qd, status, r = connect_to_parent(&qd);
     if (r) return r;
     pid_t pid = fork();
     if (pid == 0) exit(0);
     if (pid < 0 || waitpid(pid, &status, 0) != pid || status) return 1;
-    r = say(qd, "question", true);
-    if (!r) r = hear(qd);
-    return r ? r : say(qd, "last words", false);
+    r = push_text_from_child(qd, "question", true);
+    if (!r) r = pop_and_free(qd);
+    return r ? r : push_text_from_child(qd, "last words", false);
 }
 
-/* A thread that waits for ever, in a runtime of its own. */
+/* A thread that waits without end in its own runtime. */
 static void *wait_for_ever(void *ready) {
     dmtr_qtoken_t qt;
     dmtr_qresult_t qr;
@@ -87,7 +86,7 @@ static int run_thread(void) {
     if (!r) r = pthread_create(&thread, NULL, wait_for_ever, &ready);
     if (r) return r;
     sem_wait(&ready);
-    return say(qd, "last words", false);
+    return push_text_from_child(qd, "last words", false);
 }
 
 static bool exit_in_filter(const dmtr_sgarray_t *sga, void *arg) {
@@ -96,22 +95,22 @@ static bool exit_in_filter(const dmtr_sgarray_t *sga, void *arg) {
     exit(0);
 }
 
-/* The callback runs within a wait. */
+/* A callback calls exit during a wait. */
 static int run_callback(void) {
     int qd, filter, r = connect_to_parent(&qd);
     if (!r) r = dmtr_filter(&filter, qd, exit_in_filter, NULL);
-    if (!r) r = say(qd, "question", true);
-    if (!r) hear(filter);
+    if (!r) r = push_text_from_child(qd, "question", true);
+    if (!r) pop_and_free(filter);
     return 1;
 }
 
-/* The callback runs within a push. */
+/* A callback calls exit during a push. */
 static int run_push_callback(void) {
     int qd, filter, r = connect_to_parent(&qd);
     if (!r) r = dmtr_filter(&filter, qd, exit_in_filter, NULL);
-    if (!r) r = say(qd, "question", true);
-    if (!r) r = hear(qd);
-    if (!r) say(filter, "not seen", true);
+    if (!r) r = push_text_from_child(qd, "question", true);
+    if (!r) r = pop_and_free(qd);
+    if (!r) push_text_from_child(filter, "not seen", true);
     return 1;
 }
 
@@ -122,11 +121,11 @@ static void exit_in_handler(int signal) {
 
 static int run_signal(void) {
     int qd, r = connect_to_parent(&qd);
-    if (!r) r = say(qd, "question", true);
-    if (!r) r = hear(qd);
+    if (!r) r = push_text_from_child(qd, "question", true);
+    if (!r) r = pop_and_free(qd);
     signal(SIGALRM, exit_in_handler);
     alarm(1);
-    return r ? r : hear(qd);
+    return r ? r : pop_and_free(qd);
 }
 
 static void *exit_now(void *unused) {
@@ -134,14 +133,14 @@ static void *exit_now(void *unused) {
     exit(0);
 }
 
-/* Another thread ends the process, while the one with the connection waits. */
+/* Another thread calls exit while the thread with the connection waits. */
 static int run_other_thread(void) {
     pthread_t thread;
     int qd, r = connect_to_parent(&qd);
-    if (!r) r = say(qd, "question", true);
-    if (!r) r = hear(qd);
+    if (!r) r = push_text_from_child(qd, "question", true);
+    if (!r) r = pop_and_free(qd);
     if (!r) r = pthread_create(&thread, NULL, exit_now, NULL);
-    return r ? r : hear(qd);
+    return r ? r : pop_and_free(qd);
 }
 
 enum kind { RETURN, FINI, FORK, THREAD, CALLBACK, PUSH_CALLBACK, SIGNAL, OTHER_THREAD, KINDS };
@@ -173,8 +172,8 @@ static int accept_child(enum kind kind) {
     return qr.qr_value.ares.qd;
 }
 
-/* Our stack answers its goodbye meanwhile. */
-static void expect_end(enum kind kind) {
+/* Polls our runtime, which answers the child's FIN, until the child exits. */
+static void expect_child_success(enum kind kind) {
     int status;
     pid_t pid;
     while ((pid = waitpid(children[kind].pid, &status, WNOHANG)) == 0) {
@@ -187,74 +186,74 @@ static void expect_end(enum kind kind) {
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-static void expect_goodbye(int qd) {
+static void expect_fin_and_close(int qd) {
     dmtr_qresult_t qr;
     assert_ok(dmtr_wait_timed(&qr, pop_begin(qd), HANG));
     assert_int_equal(qr.qr_value.sga.sga_numsegs, 0);
     assert_ok(dmtr_close(qd));
 }
 
-static void says_goodbye(enum kind kind) {
+static void expect_orderly_close(enum kind kind) {
     int qd = accept_child(kind);
     expect_pop_text(qd, "last words");
-    expect_goodbye(qd);
-    expect_end(kind);
+    expect_fin_and_close(qd);
+    expect_child_success(kind);
 }
 
-static void returning_from_main_delivers_and_says_goodbye(void **state) {
+static void returning_from_main_delivers_data_and_closes(void **state) {
     (void)state;
-    says_goodbye(RETURN);
+    expect_orderly_close(RETURN);
 }
 
-static void the_end_after_fini_is_no_second_one(void **state) {
+static void exit_after_fini_does_not_close_again(void **state) {
     (void)state;
-    says_goodbye(FINI);
+    expect_orderly_close(FINI);
 }
 
-static void exit_says_goodbye_while_another_thread_waits(void **state) {
+static void exit_closes_while_another_thread_waits(void **state) {
     (void)state;
-    says_goodbye(THREAD);
+    expect_orderly_close(THREAD);
 }
 
-static void exit_of_a_forked_child_leaves_the_connection(void **state) {
+static void exit_of_a_forked_child_does_not_close_the_connection(void **state) {
     (void)state;
     int qd = accept_child(FORK);
     expect_pop_text(qd, "question");
     push_wait(qd, "answer");
     expect_pop_text(qd, "last words");
-    expect_goodbye(qd);
-    expect_end(FORK);
+    expect_fin_and_close(qd);
+    expect_child_success(FORK);
 }
 
-/* The process ends, and its runtime is left as it is: nothing more comes from it. */
-static void leaves_the_runtime(enum kind kind) {
+/* The process ends without closing the connection: we receive no FIN. */
+static void expect_no_close(enum kind kind) {
     dmtr_qresult_t qr;
     int qd = accept_child(kind);
     expect_pop_text(qd, "question");
     push_wait(qd, "answer");
-    expect_end(kind);
+    expect_child_success(kind);
     assert_int_equal(dmtr_wait_timed(&qr, pop_begin(qd), 0), ETIMEDOUT);
     assert_ok(dmtr_close(qd));
 }
 
-static void exit_in_a_callback_of_a_wait_leaves_the_runtime(void **state) {
+static void exit_in_a_callback_of_a_wait_does_not_close_the_connection(void **state) {
     (void)state;
-    leaves_the_runtime(CALLBACK);
+    expect_no_close(CALLBACK);
 }
 
-static void exit_in_a_callback_of_a_push_leaves_the_runtime(void **state) {
+static void exit_in_a_callback_of_a_push_does_not_close_the_connection(void **state) {
     (void)state;
-    leaves_the_runtime(PUSH_CALLBACK);
+    expect_no_close(PUSH_CALLBACK);
 }
 
-static void exit_in_a_signal_handler_leaves_the_runtime_that_waits(void **state) {
+static void exit_in_a_signal_handler_does_not_close_the_connection(void **state) {
     (void)state;
-    leaves_the_runtime(SIGNAL);
+    expect_no_close(SIGNAL);
 }
 
-static void exit_in_another_thread_leaves_the_runtime(void **state) {
+static void exit_in_another_thread_does_not_close_the_connection(void **state) {
     (void)state;
-    leaves_the_runtime(OTHER_THREAD);
+    expect_no_close(OTHER_THREAD);
 }
 
 static void child_fork(struct child *c) {
@@ -280,19 +279,19 @@ static void child_fork(struct child *c) {
 int main(int argc, char *argv[]) {
     if (argc > 1) return children[atoi(argv[1])].run();
     const struct CMUnitTest tests[] = {
-        exit_test(returning_from_main_delivers_and_says_goodbye),
-        exit_test(the_end_after_fini_is_no_second_one),
-        exit_test(exit_says_goodbye_while_another_thread_waits),
-        exit_test(exit_of_a_forked_child_leaves_the_connection),
-        exit_test(exit_in_a_callback_of_a_wait_leaves_the_runtime),
-        exit_test(exit_in_a_callback_of_a_push_leaves_the_runtime),
-        exit_test(exit_in_a_signal_handler_leaves_the_runtime_that_waits),
-        exit_test(exit_in_another_thread_leaves_the_runtime),
+        exit_test(returning_from_main_delivers_data_and_closes),
+        exit_test(exit_after_fini_does_not_close_again),
+        exit_test(exit_closes_while_another_thread_waits),
+        exit_test(exit_of_a_forked_child_does_not_close_the_connection),
+        exit_test(exit_in_a_callback_of_a_wait_does_not_close_the_connection),
+        exit_test(exit_in_a_callback_of_a_push_does_not_close_the_connection),
+        exit_test(exit_in_a_signal_handler_does_not_close_the_connection),
+        exit_test(exit_in_another_thread_does_not_close_the_connection),
     };
     char owner[16];
     snprintf(owner, sizeof owner, "%d", wire_owner());
     setenv(WIRE_OWNER, owner, 1);
-    setenv("TSAN_OPTIONS", "report_signal_unsafe=0", 1); /* exit() is that, and programs call it all the same */
+    setenv("TSAN_OPTIONS", "report_signal_unsafe=0", 1); /* exit() is unsafe in a handler, but programs call it */
     for (int i = 0; i < KINDS; i++)
         child_fork(&children[i]);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every system call and allocation failing once under datagrams and streams of libos inet, or of the libos that the
- * argument names: to ourselves, beside a device nobody is at.
+ * Each system call and each allocation fails once while datagrams and streams pass over loopback. Nobody is at the
+ * other end of the device. Argument: the libos; inet by default.
  */
 #include "../fault/stream_scenario.h"
 
@@ -22,7 +22,7 @@ static int push_one(int qd, int number, const struct sockaddr_in *to) {
     return r ? r : dmtr_wait_timed(&qr, qt, STEP_TIME);
 }
 
-/* ETIMEDOUT: nothing came in this time. */
+/* Returns ETIMEDOUT if no datagram arrived in 20 ms. */
 static int pop_one(int qd, int number) {
     dmtr_qtoken_t qt;
     dmtr_qresult_t qr;
@@ -38,7 +38,7 @@ static int pop_one(int qd, int number) {
     return 0;
 }
 
-/* A datagram may be lost for want of memory, as on a wire. */
+/* A datagram may be lost if memory is missing, as on a wire: retry. */
 static int run_udp(void) {
     int failed = 0, a, b;
     struct sockaddr_in to, from;
@@ -87,12 +87,12 @@ static void tcp_framed(void **state) {
     sweep("tcp framed", run_tcp);
 }
 
-static void tcp_given_away(void **state) {
+static void tcp_push_buf(void **state) {
     (void)state;
     given_away = true;
     for (framed = 0; framed < 2; framed++) {
         size_t before = blocks_bytes();
-        sweep(framed ? "tcp framed, given away" : "tcp, given away", run_tcp);
+        sweep(framed ? "tcp framed, push_buf" : "tcp, push_buf", run_tcp);
         assert_int_equal(blocks_bytes(), before);
     }
     given_away = false;
@@ -101,6 +101,6 @@ static void tcp_given_away(void **state) {
 int main(int argc, char **argv) {
     if (argc > 1) libos = argv[1];
     const struct CMUnitTest tests[] = {cmocka_unit_test(udp), cmocka_unit_test(tcp), cmocka_unit_test(tcp_framed),
-                                       cmocka_unit_test(tcp_given_away)};
+                                       cmocka_unit_test(tcp_push_buf)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

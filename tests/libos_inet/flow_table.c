@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* libos/inet/flow_table.h */
+/* The table of flows that the runtimes of a device share (libos/inet/flow_table.h). */
 #include "libos/inet/flow_table.h"
 #include "base/fault.h"
 
@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define LARGE   100000u /* the limit of the tables here, unless a test is about it */
+#define LARGE   100000u /* default limit of the tables in these tests */
 #define FLOWS   20000u
 #define STABLE  500u
 #define READERS 2u
@@ -30,7 +30,7 @@ static struct flow_table *table_new(uint32_t limit) {
     return t;
 }
 
-static void flow_has_the_owner_it_was_given(void **state) {
+static void flow_has_the_owner_that_was_inserted(void **state) {
     (void)state;
     struct flow_table *t = table_new(LARGE);
     struct flow_key k = key_of(1), other = k;
@@ -63,7 +63,7 @@ static void flow_has_the_owner_it_was_given(void **state) {
     flow_table_free(t);
 }
 
-static void table_grows_and_removals_leave_the_others(void **state) {
+static void table_grows_and_removals_keep_the_other_flows(void **state) {
     (void)state;
     struct flow_table *t = table_new(LARGE);
     for (uint32_t i = 0; i < FLOWS; i++) {
@@ -91,12 +91,12 @@ static void table_grows_and_removals_leave_the_others(void **state) {
     flow_table_free(t);
 }
 
-static void a_full_table_refuses_and_a_removal_makes_room(void **state) {
+static void a_full_table_refuses_flows_until_one_is_removed(void **state) {
     (void)state;
     const uint32_t limit = 4 * FLOW_SHARDS;
     struct flow_table *t = table_new(limit);
     uint32_t refused = 0, last = 0;
-    for (uint32_t i = 0; i < 100 * limit; i++) { /* enough for every shard to be full */
+    for (uint32_t i = 0; i < 100 * limit; i++) { /* enough to fill every shard */
         struct flow_key k = key_of(i);
         int r = flow_insert(t, &k, 1);
         assert_true(r == 0 || r == -ENOBUFS);
@@ -136,7 +136,7 @@ static void failing_allocation_is_reported(void **state) {
 }
 #endif
 
-/* Flows below STABLE stay; the one at STABLE moves between owners 1 and 2; each writer has a range of its own above. */
+/* Flows below STABLE do not change. Flow STABLE moves between owners 1 and 2. Each writer uses its own range above. */
 struct job {
     struct flow_table *table;
     pthread_t thread;
@@ -152,8 +152,8 @@ static void *read_all(void *arg) {
         for (uint32_t i = 0; i <= STABLE; i++) {
             struct flow_key k = key_of(i);
             uint32_t owner = flow_find(j->table, &k);
-            if (i < STABLE && owner != i % FLOW_OWNERS_MAX) j->failed = "a flow that stays is not found";
-            if (i == STABLE && owner != 1 && owner != 2) j->failed = "a flow that moves is not found";
+            if (i < STABLE && owner != i % FLOW_OWNERS_MAX) j->failed = "a stable flow is not found";
+            if (i == STABLE && owner != 1 && owner != 2) j->failed = "a moving flow is not found";
         }
     }
     return NULL;
@@ -171,7 +171,7 @@ static void *write_all(void *arg) {
     return NULL;
 }
 
-static void readers_find_what_stays_while_others_write(void **state) {
+static void readers_find_stable_flows_while_others_write(void **state) {
     (void)state;
     struct flow_table *t = table_new(LARGE);
     struct job readers[READERS], writers[WRITERS];
@@ -206,13 +206,13 @@ static void readers_find_what_stays_while_others_write(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(flow_has_the_owner_it_was_given),
-        cmocka_unit_test(table_grows_and_removals_leave_the_others),
-        cmocka_unit_test(a_full_table_refuses_and_a_removal_makes_room),
+        cmocka_unit_test(flow_has_the_owner_that_was_inserted),
+        cmocka_unit_test(table_grows_and_removals_keep_the_other_flows),
+        cmocka_unit_test(a_full_table_refuses_flows_until_one_is_removed),
 #ifdef DMTR_FAULT
         cmocka_unit_test(failing_allocation_is_reported),
 #endif
-        cmocka_unit_test(readers_find_what_stays_while_others_write),
+        cmocka_unit_test(readers_find_stable_flows_while_others_write),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the tests of runtimes on one device share: they go step by step on one thread. The test is the other end of the
- * wire, sends segments one by one, and lets one runtime after the other look at what there is.
+ * Shared by the tests of several runtimes on one device. All runtimes run on the test's thread. The test plays the
+ * peer: it sends segments one by one, and decides which runtime polls next.
  */
 #ifndef TESTS_GROUP_TEST_H
 #define TESTS_GROUP_TEST_H
@@ -30,11 +30,11 @@ static struct netdev *wire;
 static struct dmtr_runtime *members[MEMBERS];
 static uint64_t wire_ns = 1;
 
-/* What was sent last to the test, and how many; while `only_port` is not 0, to that port alone. */
+/* The last segment that the test received, and their number. If `only_port` is not 0, other ports are ignored. */
 static uint16_t only_port;
-static struct tcp_header answer;
-static uint32_t answers, answer_bytes;
-static uint8_t answer_first; /* byte of the payload */
+static struct tcp_header last_segment;
+static uint32_t segment_count, payload_bytes;
+static uint8_t payload_first_byte;
 
 static inline struct net *net_of(uint32_t i) {
     return members[i]->libos[0].state;
@@ -46,7 +46,7 @@ static inline struct steering *steering(void) {
     return NULL;
 }
 
-static inline void member_start(uint32_t i) {
+static inline void start_member(uint32_t i) {
     static const char address[] = "inet.address=" OUR_ADDRESS "/24";
     static const char neighbour[] = "inet.neighbours=" PEER_ADDRESS "=" MAC;
     char device[96];
@@ -59,19 +59,19 @@ static inline void member_start(uint32_t i) {
     assert_int_equal(net_of(i)->member, i);
 }
 
-static inline void member_stop(uint32_t i) {
+static inline void stop_member(uint32_t i) {
     api_runtime = members[i];
     assert_ok(dmtr_fini());
     members[i] = NULL;
 }
 
-static inline void look(uint32_t i) {
+static inline void poll_member(uint32_t i) {
     runtime_poll(members[i]);
 }
 
-static inline void look_all(void) {
+static inline void poll_all_members(void) {
     for (uint32_t n = 0; n < 4 * MEMBERS; n++)
-        if (members[n % MEMBERS]) look(n % MEMBERS);
+        if (members[n % MEMBERS]) poll_member(n % MEMBERS);
 }
 
 static inline void setup(uint32_t count) {
@@ -80,18 +80,18 @@ static inline void setup(uint32_t count) {
     snprintf(options, sizeof options, "path=/tmp/dmtr-inet.%d,listen=yes", wire_owner());
     if (netdev_open("shm", &args, &wire) < 0) fail_msg("%s", why);
     for (uint32_t i = 0; i < count; i++)
-        member_start(i);
+        start_member(i);
     for (uint32_t i = 0; i < 1000 && !wire->link_up; i++) {
         netdev_update(wire, wire_ns++);
-        look_all();
+        poll_all_members();
     }
     assert_true(wire->link_up);
 }
 
-/* Takes in what was sent to the test: segments alone. */
-static inline void receive(void) {
+/* Receives the segments that the runtimes have sent to the test. Other frames are ignored. */
+static inline void receive_segments(void) {
     struct netdev_buffer b;
-    answers = answer_bytes = 0;
+    segment_count = payload_bytes = 0;
     while (netdev_rx(wire, &b, 1, wire_ns++) == 1) {
         const uint8_t *p = b.data;
         if (b.bytes > HEADERS && wire_get16(p + ETH_HEADER_BYTES - 2) == ETH_TYPE_IP4 && p[HEADERS - 11] == IP_TCP) {
@@ -99,10 +99,10 @@ static inline void receive(void) {
             struct tcp_header h;
             assert_true(tcp_parse(&h, p + HEADERS, bytes));
             if (only_port == 0 || h.to_port == only_port) {
-                answer = h;
-                answers++;
-                answer_bytes = bytes - h.header_bytes;
-                if (answer_bytes) answer_first = p[HEADERS + h.header_bytes];
+                last_segment = h;
+                segment_count++;
+                payload_bytes = bytes - h.header_bytes;
+                if (payload_bytes) payload_first_byte = p[HEADERS + h.header_bytes];
             }
         }
         heap_free(b.data);
@@ -112,14 +112,14 @@ static inline void receive(void) {
 static inline void teardown(void) {
     if (steering()) assert_int_equal(flow_count(steering()->flows), 0);
     for (uint32_t i = 0; i < MEMBERS; i++)
-        if (members[i]) member_stop(i);
-    receive();
+        if (members[i]) stop_member(i);
+    receive_segments();
     netdev_close(wire);
 }
 
-/* Sends a segment with this payload. */
-static inline void segment(uint16_t from_port, uint16_t to_port, uint8_t flags, uint32_t seq, uint32_t ack,
-                           const char *text) {
+/* Sends a segment with the payload `text`. */
+static inline void send_segment(uint16_t from_port, uint16_t to_port, uint8_t flags, uint32_t seq, uint32_t ack,
+                                const char *text) {
     uint32_t payload = (uint32_t)strlen(text), bytes = HEADERS + TCP_HEADER_BYTES + payload;
     uint8_t *p = heap_alloc(bytes), *t = p + HEADERS;
     struct ip4_header ip = {.from = inet_addr(PEER_ADDRESS),
@@ -139,15 +139,15 @@ static inline void segment(uint16_t from_port, uint16_t to_port, uint8_t flags, 
     heap_free(p);
 }
 
-/* The nth port from which a flow to that port has this home. */
-static inline uint16_t port_at(uint32_t home, uint16_t to_port, uint32_t n) {
+/* Returns the nth source port for which a flow to `to_port` hashes to member `home`. */
+static inline uint16_t port_with_home(uint32_t home, uint16_t to_port, uint32_t n) {
     struct flow_key k = {inet_addr(OUR_ADDRESS), inet_addr(PEER_ADDRESS), to_port, 2000, IP_TCP};
     for (;; k.remote_port++)
         if (toeplitz_queue(toeplitz_ip4(k.local, k.remote, k.local_port, k.remote_port), MEMBERS) == home && n-- == 0)
             return k.remote_port;
 }
 
-static inline int listen_at(uint32_t i, uint16_t port, int backlog) {
+static inline int listen_on_member(uint32_t i, uint16_t port, int backlog) {
     struct sockaddr_in a = address_of(OUR_ADDRESS, port);
     int qd;
     api_runtime = members[i];
@@ -157,14 +157,14 @@ static inline int listen_at(uint32_t i, uint16_t port, int backlog) {
     return qd;
 }
 
-static inline dmtr_qtoken_t accept_begin(uint32_t i, int qd) {
+static inline dmtr_qtoken_t begin_accept(uint32_t i, int qd) {
     dmtr_qtoken_t qt;
     api_runtime = members[i];
     assert_ok(dmtr_accept(&qt, qd));
     return qt;
 }
 
-static inline int accepted(uint32_t i, dmtr_qtoken_t qt) {
+static inline int wait_accepted(uint32_t i, dmtr_qtoken_t qt) {
     dmtr_qresult_t qr;
     api_runtime = members[i];
     assert_ok(dmtr_wait_timed(&qr, qt, HANG));
@@ -172,31 +172,31 @@ static inline int accepted(uint32_t i, dmtr_qtoken_t qt) {
     return qr.qr_value.ares.qd;
 }
 
-/* Connects from that port; the initial number of the answer. */
-static inline uint32_t shake_hands(uint16_t from_port, uint16_t to_port) {
-    segment(from_port, to_port, TCP_SYN, 100, 0, "");
-    look_all();
+/* Completes a handshake. Returns the initial sequence number of the stack. */
+static inline uint32_t complete_handshake(uint16_t from_port, uint16_t to_port) {
+    send_segment(from_port, to_port, TCP_SYN, 100, 0, "");
+    poll_all_members();
     only_port = from_port;
-    receive();
-    assert_int_equal(answers, 1);
-    assert_int_equal(answer.flags, TCP_SYN | TCP_ACK);
-    segment(from_port, to_port, TCP_ACK, 101, answer.seq + 1, "");
-    look_all();
-    receive();
-    assert_int_equal(answers, 0);
+    receive_segments();
+    assert_int_equal(segment_count, 1);
+    assert_int_equal(last_segment.flags, TCP_SYN | TCP_ACK);
+    send_segment(from_port, to_port, TCP_ACK, 101, last_segment.seq + 1, "");
+    poll_all_members();
+    receive_segments();
+    assert_int_equal(segment_count, 0);
     only_port = 0;
-    return answer.seq;
+    return last_segment.seq;
 }
 
-/* Connects to a listener of member i, and accepts there. */
-static inline int connected(uint32_t i, int listener, uint16_t from_port, uint32_t *iss) {
-    dmtr_qtoken_t qt = accept_begin(i, listener);
-    *iss = shake_hands(from_port, PORT);
-    return accepted(i, qt);
+/* Connects to a listener of member i and accepts the connection. */
+static inline int connect_and_accept(uint32_t i, int listener, uint16_t from_port, uint32_t *iss) {
+    dmtr_qtoken_t qt = begin_accept(i, listener);
+    *iss = complete_handshake(from_port, PORT);
+    return wait_accepted(i, qt);
 }
 
-/* In as many pieces as it came. */
-static inline void expect_text_at(uint32_t i, int qd, const char *text) {
+/* Pops `text`, in one or more pieces. */
+static inline void expect_text_on_member(uint32_t i, int qd, const char *text) {
     api_runtime = members[i];
     for (size_t at = 0, len = strlen(text); at < len;) {
         dmtr_qresult_t qr;
@@ -211,41 +211,41 @@ static inline void expect_text_at(uint32_t i, int qd, const char *text) {
 }
 
 static inline void expect_reset(void) {
-    receive();
-    assert_int_equal(answers, 1);
-    assert_true(answer.flags & TCP_RST);
+    receive_segments();
+    assert_int_equal(segment_count, 1);
+    assert_true(last_segment.flags & TCP_RST);
 }
 
-static inline void close_at(uint32_t i, int qd) {
+static inline void reset_and_close(uint32_t i, int qd) {
     const struct linger none = {.l_onoff = 1};
     api_runtime = members[i];
     assert_ok(dmtr_setsockopt(qd, SOL_SOCKET, SO_LINGER, &none, sizeof none));
     assert_ok(dmtr_close(qd));
-    receive();
+    receive_segments();
 }
 
-static inline uint64_t inputs(void) {
+static inline uint64_t count_frames_in(void) {
     uint64_t all = 0;
     for (uint32_t i = 0; i < MEMBERS; i++)
         if (members[i]) all += inet_counters(net_of(i)->stack)[INET_COUNTER_frames_in];
     return all;
 }
 
-static inline uint64_t counter(enum net_counter c) {
+static inline uint64_t sum_counter(enum net_counter c) {
     uint64_t all = 0;
     for (uint32_t i = 0; i < MEMBERS; i++)
         if (members[i]) all += net_of(i)->counters[c];
     return all;
 }
 
-static inline int handover_at(uint32_t i) {
+static inline int open_handover(uint32_t i) {
     int qd;
     api_runtime = members[i];
     assert_ok(dmtr_handover(&qd));
     return qd;
 }
 
-static inline int transfer(uint32_t from, int qd, uint32_t to) {
+static inline int transfer_to_member(uint32_t from, int qd, uint32_t to) {
     api_runtime = members[from];
     return dmtr_transfer(qd, members[to]->id);
 }

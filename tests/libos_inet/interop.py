@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
 """
-Libos inet against the kernel's network stack and programs made for that, in amounts: short connections, long transfers
-on good and on bad wires, each MTU, and curl, nc, iperf3 and redis as peers. Most go through dmtr-relay, which is on
-both sides of TCP at once: what a client sends it arrives, and leaves again to a server. The first argument is a row of
-wires.py; the second one `full`, or `short`.
+Libos inet under load with the kernel's network stack as peer: many short connections, long transfers over clean and
+lossy wires, each MTU, and curl, nc, iperf3 and redis. Most tests go through dmtr-relay, which accepts a connection from
+the client and opens one to the server. Arguments: a row of wires.py; `full` or `short`.
 """
 
 import contextlib
@@ -21,7 +20,7 @@ import time
 import apps
 import wires
 from load import on_a_thread, transfer
-from wires import KERNEL, OURS, ROW, beside_device, expect, our_relay, our_server, reach
+from wires import KERNEL, OURS, ROW, device_namespace, expect, our_relay, our_server, reachable
 
 FULL = sys.argv[2] == "full"
 CONNECTIONS = 10000 if FULL else 500
@@ -33,7 +32,7 @@ def test_a_long_transfer_arrives_complete():
     transfer(TRANSFER)
 
 
-def test_transfers_arrive_complete_over_a_wire_that_loses_repeats_and_reorders():
+def test_transfers_arrive_complete_over_a_wire_with_loss_duplication_and_reordering():
     transfer(BAD_TRANSFER, DMTR_INET_WRAPPERS="fault:loss=0.002,duplicate=0.002,reorder=0.01,reorder_ns=1000000,seed=7")
 
 
@@ -41,8 +40,8 @@ ETH_P_ALL, HEADER_BYTES, TAG_BYTES = 3, 14, 4
 
 
 @contextlib.contextmanager
-def longest_of_ours(lengths):
-    """The length of the longest frame of ours that the kernel sees in the block is added to `lengths`."""
+def record_longest_frame(lengths):
+    """Appends to `lengths` the length of the longest frame that the kernel receives from us during the block."""
     seen, ended = [0], threading.Event()
 
     def watch(tap):
@@ -68,15 +67,15 @@ def longest_of_ours(lengths):
 
 
 if ROW.device == "tap":
-    def test_long_data_leaves_in_frames_that_the_kernel_cuts_and_need_not():
+    def test_tso_option_selects_long_frames_or_segments():
         lengths = []
         for choice in ("yes", "no"):
-            with apps.Server("echo-server", "--address", KERNEL) as server, longest_of_ours(lengths):
+            with apps.Server("echo-server", "--address", KERNEL) as server, record_longest_frame(lengths):
                 wires.run_ours("echo-client", "--address", KERNEL, "--port", server.port, "--size", 60000, "--count", 20,
                                "--quiet", DMTR_INET_TSO=choice)
         assert lengths[0] > 1500 + HEADER_BYTES + TAG_BYTES >= lengths[1], lengths
 
-    def test_frames_that_the_kernel_has_put_together_are_taken():
+    def test_frames_merged_by_the_kernel_are_received():
         transfer(TRANSFER, DMTR_INET_DEVICE_OPTIONS=ROW.options + ",lro=yes")
 
 
@@ -91,16 +90,16 @@ table netdev dmtr {
 
 
 def set_mtu(size):
-    """What else the device must be told."""
+    """Sets the MTU of the wire. Returns the options that the device needs for it."""
     expect(f"ip link set dmtr0 mtu {size}")
     if ROW.link is wires.VETH:
-        with beside_device():
+        with device_namespace():
             expect(f"ip link set dmtr1 mtu {size}")
     return {"DMTR_INET_DEVICE_OPTIONS": f"{ROW.options},mtu={size}"} if ROW.device == "dpdk" else {}
 
 
 if not ROW.peer:
-    def test_transfers_arrive_complete_when_the_kernel_loses_what_we_send():
+    def test_transfers_arrive_complete_when_the_kernel_drops_our_frames():
         if not shutil.which("nft"):
             raise apps.Skip("no program nft")
         done = subprocess.run(["nft", "-f", "-"], input=LOSS, capture_output=True, text=True, check=False)
@@ -111,7 +110,7 @@ if not ROW.peer:
         finally:
             subprocess.run(["nft", "delete table netdev dmtr"], check=True)
 
-    def test_each_mtu_carries_connections_and_datagrams():
+    def test_connections_and_datagrams_pass_with_each_mtu():
         for size in ROW.mtus:
             options = set_mtu(size)
             transfer(4 << 20, **options)
@@ -126,7 +125,7 @@ if not ROW.peer:
 
 
 if not ROW.peer and ROW.device != "dpdk":
-    def test_connections_follow_the_links_mtu():
+    def test_connections_follow_the_link_mtu():
         data = os.urandom(20000)
         with our_server("echo-server", "--address", OURS, DMTR_INET_TSO="no") as server, server.connect() as sock:
             for size in (1500, 700, 1500):
@@ -134,7 +133,7 @@ if not ROW.peer and ROW.device != "dpdk":
                 deadline, lengths = time.monotonic() + apps.TIMEOUT_S, []
                 while size + HEADER_BYTES not in lengths:
                     assert time.monotonic() < deadline, f"{size}: {set(lengths)}"
-                    with longest_of_ours(lengths):
+                    with record_longest_frame(lengths):
                         sock.sendall(data)
                         assert apps.receive(sock, len(data)) == data
 
@@ -168,7 +167,7 @@ def echo_each(listener, count):
                 sock.sendall(data)
 
 
-def test_short_connections_to_us_and_from_us():
+def test_relay_handles_many_short_connections():
     with socket.create_server((KERNEL, 0), backlog=128) as listener, \
             our_relay(listener.getsockname()[1], "--tcp") as relay, on_a_thread(echo_each, listener, CONNECTIONS):
         listener.settimeout(apps.TIMEOUT_S)
@@ -181,8 +180,8 @@ def test_short_connections_to_us_and_from_us():
                 assert sock.recv(1) == b""
 
 
-def tool(*command, **more):
-    """The output of somebody else's program."""
+def run_tool(*command, **more):
+    """Runs a third-party program. Returns its output."""
     done = subprocess.run([str(part) for part in command], capture_output=True, timeout=apps.TIMEOUT_S, check=False,
                           **more)
     assert done.returncode == 0, f"{command}: status {done.returncode}, {done.stdout[-500:]}{done.stderr[-500:]}"
@@ -195,7 +194,7 @@ def need_program(name):
 
 
 class Pages(http.server.BaseHTTPRequestHandler):
-    """One page, and the echo of what is posted."""
+    """Serves one page, and echoes posted data."""
     page = os.urandom(3 << 20)
 
     def answer(self, body):
@@ -214,35 +213,35 @@ class Pages(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def test_curl_gets_and_posts_through_us():
+def test_curl_gets_and_posts_through_the_relay():
     need_program("curl")
     with http.server.ThreadingHTTPServer((KERNEL, 0), Pages) as server, on_a_thread(server.serve_forever):
         try:
             with our_relay(server.server_port, "--tcp") as relay:
                 url = f"http://{relay.address}:{relay.port}/"
                 curl = ["curl", "--silent", "--show-error", "--fail", "--noproxy", "*", url]
-                assert tool(*curl) == Pages.page
-                assert tool(*curl, "--header", "Expect:", "--data-binary", "@-", input=Pages.page) == Pages.page
+                assert run_tool(*curl) == Pages.page
+                assert run_tool(*curl, "--header", "Expect:", "--data-binary", "@-", input=Pages.page) == Pages.page
         finally:
             server.shutdown()
 
 
-def test_nc_gets_back_what_it_sends_us():
+def test_nc_receives_its_data_from_the_echo_server():
     need_program("nc")
     data = os.urandom(3 << 20)
-    with our_server("echo-server", "--address", OURS) as server, reach(server, "--tcp") as near:
-        assert tool("nc", "-N", near.address, near.port, input=data) == data
+    with our_server("echo-server", "--address", OURS) as server, reachable(server, "--tcp") as near:
+        assert run_tool("nc", "-N", near.address, near.port, input=data) == data
 
 
-def free_port():
+def find_free_port():
     with socket.socket() as sock:
         sock.bind((KERNEL, 0))
         return sock.getsockname()[1]
 
 
 @contextlib.contextmanager
-def their_server(port, *command, program=None):
-    """Somebody else's server, once it listens; `program` where it is not called as the command's first word says."""
+def foreign_server(port, *command, program=None):
+    """Runs a third-party server and waits until it listens. `program`: its file, if not the first word of command."""
     words, silent = [str(part) for part in command], subprocess.DEVNULL
     with subprocess.Popen(words, executable=program, stdout=silent, stderr=silent) as process:
         try:
@@ -259,28 +258,32 @@ def their_server(port, *command, program=None):
             process.terminate()
 
 
-def test_iperf3_measures_through_us_in_both_directions():
+def test_iperf3_runs_through_the_relay_in_both_directions():
     need_program("iperf3")
     for direction in ([], ["--reverse"], ["--parallel", 4]):
-        port = free_port()  # a server of its own, because one is busy for a while after a client has gone
-        with their_server(port, "iperf3", "--server", "--bind", KERNEL, "--port", port), our_relay(port, "--tcp") as relay:
-            tool("iperf3", "--client", relay.address, "--port", relay.port, "--bytes", "64M" if FULL else "8M", *direction)
+        port = find_free_port()  # a new server each time: iperf3 stays busy for a while after a client has ended
+        with foreign_server(port, "iperf3", "--server", "--bind", KERNEL, "--port", port), \
+                our_relay(port, "--tcp") as relay:
+            run_tool("iperf3", "--client", relay.address, "--port", relay.port, "--bytes", "64M" if FULL else "8M",
+                     *direction)
 
 
-def test_redis_is_served_through_us():
-    """The server is the program redis-check-rdb by another name; the package with that name would start a service."""
+def test_redis_runs_through_the_relay():
+    """redis-check-rdb is the same file as redis-server; the package redis-server would also start a service."""
     need_program("redis-check-rdb")
     need_program("redis-benchmark")
-    port, requests = free_port(), 20000 if FULL else 1000
+    port, requests = find_free_port(), 20000 if FULL else 1000
     with tempfile.TemporaryDirectory() as folder, \
-            their_server(port, "redis-server", "--port", port, "--bind", KERNEL, "--dir", folder, "--save", "",
-                         "--protected-mode", "no", program=shutil.which("redis-check-rdb")), our_relay(port, "--tcp") as relay:
-        out = tool("redis-benchmark", "-h", relay.address, "-p", relay.port, "-n", requests, "-c", 50, "-t",
-                   "set,get,lpush,mset", "--csv", "-P", 4)
+            foreign_server(port, "redis-server", "--port", port, "--bind", KERNEL, "--dir", folder, "--save", "",
+                           "--protected-mode", "no", program=shutil.which("redis-check-rdb")), \
+            our_relay(port, "--tcp") as relay:
+        out = run_tool("redis-benchmark", "-h", relay.address, "-p", relay.port, "-n", requests, "-c", 50, "-t",
+                       "set,get,lpush,mset", "--csv", "-P", 4)
         assert len(out.splitlines()) == 5, out  # a heading and a line for each command
         stored = os.urandom(1 << 20).hex().encode()
-        assert tool("redis-cli", "-h", relay.address, "-p", relay.port, "-x", "set", "large", input=stored) == b"OK\n"
-        assert tool("redis-cli", "-h", relay.address, "-p", relay.port, "get", "large") == stored + b"\n"
+        client = ["redis-cli", "-h", relay.address, "-p", relay.port]
+        assert run_tool(*client, "-x", "set", "large", input=stored) == b"OK\n"
+        assert run_tool(*client, "get", "large") == stored + b"\n"
 
 
 wires.main(apps.collect(globals()))

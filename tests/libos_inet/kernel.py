@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Libos inet against the kernel's network stack, over each row of wires.py that has the kernel at its second end."""
+"""Libos inet with the kernel's network stack as peer, over each row of wires.py with the kernel at its second end."""
 
 import contextlib
 import json
@@ -32,7 +32,7 @@ def test_ping_is_answered():
                 assert sock.recv(2000)[20:] == echo_request(sequence, payload, kind=0)
 
 
-def test_kernel_sockets_send_datagrams_to_us():
+def test_kernel_sockets_exchange_datagrams_with_our_server():
     with our_server("echo-server", "--udp", "--address", OURS) as server, \
             socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.settimeout(30)
@@ -43,7 +43,7 @@ def test_kernel_sockets_send_datagrams_to_us():
             assert sock.recv(70000) == data, size
 
 
-def test_kernel_sockets_connect_to_us():
+def test_kernel_sockets_connect_to_our_server():
     with our_server("echo-server", "--address", OURS) as server:
         for size in (1, 1000, 100000):
             with server.connect() as sock:
@@ -54,7 +54,7 @@ def test_kernel_sockets_connect_to_us():
                 assert sock.recv(1) == b""
 
 
-def test_many_short_connections_of_the_kernel():
+def test_our_server_accepts_many_short_connections_from_the_kernel():
     with our_server("echo-server", "--address", OURS) as server:
         for i in range(300):
             with server.connect() as sock:
@@ -62,21 +62,21 @@ def test_many_short_connections_of_the_kernel():
                 assert apps.receive(sock, len(b"%d" % i)) == b"%d" % i
 
 
-def test_we_connect_to_the_kernels_sockets():
+def test_our_client_connects_to_kernel_sockets():
     for protocol in (["--udp"], []):
         with Server("echo-server", *protocol, "--address", KERNEL) as server:
             out, _ = run_ours("echo-client", *protocol, "--address", KERNEL, "--port", server.port, "--count", 500,
                               "--warmup", 0, "--size", min(3000, ROW.largest), "--connections", 4, "--json", "-",
                               "--quiet")
-            result = json.loads(out)  # the kernel may hold the first replies back until it sees the link
+            result = json.loads(out)  # the kernel may delay the first replies until it sees the link
             assert result["messages"] + result["late"] == 500, out
 
 
-def test_a_refused_connection_is_told_both_ways():
+def test_refused_connections_are_reported_on_both_sides():
     run_ours("echo-client", "--address", KERNEL, "--port", 9, "--count", 1, status=1)
     with our_server("echo-server", "--udp", "--address", OURS), contextlib.suppress(ConnectionRefusedError):
         socket.create_connection((OURS, 9), timeout=apps.TIMEOUT_S).close()
-        raise AssertionError("connected to nobody")
+        raise AssertionError("connected to a closed port")
 
 
 wires.main(apps.collect(globals()))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Long transfers over a wire of wires.py, with checksums."""
+"""Long transfers with checksums over a wire of wires.py."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ CHUNK = 1 << 18
 
 @contextlib.contextmanager
 def on_a_thread(work, *args):
-    """Whatever it raises is raised at the end of the block."""
+    """Runs work on a thread during the block. Raises its exception at the end of the block."""
     failures = []
 
     def guarded():
@@ -28,13 +28,13 @@ def on_a_thread(work, *args):
     thread.start()
     yield
     thread.join(apps.TIMEOUT_S)
-    assert not thread.is_alive(), "it does not end"
+    assert not thread.is_alive(), "the thread does not end"
     if failures:
         raise failures[0]
 
 
 def send_numbered(sock, total):
-    """Chunks that are all different; their checksum."""
+    """Sends distinct chunks. Returns their checksum."""
     filling, check = os.urandom(CHUNK - 8), 0
     for number in range(total // CHUNK):
         chunk = number.to_bytes(8, "little") + filling
@@ -44,7 +44,7 @@ def send_numbered(sock, total):
 
 
 def receive_all(sock, out):
-    """Bytes and checksum until the end of the stream."""
+    """Receives to the end of the stream. Appends the number of bytes and the checksum to out."""
     size = check = 0
     buffer = memoryview(bytearray(CHUNK))
     while n := sock.recv_into(buffer):
@@ -54,7 +54,7 @@ def receive_all(sock, out):
 
 
 def transfer(total, **options):
-    """Kernel to us, us to kernel."""
+    """Sends from a kernel socket through our relay to another kernel socket."""
     with socket.create_server((KERNEL, 0)) as listener, \
             our_relay(listener.getsockname()[1], "--tcp", **options) as relay:
         listener.settimeout(apps.TIMEOUT_S)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A device that is lost, here a TAP interface that is deleted: what is outstanding ends once, and every later call
- * fails at the call. Argument: the libos.
+ * A lost device, here a deleted TAP interface: each outstanding operation ends once, and each later call returns an
+ * error. Argument: the libos.
  */
 #include "net_test.h"
 
@@ -37,7 +37,7 @@ static int stream_socket(void) {
     return qd;
 }
 
-static int listening(uint16_t port) {
+static int open_listener(uint16_t port) {
     struct sockaddr_in at = address_of(OUR_ADDRESS, port);
     int qd = stream_socket();
     assert_ok(dmtr_bind(qd, (struct sockaddr *)&at, sizeof at));
@@ -48,7 +48,8 @@ static int listening(uint16_t port) {
 static void outstanding_operations_end_once_and_later_calls_fail(void **state) {
     (void)state;
     struct sockaddr_in peer = address_of(PEER_ADDRESS, PEER_PORT), own = address_of(OUR_ADDRESS, 80);
-    int listener = listening(80), connecting = stream_socket(), fresh = stream_socket(), client = stream_socket(), qd;
+    int listener = open_listener(80), connecting = stream_socket(), fresh = stream_socket(), client = stream_socket(),
+        qd;
     int datagrams = datagram_socket(OUR_ADDRESS, 7, 0);
     dmtr_qtoken_t accepts[2], connect, qt;
     dmtr_qresult_t qr;
@@ -69,7 +70,7 @@ static void outstanding_operations_end_once_and_later_calls_fail(void **state) {
     expect_wait_error(stream_pop, ENETDOWN);
     expect_wait_error(datagram_pop, ENETDOWN);
 
-    expect_pop_text(server, "before"); /* it had arrived */
+    expect_pop_text(server, "before"); /* data that had arrived can be popped */
     assert_int_equal(dmtr_pop(&qt, server), ENETDOWN);
     assert_int_equal(dmtr_pop(&qt, datagrams), ENETDOWN);
     assert_int_equal(dmtr_accept(&qt, listener), ENETDOWN);
@@ -81,16 +82,16 @@ static void outstanding_operations_end_once_and_later_calls_fail(void **state) {
     assert_int_equal(dmtr_push(&qt, client, &sga), ENETDOWN);
     assert_int_equal(dmtr_pushto(&qt, datagrams, &sga, (struct sockaddr *)&peer, sizeof peer), ENETDOWN);
     assert_ok(dmtr_sgafree(&sga));
-    assert_int_equal(dmtr_wait_timed(&qr, qt, 0), EINVAL); /* none of them gave a token */
+    assert_int_equal(dmtr_wait_timed(&qr, qt, 0), EINVAL); /* no failed call returned a token */
     assert_ok(dmtr_close(server));
     assert_ok(dmtr_close(listener));
 }
 
-/* Nothing keeps the runtime from ending at once, and another one may have the interface when it is back. */
-static void a_runtime_that_lost_its_device_is_replaced(void **state) {
+/* dmtr_fini returns immediately, and another runtime can use the interface when it exists again. */
+static void a_new_runtime_replaces_one_that_lost_its_device(void **state) {
     (void)state;
     dmtr_qtoken_t qt;
-    int listener = listening(80);
+    int listener = open_listener(80);
     assert_ok(dmtr_accept(&qt, listener));
     run("ip link del t0");
     expect_wait_error(qt, ENETDOWN);
@@ -98,7 +99,7 @@ static void a_runtime_that_lost_its_device_is_replaced(void **state) {
     assert_ok(setup(NULL));
     struct sockaddr_in own = address_of(OUR_ADDRESS, 80);
     int client = stream_socket();
-    listener = listening(80);
+    listener = open_listener(80);
     assert_ok(dmtr_accept(&qt, listener));
     connect_wait(client, &own);
     expect_wait_error(qt, 0);
@@ -112,7 +113,7 @@ int main(int argc, char *argv[]) {
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(outstanding_operations_end_once_and_later_calls_fail, setup, test_teardown),
-        cmocka_unit_test_setup_teardown(a_runtime_that_lost_its_device_is_replaced, setup, test_teardown),
+        cmocka_unit_test_setup_teardown(a_new_runtime_replaces_one_that_lost_its_device, setup, test_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* libos/inet/mailbox.h */
+/* The mailbox through which runtimes exchange frames and connections (libos/inet/mailbox.h). */
 #include "libos/inet/mailbox.h"
 
 #include "../base/test.h"
@@ -27,7 +27,7 @@ static void mailbox_delete(struct mailbox *m) {
     free(m);
 }
 
-static void frames_come_as_they_were_put_in_and_a_full_ring_refuses(void **state) {
+static void mails_arrive_in_order_and_a_full_ring_refuses(void **state) {
     (void)state;
     struct mailbox *m = mailbox_new();
     struct mail mails[MAILBOX_BURST];
@@ -49,17 +49,17 @@ static void frames_come_as_they_were_put_in_and_a_full_ring_refuses(void **state
     assert_false(mailbox_has_mail(m));
     for (uint32_t got = 0; got < PLACES - MAILBOX_BURST; got += MAILBOX_BURST) {
         assert_int_equal(mailbox_take(m, 1, mails), MAILBOX_BURST);
-        assert_int_equal(mailbox_senders(m), 2); /* there may be more */
+        assert_int_equal(mailbox_senders(m), 2); /* the ring may hold more mails */
         for (uint32_t i = 0; i < MAILBOX_BURST; i++) {
             assert_int_equal(mails[i].bytes, got + i);
             assert_int_equal(mails[i].flags, 0x10203 + got + i);
             heap_free(mails[i].frame);
         }
     }
-    mailbox_delete(m); /* frees the rest */
+    mailbox_delete(m); /* frees the remaining frames */
 }
 
-static void migrations_are_for_one_runtime_and_have_a_bound(void **state) {
+static void migrations_are_accepted_for_one_runtime_up_to_a_limit(void **state) {
     (void)state;
     static struct list nodes[MAILBOX_MIGRATIONS_MAX + 1];
     struct mailbox *m = mailbox_new();
@@ -89,7 +89,7 @@ static void migrations_are_for_one_runtime_and_have_a_bound(void **state) {
     mailbox_delete(m);
 }
 
-static void who_has_mail_does_not_sleep(void **state) {
+static void a_mailbox_with_mail_does_not_sleep(void **state) {
     (void)state;
     struct mailbox *m = mailbox_new();
     struct pollfd fd = {.fd = m->wake_fd, .events = POLLIN};
@@ -102,7 +102,7 @@ static void who_has_mail_does_not_sleep(void **state) {
     assert_false(mailbox_asleep(m));
     mailbox_awake(m);
     assert_int_equal(mailbox_senders(m), 4);
-    mailbox_tell(m, 1); /* awake: no system call */
+    mailbox_tell(m, 1); /* the receiver is awake: no system call */
     assert_int_equal(poll(&fd, 1, 0), 0);
     mailbox_delete(m);
 }
@@ -121,7 +121,7 @@ static void *send_all(void *arg) {
             continue;
         }
         mailbox_tell(s->m, s->number);
-        if (i++ % 16 == 0) sched_yield(); /* the receiver empties it, and sleeps */
+        if (i++ % 16 == 0) sched_yield(); /* lets the receiver empty the ring and sleep */
     }
     return NULL;
 }
@@ -156,9 +156,9 @@ static void no_wake_up_is_lost(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(frames_come_as_they_were_put_in_and_a_full_ring_refuses),
-        cmocka_unit_test(migrations_are_for_one_runtime_and_have_a_bound),
-        cmocka_unit_test(who_has_mail_does_not_sleep),
+        cmocka_unit_test(mails_arrive_in_order_and_a_full_ring_refuses),
+        cmocka_unit_test(migrations_are_accepted_for_one_runtime_up_to_a_limit),
+        cmocka_unit_test(a_mailbox_with_mail_does_not_sleep),
         cmocka_unit_test(no_wake_up_is_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

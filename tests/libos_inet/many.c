@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Several runtimes of a process on one device: servers on threads at one end of a wire in shared memory, the test's own
- * runtime as their client at the other.
+ * Several runtimes of a process on one device: servers on threads at one end of a shared-memory wire, and their client,
+ * the runtime of the test, at the other.
  */
 #include "net_test.h"
 
@@ -11,9 +11,9 @@
 #define SERVERS  3
 #define CLIENTS  48
 #define MESSAGES 20
-#define SHARED   80 /* all servers listen here */
-#define FIRST    81 /* the first one alone, which gives its connections away in turn */
-#define DATAGRAM 82 /* the last one alone */
+#define SHARED   80 /* all servers listen on this port */
+#define FIRST    81 /* only the first server listens; it transfers its connections to all servers in turn */
+#define DATAGRAM 82 /* only the last server has this port */
 
 struct server {
     pthread_t thread;
@@ -46,7 +46,7 @@ static void serve_accept(struct server *s, const dmtr_qresult_t *qr, int shared,
         uint32_t to = s->accepted++ % SERVERS;
         if (to != s->number) {
             PEER_CHECK(s, dmtr_transfer(qd, servers[to].runtime) == 0);
-            PEER_CHECK(s, dmtr_pop(&qt, qd) == EBADF); /* it is not ours any more */
+            PEER_CHECK(s, dmtr_pop(&qt, qd) == EBADF); /* the queue is closed on this runtime */
             return;
         }
     }
@@ -58,7 +58,7 @@ static void serve_accept(struct server *s, const dmtr_qresult_t *qr, int shared,
 static void serve_pop(struct server *s, dmtr_qresult_t *qr) {
     dmtr_qtoken_t qt;
     dmtr_sgarray_t *sga = &qr->qr_value.sga;
-    if (qr->qr_error || sga->sga_numsegs == 0) { /* reset, or the end */
+    if (qr->qr_error || sga->sga_numsegs == 0) { /* a reset or the end of the stream */
         PEER_CHECK(s, dmtr_close(qr->qr_qd) == 0);
         return;
     }
@@ -152,7 +152,7 @@ static void connect_many(int qds[CLIENTS], uint16_t port) {
     }
 }
 
-static void converse(int qds[CLIENTS]) {
+static void exchange_and_close(int qds[CLIENTS]) {
     char text[32];
     for (uint32_t n = 0; n < MESSAGES; n++)
         for (uint32_t i = 0; i < CLIENTS; i++) {
@@ -163,14 +163,14 @@ static void converse(int qds[CLIENTS]) {
         assert_ok(dmtr_close(qds[i]));
 }
 
-/* The client's end is a process of its own: a process has one group for a device and its options. */
-static void client(const char *policy) {
+/* The client's device has other options, so the client is not in the group of the servers. */
+static void run_client(const char *policy) {
     int qds[CLIENTS], udp;
     assert_ok(start_end(false, PEER_ADDRESS, "", policy));
     connect_many(qds, SHARED);
-    converse(qds);
+    exchange_and_close(qds);
     connect_many(qds, FIRST);
-    converse(qds);
+    exchange_and_close(qds);
     struct sockaddr_in to = address_of(OUR_ADDRESS, DATAGRAM);
     char large[4000];
     memset(large, 'x', sizeof large);
@@ -178,7 +178,7 @@ static void client(const char *policy) {
     for (uint32_t n = 0; n < MESSAGES; n++) {
         dmtr_qtoken_t qt;
         dmtr_qresult_t qr;
-        size_t len = n % 2 ? sizeof large : 10; /* in fragments, and whole */
+        size_t len = n % 2 ? sizeof large : 10; /* fragmented, or in one frame */
         expect_wait_error(push_to(udp, large, len, &to), 0);
         assert_ok(dmtr_pop(&qt, udp));
         assert_ok(dmtr_wait_timed(&qr, qt, HANG));
@@ -189,33 +189,33 @@ static void client(const char *policy) {
     assert_ok(dmtr_fini());
 }
 
-static void serve_all(const char *policy) {
+static void run_servers(const char *policy) {
     uint32_t shared = 0, handed = 0;
     start_servers(policy);
-    client(policy);
+    run_client(policy);
     stop_servers();
     for (uint32_t i = 0; i < SERVERS; i++) {
         assert_true(servers[i].messages > 0);
         assert_true(i == 0 || servers[i].handed == CLIENTS / SERVERS);
         shared += servers[i].accepted;
         handed += servers[i].handed;
-        assert_true(servers[i].accepted > 0); /* the hash spreads them */
+        assert_true(servers[i].accepted > 0); /* the RSS hash spreads the connections */
     }
-    assert_int_equal(shared, 2 * CLIENTS); /* those of the first one's own listener as well */
+    assert_int_equal(shared, 2 * CLIENTS); /* includes the connections that the first server accepted on port FIRST */
     assert_int_equal(handed, CLIENTS - CLIENTS / SERVERS);
 }
 
-static void connections_are_spread_and_handed_over_while_all_spin(void **state) {
+static void connections_are_spread_and_transferred_with_polling_runtimes(void **state) {
     (void)state;
-    serve_all("adaptive");
+    run_servers("adaptive");
 }
 
-static void connections_are_spread_and_handed_over_while_all_sleep(void **state) {
+static void connections_are_spread_and_transferred_with_blocking_runtimes(void **state) {
     (void)state;
-    serve_all("block");
+    run_servers("block");
 }
 
-static void one_runtime_too_many_is_refused_and_another_may_take_its_place(void **state) {
+static void a_runtime_beyond_the_queues_is_refused_until_another_ends(void **state) {
     (void)state;
     start_servers("block");
     assert_int_equal(start_server("block", "inet.queues=3"), ENOSPC);
@@ -224,7 +224,7 @@ static void one_runtime_too_many_is_refused_and_another_may_take_its_place(void 
     assert_ok(dmtr_fini());
 }
 
-static void what_cannot_be_handed_over_is_refused(void **state) {
+static void invalid_transfers_are_refused(void **state) {
     (void)state;
     dmtr_runtime_t own;
     int qd;
@@ -241,7 +241,7 @@ static void what_cannot_be_handed_over_is_refused(void **state) {
     assert_ok(dmtr_fini());
 }
 
-static void a_runtime_that_is_not_there_gets_nothing(void **state) {
+static void a_transfer_to_an_unknown_runtime_is_refused(void **state) {
     (void)state;
     struct sockaddr_in at = address_of(OUR_ADDRESS, FIRST);
     dmtr_runtime_t own;
@@ -262,11 +262,11 @@ static void a_runtime_that_is_not_there_gets_nothing(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(connections_are_spread_and_handed_over_while_all_spin),
-        cmocka_unit_test(connections_are_spread_and_handed_over_while_all_sleep),
-        cmocka_unit_test(one_runtime_too_many_is_refused_and_another_may_take_its_place),
-        cmocka_unit_test(what_cannot_be_handed_over_is_refused),
-        cmocka_unit_test(a_runtime_that_is_not_there_gets_nothing),
+        cmocka_unit_test(connections_are_spread_and_transferred_with_polling_runtimes),
+        cmocka_unit_test(connections_are_spread_and_transferred_with_blocking_runtimes),
+        cmocka_unit_test(a_runtime_beyond_the_queues_is_refused_until_another_ends),
+        cmocka_unit_test(invalid_transfers_are_refused),
+        cmocka_unit_test(a_transfer_to_an_unknown_runtime_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The stack's MTU follows the device's, but not beyond inet.mtu. The test itself is the other end of the wire. */
+/* The stack's MTU follows that of the device, up to inet.mtu. The test is the other end of the wire. */
 #include "mem/heap.h"
 #include "net_test.h"
 #include "netdev/netdev.h"
@@ -16,39 +16,39 @@ static struct netdev *open_wire(const char *mtu) {
     return dev;
 }
 
-static int start_caller(const char *mtu) {
+static int start_stack(const char *mtu) {
     char device[64];
     snprintf(device, sizeof device, "inet.device_options=path=/tmp/dmtr-inet.%d", wire_owner());
     return start_with_options((const char *const[]){"libos=inet", "inet.device=shm", "log.sink=none", device,
                                                     ("inet.address=" OUR_ADDRESS "/24"), mtu, NULL});
 }
 
-static void let_pass(void) {
+static void poll_for_1_ms(void) {
     dmtr_qtoken_t qt;
     assert_ok(dmtr_timer(&qt, MS));
     expect_wait_error(qt, 0);
 }
 
-/* The longest IP packet that a large datagram leaves in, once the caller has this wire. */
+/* Sends a large datagram with these MTUs. Returns the length of the longest IP packet on the wire. */
 static uint32_t longest_packet(const char *inet_mtu, const char *wire_mtu) {
     struct sockaddr_in everybody = address_of("10.77.0.255", 9);
     uint8_t payload[PAYLOAD] = {0};
     struct netdev_buffer b;
     uint32_t longest = 0, bytes = 0;
-    assert_ok(start_caller(inet_mtu));
+    assert_ok(start_stack(inet_mtu));
     int qd = datagram_socket(OUR_ADDRESS, 1000, 0);
     assert_true(qd >= 0);
     struct netdev *wire = open_wire(wire_mtu);
     for (uint64_t i = 1; i < 1000 && !wire->link_up; i++) {
         netdev_update(wire, i);
-        let_pass();
+        poll_for_1_ms();
     }
     assert_true(wire->link_up);
     for (uint32_t i = 0; i < 50; i++)
-        let_pass(); /* the caller looks, and hears of the MTU */
+        poll_for_1_ms(); /* the stack polls the device and learns its MTU */
     expect_wait_error(push_to(qd, payload, sizeof payload, &everybody), 0);
     for (uint32_t i = 0; i < 1000 && bytes < PAYLOAD; i++) {
-        let_pass();
+        poll_for_1_ms();
         while (netdev_rx(wire, &b, 1, i) == 1) {
             if (b.bytes > HEADERS + 8 && ((const uint8_t *)b.data)[23] == IPPROTO_UDP) {
                 bytes += b.bytes - HEADERS;
@@ -63,7 +63,7 @@ static uint32_t longest_packet(const char *inet_mtu, const char *wire_mtu) {
     return longest;
 }
 
-static void mtu_follows_the_device_up_to_the_configured_one(void **state) {
+static void mtu_follows_the_device_up_to_the_configured_mtu(void **state) {
     (void)state;
     assert_int_equal(longest_packet("inet.mtu=9000", "9000"), PAYLOAD + 28);
     assert_uint_in_range(longest_packet("inet.mtu=9000", "1000"), 990, 1000);
@@ -72,7 +72,7 @@ static void mtu_follows_the_device_up_to_the_configured_one(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(mtu_follows_the_device_up_to_the_configured_one),
+        cmocka_unit_test(mtu_follows_the_device_up_to_the_configured_mtu),
     };
     return cmocka_run_group_tests_name("mtu", tests, NULL, NULL);
 }

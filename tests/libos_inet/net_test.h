@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of libos inet share: a runtime on one end of a wire in shared memory, and a peer on a thread. */
+/* Shared by the tests of libos inet: a runtime on one end of a shared-memory wire, and a peer on another thread. */
 #ifndef TESTS_NET_TEST_H
 #define TESTS_NET_TEST_H
 
@@ -33,8 +33,8 @@ static inline int start_with_options(const char *const *options) {
 #define WIRE_OWNER "WIRE_OWNER"
 
 /*
- * Whose wire it is: the process that asked first, also in those forked from it since; programs that are started get it
- * by the environment.
+ * The process id in the wire's path: that of the first caller. Forked children inherit it. Programs that the test
+ * executes get it from the environment.
  */
 static inline int wire_owner(void) {
     static int pid;
@@ -43,7 +43,7 @@ static inline int wire_owner(void) {
     return pid;
 }
 
-/* One end of the wire. `extra`: device options that begin with a comma. */
+/* Starts a runtime on one end of the wire. `extra`: device options that begin with a comma. */
 static inline int start_end(bool listens, const char *address, const char *extra, const char *policy) {
     char device[160], own[64], waits[64];
     snprintf(device, sizeof device, "inet.device_options=path=/tmp/dmtr-inet.%d,listen=%s%s", wire_owner(),
@@ -71,16 +71,16 @@ static inline int datagram_socket(const char *address, uint16_t port, int receiv
 
 #define ROOM (64 << 20)
 
-/* A peer on its own thread and stack that sends every datagram back, until one says "quit". */
+/* A peer with its own thread and stack. It echoes every datagram until it receives "quit". */
 struct peer {
     pthread_t thread;
-    const char *policy; /* of its waits */
-    sem_t ready;        /* it has its socket */
-    uint32_t pause_at;  /* after so many datagrams it waits for `go` */
+    const char *policy; /* wait.policy */
+    sem_t ready;        /* posted when the socket is open */
+    uint32_t pause_at;  /* number of datagrams after which it waits for `go` */
     sem_t go;
-    sem_t done; /* its runtime has ended */
+    sem_t done; /* posted when the runtime has ended */
     uint32_t received;
-    const char *failed; /* NULL: nothing did */
+    const char *failed; /* the failed check, or NULL */
 };
 
 #define PEER_CHECK(p, condition)                                                                                       \
@@ -134,7 +134,7 @@ static inline void *peer_main(void *arg) {
 
 #define NO_PAUSE UINT32_MAX
 
-/* The listening end must stand. When it returns the peer has its socket. */
+/* The listening end must be open. Returns when the peer's socket is open. */
 static inline void peer_start(struct peer *p, const char *policy, uint32_t pause_at) {
     *p = (struct peer){.policy = policy, .pause_at = pause_at};
     sem_init(&p->ready, 0, 0);
@@ -144,7 +144,7 @@ static inline void peer_start(struct peer *p, const char *policy, uint32_t pause
     sem_wait(&p->ready);
 }
 
-/* Meanwhile our own stack goes on. */
+/* Polls our runtime until the peer has ended. */
 static inline void peer_join(struct peer *p) {
     while (sem_trywait(&p->done)) {
         dmtr_qtoken_t qt;

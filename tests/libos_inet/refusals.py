@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What cannot be opened is refused with what is missing and the command that mends it, as a program's user sees it."""
+"""If a device cannot be opened, the program's message names what is missing and the command that repairs it."""
 
 import os
 import re
@@ -8,10 +8,10 @@ import subprocess
 
 import apps
 
-# Without capabilities, also for root.
+# Runs a command without capabilities, even as root.
 POWERLESS = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
 
-# device, its options, who tries, and what the message must say
+# device, its options, command that runs the program, text that the message must contain
 REFUSALS = [
     ("none", "none", [], "inet.device=NAME"),
     ("nonsense", "none", [], "there are: sim shm tap packet xdp"),
@@ -28,22 +28,23 @@ REFUSALS = [
 ]
 
 
-def refused(device, options, who, says):
-    if who and os.geteuid() != 0:
-        who = []  # has none anyhow
-    if who and not shutil.which(who[0]):
+def expect_refusal(device, options, prefix, expected):
+    if prefix and os.geteuid() != 0:
+        prefix = []  # other users have no capabilities
+    if prefix and not shutil.which(prefix[0]):
         raise apps.Skip(f"no program {who[0]}")
     env = {"DMTR_LIBOS": "inet", "DMTR_INET_DEVICE": device, "DMTR_INET_DEVICE_OPTIONS": options,
            "DMTR_INET_ADDRESS": "10.77.0.1/24", "LSAN_OPTIONS": "detect_leaks=0"}
-    done = subprocess.run([*who, apps.program("echo-client"), "--udp", "--address", "10.77.0.2", "--port", "7"],
+    done = subprocess.run([*prefix, apps.program("echo-client"), "--udp", "--address", "10.77.0.2", "--port", "7"],
                           env={**os.environ, **env}, capture_output=True, text=True, timeout=apps.TIMEOUT_S,
                           check=False)
     if device == "dpdk" and not os.path.exists(os.path.join(os.environ["DMTR_PLUGIN_PATH"], "netdev-dpdk.so")):
         raise apps.Skip("this build is without DPDK")
     if re.search("modprobe tun|cannot be loaded", done.stderr):
         raise apps.Skip(done.stderr.strip())
-    assert done.returncode == 1 and says in done.stderr, done.stderr
+    assert done.returncode == 1 and expected in done.stderr, done.stderr
 
 
-apps.main([(f"{device} {options}{' without capabilities' if who else ''}",
-            lambda row=(device, options, who, says): refused(*row)) for device, options, who, says in REFUSALS])
+apps.main([(f"{device} {options}{' without capabilities' if prefix else ''}",
+            lambda row=(device, options, prefix, expected): expect_refusal(*row))
+           for device, options, prefix, expected in REFUSALS])

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Closing a stream whose peer takes nothing. The program brings a clock of its own, which the library uses in place of
- * its own, so that minutes pass at once.
+ * Closing a stream whose peer does not read. The test defines the clock functions of the library, so that it can skip
+ * minutes.
  */
 #include "base/clock.h"
 #include "net_test.h"
@@ -33,8 +33,8 @@ static int teardown(void **state) {
     return dmtr_fini();
 }
 
-/* A stream to ourselves that has more to send than its peer takes. The peer's queue goes to *server. */
-static int full_stream(int *server, dmtr_qtoken_t *push) {
+/* Opens a loopback stream and pushes more than its peer accepts. Stores the peer's queue in *server. */
+static int open_full_stream(int *server, dmtr_qtoken_t *push) {
     struct sockaddr_in at = address_of(OUR_ADDRESS, 1000);
     int listener, client;
     dmtr_qtoken_t accepted;
@@ -55,8 +55,8 @@ static int full_stream(int *server, dmtr_qtoken_t *push) {
     return client;
 }
 
-/* Lets `seconds` pass, in steps. The error that the close ended with; -1: it has not ended. */
-static int pass(dmtr_qtoken_t close, uint32_t seconds) {
+/* Advances the clock by `seconds`, one at a time. Returns the result of the close, or -1 if it has not ended. */
+static int skip_seconds(dmtr_qtoken_t close, uint32_t seconds) {
     dmtr_qresult_t qr;
     for (uint32_t i = 0; i < seconds; i++) {
         skipped_ns += SKIP;
@@ -66,53 +66,53 @@ static int pass(dmtr_qtoken_t close, uint32_t seconds) {
     return -1;
 }
 
-static void a_peer_that_takes_nothing_for_a_minute_is_given_up(void **state) {
+static void close_fails_if_the_peer_reads_nothing_for_a_minute(void **state) {
     (void)state;
     int server, client;
     dmtr_qtoken_t push, close;
-    client = full_stream(&server, &push);
+    client = open_full_stream(&server, &push);
     assert_ok(dmtr_async_close(&close, client));
-    assert_int_equal(pass(close, 50), -1);
-    assert_int_equal(pass(close, 200), ETIMEDOUT);
+    assert_int_equal(skip_seconds(close, 50), -1);
+    assert_int_equal(skip_seconds(close, 200), ETIMEDOUT);
     expect_wait_error(push, ETIMEDOUT);
 }
 
-static void a_peer_that_takes_a_little_is_not_given_up(void **state) {
+static void close_continues_while_the_peer_reads(void **state) {
     (void)state;
     int server, client;
     dmtr_qtoken_t push, close;
     dmtr_qresult_t qr;
-    client = full_stream(&server, &push);
+    client = open_full_stream(&server, &push);
     assert_ok(dmtr_async_close(&close, client));
     for (uint32_t i = 0; i < 8; i++) {
         for (uint32_t pops = 0; pops < 20; pops++) {
             assert_ok(dmtr_wait_timed(&qr, pop_begin(server), HANG));
             assert_ok(dmtr_sgafree(&qr.qr_value.sga));
         }
-        assert_int_equal(pass(close, 40), -1);
+        assert_int_equal(skip_seconds(close, 40), -1);
     }
-    assert_int_equal(pass(close, 200), ETIMEDOUT);
+    assert_int_equal(skip_seconds(close, 200), ETIMEDOUT);
     expect_wait_error(push, ETIMEDOUT);
 }
 
-static void lingering_ends_after_its_time(void **state) {
+static void close_fails_after_the_linger_time(void **state) {
     (void)state;
     const struct linger five = {.l_onoff = 1, .l_linger = 5};
     int server, client;
     dmtr_qtoken_t push, close;
-    client = full_stream(&server, &push);
+    client = open_full_stream(&server, &push);
     assert_ok(dmtr_setsockopt(client, SOL_SOCKET, SO_LINGER, &five, sizeof five));
     assert_ok(dmtr_async_close(&close, client));
-    assert_int_equal(pass(close, 4), -1);
-    assert_int_equal(pass(close, 4), ETIMEDOUT);
+    assert_int_equal(skip_seconds(close, 4), -1);
+    assert_int_equal(skip_seconds(close, 4), ETIMEDOUT);
     expect_wait_error(push, ETIMEDOUT);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_peer_that_takes_nothing_for_a_minute_is_given_up, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_peer_that_takes_a_little_is_not_given_up, setup, teardown),
-        cmocka_unit_test_setup_teardown(lingering_ends_after_its_time, setup, teardown),
+        cmocka_unit_test_setup_teardown(close_fails_if_the_peer_reads_nothing_for_a_minute, setup, teardown),
+        cmocka_unit_test_setup_teardown(close_continues_while_the_peer_reads, setup, teardown),
+        cmocka_unit_test_setup_teardown(close_fails_after_the_linger_time, setup, teardown),
     };
     return cmocka_run_group_tests_name("stalled", tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* TCP sockets of libos inet on one host: streams to ourselves, ends, refusals, options, framing. */
+/* TCP sockets of libos inet over loopback: streams, shutdown, resets, refusals, options, framing. */
 #include "net_test.h"
 
 #include <netinet/tcp.h>
@@ -44,7 +44,7 @@ static void connect_pair(struct pair *p, int framed) {
     p->server = qr.qr_value.ares.qd;
 }
 
-static void streams_go_both_ways_without_a_copy(void **state) {
+static void data_passes_in_both_directions_without_a_copy(void **state) {
     (void)state;
     struct pair p;
     struct dmtr_queue_info info;
@@ -61,7 +61,7 @@ static void streams_go_both_ways_without_a_copy(void **state) {
     assert_int_equal(info.copies, 0);
 }
 
-/* Pops until the end of the stream, comparing with the pattern; how many bytes. */
+/* Pops until the end of the stream and checks the pattern. Returns the number of bytes. */
 static uint64_t pop_all(int qd, const unsigned char *data) {
     uint64_t got = 0;
     for (;;) {
@@ -84,7 +84,7 @@ static unsigned char *pattern(void) {
     return data;
 }
 
-static void large_pushes_of_any_memory_arrive_equal_and_closing_delivers_them(void **state) {
+static void close_delivers_large_pushes_from_heap_and_foreign_memory(void **state) {
     (void)state;
     struct pair p;
     unsigned char *data = pattern();
@@ -103,11 +103,11 @@ static void large_pushes_of_any_memory_arrive_equal_and_closing_delivers_them(vo
     assert_int_equal(pop_all(p.server, data), BULK);
     expect_wait_error(pushed, 0);
     expect_wait_error(closed, 0);
-    assert_int_equal(pop_all(p.server, data), 0); /* the end is told again */
+    assert_int_equal(pop_all(p.server, data), 0); /* a later pop returns the end of the stream again */
     free(data);
 }
 
-static void an_acknowledged_push_completes_when_the_peer_has_it(void **state) {
+static void a_push_with_push_acked_completes_when_the_peer_acknowledges(void **state) {
     (void)state;
     struct pair p;
     int on = 1;
@@ -120,7 +120,7 @@ static void an_acknowledged_push_completes_when_the_peer_has_it(void **state) {
     assert_int_equal(dmtr_poll(&qr, qt), EINVAL);
 }
 
-static void pushes_complete_in_order_when_only_the_first_waits_for_the_peer(void **state) {
+static void pushes_complete_in_order_if_only_the_first_waits_for_an_ack(void **state) {
     (void)state;
     struct pair p;
     int on = 1, off = 0, at;
@@ -155,7 +155,7 @@ static void shutdown_ends_one_direction(void **state) {
     expect_wait_text(qt, "");
 }
 
-static void connections_reset_before_they_are_accepted_are_accepted(void **state) {
+static void connections_reset_before_accept_are_accepted(void **state) {
     (void)state;
     enum { N = 3 };
     struct sockaddr_in at;
@@ -167,7 +167,7 @@ static void connections_reset_before_they_are_accepted_are_accepted(void **state
         connect_wait(client, &at);
         assert_ok(dmtr_setsockopt(client, SOL_SOCKET, SO_LINGER, &now, sizeof now));
         assert_ok(dmtr_close(client));
-        dmtr_qtoken_t timer; /* the reset arrives */
+        dmtr_qtoken_t timer; /* polls until the reset arrives */
         assert_ok(dmtr_timer(&timer, MS));
         expect_wait_error(timer, 0);
     }
@@ -183,7 +183,7 @@ static void connections_reset_before_they_are_accepted_are_accepted(void **state
     assert_ok(dmtr_close(listener));
 }
 
-static void a_reset_ends_pops_and_pushes(void **state) {
+static void a_reset_fails_pops_and_pushes(void **state) {
     (void)state;
     struct pair p;
     struct linger at_once = {.l_onoff = 1, .l_linger = 0};
@@ -199,7 +199,7 @@ static void a_reset_ends_pops_and_pushes(void **state) {
     expect_wait_error(qt, ECONNRESET);
 }
 
-static void a_refused_connect_is_reported_and_may_be_retried(void **state) {
+static void a_refused_connect_is_reported_and_can_be_retried(void **state) {
     (void)state;
     struct sockaddr_in at = address_of(OUR_ADDRESS, 1000), away = address_of("192.0.2.1", 9);
     dmtr_qtoken_t qt;
@@ -214,7 +214,7 @@ static void a_refused_connect_is_reported_and_may_be_retried(void **state) {
     assert_ok(dmtr_close(qd));
 }
 
-static void many_connects_and_accepts_are_outstanding_at_once(void **state) {
+static void many_connects_and_accepts_can_be_outstanding(void **state) {
     (void)state;
     enum { COUNT = 100 };
     static dmtr_qtoken_t accepts[COUNT], connects[COUNT];
@@ -254,7 +254,7 @@ static void calls_in_the_wrong_state_are_refused(void **state) {
     assert_ok(dmtr_sgafree(&sga));
 }
 
-static void ports_are_taken_by_bind_and_free_after_close(void **state) {
+static void bind_reserves_a_port_and_close_frees_it(void **state) {
     (void)state;
     struct pair p;
     struct sockaddr_in name, foreign = address_of("10.99.0.1", 80), any = address_of("0.0.0.0", 0);
@@ -296,7 +296,7 @@ static void a_closed_socket_that_still_delivers_has_no_port(void **state) {
     assert_ok(dmtr_bind(b, (struct sockaddr *)&own, sizeof own));
 }
 
-static void wildcard_and_an_address_do_not_share_a_port(void **state) {
+static void a_wildcard_and_an_address_do_not_share_a_port(void **state) {
     (void)state;
     struct sockaddr_in own = address_of(OUR_ADDRESS, 0), any = address_of("0.0.0.0", 0);
     socklen_t len = sizeof own;
@@ -313,7 +313,7 @@ static void wildcard_and_an_address_do_not_share_a_port(void **state) {
     assert_int_equal(dmtr_bind(a, (struct sockaddr *)&own, sizeof own), EADDRINUSE);
 }
 
-static void a_connection_in_use_is_not_handed_over(void **state) {
+static void a_connection_with_an_outstanding_operation_is_not_transferred(void **state) {
     (void)state;
     struct pair p;
     dmtr_runtime_t own;
@@ -325,7 +325,7 @@ static void a_connection_in_use_is_not_handed_over(void **state) {
     assert_int_equal(dmtr_transfer(p.client, own + 1), EXDEV);
 }
 
-static void congestion_control_is_chosen_by_name_and_the_state_shown(void **state) {
+static void congestion_control_is_set_by_name_and_tcp_info_is_filled(void **state) {
     (void)state;
     struct pair p;
     char name[16] = "";
@@ -350,7 +350,7 @@ static void congestion_control_is_chosen_by_name_and_the_state_shown(void **stat
     assert_int_equal(dmtr_getsockopt(p.listener, IPPROTO_TCP, TCP_INFO, &info, &info_len), ENOTCONN);
 }
 
-static void options_are_kept_bounded_and_inherited(void **state) {
+static void options_are_stored_and_limited(void **state) {
     (void)state;
     static const struct {
         int level, name, value, taken;
@@ -405,7 +405,7 @@ static void messages_are_framed(void **state) {
     expect_pop_text(p.server, "and another");
 }
 
-static void closing_cancels_waiting_operations(void **state) {
+static void close_cancels_outstanding_operations(void **state) {
     (void)state;
     struct pair p;
     dmtr_qtoken_t accept, pop, closed;
@@ -421,25 +421,25 @@ static void closing_cancels_waiting_operations(void **state) {
 }
 
 static const struct CMUnitTest tests[] = {
-#define alone(fn) cmocka_unit_test_setup_teardown(fn, setup, test_teardown)
-    alone(streams_go_both_ways_without_a_copy),
-    alone(large_pushes_of_any_memory_arrive_equal_and_closing_delivers_them),
-    alone(an_acknowledged_push_completes_when_the_peer_has_it),
-    alone(pushes_complete_in_order_when_only_the_first_waits_for_the_peer),
-    alone(shutdown_ends_one_direction),
-    alone(connections_reset_before_they_are_accepted_are_accepted),
-    alone(a_reset_ends_pops_and_pushes),
-    alone(a_refused_connect_is_reported_and_may_be_retried),
-    alone(many_connects_and_accepts_are_outstanding_at_once),
-    alone(calls_in_the_wrong_state_are_refused),
-    alone(options_are_kept_bounded_and_inherited),
-    alone(ports_are_taken_by_bind_and_free_after_close),
-    alone(a_closed_socket_that_still_delivers_has_no_port),
-    alone(wildcard_and_an_address_do_not_share_a_port),
-    alone(a_connection_in_use_is_not_handed_over),
-    alone(congestion_control_is_chosen_by_name_and_the_state_shown),
-    alone(messages_are_framed),
-    alone(closing_cancels_waiting_operations),
+#define with_runtime(fn) cmocka_unit_test_setup_teardown(fn, setup, test_teardown)
+    with_runtime(data_passes_in_both_directions_without_a_copy),
+    with_runtime(close_delivers_large_pushes_from_heap_and_foreign_memory),
+    with_runtime(a_push_with_push_acked_completes_when_the_peer_acknowledges),
+    with_runtime(pushes_complete_in_order_if_only_the_first_waits_for_an_ack),
+    with_runtime(shutdown_ends_one_direction),
+    with_runtime(connections_reset_before_accept_are_accepted),
+    with_runtime(a_reset_fails_pops_and_pushes),
+    with_runtime(a_refused_connect_is_reported_and_can_be_retried),
+    with_runtime(many_connects_and_accepts_can_be_outstanding),
+    with_runtime(calls_in_the_wrong_state_are_refused),
+    with_runtime(options_are_stored_and_limited),
+    with_runtime(bind_reserves_a_port_and_close_frees_it),
+    with_runtime(a_closed_socket_that_still_delivers_has_no_port),
+    with_runtime(a_wildcard_and_an_address_do_not_share_a_port),
+    with_runtime(a_connection_with_an_outstanding_operation_is_not_transferred),
+    with_runtime(congestion_control_is_set_by_name_and_tcp_info_is_filled),
+    with_runtime(messages_are_framed),
+    with_runtime(close_cancels_outstanding_operations),
 };
 
 int main(void) {

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A peer process that is killed in the middle of a transfer ends its connections and not us; another takes its place.
- */
+/* A peer process is killed during a transfer. Its connection times out, and another peer can connect. */
 #include "net_test.h"
 
 #include <netinet/tcp.h>
@@ -13,7 +12,7 @@
 #define TIMEOUT_MS  500
 #define POPS_BEFORE 20
 
-/* Forked before there is a runtime; each begins when its pipe says so. */
+/* Children are forked before the runtime starts. Each runs after a byte arrives on its pipe. */
 struct child {
     pid_t pid;
     int go;
@@ -41,7 +40,7 @@ static int connect_to_parent(int *qd) {
     return r ? r : dmtr_wait_timed(&qr, qt, HANG);
 }
 
-/* Sends for ever. */
+/* Sends without end. */
 static int run_killed(void) {
     dmtr_qresult_t qr;
     dmtr_qtoken_t qt;
@@ -51,7 +50,7 @@ static int run_killed(void) {
     return 1;
 }
 
-/* Sends back what comes, once. */
+/* Echoes one message. */
 static int run_successor(void) {
     dmtr_qresult_t qr;
     dmtr_qtoken_t qt;
@@ -91,19 +90,19 @@ static int accept_one(int listener) {
     return qr.qr_value.ares.qd;
 }
 
-/* Pops at most that many times; the error that ended it. */
+/* Pops at most `most` times. Returns the error of a pop, or 0. */
 static int pop_blocks(int qd, int most) {
     for (int i = 0; i < most; i++) {
         dmtr_qresult_t qr;
         int r = dmtr_wait_timed(&qr, pop_begin(qd), HANG);
         if (r) return r;
-        assert_true(qr.qr_value.sga.sga_numsegs > 0); /* it never said goodbye */
+        assert_true(qr.qr_value.sga.sga_numsegs > 0); /* a killed peer sends no FIN */
         assert_ok(dmtr_sgafree(&qr.qr_value.sga));
     }
     return 0;
 }
 
-static void killed_peer_ends_its_connections_and_another_takes_its_place(void **state) {
+static void connection_of_a_killed_peer_times_out_and_another_peer_connects(void **state) {
     (void)state;
     struct sockaddr_in at = address_of(OUR_ADDRESS, PORT);
     unsigned timeout_ms = TIMEOUT_MS;
@@ -119,7 +118,7 @@ static void killed_peer_ends_its_connections_and_another_takes_its_place(void **
     assert_ok(pop_blocks(qd, POPS_BEFORE));
     assert_ok(kill(killed.pid, SIGKILL));
     assert_int_equal(waitpid(killed.pid, &status, 0), killed.pid);
-    assert_ok(dmtr_drop(push_block(qd))); /* that nobody is going to acknowledge */
+    assert_ok(dmtr_drop(push_block(qd))); /* nobody acknowledges this data */
     int error = pop_blocks(qd, INT32_MAX);
     assert_true(error == ETIMEDOUT || error == EHOSTUNREACH);
     assert_ok(dmtr_close(qd));
@@ -129,7 +128,7 @@ static void killed_peer_ends_its_connections_and_another_takes_its_place(void **
     push_wait(qd, "still here");
     expect_pop_text(qd, "still here");
     assert_ok(dmtr_close(qd));
-    dmtr_qtoken_t qt; /* its goodbye is answered by our stack, which must be polled for that */
+    dmtr_qtoken_t qt; /* our stack must be polled to answer the FIN of the peer */
     while (waitpid(successor.pid, &status, WNOHANG) == 0) {
         assert_ok(dmtr_timer(&qt, MS));
         expect_wait_error(qt, 0);
@@ -141,7 +140,7 @@ static void killed_peer_ends_its_connections_and_another_takes_its_place(void **
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(killed_peer_ends_its_connections_and_another_takes_its_place),
+        cmocka_unit_test(connection_of_a_killed_peer_times_out_and_another_peer_connects),
     };
     wire_owner();
     child_fork(&killed, run_killed);

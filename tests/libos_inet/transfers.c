@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * transfers [COUNT [SERVER PEER]]: connections that threads hand to each other at random while the peer sends. None may
- * be lost or reset, and every byte is checked in both directions. Two threads listen; a third joins later.
+ * transfers [COUNT [SERVER PEER]]: threads transfer connections to each other at random while the peer sends. No
+ * connection may be lost or reset, and the test checks every byte in both directions. Two threads listen; a third joins
+ * later.
  *
- * COUNT is how many transfers each test makes. SERVER and PEER are two interfaces of one wire, which device `packet`
- * drives; without them the wire is in shared memory.
+ * Each test makes COUNT transfers. SERVER and PEER are the two interfaces of one wire, which device `packet` drives.
+ * Without them the wire is in shared memory.
  */
 #include "net_test.h"
 
@@ -14,8 +15,8 @@
 #define SERVERS       3u
 #define EARLY         2u
 #define CONNECTIONS   12u
-#define OUTSTANDING   16384u /* bytes of one connection that were sent and have not come back */
-#define LENGTH_MAX    60000u /* of a connection's stream; with more transfers more, or the peer's ports run out */
+#define OUTSTANDING   16384u /* limit of bytes per connection that were sent and not echoed */
+#define LENGTH_MAX    60000u /* of a connection's stream; grows with COUNT, so that the peer's ports suffice */
 #define MESSAGE_MAX   2500u
 #define PORT          80
 #define TRANSFERS     10000u
@@ -31,7 +32,7 @@ struct server {
     const char *failed;
 };
 
-/* A connection as its peer sees it. */
+/* The peer's side of a connection. */
 struct conn {
     uint32_t sent, received, length;
     uint16_t port;
@@ -42,7 +43,7 @@ struct conn {
 static const char *policy, *server_interface, *peer_interface;
 static uint32_t transfers = TRANSFERS;
 static struct server servers[SERVERS];
-static uint32_t positions[65536]; /* by the peer's port; of the thread that has the connection */
+static uint32_t positions[65536]; /* next byte that the owning thread expects, by the peer's port */
 static atomic_bool stop;
 static atomic_uint joined, handed;
 static sem_t ready;
@@ -108,7 +109,7 @@ static void serve_pop(struct server *s, dmtr_qresult_t *qr) {
     PEER_CHECK(s, dmtr_sgafree(sga) == 0);
 }
 
-/* The echo is pushed: the connection goes on here, or at another thread. */
+/* The echo is pushed. Pops again, or transfers the connection to another thread. */
 static void serve_pushed(struct server *s, const dmtr_qresult_t *qr) {
     dmtr_qtoken_t qt;
     PEER_CHECK(s, qr->qr_error == 0);
@@ -187,7 +188,8 @@ static void conn_send(struct conn *c, uint64_t *random) {
         assert_ok(dmtr_push(&qt, c->qd, &sga));
         assert_ok(dmtr_sgafree(&sga));
         c->sent += n;
-        if (c->sent == c->length) assert_ok(dmtr_shutdown(c->qd, SHUT_WR)); /* it is closing while it is handed over */
+        if (c->sent == c->length)
+            assert_ok(dmtr_shutdown(c->qd, SHUT_WR)); /* so that connections are transferred while they close */
     }
 }
 
@@ -205,11 +207,11 @@ static void conn_open(struct conn *c, uint64_t *random) {
 static struct conn *conn_of(struct conn *conns, int qd) {
     for (uint32_t i = 0; i < CONNECTIONS; i++)
         if (conns[i].qd == qd) return &conns[i];
-    fail_msg("a result of no connection");
+    fail_msg("the result belongs to no connection");
     return NULL;
 }
 
-/* The end: the peer of a connection has all, and has closed it. */
+/* Checks and counts echoed bytes. Returns true at the end of the stream. */
 static bool conn_pop(struct conn *c, dmtr_qresult_t *qr, uint64_t *random) {
     dmtr_qtoken_t qt;
     dmtr_sgarray_t *sga = &qr->qr_value.sga;
@@ -231,7 +233,10 @@ static bool conn_pop(struct conn *c, dmtr_qresult_t *qr, uint64_t *random) {
     return false;
 }
 
-/* Sends on all connections until there were transfers enough; a connection that has ended is followed by another. */
+/*
+ * Sends on all connections until the servers have made enough transfers. Replaces each connection that has ended.
+ * Returns the number of connections opened.
+ */
 static uint32_t send_all(void) {
     struct conn conns[CONNECTIONS];
     uint64_t random = 77;
@@ -264,7 +269,7 @@ static uint32_t send_all(void) {
     return opened;
 }
 
-static void hand_over(const char *with_policy) {
+static void run_transfers(const char *with_policy) {
     policy = with_policy;
     stop = false;
     joined = 1;
@@ -288,20 +293,20 @@ static void hand_over(const char *with_policy) {
     print_message("# %u transfers, %u connections\n", (unsigned)handed, opened);
 }
 
-static void no_connection_is_lost_while_all_spin(void **state) {
+static void no_connection_is_lost_with_polling_runtimes(void **state) {
     (void)state;
-    hand_over("adaptive");
+    run_transfers("adaptive");
 }
 
-static void no_connection_is_lost_while_all_sleep(void **state) {
+static void no_connection_is_lost_with_blocking_runtimes(void **state) {
     (void)state;
-    hand_over("block");
+    run_transfers("block");
 }
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(no_connection_is_lost_while_all_spin),
-        cmocka_unit_test(no_connection_is_lost_while_all_sleep),
+        cmocka_unit_test(no_connection_is_lost_with_polling_runtimes),
+        cmocka_unit_test(no_connection_is_lost_with_blocking_runtimes),
     };
     unsigned long count = argc > 1 ? strtoul(argv[1], NULL, 10) : TRANSFERS;
     if (count == 0 || count > TRANSFERS_MAX || argc == 3 || argc > 4) {

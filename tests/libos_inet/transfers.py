@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""transfers.py PROGRAM: connections change threads over device `packet`, both ends in a network namespace of our own."""
+"""transfers.py PROGRAM: threads transfer connections over device `packet`. Both ends are in a new network namespace."""
 
 import ctypes
 import os
@@ -18,7 +18,7 @@ LINK = ["ip link add dmtr0 type veth peer name dmtr1", "ethtool -K dmtr0 tx off"
 def enter_namespace():
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWNET) != 0:
-        raise apps.Skip(f"no network namespace of our own: {os.strerror(ctypes.get_errno())}")
+        raise apps.Skip(f"cannot make a network namespace: {os.strerror(ctypes.get_errno())}")
     for line in LINK:
         try:
             done = subprocess.run(line.split(), capture_output=True, text=True, check=False)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A busy program still receives from the network: the neighbour's answer, datagrams, segments. Argument: the libos. */
+/* A busy program still receives from the network: ARP replies, datagrams, segments. Argument: the libos. */
 #include "busy_test.h"
 #include "net_test.h"
 
@@ -14,8 +14,8 @@ static int setup(void **state) {
                                                     ("lwip.address=" OUR_ADDRESS "/24"), NULL});
 }
 
-/* The first question waits for the neighbour's MAC, and its answer for a poll. */
-static void answers_reach_a_busy_program(void **state) {
+/* The first datagram waits for the ARP reply; each echo waits for a poll. */
+static void echoes_reach_a_busy_program(void **state) {
     (void)state;
     struct peer p;
     peer_start(&p, "adaptive", NO_PAUSE);
@@ -39,7 +39,7 @@ static void answers_reach_a_busy_program(void **state) {
     peer_join(&p);
 }
 
-/* Both ends of the connection are ours: every step of it needs a poll. */
+/* A loopback connection: each step of it needs a poll. */
 static void connections_progress_in_a_busy_program(void **state) {
     (void)state;
     struct sockaddr_in at = address_of(OUR_ADDRESS, 80);
@@ -69,7 +69,7 @@ int main(int argc, char *argv[]) {
     over_lwip = argc > 1 && strcmp(argv[1], "lwip") == 0;
     wire_owner();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(answers_reach_a_busy_program, setup, test_teardown),
+        cmocka_unit_test_setup_teardown(echoes_reach_a_busy_program, setup, test_teardown),
         cmocka_unit_test_setup_teardown(connections_progress_in_a_busy_program, setup, test_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* UDP sockets of libos inet on one host: datagrams to ourselves, refusals, options, bounds, other event loops. */
+/* UDP sockets of libos inet over loopback: datagrams, refusals, options, limits, the event descriptor. */
 #include "counter_test.h"
 #include "net_test.h"
 
@@ -25,7 +25,7 @@ static struct dmtr_queue_info info_of(int qd) {
     return info;
 }
 
-static void a_datagram_to_ourselves_comes_with_its_sender_and_without_a_copy(void **state) {
+static void a_loopback_datagram_has_its_sender_and_is_not_copied(void **state) {
     (void)state;
     struct sockaddr_in to = address_of(OUR_ADDRESS, 1000);
     int a = open_socket(999), b = open_socket(1000);
@@ -49,7 +49,7 @@ static void a_datagram_to_ourselves_comes_with_its_sender_and_without_a_copy(voi
     assert_int_equal(info_of(b).pops, 50);
 }
 
-static void foreign_memory_is_copied_and_counted(void **state) {
+static void pushes_of_foreign_memory_are_copied_and_counted(void **state) {
     (void)state;
     struct sockaddr_in to = address_of(OUR_ADDRESS, 1000);
     int a = open_socket(0), b = open_socket(1000);
@@ -61,14 +61,14 @@ static void foreign_memory_is_copied_and_counted(void **state) {
                                        {.sgaseg_buf = foreign, .sgaseg_len = (uint32_t)strlen(foreign)}}};
     dmtr_qtoken_t qt;
     assert_ok(dmtr_pushto(&qt, a, &sga, (struct sockaddr *)&to, sizeof to));
-    memset(foreign, 'x', strlen(foreign)); /* it was taken at the call */
+    memset(foreign, 'x', strlen(foreign)); /* the call has copied foreign memory */
     assert_ok(dmtr_sgafree(&ours));
     expect_wait_error(qt, 0);
     expect_pop_text(b, "mixed with others'");
     assert_int_equal(info_of(a).copies, 1);
 }
 
-static void empty_datagrams_exist_and_limited_pops_cut(void **state) {
+static void empty_datagrams_arrive_and_limited_pops_truncate(void **state) {
     (void)state;
     struct sockaddr_in to = address_of(OUR_ADDRESS, 1000);
     int a = open_socket(0), b = open_socket(1000);
@@ -86,12 +86,12 @@ static void empty_datagrams_exist_and_limited_pops_cut(void **state) {
     push_text_to(a, "next", &to);
     assert_ok(dmtr_pop2(&qt, b, 3));
     expect_wait_text(qt, "too");
-    assert_ok(dmtr_pop2(&qt, b, 4)); /* all of it: nothing is cut */
+    assert_ok(dmtr_pop2(&qt, b, 4)); /* fits exactly: not truncated */
     expect_wait_text(qt, "next");
     assert_int_equal(counter_value("inet_datagrams_truncated"), cut + 1);
 }
 
-static void pops_are_served_in_order_and_may_be_dropped(void **state) {
+static void pops_complete_in_order_and_can_be_dropped(void **state) {
     (void)state;
     struct sockaddr_in to = address_of(OUR_ADDRESS, 1000);
     int a = open_socket(0), b = open_socket(1000);
@@ -103,7 +103,7 @@ static void pops_are_served_in_order_and_may_be_dropped(void **state) {
     expect_wait_text(last, "two");
 }
 
-static void what_is_not_popped_is_bounded(void **state) {
+static void unpopped_datagrams_are_limited_by_the_receive_buffer(void **state) {
     (void)state;
     struct sockaddr_in to = address_of(OUR_ADDRESS, 1000);
     int a = open_socket(0), b = open_socket(1000), room = 4096, got = 0;
@@ -122,7 +122,7 @@ static void what_is_not_popped_is_bounded(void **state) {
     expect_wait_text(qt, "after");
 }
 
-static void an_error_that_comes_back_ends_a_pop_or_a_push_once(void **state) {
+static void an_icmp_error_fails_one_pop(void **state) {
     (void)state;
     struct sockaddr_in nobody = address_of(OUR_ADDRESS, 4000);
     int a = open_socket(0);
@@ -134,7 +134,7 @@ static void an_error_that_comes_back_ends_a_pop_or_a_push_once(void **state) {
     expect_pop_text(there, "now");
 }
 
-static void what_cannot_be_pushed_is_refused(void **state) {
+static void invalid_pushes_are_refused(void **state) {
     (void)state;
     static char data[LARGEST + 1];
     struct sockaddr_in to = address_of(OUR_ADDRESS, 1000), portless = address_of(OUR_ADDRESS, 0);
@@ -157,7 +157,7 @@ static void what_cannot_be_pushed_is_refused(void **state) {
     assert_ok(dmtr_sgafree(&qr.qr_value.sga));
 }
 
-static void names_are_told_and_bad_ones_refused(void **state) {
+static void addresses_are_reported_and_invalid_ones_refused(void **state) {
     (void)state;
     struct sockaddr_in own = address_of(OUR_ADDRESS, 1000), other = address_of("10.77.0.99", 1000), got;
     socklen_t len = sizeof got;
@@ -190,7 +190,7 @@ static void expect_name(int qd, const char *address, uint16_t port) {
     if (port > 0) assert_int_equal(got.sin_port, wanted.sin_port);
 }
 
-static void connecting_chooses_a_name_and_can_be_undone(void **state) {
+static void connect_chooses_a_local_address_and_disconnect_releases_it(void **state) {
     (void)state;
     struct sockaddr_in peer = address_of(OUR_ADDRESS, 1000), none = {.sin_family = AF_UNSPEC};
     int server = open_socket(1000), a;
@@ -212,7 +212,7 @@ static void connecting_chooses_a_name_and_can_be_undone(void **state) {
     expect_pop_text(server, "by name");
 }
 
-static void socket_options_are_those_of_the_platform(void **state) {
+static void socket_options_match_the_platform(void **state) {
     (void)state;
     int a = open_socket(0), value = 0;
     socklen_t len = sizeof value;
@@ -268,7 +268,7 @@ static void shutdown_ends_pops_and_pushes(void **state) {
     assert_ok(dmtr_sgafree(&sga));
 }
 
-static void closing_ends_what_waits_and_frees_the_port(void **state) {
+static void close_cancels_pops_and_frees_the_port(void **state) {
     (void)state;
     for (int i = 0; i < 20; i++) {
         int a = open_socket(1000);
@@ -279,7 +279,7 @@ static void closing_ends_what_waits_and_frees_the_port(void **state) {
     }
 }
 
-static void the_kernels_sockets_work_beside(void **state) {
+static void kernel_sockets_work_in_the_same_runtime(void **state) {
     (void)state;
     struct sockaddr_in to = address_of("127.0.0.1", 0), ours = address_of(OUR_ADDRESS, 1000);
     socklen_t len = sizeof to;
@@ -297,7 +297,7 @@ static void the_kernels_sockets_work_beside(void **state) {
     }
 }
 
-static void the_event_descriptor_tells_of_datagrams(void **state) {
+static void the_event_descriptor_reports_datagrams(void **state) {
     (void)state;
     struct sockaddr_in to = address_of(OUR_ADDRESS, 1000);
     int a = open_socket(0), b = open_socket(1000), fd;
@@ -316,21 +316,21 @@ static void the_event_descriptor_tells_of_datagrams(void **state) {
 }
 
 static const struct CMUnitTest tests[] = {
-#define alone(fn) cmocka_unit_test_setup_teardown(fn, setup, test_teardown)
-    alone(a_datagram_to_ourselves_comes_with_its_sender_and_without_a_copy),
-    alone(foreign_memory_is_copied_and_counted),
-    alone(empty_datagrams_exist_and_limited_pops_cut),
-    alone(pops_are_served_in_order_and_may_be_dropped),
-    alone(what_is_not_popped_is_bounded),
-    alone(an_error_that_comes_back_ends_a_pop_or_a_push_once),
-    alone(what_cannot_be_pushed_is_refused),
-    alone(names_are_told_and_bad_ones_refused),
-    alone(connecting_chooses_a_name_and_can_be_undone),
-    alone(socket_options_are_those_of_the_platform),
-    alone(shutdown_ends_pops_and_pushes),
-    alone(closing_ends_what_waits_and_frees_the_port),
-    alone(the_kernels_sockets_work_beside),
-    alone(the_event_descriptor_tells_of_datagrams),
+#define with_runtime(fn) cmocka_unit_test_setup_teardown(fn, setup, test_teardown)
+    with_runtime(a_loopback_datagram_has_its_sender_and_is_not_copied),
+    with_runtime(pushes_of_foreign_memory_are_copied_and_counted),
+    with_runtime(empty_datagrams_arrive_and_limited_pops_truncate),
+    with_runtime(pops_complete_in_order_and_can_be_dropped),
+    with_runtime(unpopped_datagrams_are_limited_by_the_receive_buffer),
+    with_runtime(an_icmp_error_fails_one_pop),
+    with_runtime(invalid_pushes_are_refused),
+    with_runtime(addresses_are_reported_and_invalid_ones_refused),
+    with_runtime(connect_chooses_a_local_address_and_disconnect_releases_it),
+    with_runtime(socket_options_match_the_platform),
+    with_runtime(shutdown_ends_pops_and_pushes),
+    with_runtime(close_cancels_pops_and_frees_the_port),
+    with_runtime(kernel_sockets_work_in_the_same_runtime),
+    with_runtime(the_event_descriptor_reports_datagrams),
 };
 
 int main(void) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* UDP sockets of libos inet between two stacks, on two threads, over a wire in shared memory. */
+/* UDP sockets of libos inet between two stacks on two threads, over a shared-memory wire. */
 #include "net_test.h"
 
 #define LARGEST 65507
@@ -31,7 +31,7 @@ static void expect_echo(int qd, const struct sockaddr_in *to, const char *text) 
     expect_wait_text(qt, text);
 }
 
-static void end_peer(struct peer *p, int qd, const struct sockaddr_in *to) {
+static void stop_peer(struct peer *p, int qd, const struct sockaddr_in *to) {
     push_text_to(qd, "quit", to);
     peer_join(p);
 }
@@ -43,22 +43,22 @@ static void echo_many(const char *policy) {
     int qd = open_socket();
     for (int i = 0; i < 200; i++)
         expect_echo(qd, &to, "there and back");
-    end_peer(&p, qd, &to);
+    stop_peer(&p, qd, &to);
     assert_int_equal(p.received, 200);
 }
 
-static void datagrams_go_both_ways_while_both_spin(void **state) {
+static void datagrams_are_echoed_while_both_ends_spin(void **state) {
     (void)state;
     if (sysconf(_SC_NPROCESSORS_ONLN) < 2) skip();
     echo_many("spin");
 }
 
-static void datagrams_go_both_ways_while_both_sleep(void **state) {
+static void datagrams_are_echoed_while_both_ends_block(void **state) {
     (void)state;
     echo_many("block");
 }
 
-static void datagrams_of_all_sizes_arrive_equal(void **state) {
+static void datagrams_of_all_sizes_are_echoed_unchanged(void **state) {
     (void)state;
     static unsigned char data[LARGEST];
     static const uint32_t sizes[] = {1, 2, 63, 64, 1471, 1472, 1473, 2952, 2953, 9000, 40000, LARGEST};
@@ -77,11 +77,11 @@ static void datagrams_of_all_sizes_arrive_equal(void **state) {
         assert_memory_equal(qr.qr_value.sga.sga_segs[0].sgaseg_buf, data, sizes[i]);
         assert_ok(dmtr_sgafree(&qr.qr_value.sga));
     }
-    end_peer(&p, qd, &to);
+    stop_peer(&p, qd, &to);
 }
 
-/* The wire takes 16 frames, the queue before it 256; the peer does not look. */
-static void pushes_wait_for_a_slow_peer_and_nothing_is_lost(void **state) {
+/* The wire holds 16 frames, the transmit queue 256. The peer does not poll. */
+static void pushes_wait_for_a_slow_peer_and_no_datagram_is_lost(void **state) {
     (void)state;
     enum { COUNT = 1000 };
     static dmtr_qtoken_t qts[COUNT];
@@ -103,11 +103,11 @@ static void pushes_wait_for_a_slow_peer_and_nothing_is_lost(void **state) {
         assert_memory_equal(qr.qr_value.sga.sga_segs[0].sgaseg_buf, &i, sizeof i);
         assert_ok(dmtr_sgafree(&qr.qr_value.sga));
     }
-    end_peer(&p, qd, &to);
+    stop_peer(&p, qd, &to);
     assert_int_equal(p.received, COUNT + 1);
 }
 
-static void closing_delivers_pushed_data(void **state) {
+static void close_delivers_pushed_data(void **state) {
     (void)state;
     enum { COUNT = 600 };
     struct sockaddr_in to = address_of(PEER_ADDRESS, PEER_PORT);
@@ -123,11 +123,11 @@ static void closing_delivers_pushed_data(void **state) {
     assert_int_equal(dmtr_poll(&qr, closed), EAGAIN);
     sem_post(&p.go);
     assert_ok(dmtr_wait_timed(&qr, closed, HANG));
-    end_peer(&p, second, &to);
+    stop_peer(&p, second, &to);
     assert_int_equal(p.received, COUNT + 1);
 }
 
-static void ending_delivers_what_waits_for_a_neighbour(void **state) {
+static void fini_delivers_datagrams_queued_for_a_neighbour(void **state) {
     struct sockaddr_in known = address_of(PEER_ADDRESS, PEER_PORT), asked_for = address_of(PEER_SECOND, PEER_PORT);
     struct peer p;
     peer_start(&p, "adaptive", NO_PAUSE);
@@ -142,7 +142,7 @@ static void ending_delivers_what_waits_for_a_neighbour(void **state) {
     assert_int_equal(p.received, 2);
 }
 
-static void a_port_nobody_has_is_told_by_the_peer(void **state) {
+static void a_closed_port_is_reported_by_the_peer(void **state) {
     (void)state;
     struct sockaddr_in to = address_of(PEER_ADDRESS, PEER_PORT), nobody = address_of(PEER_ADDRESS, 4000);
     struct peer p;
@@ -151,10 +151,10 @@ static void a_port_nobody_has_is_told_by_the_peer(void **state) {
     connect_wait(qd, &nobody);
     push_wait(qd, "anyone?");
     expect_wait_error(pop_begin(qd), ECONNREFUSED);
-    end_peer(&p, other, &to);
+    stop_peer(&p, other, &to);
 }
 
-static void a_host_that_is_not_there_is_told(void **state) {
+static void an_unreachable_host_is_reported(void **state) {
     (void)state;
     struct sockaddr_in to = address_of(PEER_ADDRESS, PEER_PORT), nobody = address_of("10.77.0.9", 9);
     struct peer p;
@@ -163,11 +163,11 @@ static void a_host_that_is_not_there_is_told(void **state) {
     connect_wait(qd, &nobody);
     push_wait(qd, "anyone?");
     expect_wait_error(pop_begin(qd), EHOSTUNREACH);
-    end_peer(&p, other, &to);
+    stop_peer(&p, other, &to);
 }
 
-/* A few hundred datagrams wait for a link that is down; the rest is lost, and no push hangs. */
-static void a_peer_that_is_away_does_no_harm_and_is_found_when_it_comes(void **state) {
+/* While the link is down, the stack queues a few hundred datagrams and drops the others. Every push completes. */
+static void pushes_to_an_absent_peer_complete_and_the_peer_is_found_when_it_starts(void **state) {
     (void)state;
     struct sockaddr_in to = address_of(PEER_ADDRESS, PEER_PORT);
     struct peer p;
@@ -184,7 +184,7 @@ static void a_peer_that_is_away_does_no_harm_and_is_found_when_it_comes(void **s
         }
         assert_int_equal(qr.qr_opcode, DMTR_OPC_POP);
         assert_ok(dmtr_sgafree(&qr.qr_value.sga));
-        end_peer(&p, qd, &to);
+        stop_peer(&p, qd, &to);
         while (dmtr_pop(&qt, qd) == 0 && dmtr_wait_timed(&qr, qt, 50 * MS) == 0)
             assert_ok(dmtr_sgafree(&qr.qr_value.sga));
         assert_ok(dmtr_drop(qt));
@@ -192,16 +192,16 @@ static void a_peer_that_is_away_does_no_harm_and_is_found_when_it_comes(void **s
 }
 
 static const struct CMUnitTest tests[] = {
-#define wire(fn, setup) cmocka_unit_test_setup_teardown(fn, setup, test_teardown)
-    wire(datagrams_go_both_ways_while_both_spin, setup_spin),
-    wire(datagrams_go_both_ways_while_both_sleep, setup_block),
-    wire(datagrams_of_all_sizes_arrive_equal, setup),
-    wire(pushes_wait_for_a_slow_peer_and_nothing_is_lost, setup),
-    wire(closing_delivers_pushed_data, setup),
-    wire(ending_delivers_what_waits_for_a_neighbour, setup),
-    wire(a_port_nobody_has_is_told_by_the_peer, setup),
-    wire(a_host_that_is_not_there_is_told, setup),
-    wire(a_peer_that_is_away_does_no_harm_and_is_found_when_it_comes, setup),
+#define on_wire(fn, setup) cmocka_unit_test_setup_teardown(fn, setup, test_teardown)
+    on_wire(datagrams_are_echoed_while_both_ends_spin, setup_spin),
+    on_wire(datagrams_are_echoed_while_both_ends_block, setup_block),
+    on_wire(datagrams_of_all_sizes_are_echoed_unchanged, setup),
+    on_wire(pushes_wait_for_a_slow_peer_and_no_datagram_is_lost, setup),
+    on_wire(close_delivers_pushed_data, setup),
+    on_wire(fini_delivers_datagrams_queued_for_a_neighbour, setup),
+    on_wire(a_closed_port_is_reported_by_the_peer, setup),
+    on_wire(an_unreachable_host_is_reported, setup),
+    on_wire(pushes_to_an_absent_peer_complete_and_the_peer_is_found_when_it_starts, setup),
 };
 
 int main(void) {

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """
-The wires that libos inet is tested over: one table, a row for each device. A wire has two ends. At the first are
-programs over libos inet and the device; at the second the kernel's stack, or, over devices that connect two processes,
-libos inet again. What leads to the kernel lies in a network namespace of the test's own, and the device in a second
-one. The first argument of a test names its row.
+The wires for the tests of libos inet: a table with a row for each device. A wire has two ends. At the first end run
+programs over libos inet and the device. At the second end is the kernel's stack or, for devices that connect two
+processes, libos inet again. The test and the second end are in one new network namespace, the device in another. The
+first argument of a test names its row.
 """
 
 import contextlib
@@ -26,9 +26,9 @@ NOBODY = 65534
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 OURS, PEER = "10.77.0.1", "10.77.0.2"
-BESIDE = "10.77.0.3"  # the kernel's, on the interface that the device is on
+KERNEL_AT_DEVICE = "10.77.0.3"  # address of the kernel on the interface of the device
 
-# Nobody behind AF_PACKET or AF_XDP finishes the kernel's frames: it must do so itself.
+# AF_PACKET and AF_XDP do not add checksums to the kernel's frames, so the kernel must send them complete.
 QUEUES = "numrxqueues 2 numtxqueues 2"
 VETH = [f"ip link add dmtr0 {QUEUES} type veth peer name dmtr1 {QUEUES} netns {{there}}", "ethtool -K dmtr0 tx off",
         "ethtool -L dmtr0 rx 1 tx 1"]
@@ -38,20 +38,20 @@ TAP = ["ip tuntap add dmtr0 mode tap multi_queue"]
 @dataclasses.dataclass
 class Row:
     device: str
-    options: str  # {folder} is a new one for each wire, {end} 0 or 1
-    peer: str = None  # options at the second end; without them the kernel is there
-    link: list = ()  # commands that make the way to the kernel
+    options: str  # {folder}: a new folder for each wire; {end}: 0 or 1
+    peer: str = None  # options at the second end; None: the kernel is at the second end
+    link: list = ()  # commands that make the interfaces
     env: dict = dataclasses.field(default_factory=dict)
-    largest: int = 65507  # datagram
+    largest: int = 65507  # largest datagram
     mtus: tuple = (576, 1500, 9000)
-    kernel_stays: bool = False  # the kernel goes on using the interface
+    kernel_stays: bool = False  # the kernel continues to use the interface
     keeps_datagrams: bool = True
-    copies: bool = True  # payload, in the library, in either direction
-    loses: bool = True  # is told when its interface is taken away
-    threads: bool = True  # may share it
-    outlived: bool = True  # by the program at the other end, when it is killed
-    left: str = None  # what stays of a killed program and must be removed
-    user: int = None  # whose programs are to run, without any capability
+    copies: bool = True  # the library copies payload
+    loses: bool = True  # the device detects that its interface was removed
+    threads: bool = True  # several threads can share the device
+    outlived: bool = True  # the program at the other end survives when this one is killed
+    left: str = None  # file that a killed program leaves and the test must remove
+    user: int = None  # user who runs the programs, without capabilities
 
 
 ROWS = {
@@ -63,30 +63,30 @@ ROWS = {
     "packet": Row("packet", "name=dmtr1", link=VETH, kernel_stays=True),
     "xdp-native": Row("xdp", "name=dmtr1,mode=native", link=VETH, copies=False, kernel_stays=True),
     "xdp-generic": Row("xdp", "name=dmtr1,mode=generic", link=VETH, copies=False, kernel_stays=True),
-    # DPDK's memif unmaps its rings under those who use them when the other end goes.
+    # When the peer ends, DPDK's memif unmaps rings that are still in use.
     "dpdk-memif": Row("dpdk", "vdev=net_memif0;role=server;socket=@{folder}/wire",
                       "vdev=net_memif0;role=client;socket=@{folder}/wire", copies=False, outlived=False),
     "dpdk-vhost": Row("dpdk", "vdev=net_vhost0;iface={folder}/wire", "vdev=virtio_user0;path={folder}/wire",
                       copies=False, user=NOBODY, left="{folder}/wire"),
-    # It has the kernel put fragments together, and then has no room for what comes out.
+    # The driver lets the kernel reassemble fragments, and then drops the large packet.
     "dpdk-af_packet": Row("dpdk", "vdev=net_af_packet0;iface=dmtr1;qdisc_bypass=1", link=VETH, largest=1472,
                           copies=False, mtus=(1500,), kernel_stays=True, loses=False),
-    # It forgets the handle of its memory, and receives no more when several threads use its queue in turn.
+    # The driver leaks the handle of its memory, and stops receiving if several threads use its queue in turn.
     "dpdk-af_xdp": Row("dpdk", "vdev=net_af_xdp0;iface=dmtr1;force_copy=1", link=VETH, mtus=(576, 1500), threads=False,
                        loses=False, env={"LSAN_OPTIONS": "detect_leaks=0"}),
-    # The port's own address is the kernel's on the other end.
+    # The port has the MAC address of the kernel's end, so we need another one.
     "dpdk-tap": Row("dpdk", "vdev=net_tap0;iface=dmtr0", link=TAP, copies=False, mtus=(576, 1500),
                     loses=False, env={"DMTR_INET_MAC": "02:00:00:00:00:0a"}),
 }
 
 NAME = sys.argv[1]
 ROW = ROWS[NAME]
-# Where the test's own sockets of the kernel listen and connect from.
+# Address of the test's kernel sockets.
 KERNEL = "127.0.0.1" if ROW.peer else PEER
 
 
 def command(line):
-    """None, or why it failed."""
+    """Runs a command. Returns None, or the reason why it failed."""
     if not shutil.which(line.split()[0]):
         return f"no program {line.split()[0]}"
     done = subprocess.run(line.split(), capture_output=True, text=True, check=False)
@@ -102,7 +102,7 @@ def expect(line):
 
 def new_namespace():
     if LIBC.unshare(CLONE_NEWNET) != 0:
-        raise apps.Skip(f"no network namespace of our own: {os.strerror(ctypes.get_errno())}")
+        raise apps.Skip(f"cannot make a network namespace: {os.strerror(ctypes.get_errno())}")
     return os.open("/proc/thread-self/ns/net", os.O_RDONLY)
 
 
@@ -112,57 +112,58 @@ def inside(namespace):
     try:
         yield
     finally:
-        assert LIBC.setns(HERE, CLONE_NEWNET) == 0
+        assert LIBC.setns(TEST_NAMESPACE, CLONE_NEWNET) == 0
 
 
-def beside_device():
-    """In the namespace of the device: sockets and processes that begin here are there."""
-    return inside(THERE)
+def device_namespace():
+    """The namespace of the device, for sockets and processes that are opened in the block."""
+    return inside(DEVICE_NAMESPACE)
 
 
-def enter():
-    """A reason why not, or None. The test itself stays at the second end."""
-    global THERE, HERE
+def make_namespaces():
+    """Makes the namespaces. Returns None, or the reason why not. The test itself is at the second end."""
+    global DEVICE_NAMESPACE, TEST_NAMESPACE
     if ROW.peer:
-        HERE = THERE = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+        TEST_NAMESPACE = DEVICE_NAMESPACE = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
         return None
     try:
-        THERE = new_namespace()
+        DEVICE_NAMESPACE = new_namespace()
         why = command("ip link set lo up")
-        HERE = THERE if ROW.link is TAP else new_namespace()  # a TAP interface is where it is opened
+        # A TAP interface exists in the namespace that opens it.
+        TEST_NAMESPACE = DEVICE_NAMESPACE if ROW.link is TAP else new_namespace()
     except apps.Skip as e:
         return str(e)
     if ROW.link is TAP and not os.access("/dev/net/tun", os.R_OK | os.W_OK):
-        return "/dev/net/tun is not to be had"
+        return "/dev/net/tun is not accessible"
     return why or command("ip link set lo up")
 
 
 # ---- wires ----
 
 def make_link():
-    """A reason why not, or None."""
-    there = f"/proc/{os.getpid()}/fd/{THERE}"
+    """Makes the interfaces. Returns None, or the reason why not."""
+    there = f"/proc/{os.getpid()}/fd/{DEVICE_NAMESPACE}"
     for line in (*ROW.link, f"ip addr add {PEER}/24 dev dmtr0", "ip link set dmtr0 up"):
         why = command(line.format(there=there))
         if why:
             return why
     if ROW.link is not VETH:
         return None
-    with beside_device():
-        return (command("ethtool -L dmtr1 rx 1 tx 1") or command(f"ip addr add {BESIDE}/24 dev dmtr1")
+    with device_namespace():
+        return (command("ethtool -L dmtr1 rx 1 tx 1") or command(f"ip addr add {KERNEL_AT_DEVICE}/24 dev dmtr1")
                 or command("ip link set dmtr1 up"))
 
 
 @contextlib.contextmanager
 def wire():
-    """A new one, until the block ends."""
+    """Makes a new wire for the duration of the block."""
     global FOLDER
     if MISSING:
         raise apps.Skip(MISSING)
     with tempfile.TemporaryDirectory() as FOLDER:
         if ROW.user:
             os.chown(FOLDER, ROW.user, ROW.user)
-        why = (make_link() if ROW.link else None) or refused()
+        why = (make_link() if ROW.link else None) or find_refusal()
         try:
             if why:
                 raise apps.Skip(why)
@@ -177,7 +178,7 @@ def in_folder(text):
 
 
 def environment(end, **more):
-    """Of a program at one end, 0 or 1, over libos inet."""
+    """Returns the environment of a program over libos inet at one end, 0 or 1."""
     options, address = ((ROW.options, OURS), (ROW.peer, PEER))[end]
     env = {"DMTR_LIBOS": "inet", "DMTR_INET_DEVICE": ROW.device, "DMTR_INET_DEVICE_OPTIONS": options,
            "DMTR_INET_ADDRESS": f"{address}/24", **ROW.env, **more}
@@ -193,43 +194,43 @@ def await_up(interface):
 
 
 def await_link():
-    """The kernel drops what is sent until it has taken note that the link has come up."""
+    """Waits until the link is up. Before, the kernel drops frames."""
     if ROW.link:
         await_up("dmtr0")
     if ROW.link is VETH:
-        with beside_device():
+        with device_namespace():
             await_up("dmtr1")
 
 
 @contextlib.contextmanager
 def our_server(*args, end=0, ends_with=0, **options):
-    """A program over libos inet that listens, with further options."""
+    """Runs a server over libos inet with further options."""
     if not ROW.outlived and ends_with == 0:
-        ends_with = None  # its peer may have gone just before
+        ends_with = None  # its peer may have ended just before
     server = Server(*args, env=environment(end, **options), ends_with=ends_with, user=ROW.user)
     with contextlib.ExitStack() as stack:
-        with beside_device():
+        with device_namespace():
             stack.enter_context(server)
         await_link()
         yield server
 
 
 def run_ours(*args, end=0, status=0, **options):
-    """(stdout, stderr) of a program over libos inet."""
-    with beside_device():
+    """Runs a program over libos inet. Returns (stdout, stderr)."""
+    with device_namespace():
         return apps.run(*args, env=environment(end, **options), status=status, user=ROW.user)
 
 
 def run_peer(*args):
-    """The same at the second end."""
+    """Runs a program at the second end. Returns (stdout, stderr)."""
     return run_ours(*args, end=1) if ROW.peer else apps.run(*args)
 
 
 @contextlib.contextmanager
 def our_relay(port, *protocol, **options):
     """
-    Forwards to a port of the kernel, through libos inet and over the wire. Yields what the kernel's sockets can connect
-    to: where both ends are libos inet a second relay leads there.
+    Runs a relay that forwards to a port of the kernel over libos inet and the wire. Yields a server that kernel sockets
+    can connect to. If both ends are libos inet, this is a second relay.
     """
     if not ROW.peer:
         with our_server("dmtr-relay", *protocol, "--address", OURS, "--target", KERNEL, "--target-port", port,
@@ -237,13 +238,13 @@ def our_relay(port, *protocol, **options):
             yield server
         return
     with our_server("dmtr-relay", *protocol, "--address", OURS, "--target", KERNEL, "--target-network", "posix",
-                    "--target-port", port, **options) as far, reach(far, *protocol, **options) as server:
+                    "--target-port", port, **options) as far, reachable(far, *protocol, **options) as server:
         yield server
 
 
 @contextlib.contextmanager
-def reach(server, *protocol, ends_with=0, **options):
-    """What the kernel's sockets connect to in order to reach a server at the first end."""
+def reachable(server, *protocol, ends_with=0, **options):
+    """Yields a server that kernel sockets connect to in order to reach `server` at the first end."""
     if not ROW.peer:
         yield server
         return
@@ -253,14 +254,14 @@ def reach(server, *protocol, ends_with=0, **options):
         yield near
 
 
-# ---- what is missing ----
+# ---- missing features of the machine ----
 
 @functools.cache
-def refused():
-    """Why bpf(2) or AF_XDP may not be used here, as the device says it, or None. Nobody listens at the peer."""
+def find_refusal():
+    """Returns the device's message if bpf(2) or AF_XDP is not permitted here, else None. The peer has no listener."""
     if ROW.device != "xdp":
         return None
-    with beside_device():
+    with device_namespace():
         done = subprocess.run([apps.program("echo-client"), "--address", PEER, "--port", "9", "--count", "1"],
                               env={**os.environ, **environment(0)}, capture_output=True, text=True,
                               timeout=apps.TIMEOUT_S, check=False)
@@ -268,9 +269,9 @@ def refused():
 
 
 def prepare_user():
-    """Programs where another user can read them."""
+    """Copies the programs to a folder that another user can read."""
     if os.geteuid() != 0:
-        ROW.user = None  # it has no capabilities anyhow
+        ROW.user = None  # other users have no capabilities
         return
     global COPIES
     COPIES = tempfile.TemporaryDirectory()
@@ -284,7 +285,7 @@ def prepare_user():
 
 
 def find_missing():
-    why = enter()
+    why = make_namespaces()
     if why or ROW.device not in ("dpdk", "xdp"):
         return why
     if ROW.user:
@@ -304,7 +305,7 @@ MISSING = find_missing()
 
 
 def main(tests):
-    """Runs tests, each on a wire of its own."""
+    """Runs each test on a new wire."""
     def on_a_wire(test):
         with wire():
             test()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """
-Libos inet over the device xdp at an address that the kernel has too, on an interface that it goes on using. The
-argument is one of xdp's rows in wires.py.
+Libos inet over device xdp, on an interface and an address that the kernel also uses. Argument: one of xdp's rows in
+wires.py.
 """
 
 import contextlib
@@ -17,8 +17,8 @@ import time
 import apps
 import wires
 from apps import Server
-from wires import BESIDE as SHARED
-from wires import OURS, PEER, beside_device, command, expect, run_ours
+from wires import KERNEL_AT_DEVICE as SHARED
+from wires import OURS, PEER, command, device_namespace, expect, run_ours
 
 ADDRESSES = f"{SHARED}/24,{OURS}/24"
 
@@ -29,10 +29,10 @@ def our_server(*args, **more):
 
 @contextlib.contextmanager
 def two_queues():
-    """At both ends: in the driver, ours must receive on as many as the other sends on."""
+    """Sets two queues at both ends: the driver requires as many receive queues as the other end has transmit queues."""
     def each(number):
-        deadline = time.monotonic() + 30  # the kernel gives the queues of closed sockets back late
-        with beside_device():
+        deadline = time.monotonic() + 30  # the kernel releases the queues of closed sockets late
+        with device_namespace():
             while (why := command(f"ethtool -L dmtr1 rx {number} tx {number}")) and time.monotonic() < deadline:
                 time.sleep(0.01)
         assert why is None, why
@@ -43,17 +43,17 @@ def two_queues():
     each(1)
 
 
-def program_is_there():
-    with beside_device():
+def xdp_program_is_attached():
+    with device_namespace():
         return "xdp" in subprocess.run(["ip", "link", "show", "dmtr1"], capture_output=True, text=True,
                                        check=True).stdout
 
 
 class KernelEcho:
-    """An echo server on the kernel's stack, on our side, on the shared address."""
+    """An echo server of kernel sockets on the shared address, at our end of the wire."""
 
     def __enter__(self):
-        with beside_device():
+        with device_namespace():
             self.listener = socket.create_server((SHARED, 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
@@ -86,9 +86,9 @@ def exchange(sock, size=20000):
     assert apps.receive(sock, size) == data
 
 
-def test_kernel_and_we_serve_the_same_address():
+def test_kernel_and_library_serve_the_same_address():
     with KernelEcho() as kernel, our_server("--address", SHARED) as ours:
-        assert program_is_there()
+        assert xdp_program_is_attached()
         with connect(SHARED, kernel.port) as to_kernel, connect(SHARED, ours.port) as to_us:
             for _ in range(50):
                 exchange(to_kernel)
@@ -97,10 +97,10 @@ def test_kernel_and_we_serve_the_same_address():
             with connect(SHARED, kernel.port) as to_kernel, connect(SHARED, ours.port) as to_us:
                 exchange(to_kernel, 100)
                 exchange(to_us, 100)
-    assert not program_is_there()
+    assert not xdp_program_is_attached()
 
 
-def test_an_address_of_our_own_is_served_beside_the_kernels():
+def test_a_second_address_is_served_by_the_library_only():
     with KernelEcho() as kernel, our_server("--address", OURS) as ours:
         for address in (SHARED, OURS):
             if shutil.which("ping"):
@@ -121,7 +121,7 @@ def test_datagrams_reach_our_open_port_on_the_shared_address():
             assert sock.recv(2000) == data
 
 
-def test_we_connect_from_the_shared_address():
+def test_our_client_connects_from_the_shared_address():
     with Server("echo-server", "--address", PEER) as server:
         for policy in ("adaptive", "block"):
             out, _ = run_ours("echo-client", "--address", PEER, "--port", server.port, "--count", 500, "--warmup", 0,
@@ -130,7 +130,7 @@ def test_we_connect_from_the_shared_address():
             assert json.loads(out)["messages"] == 500, out
 
 
-def test_killed_server_leaves_the_kernel_its_traffic_and_is_started_again():
+def test_kernel_traffic_continues_after_our_server_is_killed_and_restarted():
     with KernelEcho() as kernel, connect(SHARED, kernel.port) as to_kernel:
         for _ in range(3):
             with our_server("--address", SHARED, ends_with=-signal.SIGKILL) as ours:
@@ -139,14 +139,14 @@ def test_killed_server_leaves_the_kernel_its_traffic_and_is_started_again():
                     exchange(to_us)
                     ours.stop(signal.SIGKILL)
                     exchange(to_kernel)
-            assert not program_is_there()
+            assert not xdp_program_is_attached()
         exchange(to_kernel)
         with our_server("--address", SHARED) as ours, connect(SHARED, ours.port) as to_us:
             exchange(to_us)
             exchange(to_kernel)
 
 
-def test_two_threads_have_a_queue_each():
+def test_two_threads_use_one_queue_each():
     with two_queues(), KernelEcho() as kernel, \
             our_server("--address", SHARED, "--threads", 2, DMTR_INET_QUEUES="2") as ours:
         connections = [connect(SHARED, ours.port) for _ in range(20)]
@@ -157,7 +157,7 @@ def test_two_threads_have_a_queue_each():
                     exchange(to_kernel)
 
 
-def test_missing_queues_are_named():
+def test_unserved_queues_are_reported():
     with two_queues():
         _, errors = run_ours("echo-server", "--address", SHARED, status=1, DMTR_INET_ADDRESS=ADDRESSES)
         assert "ethtool -L dmtr1" in errors, errors
