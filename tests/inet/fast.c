@@ -61,7 +61,7 @@ static void datagrams_follow_a_neighbour_that_changes_its_mac_address(void **sta
 
 static void datagrams_have_the_options_of_their_socket(void **state) {
     (void)state;
-    struct wire *w = conversation();
+    struct wire *w = wire_new_scripted();
     struct udp_socket *u;
     struct inet_endpoint to = {inet_addr_ip4(IP(10, 0, 0, 2)), PORT};
     struct inet_segment data = {heap_alloc_zeroed(10), 10};
@@ -109,7 +109,7 @@ static void expect_datagrams(struct udp_socket *u, uint32_t count) {
 static void datagrams_that_are_not_ours_are_dropped(void **state) {
     (void)state;
     static const uint8_t group_mac[INET_MAC_BYTES] = {3, 0, 0, 0, 0, 2};
-    struct wire *w = conversation();
+    struct wire *w = wire_new_scripted();
     struct udp_socket *u;
     struct inet_endpoint any = {.port = PORT};
     assert_int_equal(udp_open(w->hosts[0].stack, &u, NULL), 0);
