@@ -89,7 +89,7 @@ static inline void calm_end(struct tcp_conn *c) {
 /* lifecycle.c */
 /* Finds the connection of a flow; NULL: there is none. */
 struct tcp_conn *conn_find(struct inet *s, const struct inet_flow *flow);
-/* The same without the cache, which then has it. */
+/* The same, but looks in the table only, and puts the connection into the cache. */
 struct tcp_conn *conn_find_anew(struct inet *s, const struct inet_flow *flow);
 /* The same by IPv4 addresses in network order, which all flows have, and ports as struct inet_flow has them. */
 static inline struct tcp_conn *conn_find_ip4(struct inet *s, uint32_t local, uint32_t remote, uint32_t ports) {

@@ -120,14 +120,6 @@ uint32_t send_forced(const struct tcp_send *s);
  * `allowed`: bytes that the congestion window allows. The segment that the FIN goes with is left out.
  */
 uint32_t send_together(const struct tcp_send *s, uint32_t most, uint32_t allowed);
-/*
- * Whether len bytes that were just pushed are all there is to send, and neither the peer's window nor Nagle's rule
- * delays them.
- */
-static inline bool send_at_once(const struct tcp_send *s, uint32_t len) {
-    return s->nxt + len == s->end && len <= s->mss && !s->more && !s->cork &&
-           (s->nodelay || !seq_lt(s->una, s->small_end) || len == s->mss) && send_out(s) + len <= s->wnd;
-}
 /* A segment with len bytes of new data has left; nxt is behind it. */
 static inline void send_left(struct tcp_send *s, uint32_t len) {
     if (len < s->mss) s->small_end = s->nxt;
