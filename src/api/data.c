@@ -181,7 +181,7 @@ int dmtr_pushto_quiet(int qd, const dmtr_sgarray_t *sga, const struct sockaddr *
 
 int dmtr_flush(void) {
     API_RUNTIME(rt);
-    turn_flush(rt, clock_now_ns());
+    if (turn_has_unsent(rt)) turn_flush(rt, clock_now_ns());
     runtime_event_sync(rt);
     return 0;
 }

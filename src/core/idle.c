@@ -54,20 +54,17 @@ static bool spins_on_one_poller(const struct dmtr_runtime *rt) {
            rt->ev.items <= 1 + rt->poller_items && rt->event.epoll_fd < 0;
 }
 
-/* A round of polling found nothing: polls the only poller until there is news, or for SPIN_ROUNDS. */
+/* After a full round: polls the only poller until there is news, or for SPIN_ROUNDS. */
 static void spin(const struct idle *i) {
     struct dmtr_runtime *rt = i->rt;
     struct poller *p = list_entry(rt->pollers.next, struct poller, link);
-    uint64_t until_ns = i->deadline_ns < rt->next_timer_ns ? i->deadline_ns : rt->next_timer_ns, rounds = 0;
+    uint64_t until_ns = i->deadline_ns < rt->next_timer_ns ? i->deadline_ns : rt->next_timer_ns;
     if (rt->config.wait_policy == WAIT_ADAPTIVE && i->spin_until_ns < until_ns) until_ns = i->spin_until_ns;
-    rt->calls++;
-    do {
-        rounds++;
+    for (uint32_t rounds = 0; rounds < SPIN_ROUNDS && rt->now_ns < until_ns && !runtime_has_work(rt); rounds++) {
+        counter_inc(&rt->counters, polls);
         rt->now_ns = clock_now_ns();
-    } while (rt->now_ns < until_ns && p->poll(p) == 0 && rounds < SPIN_ROUNDS && list_empty(&rt->ready) &&
-             list_empty(&rt->internal) && !registry_wake_pending(rt->id));
-    counter_add(&rt->counters, polls, rounds);
-    rt->calls--;
+        if (p->poll(p) > 0 || registry_wake_pending(rt->id)) return;
+    }
 }
 
 static int step(struct idle *i) {
@@ -79,7 +76,7 @@ static int step(struct idle *i) {
     int r = 0;
     if (!idle_may_sleep(i) || !list_empty(&rt->internal)) {
         runtime_poll(rt);
-        if (list_empty(&rt->ready) && list_empty(&rt->internal) && spins_on_one_poller(rt)) spin(i);
+        if (spins_on_one_poller(rt)) spin(i);
     } else {
         if (rt->config.wait_policy == WAIT_ADAPTIVE) spin_less(rt);
         r = runtime_sleep(rt, i->deadline_ns);
