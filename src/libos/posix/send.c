@@ -91,7 +91,6 @@ static void push_sent(struct sock *s, struct op *op) {
         return;
     }
     list_push_back(&s->sent, &op->link);
-    if (acked) sock_check_acked(s);
 }
 
 /* The kernel has accepted `bytes` more of the first push. Returns whether it has all of it. */
@@ -105,12 +104,15 @@ static bool push_advance(struct sock *s, struct op *op, uint64_t bytes) {
 
 /* The kernel has accepted `bytes` of the first pushes, of which it was offered some. Returns whether it has all. */
 static bool pushes_advance(struct sock *s, uint32_t offered, uint64_t bytes) {
-    for (struct op *op; offered > 0 && (op = op_first(&s->pushes)); offered--) {
+    bool all = true;
+    for (; offered > 0 && all; offered--) {
+        struct op *op = op_first(&s->pushes);
         uint64_t left = op->bytes - PUSH_SENT(op), n = s->stream && bytes > left ? left : bytes;
         bytes -= n;
-        if (!push_advance(s, op, n)) return false;
+        all = push_advance(s, op, n);
     }
-    return true;
+    if (s->stream && s->q.push_acked && !list_empty(&s->sent)) sock_check_acked(s);
+    return all;
 }
 
 /* Pushes whose memory a zero-copy send still uses stay in `sent` until the kernel releases it. */
@@ -172,7 +174,7 @@ void sock_sent_zerocopy(struct sock *s, struct op *op, int64_t result) {
     s->sending = false;
     if (result > 0) {
         posix_count(s->px, send_zerocopy);
-        push_advance(s, op, (uint64_t)result);
+        pushes_advance(s, 1, (uint64_t)result);
     } else if (result != -EAGAIN && result != -EINTR) {
         push_failed(s, op, result ? (int)result : -EIO);
     }
