@@ -102,17 +102,6 @@ static void data_that_the_acks_of_a_burst_allow_leaves_at_its_end(void **state) 
     script_delete(s);
 }
 
-static int push_unsent(struct script *s, uint32_t bytes) {
-    uint8_t *p = heap_alloc(bytes);
-    for (uint32_t i = 0; i < bytes; i++)
-        p[i] = (uint8_t)(s->pushed + i);
-    struct inet_segment data = {p, bytes};
-    int error = tcp_push(s->conn, &data, false, s->w->now);
-    if (!error) s->pushed += bytes;
-    heap_free(p);
-    return error;
-}
-
 /* Nothing is delayed, only joined: also while Nagle's rule would hold back a second small segment. */
 static void small_pushes_share_a_segment(void **state) {
     (void)state;

@@ -143,7 +143,7 @@ void script_connect(struct script *s, struct tcp_options options) {
     expect(s, TCP_ACK, 1, 0, 1);
 }
 
-int push(struct script *s, uint32_t bytes) {
+int push_unsent(struct script *s, uint32_t bytes) {
     uint8_t *p = heap_alloc(bytes);
     for (uint32_t i = 0; i < bytes; i++)
         p[i] = (uint8_t)(s->pushed + i);
@@ -151,6 +151,11 @@ int push(struct script *s, uint32_t bytes) {
     int error = tcp_push(s->conn, &data, false, s->w->now);
     if (!error) s->pushed += bytes;
     heap_free(p);
+    return error;
+}
+
+int push(struct script *s, uint32_t bytes) {
+    int error = push_unsent(s, bytes);
     inet_flush(s->h->stack, s->w->now);
     return error;
 }

@@ -61,8 +61,9 @@ uint32_t drain(struct script *s);
 void script_accept(struct script *s, struct tcp_options options);
 void script_connect(struct script *s, struct tcp_options options);
 
-/* The application of the stack pushes `bytes` bytes. */
+/* The application of the stack pushes `bytes` bytes; push sends them, push_unsent leaves them to the next flush. */
 int push(struct script *s, uint32_t bytes);
+int push_unsent(struct script *s, uint32_t bytes);
 /* Pops and checks all received data. Returns the number of bytes, or -1 at the end of the stream. */
 int64_t pop(struct script *s);
 /* Advances the virtual clock. */
