@@ -113,7 +113,7 @@ static int slots_init(struct hash_slots *a, uint32_t slots) {
 
 /*
  * Entries lie in the order of their homes, so that the search for an absent key may end at one that is closer to its
- * home. The distance costs more than a comparison, so only some are looked at.
+ * home. Computing a distance costs more than comparing a tag, so only some entries are checked for it.
  */
 static inline __attribute__((always_inline)) struct hash_slot *
 slots_find(const struct hash *h, const struct hash_slots *a, uint32_t hash, const void *key, uint32_t n) {

@@ -156,7 +156,7 @@ int stream_set_option(struct stream *s, enum tcp_option option, uint32_t value);
 void stream_free(struct stream *s);
 /* set->lost has become true: fails the outstanding operations of all streams. */
 void streams_lost(struct socket_set *set, uint64_t now);
-/* The runtime ends: ends all remaining streams, which are closed. */
+/* Called when the runtime ends: ends the remaining streams, which the application has closed. */
 void streams_fini(struct socket_set *set);
 
 /* ---- queue operations; see core/queue.h ---- */
@@ -175,7 +175,7 @@ int stream_getpeername(struct queue *q, struct sockaddr *addr, socklen_t *len);
 int stream_setsockopt(struct queue *q, int level, int name, const void *value, socklen_t len);
 int stream_getsockopt(struct queue *q, int level, int name, void *value, socklen_t *len);
 
-/* ---- between the files of this folder ---- */
+/* ---- shared by the files of this folder ---- */
 
 /* Continues pushes, then a shutdown. */
 void stream_send(struct stream *s, uint64_t now);

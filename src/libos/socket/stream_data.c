@@ -3,7 +3,7 @@
 #include "libos/socket/stream.h"
 
 #define PUSH_WRITTEN(op) ((op)->backend[0]) /* bytes that the stack has taken */
-#define PUSH_END(op)     ((op)->backend[1]) /* written_bytes at its end, once the stack has all */
+#define PUSH_END(op)     ((op)->backend[1]) /* the value of written_bytes behind its last byte */
 
 /* Passes a push to the stack until it takes no more. 0: it has all; -EAGAIN: not yet. */
 static int push_write(struct stream *s, struct op *op, uint64_t now) {
