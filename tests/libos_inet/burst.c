@@ -11,7 +11,7 @@
 static int qds[PEER_CONNS];
 static dmtr_qtoken_t pops[PEER_CONNS];
 
-static const char *policy;
+static char policy[32]; /* the option */
 
 /* *state: a further option, or NULL. */
 static int setup(void **state) {
@@ -325,7 +325,7 @@ static void datagrams_of_a_turn_leave_together_and_in_order(void **state) {
     assert_int_equal(peer_look(), 0);
     nothing_is_returned(pops[2]);
     assert_int_equal(peer_look(), 3);
-    for (char c = '1'; c <= '2'; c++) {
+    for (int c = '1'; c <= '2'; c++) {
         assert_int_equal(udp_receive(peer.udp, &d), 0);
         assert_int_equal(*(char *)d.payload.base, c);
         heap_free(d.payload.base);
@@ -372,7 +372,6 @@ static void acknowledgements_leave_before_the_wait_returns(void **state) {
 #define burst_test_with(fn, opt) cmocka_unit_test_prestate_setup_teardown(fn, setup, teardown, (void *)(opt))
 
 int main(int argc, char **argv) {
-    char option[32];
     const struct CMUnitTest tests[] = {
         burst_test(a_lone_answer_leaves_at_once),
         burst_test(answers_of_a_turn_leave_together),
@@ -394,7 +393,6 @@ int main(int argc, char **argv) {
         burst_test(datagrams_stay_pending_while_the_device_is_full),
         burst_test(acknowledgements_leave_before_the_wait_returns),
     };
-    snprintf(option, sizeof option, "wait.policy=%s", argc > 1 ? argv[1] : "adaptive");
-    policy = option;
+    snprintf(policy, sizeof policy, "wait.policy=%s", argc > 1 ? argv[1] : "adaptive");
     return cmocka_run_group_tests_name("burst", tests, NULL, NULL);
 }

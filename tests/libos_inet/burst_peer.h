@@ -59,10 +59,9 @@ static uint32_t peer_look(void) {
 }
 
 static void peer_answer(void) {
-    struct inet_socket *k;
     uint32_t events;
     inet_timers(peer.stack, test_now_ns);
-    while ((k = inet_next_event(peer.stack, &events)))
+    while (inet_next_event(peer.stack, &events))
         peer.connected += (events & INET_EVENT_CONNECTED) != 0;
 }
 
@@ -105,7 +104,7 @@ static void start_ours(const char *option, const char *second) {
     char device[160];
     snprintf(device, sizeof device, "inet.device_options=path=/tmp/dmtr-burst.%d,listen=yes", (int)getpid());
     assert_ok(start_with_options((const char *const[]){"libos=inet", "inet.device=shm", "log.sink=none", device,
-                                                       "inet.address=" OUR_ADDRESS "/24", "core.linger_ms=0", option,
+                                                       ("inet.address=" OUR_ADDRESS "/24"), "core.linger_ms=0", option,
                                                        second, NULL}));
 }
 
