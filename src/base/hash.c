@@ -107,8 +107,9 @@ static inline uint32_t distance_of(const struct hash_slots *a, uint32_t i) {
 }
 
 static int slots_init(struct hash_slots *a, uint32_t slots) {
-    *a = (struct hash_slots){.base = sys_calloc(slots, sizeof(struct hash_slot)), .size = slots};
-    return a->base ? 0 : -ENOMEM;
+    struct hash_slot *base = sys_calloc(slots, sizeof *base);
+    *a = (struct hash_slots){.base = base, .size = base ? slots : 0};
+    return base ? 0 : -ENOMEM;
 }
 
 /*

@@ -36,6 +36,7 @@ struct hash {
 /*
  * Creates an empty table for at most max (1 ... 2^30) structures, whose keys are the key_bytes (1 ... 64) bytes from
  * byte key_at on. seed is copied; it is random, or fixed if a run must be repeatable. Returns 0, -EINVAL or -ENOMEM.
+ * After an error, hash_next finds nothing, and hash_fini may be called.
  */
 int hash_init(struct hash *h, uint32_t key_bytes, uint32_t key_at, uint32_t max, const uint8_t seed[SIPHASH_KEY_BYTES]);
 /* Does not free the structures: they belong to the caller. */
