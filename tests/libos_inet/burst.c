@@ -270,6 +270,7 @@ static void the_event_descriptor_is_readable_while_frames_are_unsent(void **stat
     pops[0] = pop_begin(qds[0]);
     pops[1] = pop_begin(qds[1]);
     ask(2);
+    assert_int_equal(poll(&p, 1, 0), 0);
     assert_ok(dmtr_drop(push_bytes(qds[0], 100)));
     assert_int_equal(peer_look(), 0);
     assert_int_equal(poll(&p, 1, 0), 1);
