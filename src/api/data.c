@@ -12,17 +12,6 @@
 
 #include <string.h>
 
-/* r is what the queue's kind returned for op. Returns the token of op on success, else frees op. */
-static inline int begun(struct dmtr_runtime *rt, struct op *op, int r, dmtr_qtoken_t *qt_out) {
-    if (r) {
-        op_free(rt, op);
-        return -r;
-    }
-    *qt_out = op->token;
-    runtime_event_sync(rt);
-    return 0;
-}
-
 int dmtr_accept(dmtr_qtoken_t *qt_out, int qd) {
     API_QUEUE(rt, q, qd);
     if (!qt_out) return EINVAL;
@@ -30,7 +19,7 @@ int dmtr_accept(dmtr_qtoken_t *qt_out, int qd) {
     if (!q->ops->accept) return EOPNOTSUPP;
     struct op *op;
     int r = op_begin(rt, q, DMTR_OPC_ACCEPT, &op);
-    return r ? -r : begun(rt, op, q->ops->accept(q, op), qt_out);
+    return r ? -r : queue_begun(rt, op, q->ops->accept(q, op), qt_out);
 }
 
 int dmtr_connect(dmtr_qtoken_t *qt_out, int qd, const struct sockaddr *saddr, socklen_t size) {
@@ -40,36 +29,14 @@ int dmtr_connect(dmtr_qtoken_t *qt_out, int qd, const struct sockaddr *saddr, so
     if (!q->ops->connect) return EOPNOTSUPP;
     struct op *op;
     int r = op_begin(rt, q, DMTR_OPC_CONNECT, &op);
-    return r ? -r : begun(rt, op, q->ops->connect(q, op, saddr, size), qt_out);
-}
-
-/* A queue in memory runs no callbacks, so its calls are not counted; operators may run callbacks. */
-static inline int begin_push(struct dmtr_runtime *rt, struct queue *q, struct op *op) {
-    if (likely(q->ops->owns_pushed)) return q->ops->push(q, op);
-    rt->calls++;
-    int r = queue_push(q, op);
-    rt->calls--;
-    return r;
-}
-
-static inline int begin_pop(struct dmtr_runtime *rt, struct queue *q, struct op *op) {
-    if (likely(q->ops->owns_pushed)) return queue_begin_pop(q, op);
-    rt->calls++;
-    int r = queue_pop(q, op);
-    rt->calls--;
-    return r;
+    return r ? -r : queue_begun(rt, op, q->ops->connect(q, op, saddr, size), qt_out);
 }
 
 int dmtr_push(dmtr_qtoken_t *qt_out, int qd, const dmtr_sgarray_t *sga) {
     API_RUNTIME_UNCOUNTED(rt);
     API_OPEN_QUEUE(rt, q, qd);
-    if (!qt_out || !sga || !sga_valid(sga)) return EINVAL;
-    struct op *op;
-    int r = op_begin(rt, q, DMTR_OPC_PUSH, &op);
-    if (r) return -r;
-    sga_copy_segments(&op->sga, sga);
-    op->sga.sga_addrlen = 0;
-    return begun(rt, op, begin_push(rt, q, op), qt_out);
+    if (!qt_out || !sga) return EINVAL;
+    return q->ops->push_call ? q->ops->push_call(q, sga, qt_out) : queue_call_push(q, sga, qt_out);
 }
 
 /* Makes a push of this datagram to this address; the caller begins it on the queue. 0 or a positive errno. */
@@ -98,7 +65,7 @@ int dmtr_pushto(dmtr_qtoken_t *qt_out, int qd, const dmtr_sgarray_t *sga, const 
     if (!qt_out) return EINVAL;
     struct op *op;
     int r = new_pushto(rt, q, sga, saddr, size, &op);
-    return r ? r : begun(rt, op, queue_push(q, op), qt_out);
+    return r ? r : queue_begun(rt, op, queue_push(q, op), qt_out);
 }
 
 /* Sets the one segment of op and begins it; on success the library owns the memory. */
@@ -123,16 +90,16 @@ int dmtr_push_buf(dmtr_qtoken_t *qt_out, int qd, void *buf, size_t len) {
     if (!qt_out || !in_a_block(buf, len)) return EINVAL;
     struct op *op;
     int r = op_begin(rt, q, DMTR_OPC_PUSH, &op);
-    return r ? -r : begun(rt, op, begin_push_owned(q, op, buf, len), qt_out);
+    return r ? -r : queue_begun(rt, op, begin_push_owned(q, op, buf, len), qt_out);
 }
 
-/* begun for a quiet push: one that has already succeeded is freed at once. */
+/* queue_begun for a quiet push: one that has already succeeded is freed at once. */
 static int begun_quiet(struct dmtr_runtime *rt, struct op *op, dmtr_qtoken_t qt, int r) {
     if (!r && op->token == qt && op->state == OP_READY && !op->error) {
         list_remove(&op->link);
         op_free(rt, op);
     }
-    return begun(rt, op, r, &qt);
+    return queue_begun(rt, op, r, &qt);
 }
 
 int dmtr_push_buf_quiet(int qd, void *buf, size_t len) {
@@ -186,25 +153,19 @@ int dmtr_flush(void) {
     return 0;
 }
 
-static inline int pop(dmtr_qtoken_t *qt_out, int qd, size_t count, uint16_t flags) {
+int dmtr_pop(dmtr_qtoken_t *qt_out, int qd) {
     API_RUNTIME_UNCOUNTED(rt);
     API_OPEN_QUEUE(rt, q, qd);
     if (!qt_out) return EINVAL;
-    struct op *op;
-    int r = op_begin(rt, q, DMTR_OPC_POP, &op);
-    if (r) return -r;
-    op->bytes = count;
-    op->flags = flags;
-    sga_clear(&op->sga);
-    return begun(rt, op, begin_pop(rt, q, op), qt_out);
-}
-
-int dmtr_pop(dmtr_qtoken_t *qt_out, int qd) {
-    return pop(qt_out, qd, 0, 0);
+    return q->ops->pop_call ? q->ops->pop_call(q, qt_out) : queue_call_pop(q, 0, 0, qt_out);
 }
 
 int dmtr_pop2(dmtr_qtoken_t *qt_out, int qd, size_t count) {
-    return count ? pop(qt_out, qd, count, OP_LIMITED) : EINVAL;
+    API_RUNTIME_UNCOUNTED(rt);
+    if (!count) return EINVAL;
+    API_OPEN_QUEUE(rt, q, qd);
+    if (!qt_out) return EINVAL;
+    return queue_call_pop(q, count, OP_LIMITED, qt_out);
 }
 
 int dmtr_async_close(dmtr_qtoken_t *qt_out, int qd) {
@@ -214,7 +175,7 @@ int dmtr_async_close(dmtr_qtoken_t *qt_out, int qd) {
     int r = op_begin(rt, q, DMTR_OPC_CLOSE, &op);
     if (r) return -r;
     queue_close(q, op);
-    return begun(rt, op, 0, qt_out);
+    return queue_begun(rt, op, 0, qt_out);
 }
 
 int dmtr_watch(dmtr_qtoken_t *qt_out, int fd, uint32_t events) {
@@ -222,7 +183,7 @@ int dmtr_watch(dmtr_qtoken_t *qt_out, int fd, uint32_t events) {
     if (!qt_out) return EINVAL;
     struct op *op;
     int r = watch_begin(rt, fd, events, &op);
-    return r ? -r : begun(rt, op, 0, qt_out);
+    return r ? -r : queue_begun(rt, op, 0, qt_out);
 }
 
 int dmtr_timer(dmtr_qtoken_t *qt_out, uint64_t ns) {
@@ -230,7 +191,7 @@ int dmtr_timer(dmtr_qtoken_t *qt_out, uint64_t ns) {
     if (!qt_out) return EINVAL;
     struct op *op;
     int r = timer_begin(rt, ns, 0, &op);
-    return r ? -r : begun(rt, op, 0, qt_out);
+    return r ? -r : queue_begun(rt, op, 0, qt_out);
 }
 
 int dmtr_timer_periodic(dmtr_qtoken_t *qt_out, uint64_t ns, uint64_t period_ns) {
@@ -238,5 +199,5 @@ int dmtr_timer_periodic(dmtr_qtoken_t *qt_out, uint64_t ns, uint64_t period_ns) 
     if (!qt_out || !period_ns) return EINVAL;
     struct op *op;
     int r = timer_begin(rt, ns, period_ns, &op);
-    return r ? -r : begun(rt, op, 0, qt_out);
+    return r ? -r : queue_begun(rt, op, 0, qt_out);
 }

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/sys.h"
+#include "core/event_fd.h"
 #include "core/turn.h"
 
 #include <assert.h>
@@ -124,7 +125,49 @@ int queue_push_owned(struct queue *q, struct op *op) {
 }
 
 int queue_pop(struct queue *q, struct op *op) {
-    return queue_begin_pop(q, op);
+    if (unlikely(!q->ops->pop)) return -EOPNOTSUPP;
+    q->pops++;
+    int r = unlikely(q->framing != NULL) ? q->framing->pop(q->framing, op) : q->ops->pop(q, op);
+    if (unlikely(r)) q->pops--;
+    return r;
+}
+
+int queue_begun(struct dmtr_runtime *rt, struct op *op, int r, dmtr_qtoken_t *qt_out) {
+    if (r) {
+        op_free(rt, op);
+        return -r;
+    }
+    *qt_out = op->token;
+    runtime_event_sync(rt);
+    return 0;
+}
+
+int queue_call_push(struct queue *q, const dmtr_sgarray_t *sga, dmtr_qtoken_t *qt_out) {
+    struct dmtr_runtime *rt = q->rt;
+    struct op *op;
+    if (!sga_valid(sga)) return EINVAL;
+    int r = op_begin(rt, q, DMTR_OPC_PUSH, &op);
+    if (r) return -r;
+    sga_copy_segments(&op->sga, sga);
+    op->sga.sga_addrlen = 0;
+    rt->calls++;
+    r = queue_push(q, op);
+    rt->calls--;
+    return queue_begun(rt, op, r, qt_out);
+}
+
+int queue_call_pop(struct queue *q, uint64_t limit, uint16_t flags, dmtr_qtoken_t *qt_out) {
+    struct dmtr_runtime *rt = q->rt;
+    struct op *op;
+    int r = op_begin(rt, q, DMTR_OPC_POP, &op);
+    if (r) return -r;
+    op->bytes = limit;
+    op->flags = flags;
+    sga_clear(&op->sga);
+    rt->calls++;
+    r = queue_pop(q, op);
+    rt->calls--;
+    return queue_begun(rt, op, r, qt_out);
 }
 
 void queue_cancel(struct queue *q, struct op *op) {

@@ -39,6 +39,13 @@ struct queue_ops {
     bool owns_pushed; /* push reads op->sga, takes references to its memory, and checks limits itself; no streams */
     /* As push, but of one segment, which is not empty and which the queue then owns. For kinds with owns_pushed. */
     int (*push_owned)(struct queue *q, struct op *op);
+    /*
+     * All of dmtr_push and of dmtr_pop, for kinds whose operations mostly complete at once: in the usual case the
+     * operation is created READY; anything else is left to queue_call_push and queue_call_pop. No pointer is NULL; sga
+     * is not checked. 0 or a positive errno. NULL: the kind has no such entry.
+     */
+    int (*push_call)(struct queue *q, const dmtr_sgarray_t *sga, dmtr_qtoken_t *qt_out);
+    int (*pop_call)(struct queue *q, dmtr_qtoken_t *qt_out);
 
     /*
      * Begin an operation that core has made PENDING. Either store it (link op->link into a list of the kind) and
@@ -119,6 +126,17 @@ int queue_push(struct queue *q, struct op *op);
 /* The same for one segment in a block of the heap, which the operation owns after success. */
 int queue_push_owned(struct queue *q, struct op *op);
 int queue_pop(struct queue *q, struct op *op);
+/*
+ * dmtr_push and dmtr_pop after their arguments were found; limit, flags: `bytes` and `flags` of the pop. A positive
+ * errno.
+ */
+int queue_call_push(struct queue *q, const dmtr_sgarray_t *sga, dmtr_qtoken_t *qt_out);
+int queue_call_pop(struct queue *q, uint64_t limit, uint16_t flags, dmtr_qtoken_t *qt_out);
+/*
+ * Ends a call that begins op: r is what the queue's kind returned for it. Returns the token, or frees op and returns
+ * the positive errno.
+ */
+int queue_begun(struct dmtr_runtime *rt, struct op *op, int r, dmtr_qtoken_t *qt_out);
 /* Counts an outstanding push against the queue's limit. */
 void queue_count_push(struct queue *q, struct op *op);
 void queue_cancel(struct queue *q, struct op *op);
@@ -136,12 +154,8 @@ int op_new_internal(struct dmtr_runtime *rt, struct queue *q, enum dmtr_opcode o
 
 /* ---- the inner steps of the datapath ---- */
 
-/* A new PENDING operation with a token; its link and sga are not initialised. 0, -ENOBUFS, -ENOMEM. */
-static inline int op_begin(struct dmtr_runtime *rt, struct queue *q, enum dmtr_opcode opcode, struct op **op_out) {
-    if (unlikely(!rt->ops_free)) {
-        int r = op_grow(rt);
-        if (r) return r;
-    }
+/* Takes a free slot, of which there is one, for a PENDING operation with a token; link and sga are not initialised. */
+static inline struct op *op_take(struct dmtr_runtime *rt, struct queue *q, enum dmtr_opcode opcode) {
     struct op *op = rt->ops_free;
     rt->ops_free = op->next_free;
     rt->ops_outstanding++;
@@ -152,7 +166,16 @@ static inline int op_begin(struct dmtr_runtime *rt, struct queue *q, enum dmtr_o
     op->state = OP_PENDING;
     op->named = true;
     op->flags = 0;
-    *op_out = op;
+    return op;
+}
+
+/* The same, and allocates slots if none is free. 0, -ENOBUFS, -ENOMEM. */
+static inline int op_begin(struct dmtr_runtime *rt, struct queue *q, enum dmtr_opcode opcode, struct op **op_out) {
+    if (unlikely(!rt->ops_free)) {
+        int r = op_grow(rt);
+        if (r) return r;
+    }
+    *op_out = op_take(rt, q, opcode);
     return 0;
 }
 
@@ -172,20 +195,6 @@ static inline int queue_admit(struct queue *q, const struct op *op) {
     if (likely(op->bytes <= limit - q->push_outstanding_bytes) || op->flags & OP_INTERNAL) return 0;
     counter_inc(&q->rt->counters, push_bytes_limit);
     return -ENOBUFS;
-}
-
-/* queue_push; a kind with owns_pushed does all of it itself. */
-static inline int queue_begin_push(struct queue *q, struct op *op) {
-    return likely(q->ops->owns_pushed) ? q->ops->push(q, op) : queue_push(q, op);
-}
-
-/* queue_pop */
-static inline int queue_begin_pop(struct queue *q, struct op *op) {
-    if (unlikely(!q->ops->pop)) return -EOPNOTSUPP;
-    q->pops++;
-    int r = unlikely(q->framing != NULL) ? q->framing->pop(q->framing, op) : q->ops->pop(q, op);
-    if (unlikely(r)) q->pops--;
-    return r;
 }
 
 #endif

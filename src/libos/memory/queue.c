@@ -74,9 +74,21 @@ static int elements_grow(struct memory_queue *m) {
     return 0;
 }
 
-/* Stores the newest element; there is room. */
-static inline void store(struct memory_queue *m, const dmtr_sgarray_t *sga) {
-    sga_copy_segments(&m->elements[(m->head + m->count++) & (m->capacity - 1)], sga);
+/* The place of the next element, for which there is room. */
+static inline dmtr_sgarray_t *newest(struct memory_queue *m) {
+    return &m->elements[(m->head + m->count++) & (m->capacity - 1)];
+}
+
+static void store(struct memory_queue *m, const dmtr_sgarray_t *sga) {
+    sga_copy_segments(newest(m), sga);
+}
+
+static inline void store_segment(struct memory_queue *m, dmtr_sgaseg_t seg) {
+    dmtr_sgarray_t *element = newest(m);
+    element->sga_buf = NULL;
+    element->sga_numsegs = 1;
+    element->sga_addrlen = 0;
+    element->sga_segs[0] = seg;
 }
 
 static bool fits(const struct op *pop, const dmtr_sgarray_t *sga) {
@@ -129,25 +141,38 @@ static inline __attribute__((always_inline)) int push_as(struct memory_queue *m,
     return 0;
 }
 
-/* Slow path: anything but one heap segment, with room and no waiting pop. */
-static __attribute__((noinline)) int push_slow(struct memory_queue *m, struct op *op) {
-    return push_as(m, op, false);
+static int memory_push(struct queue *q, struct op *op) {
+    return push_as(self(q), op, false);
 }
 
 static int memory_push_owned(struct queue *q, struct op *op) {
     return push_as(self(q), op, true);
 }
 
-static int memory_push(struct queue *q, struct op *op) {
-    struct memory_queue *m = self(q);
-    const dmtr_sgaseg_t *seg = &op->sga.sga_segs[0];
-    bool room = m->count < m->room && list_empty(&m->pops);
-    if (unlikely(!room || op->sga.sga_numsegs != 1 || !seg->sgaseg_len || !heap_share(seg->sgaseg_buf)))
-        return push_slow(m, op);
-    q->pushes++;
-    op->sga.sga_buf = NULL;
-    store(m, &op->sga);
+/* Whether an operation can be created READY: a slot is free, and no event descriptor must be updated. */
+static inline bool may_create_ready(const struct dmtr_runtime *rt) {
+    return rt->ops_free && rt->event.epoll_fd < 0;
+}
+
+/* Creates a READY operation, whose result the caller has filled in or then fills in. */
+static inline struct op *create_ready(struct queue *q, enum dmtr_opcode opcode, dmtr_qtoken_t *qt_out) {
+    struct op *op = op_take(q->rt, q, opcode);
     op_finish(q->rt, op, 0);
+    *qt_out = op->token;
+    return op;
+}
+
+/* One segment in the heap, there is room, and no pop waits. */
+static int memory_push_call(struct queue *q, const dmtr_sgarray_t *sga, dmtr_qtoken_t *qt_out) {
+    struct memory_queue *m = self(q);
+    const dmtr_sgaseg_t *seg = &sga->sga_segs[0];
+    bool room = m->count < m->room && list_empty(&m->pops);
+    if (unlikely(!room || !may_create_ready(q->rt) || sga->sga_numsegs != 1 || !seg->sgaseg_len ||
+                 !heap_share(seg->sgaseg_buf)))
+        return queue_call_push(q, sga, qt_out);
+    q->pushes++;
+    store_segment(m, *seg);
+    (void)create_ready(q, DMTR_OPC_PUSH, qt_out);
     return 0;
 }
 
@@ -160,22 +185,40 @@ static void admit_waiting(struct memory_queue *m) {
     op_complete(m->q.rt, push, 0);
 }
 
+static const dmtr_sgarray_t *oldest(const struct memory_queue *m) {
+    return &m->elements[m->head & (m->capacity - 1)];
+}
+
+/* Moves the oldest element to the result of op. */
+static inline void take_oldest(struct memory_queue *m, struct op *op) {
+    sga_copy_segments(&op->sga, oldest(m));
+    m->head++;
+    m->count--;
+}
+
 static int memory_pop(struct queue *q, struct op *op) {
     struct memory_queue *m = self(q);
     if (m->count == 0) {
         list_push_back(&m->pops, &op->link);
         return 0;
     }
-    const dmtr_sgarray_t *oldest = &m->elements[m->head & (m->capacity - 1)];
-    if (unlikely(!fits(op, oldest))) {
+    if (!fits(op, oldest(m))) {
         op_complete(q->rt, op, -EMSGSIZE);
         return 0;
     }
-    sga_copy_segments(&op->sga, oldest);
-    m->head++;
-    m->count--;
-    op_finish(q->rt, op, 0);
-    if (unlikely(!list_empty(&m->pushes))) admit_waiting(m);
+    take_oldest(m, op);
+    op_complete(q->rt, op, 0);
+    admit_waiting(m);
+    return 0;
+}
+
+/* There is an element, and no push waits for room. */
+static int memory_pop_call(struct queue *q, dmtr_qtoken_t *qt_out) {
+    struct memory_queue *m = self(q);
+    if (unlikely(m->count == 0 || !list_empty(&m->pushes) || !may_create_ready(q->rt)))
+        return queue_call_pop(q, 0, 0, qt_out);
+    q->pops++;
+    take_oldest(m, create_ready(q, DMTR_OPC_POP, qt_out));
     return 0;
 }
 
@@ -206,6 +249,8 @@ static const struct queue_ops memory_ops = {
     .owns_pushed = true,
     .push = memory_push,
     .push_owned = memory_push_owned,
+    .push_call = memory_push_call,
+    .pop_call = memory_pop_call,
     .pop = memory_pop,
     .cancel = memory_cancel,
     .close = memory_close,
