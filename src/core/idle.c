@@ -11,6 +11,7 @@
 /* The adaptive policy spins for at least wait.spin_us / SPIN_MIN_FRACTION, to notice when spinning helps again. */
 #define SPIN_MIN_FRACTION 16
 #define SPIN_ROUNDS       64 /* of one poller, between two full rounds */
+#define SPIN_CLOCK_ROUNDS 4  /* rounds for which the clock is read once */
 
 static void idle_start(struct idle *i) {
     counter_inc(&i->rt->counters, wait_idles);
@@ -62,9 +63,13 @@ static void spin(const struct idle *i) {
     if (rt->config.wait_policy == WAIT_ADAPTIVE && i->spin_until_ns < until_ns) until_ns = i->spin_until_ns;
     for (uint32_t rounds = 0; rounds < SPIN_ROUNDS && rt->now_ns < until_ns && !runtime_has_work(rt); rounds++) {
         counter_inc(&rt->counters, polls);
-        rt->now_ns = clock_now_ns();
-        if (p->poll(p) > 0 || registry_wake_pending(rt->id)) return;
+        if (rounds % SPIN_CLOCK_ROUNDS == 0)
+            runtime_read_clock(rt);
+        else
+            rt->now_is_old = true;
+        if (p->poll(p) > 0 || registry_wake_pending(rt->id)) break;
     }
+    rt->now_is_old = false;
 }
 
 static int step(struct idle *i) {

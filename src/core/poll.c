@@ -27,10 +27,15 @@ void runtime_timer_cancel(struct dmtr_runtime *rt, struct runtime_timer *t) {
     wheel_cancel(&rt->wheel, &t->timer);
 }
 
+void runtime_read_clock(struct dmtr_runtime *rt) {
+    rt->now_ns = clock_now_ns();
+    rt->now_is_old = false;
+}
+
 static void poller_ready(struct evloop_item *item, uint32_t events) {
     (void)events;
     struct poller *p = list_entry(item, struct poller, item);
-    p->rt->now_ns = clock_now_ns(); /* after a sleep now_ns is out of date */
+    runtime_read_clock(p->rt); /* after a sleep now_ns is out of date */
     p->poll(p);
 }
 
@@ -91,7 +96,7 @@ static void run_internal_and_flush(struct dmtr_runtime *rt) {
 void runtime_poll(struct dmtr_runtime *rt) {
     rt->calls++;
     counter_inc(&rt->counters, polls);
-    rt->now_ns = clock_now_ns();
+    runtime_read_clock(rt);
     if (turn_has_unsent(rt)) turn_flush(rt, rt->now_ns);
     turn_begin(rt);
     struct list *l, *tmp;
@@ -153,7 +158,7 @@ static int sleep_until(struct dmtr_runtime *rt, uint64_t deadline_ns) {
     turn_begin(rt);
     int r = sleeper ? sleeper->sleep(sleeper, rt->ev.epoll_fd, timeout_ns) : evloop_run(&rt->ev, timeout_ns);
     if (sleeper && r > 0) r = evloop_run(&rt->ev, 0);
-    rt->now_ns = clock_now_ns();
+    runtime_read_clock(rt);
     if (rt->now_ns >= rt->next_timer_ns) fire_timers(rt);
     return r < 0 ? r : 0;
 }

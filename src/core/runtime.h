@@ -94,6 +94,7 @@ struct dmtr_runtime {
     int pid;         /* of the process that made the runtime */
     bool ending;     /* timer_begin_internal fails */
     uint64_t now_ns; /* as of the last poll */
+    bool now_is_old; /* this poll began with the time of an earlier one */
 
     struct array ops;
     struct op *ops_free;
@@ -143,6 +144,17 @@ void runtime_timer_cancel(struct dmtr_runtime *rt, struct runtime_timer *t);
 /* The caller has set p->fd, p->poll ... */
 int runtime_poller_add(struct dmtr_runtime *rt, struct poller *p);
 void runtime_poller_remove(struct dmtr_runtime *rt, struct poller *p);
+
+void runtime_read_clock(struct dmtr_runtime *rt);
+
+/*
+ * For a poller that has found work: the time of this poll. While a wait spins, not every poll reads the clock before;
+ * rt->now_ns may then be some polls old.
+ */
+static inline uint64_t runtime_now_ns(struct dmtr_runtime *rt) {
+    if (rt->now_is_old) runtime_read_clock(rt);
+    return rt->now_ns;
+}
 
 /* One round: pollers, timers, descriptors, internal operations. Never blocks. */
 void runtime_poll(struct dmtr_runtime *rt);

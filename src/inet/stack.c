@@ -157,6 +157,10 @@ uint32_t inet_unsent(const struct inet *s) {
     return s->unsent_frames;
 }
 
+bool inet_lingers(const struct inet *s) {
+    return s->neighbours.datagrams > 0 || s->tcp_orphans > 0;
+}
+
 bool inet_holds_data(const struct inet *s) {
     return s->tcp_memory.charged > 0 || s->udp_received > 0;
 }

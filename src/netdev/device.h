@@ -43,11 +43,19 @@ bool netdev_any_frame_fits(struct netdev *dev, const struct netdev_frame *frame)
 
 /* Whether a frame obeys the rules of struct netdev_frame on this device; if not, it is counted as refused. */
 static inline bool netdev_frame_fits(struct netdev *dev, const struct netdev_frame *f) {
-    if (f->segs_count == 2 && f->offloads == 0 && f->bytes >= NETDEV_HEADER_BYTES &&
-        f->bytes <= netdev_frame_max(dev->mtu) && (uint64_t)f->segs[0].bytes + f->segs[1].bytes == f->bytes)
-        return true; /* the common case: headers and payload */
+    /* The common case: headers and payload, without offloads or with a checksum that lies in the headers. */
+    uint32_t transport = (uint32_t)f->l2_bytes + f->l3_bytes;
+    bool csum =
+        f->offloads == 0 || (f->offloads == NETDEV_CSUM && dev->offloads & NETDEV_CSUM &&
+                             (uint32_t)f->csum_offset + 2 <= f->l4_bytes && transport + f->l4_bytes <= f->bytes);
+    if (f->segs_count == 2 && csum && f->bytes >= NETDEV_HEADER_BYTES && f->bytes <= netdev_frame_max(dev->mtu) &&
+        (uint64_t)f->segs[0].bytes + f->segs[1].bytes == f->bytes)
+        return true;
     return netdev_any_frame_fits(dev, f);
 }
+
+/* netdev_ops.tx of a device that has put and kick. */
+int netdev_tx_by_put(struct netdev *dev, const struct netdev_frame *frames, uint32_t n, uint64_t now_ns);
 
 /* Copies all segments to `to`, which has room for frame->bytes bytes. */
 void netdev_gather(const struct netdev_frame *frame, void *to);

@@ -169,6 +169,14 @@ struct netdev_ops {
     int (*tx)(struct netdev *dev, const struct netdev_frame *frames, uint32_t n, uint64_t now_ns);
 
     /*
+     * For devices that copy frames: tx in two steps, which need no memory that lives longer. `put` copies one frame
+     * into the device; returns 1, 0 (no room), or an error as rx does. `kick` follows a burst of them: only then must
+     * the frames leave. Returns 0 or an error as rx does. NULL, both: the device has only tx.
+     */
+    int (*put)(struct netdev *dev, const struct netdev_frame *frame);
+    int (*kick)(struct netdev *dev);
+
+    /*
      * Arms dev->fd. Returns 0 if there is nothing to receive, and the descriptor becomes readable when there is; 1 if
      * there is something already, so that the caller must not sleep; or an error as rx does. NULL: never called,
      * because fd is -1.

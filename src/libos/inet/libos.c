@@ -18,7 +18,7 @@
  * for ARP. The stack answers until the peers of closed connections have finished: otherwise a peer that ends at the
  * same time would retransmit its FIN without an answer.
  */
-static void linger(struct net *net) {
+static __attribute__((noinline)) void linger(struct net *net) {
     bool answering = inet_closing(net->stack) > 0 && net_link_up(net) && !net->sockets.lost;
     net->rt->answering += (uint32_t)answering - (uint32_t)net->answering;
     net->answering = answering;
@@ -38,18 +38,25 @@ void net_lost(struct net *net, int error) {
     linger(net); /* nothing remains to be waited for */
 }
 
-/* Never arms the timer for now, or a timer that re-arms itself would fire again in the same round. */
-static void arm(struct net *net, uint64_t now) {
+static bool has_rest(const struct net *net) {
+    return inet_lingers(net->stack) || net->tx.count > 0 || net->answering || net->lingering;
+}
+
+static void find_next(struct net *net) {
     uint64_t next = inet_next_ns(net->stack), dev_next = net->sockets.lost ? NETDEV_NEVER
                                                          : net->shares     ? net->device_next_ns
                                                                            : netdev_next_ns(net->dev);
-    if (dev_next < next) next = dev_next;
-    if (next == net->next_ns) return;
-    net->next_ns = next;
-    if (next == UINT64_MAX)
+    net->next_ns = dev_next < next ? dev_next : next;
+}
+
+/* Polls compare the time with next_ns, so only a sleep needs the timer. */
+static void arm(struct net *net) {
+    if (net->next_ns == net->armed_ns) return;
+    net->armed_ns = net->next_ns;
+    if (net->armed_ns == UINT64_MAX)
         runtime_timer_cancel(net->rt, &net->timer);
     else
-        runtime_timer_arm(net->rt, &net->timer, next > now ? next : now + 1);
+        runtime_timer_arm(net->rt, &net->timer, net->armed_ns);
 }
 
 void net_settle(struct net *net, uint64_t now) {
@@ -66,8 +73,8 @@ void net_settle(struct net *net, uint64_t now) {
     /* While the link is down, nobody waits for the frames. */
     socket_set_sent(&net->sockets, net->tx.first + (transmit_pending(net) ? 0 : net->tx.count));
     net->unsent = net->tx.count; /* there is no room for them */
-    linger(net);
-    arm(net, now);
+    if (has_rest(net)) linger(net);
+    find_next(net);
 }
 
 /* The device only counts this; log it, because few users read the counter in time. */
@@ -94,13 +101,9 @@ static void follow_mtu(struct net *net) {
     net->mtu = mtu;
 }
 
-static uint32_t take_in(struct net *net, uint64_t now) {
-    struct netdev_buffer frames[NET_RX_BURST];
+/* Handles n received frames, mail, timers and what changes with time. Returns the number of frames and mails. */
+static uint32_t take_in(struct net *net, struct netdev_buffer *frames, int n, uint64_t now) {
     struct device_group *group = net->group;
-    if (net->asleep) group_awake(net);
-    int n = net->sockets.lost ? 0
-            : net->shares     ? group_rx(net, frames, NET_RX_BURST, now)
-                              : netdev_rx(net->dev, frames, NET_RX_BURST, now);
     for (int i = 0; i < n; i++) {
         if (group && group_forward(net, &frames[i], &now)) continue;
         uint32_t flags = frames[i].flags & NETDEV_RX_CSUM_GOOD ? INET_INPUT_CSUM_OK : 0;
@@ -122,9 +125,20 @@ static uint32_t take_in(struct net *net, uint64_t now) {
     return all;
 }
 
+static int receive(struct net *net, struct netdev_buffer *frames, uint64_t now) {
+    if (net->asleep) group_awake(net);
+    return net->sockets.lost ? 0
+           : net->shares     ? group_rx(net, frames, NET_RX_BURST, now)
+                             : netdev_rx(net->dev, frames, NET_RX_BURST, now);
+}
+
 static uint32_t net_poll(struct poller *p) {
     struct net *net = list_entry(p, struct net, poller);
-    return take_in(net, net->rt->now_ns);
+    struct dmtr_runtime *rt = net->rt;
+    struct netdev_buffer frames[NET_RX_BURST];
+    int n = receive(net, frames, rt->now_ns);
+    bool due = rt->now_ns >= net->next_ns || rt->now_ns >= net->publish_ns;
+    return n == 0 && !due && !net->group && net->tx.count == 0 ? 0 : take_in(net, frames, n, runtime_now_ns(rt));
 }
 
 static bool net_prepare(struct poller *p) {
@@ -134,15 +148,17 @@ static bool net_prepare(struct poller *p) {
     if (r < 0 && r != -ENETDOWN) net_lost(net, r);
     uint64_t now = clock_now_ns();
     publish(net, now); /* the next update may be a long sleep away */
-    arm(net, now);
+    find_next(net);
+    if (net->next_ns <= now) return true;
+    arm(net);
     return r > 0 || (down && net_link_up(net)); /* the link is up now, and frames may wait for it */
 }
 
 static void timer_fire(struct dmtr_runtime *rt, struct runtime_timer *t) {
     struct net *net = list_entry(t, struct net, timer);
     (void)rt;
-    net->next_ns = 0; /* the timer is no longer armed */
-    take_in(net, clock_now_ns());
+    net->armed_ns = UINT64_MAX;
+    net_poll(&net->poller);
 }
 
 static void net_free(struct net *net) {
@@ -176,9 +192,10 @@ static int net_start(struct dmtr_runtime *rt, void **state_out) {
     list_init(&net->arrived);
     timer_init(&net->timer.timer);
     net->timer.fire = timer_fire;
-    net->next_ns = UINT64_MAX;
+    net->next_ns = net->armed_ns = UINT64_MAX;
     int r = net_setup(net);
     if (!r) {
+        net->puts = net->dev->ops->put && !net->shares;
         net->poller =
             (struct poller){.poll = net_poll, .prepare = net_prepare, .fd = net->group ? group_fd(net) : net->dev->fd};
         r = runtime_poller_add(rt, &net->poller);

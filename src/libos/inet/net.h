@@ -24,7 +24,8 @@
 #define PUBLISH_EVERY_NS 100000000u
 #define OWN_EVERY_NS     1000000000u /* interval of reading a card's own counters, which is slow */
 
-/* Frames that wait for the device, in order. The queue owns their headers (heap blocks) and holds their payload. */
+/* Frames that wait for the device, in order; they precede those that are put into it. The queue owns their headers
+ * (heap blocks) and holds their payload. */
 struct transmit_queue {
     struct netdev_frame frames[NET_TX_SLOTS];
     struct netdev_seg segs[NET_TX_SLOTS][INET_FRAME_SEGMENTS];
@@ -40,6 +41,7 @@ struct net {
     uint32_t member;            /* this runtime's number in the group */
     struct mailbox *mailbox;    /* this member's mailbox */
     bool shares;                /* the members share one queue of the device */
+    bool puts;                  /* frames are put into the device as the stack makes them (netdev_ops.put) */
     bool link_up;               /* this and the next two: of a shared device, when last used */
     uint32_t device_mtu;
     uint64_t device_next_ns; /* as netdev_next_ns */
@@ -55,9 +57,11 @@ struct net {
     struct runtime_timer timer;
     struct sender sender;
     uint32_t unsent;           /* frames that the turn has counted since the last flush */
+    uint32_t put;              /* frames put into the device since its last kick */
     uint32_t mtu;              /* of the IP packet */
     uint32_t mtu_followed;     /* the device's MTU from which mtu was derived */
-    uint64_t next_ns;          /* when stack or device next need a call; the timer is armed for this time */
+    uint64_t next_ns;          /* when stack or device next need a call */
+    uint64_t armed_ns;         /* for when the timer is armed; UINT64_MAX: it is not */
     bool lingering;            /* counted in rt->lingering: frames wait for the device or a neighbour */
     bool answering;            /* counted in rt->answering: a closed connection has not ended on both sides */
     struct socket_set sockets; /* net_datagram and net_stream; `lost` is here */
@@ -71,7 +75,7 @@ struct net {
 /* Opens the device and makes the stack, as configured. 0, or a negative errno with a log line. */
 int net_setup(struct net *net);
 
-/* After calls of the stack: handles its events, transmits its frames, and arms the timer. */
+/* After calls of the stack: handles its events and transmits its frames. */
 void net_settle(struct net *net, uint64_t now);
 
 /* How API calls take effect: connects the sockets and the runtime's turns with net_settle. */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The transmit queue: sends the frames of one poll in one burst; frames wait here while the device has no room. */
+/*
+ * Transmission. A device that copies frames gets each as the stack makes it, and one kick for the burst. For others,
+ * and while the device has no room, frames wait in the transmit queue, which sends the frames of one turn in one burst.
+ */
 #include "libos/inet/device_group.h"
 #include "libos/inet/net.h"
 #include "libos/link.h"
@@ -42,9 +45,22 @@ static void slot_fill(struct transmit_queue *t, uint32_t slot, const struct inet
     t->frames[slot] = link_frame(f, segs);
 }
 
+/* Whether the device has taken the frame. If not, the frame goes to the queue, which also finds errors. */
+static inline bool put_frame(struct net *net, const struct inet_frame *frame) {
+    struct netdev_seg segs[INET_FRAME_SEGMENTS];
+    for (uint32_t i = 0; i < frame->count; i++)
+        segs[i] = (struct netdev_seg){frame->segments[i].base, frame->segments[i].len};
+    struct netdev_frame f = link_frame(frame, segs);
+    return net->dev->ops->put(net->dev, &f) > 0;
+}
+
 int transmit_frame(void *ctx, const struct inet_frame *frame) {
     struct net *net = ctx;
     struct transmit_queue *t = &net->tx;
+    if (net->puts && t->count == 0 && !net->sockets.lost && put_frame(net, frame)) {
+        net->put++;
+        return 0;
+    }
     if (t->count == NET_TX_SLOTS) {
         if (net_link_up(net) && !net->sockets.lost) return -EAGAIN;
         net_count(net, link_down_drops);
@@ -63,8 +79,15 @@ bool transmit_has_room(const struct net *net, uint64_t bytes) {
     return !net_link_up(net) || net->sockets.lost || NET_TX_SLOTS - net->tx.count >= fragments;
 }
 
+static void kick(struct net *net) {
+    net->put = 0;
+    int r = net->sockets.lost ? 0 : net->dev->ops->kick(net->dev);
+    if (r < 0 && r != -ENETDOWN) net_lost(net, r);
+}
+
 void transmit_flush(struct net *net, uint64_t now) {
     struct transmit_queue *t = &net->tx;
+    if (net->put > 0) kick(net);
     /* Also while the link is down, so that the device clears its retry time. */
     while (t->count > 0 && !net->sockets.lost) {
         uint32_t slot = slot_of(t->first), run = NET_TX_SLOTS - slot;

@@ -13,7 +13,7 @@ static void flush(struct sender *sender, uint64_t now) {
 
 /* Frames that wait for the end of the turn, and that it has not counted yet. */
 static uint32_t new_unsent(struct net *net) {
-    uint32_t all = net->tx.count + inet_unsent(net->stack), more = all > net->unsent ? all - net->unsent : 0;
+    uint32_t all = net->tx.count + net->put + inet_unsent(net->stack), more = all > net->unsent ? all - net->unsent : 0;
     net->unsent = all;
     return more;
 }

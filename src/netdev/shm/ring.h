@@ -33,7 +33,8 @@ struct shm_ring {
     struct shm_head *head;
     char *slots;
     uint32_t mask, stride; /* stride: bytes from slot to slot */
-    uint32_t at;           /* position */
+    uint32_t at;           /* position: the next slot to read, or to publish */
+    uint32_t filled;       /* producer: the next slot to fill */
 };
 
 static inline uint32_t shm_stride(uint32_t frame_max) {
@@ -44,31 +45,39 @@ static inline uint64_t shm_ring_bytes(uint32_t slots, uint32_t stride) {
     return sizeof(struct shm_head) + (uint64_t)slots * stride;
 }
 
-static inline struct shm_slot *shm_slot(const struct shm_ring *r) {
-    return (struct shm_slot *)(void *)(r->slots + (uint64_t)(r->at & r->mask) * r->stride);
+static inline struct shm_slot *shm_slot(const struct shm_ring *r, uint32_t position) {
+    return (struct shm_slot *)(void *)(r->slots + (uint64_t)(position & r->mask) * r->stride);
 }
 
 static inline void shm_ring_view(struct shm_ring *r, char *base, uint32_t slots, uint32_t stride) {
-    *r = (struct shm_ring){(struct shm_head *)(void *)base, base + sizeof(struct shm_head), slots - 1, stride, 0};
+    *r = (struct shm_ring){(struct shm_head *)(void *)base, base + sizeof(struct shm_head), slots - 1, stride, 0, 0};
 }
 
 /* Initialises an empty ring in fresh memory. */
 static inline void shm_ring_clear(struct shm_ring *r) {
     for (r->at = 0; r->at <= r->mask; r->at++)
-        atomic_init(&shm_slot(r)->turn, r->at);
+        atomic_init(&shm_slot(r, r->at)->turn, r->at);
     r->at = 0;
 }
 
-/* Producer: returns the slot to write next, or NULL if the ring is full. */
+/* Producer: returns the slot to fill next, or NULL if the ring is full. */
 static inline struct shm_slot *shm_ring_next_free(const struct shm_ring *r) {
-    struct shm_slot *s = shm_slot(r);
-    return atomic_load_explicit(&s->turn, memory_order_acquire) == r->at ? s : NULL;
+    struct shm_slot *s = shm_slot(r, r->filled);
+    return atomic_load_explicit(&s->turn, memory_order_acquire) == r->filled ? s : NULL;
 }
 
-/* Producer: publishes the slot, which contains data. */
-static inline void shm_ring_publish(struct shm_ring *r, struct shm_slot *s, uint32_t bytes, uint16_t flags) {
+/* Producer: the slot contains data, which shm_ring_publish shows to the consumer. */
+static inline void shm_ring_fill(struct shm_ring *r, struct shm_slot *s, uint32_t bytes, uint16_t flags) {
     atomic_store_explicit(&s->meta, (uint64_t)flags << 32 | bytes, memory_order_relaxed);
-    atomic_store_explicit(&s->turn, ++r->at, memory_order_release);
+    r->filled++;
+}
+
+/* Producer: publishes the filled slots. */
+static inline void shm_ring_publish(struct shm_ring *r) {
+    while (r->at != r->filled) {
+        struct shm_slot *s = shm_slot(r, r->at++);
+        atomic_store_explicit(&s->turn, r->at, memory_order_release);
+    }
 }
 
 /* Producer, after a burst: whether the consumer sleeps. If so, the caller must wake it. */
@@ -80,7 +89,7 @@ static inline bool shm_ring_must_wake(const struct shm_ring *r) {
 
 /* Consumer: returns the slot to read next, or NULL if the ring is empty. */
 static inline struct shm_slot *shm_ring_next_full(const struct shm_ring *r) {
-    struct shm_slot *s = shm_slot(r);
+    struct shm_slot *s = shm_slot(r, r->at);
     return atomic_load_explicit(&s->turn, memory_order_acquire) == r->at + 1 ? s : NULL;
 }
 
