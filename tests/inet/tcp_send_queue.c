@@ -18,7 +18,7 @@ static void push(struct tcp_send_queue *q, uint32_t seq, uint32_t len) {
     assert_non_null(base);
     for (uint32_t i = 0; i < len; i++)
         base[i] = (uint8_t)(seq + i);
-    assert_int_equal(send_queue_add(q, &(struct inet_segment){base, len}, FIRST + seq), 0);
+    assert_int_equal(send_queue_add(q, &(struct inet_segment){base, len}, FIRST + seq, false), 0);
     heap_free(base);
 }
 
@@ -84,7 +84,7 @@ static void memory_outside_the_heap_is_refused(void **state) {
     (void)state;
     struct tcp_send_queue q = {.chunks = {.base = NULL}};
     uint8_t foreign[8] = {0};
-    assert_int_equal(send_queue_add(&q, &(struct inet_segment){foreign, sizeof foreign}, FIRST), -EINVAL);
+    assert_int_equal(send_queue_add(&q, &(struct inet_segment){foreign, sizeof foreign}, FIRST, false), -EINVAL);
     assert_true(send_queue_is_empty(&q));
     push(&q, 0, 8);
     assert_gathered(&q, 0, 8);

@@ -25,13 +25,13 @@ static inline bool send_queue_is_empty(const struct tcp_send_queue *q) {
 }
 
 /*
- * Adds bytes of a heap block, from seq on, and takes a hold on the block. -EAGAIN: there are TCP_QUEUE_MAX chunks;
- * -ENOMEM; -EINVAL: the bytes lie in no heap block.
+ * Adds bytes of a heap block, from seq on, and takes a hold on the block, or takes over the caller's (held). -EAGAIN:
+ * there are TCP_QUEUE_MAX chunks; -ENOMEM; -EINVAL: the bytes lie in no heap block.
  */
-static inline int send_queue_add(struct tcp_send_queue *q, const struct inet_segment *data, uint32_t seq) {
+static inline int send_queue_add(struct tcp_send_queue *q, const struct inet_segment *data, uint32_t seq, bool held) {
     struct tcp_chunk *chunk = fifo_add(&q->chunks, sizeof *chunk, TCP_QUEUE_MAX);
     if (!chunk) return q->chunks.count == TCP_QUEUE_MAX ? -EAGAIN : -ENOMEM;
-    if (!heap_hold(data->base)) {
+    if (!held && !heap_hold(data->base)) {
         q->chunks.count--;
         return -EINVAL;
     }

@@ -79,7 +79,8 @@ static int push_refused(const struct tcp_conn *c) {
     return 0;
 }
 
-int tcp_push(struct tcp_conn *c, const struct inet_segment *data, bool more, uint64_t now) {
+static inline __attribute__((always_inline)) int push(struct tcp_conn *c, const struct inet_segment *data, bool more,
+                                                      bool held, uint64_t now) {
     c->stack->now = now;
     int error = c->calm ? 0 : push_refused(c);
     if (error) return error;
@@ -92,7 +93,7 @@ int tcp_push(struct tcp_conn *c, const struct inet_segment *data, bool more, uin
     if (c->send.refused) c->send.refused = false;
     if (data->len > INT32_MAX / 2) return -EINVAL;
     if (!recovery_allocate(&c->recovery, c->send.una)) return -ENOMEM;
-    error = send_queue_add(&c->recovery.flight->queue, data, c->send.end);
+    error = send_queue_add(&c->recovery.flight->queue, data, c->send.end, held);
     if (error) return error;
     send_pushed(&c->send, data->len, more);
     if (c->receive.ack_later) c->receive.interactive = true;
@@ -100,6 +101,14 @@ int tcp_push(struct tcp_conn *c, const struct inet_segment *data, bool more, uin
     if (data->len >= c->send.mss) c->stack->unsent_frames += data->len / c->send.mss;
     conn_changed_shortly(c);
     return 0;
+}
+
+int tcp_push(struct tcp_conn *c, const struct inet_segment *data, bool more, uint64_t now) {
+    return push(c, data, more, false, now);
+}
+
+int tcp_push_held(struct tcp_conn *c, const struct inet_segment *data, bool more, uint64_t now) {
+    return push(c, data, more, true, now);
 }
 
 /* Popping has opened the window: sends a window update if one is due. */

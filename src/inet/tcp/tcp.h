@@ -52,6 +52,8 @@ int tcp_connect(struct inet *s, struct tcp_conn **out, const struct inet_endpoin
  * the connection. inet_flush sends the bytes, unless `more`.
  */
 int tcp_push(struct tcp_conn *c, const struct inet_segment *data, bool more, uint64_t now);
+/* The same for at least one byte, but on success the stack takes over a hold that the caller has on the block. */
+int tcp_push_held(struct tcp_conn *c, const struct inet_segment *data, bool more, uint64_t now);
 
 /*
  * Pops the next bytes, at most `limit`: a slice of the received frame, which the caller owns. 0; length 0: the end of

@@ -29,7 +29,11 @@ static int stack_write(struct stream *s, const void *base, uint32_t bytes, uint3
     struct net_stream *ns = net_stream_of(s);
     struct inet_segment piece = {base, bytes};
     bool more = flags & STREAM_WRITE_MORE;
-    int r = likely(heap_owns(base)) ? tcp_push(ns->conn, &piece, more, now) : write_copy(ns, &piece, more, now);
+    if (likely(flags & STREAM_WRITE_HELD)) {
+        int held = tcp_push_held(ns->conn, &piece, more, now);
+        return held ? held : (int)bytes;
+    }
+    int r = heap_owns(base) ? tcp_push(ns->conn, &piece, more, now) : write_copy(ns, &piece, more, now);
     return r ? r : (int)bytes;
 }
 
@@ -154,6 +158,7 @@ static int stack_get_option(const struct stream *s, enum tcp_option option, uint
 
 static const struct stream_transport transport = {
     .write = stack_write,
+    .takes_holds = true,
     .readable = stack_readable,
     .pop = stack_pop,
     .unacked = stack_unacked,

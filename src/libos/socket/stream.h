@@ -26,6 +26,7 @@ struct stream;
 enum stream_write_flag {
     STREAM_WRITE_FIRST = 1, /* the bytes begin a push: -ENOMEM fails only this push */
     STREAM_WRITE_MORE = 2,  /* more bytes of the push follow */
+    STREAM_WRITE_HELD = 4,  /* on success the stack takes all bytes, and takes over a hold on their block */
 };
 
 /*
@@ -41,6 +42,7 @@ struct stream_transport {
      * error ends the stream, except -ENOMEM for the first bytes of a push.
      */
     int (*write)(struct stream *s, const void *base, uint32_t bytes, uint32_t flags, uint64_t now);
+    bool takes_holds; /* `write` knows STREAM_WRITE_HELD */
     /* Sends what was written. NULL: `write` does. */
     void (*flush)(struct stream *s);
     /* Whether there is data to pop, the end of the stream, or an error. */

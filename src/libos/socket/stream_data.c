@@ -5,8 +5,27 @@
 #define PUSH_WRITTEN(op) ((op)->backend[0]) /* bytes that the stack has taken */
 #define PUSH_END(op)     ((op)->backend[1]) /* the value of written_bytes behind its last byte */
 
+/*
+ * Passes a push of one piece to the stack, and its hold on the memory if the stack takes holds. 0, or the stack's
+ * error. The stack may have taken only a part.
+ */
+static inline int piece_write(struct stream *s, struct op *op, uint64_t now) {
+    bool gives = op->flags & OP_HELD && op->segs == op->sga.sga_segs && s->transport->takes_holds;
+    uint32_t flags = STREAM_WRITE_FIRST | (gives ? STREAM_WRITE_HELD : 0);
+    int r = s->transport->write(s, op->segs[0].sgaseg_buf, op->segs[0].sgaseg_len, flags, now);
+    if (r < 0) return r;
+    if (gives) op->flags &= (uint16_t)~OP_HELD;
+    PUSH_WRITTEN(op) = (uint64_t)r;
+    s->written_bytes += (uint64_t)r;
+    return 0;
+}
+
 /* Passes a push to the stack until it takes no more. 0: it has all; -EAGAIN: not yet. */
 static int push_write(struct stream *s, struct op *op, uint64_t now) {
+    if (likely(op->numsegs == 1 && PUSH_WRITTEN(op) == 0 && op->bytes - 1 < STREAM_PIECE_BYTES)) {
+        int r = piece_write(s, op, now);
+        if (r < 0 || PUSH_WRITTEN(op) == op->bytes) return r;
+    }
     uint64_t begin = 0; /* offset of the segment in the push */
     for (uint32_t i = 0; i < op->numsegs; begin += op->segs[i++].sgaseg_len) {
         while (PUSH_WRITTEN(op) < begin + op->segs[i].sgaseg_len) {
@@ -28,8 +47,8 @@ void stream_end_pushes(struct stream *s, int error) {
     ops_complete(s->q.rt, &s->pushes, error);
 }
 
-static void push_written(struct stream *s, struct op *op) {
-    list_remove(&op->link);
+/* The stack has all of a push, which is in no list. */
+static inline void push_written(struct stream *s, struct op *op) {
     if (!s->q.push_acked && list_empty(&s->sent)) {
         socket_set_written(s->set, op);
         return;
@@ -53,10 +72,12 @@ static void send_pushes(struct stream *s, uint64_t now) {
     for (struct op *op; (op = op_first(&s->pushes));) {
         int r = push_write(s, op, now);
         if (r == -EAGAIN) break;
-        if (r)
+        if (r) {
             push_failed(s, op, r);
-        else
+        } else {
+            list_remove(&op->link);
             push_written(s, op);
+        }
     }
     if (s->transport->flush) s->transport->flush(s);
 }
@@ -88,9 +109,21 @@ void stream_send(struct stream *s, uint64_t now) {
     if (s->shut_write && !s->fin_sent) send_fin(s, now);
 }
 
-/* A push was appended. The stack takes it, unless earlier ones wait for room, and sends it at the end of the turn. */
-static void push_queued(struct stream *s, const struct op *op, uint64_t now) {
-    if (op_first(&s->pushes) == op) stream_send(s, now);
+/* The usual case of a push: none waits before it, and the stack takes it whole. */
+static inline bool push_at_once(struct stream *s, struct op *op, uint64_t now) {
+    if (!list_empty(&s->pushes) || push_write(s, op, now)) return false;
+    push_written(s, op);
+    if (s->transport->flush) s->transport->flush(s);
+    if (!list_empty(&s->sent)) complete_acked(s);
+    return true;
+}
+
+/* The stack takes the push, unless earlier ones wait for room, and sends it at the end of the turn. */
+static void push_begin(struct stream *s, struct op *op, uint64_t now) {
+    if (!push_at_once(s, op, now)) {
+        list_push_back(&s->pushes, &op->link);
+        if (op_first(&s->pushes) == op) stream_send(s, now);
+    }
     socket_set_pushed(s->set, now);
 }
 
@@ -104,8 +137,7 @@ int stream_push(struct queue *q, struct op *op) {
         op_complete(q->rt, op, s->send_error);
         return 0;
     }
-    list_push_back(&s->pushes, &op->link);
-    push_queued(s, op, socket_set_begin(s->set));
+    push_begin(s, op, socket_set_begin(s->set));
     return 0;
 }
 
