@@ -231,8 +231,25 @@ int wait_all(struct dmtr_runtime *rt, const dmtr_qtoken_t *qts, uint32_t n, uint
     return 0;
 }
 
-int wait_next_n(struct dmtr_runtime *rt, dmtr_qresult_t *qrs, uint32_t n, uint64_t timeout_ns, uint32_t *got) {
-    *got = 0;
+/* Moves at most n results of a list to qrs. Returns their number. */
+static inline uint32_t take_from(struct dmtr_runtime *rt, struct list *ops, dmtr_qresult_t *qrs, uint32_t n) {
+    uint32_t i = 0;
+    for (struct list *l; i < n && (l = list_first(ops)); i++)
+        (void)result_take(rt, list_entry(l, struct op, link), &qrs[i]);
+    return i;
+}
+
+/* Parked operations are older. */
+static inline uint32_t take_next(struct dmtr_runtime *rt, dmtr_qresult_t *qrs, uint32_t n) {
+    uint32_t got = unlikely(!list_empty(&rt->parked)) ? take_from(rt, &rt->parked, qrs, n) : 0;
+    got += take_from(rt, &rt->ready, qrs + got, n - got);
+    rt->turn.many |= got > 1;
+    runtime_event_sync(rt);
+    return got;
+}
+
+/* Not inlined, so that a wait that finds results needs no struct idle. */
+static __attribute__((noinline)) int await_next(struct dmtr_runtime *rt, uint64_t timeout_ns) {
     struct idle idle;
     int r = wait_begin(rt);
     if (r) return r;
@@ -241,19 +258,18 @@ int wait_next_n(struct dmtr_runtime *rt, dmtr_qresult_t *qrs, uint32_t n, uint64
         if (rt->ops_outstanding == 0 && timeout_ns == WAIT_FOREVER && !turn_has_unsent(rt)) return -EINVAL;
         r = idle_step(&idle);
     }
-    /* Parked operations are older. */
-    struct list *oldest = &rt->parked;
-    while (*got < n) {
-        if (list_empty(oldest)) {
-            if (oldest == &rt->ready) break;
-            oldest = &rt->ready;
-            continue;
-        }
-        result_fetch(rt, list_entry(list_first(oldest), struct op, link), &qrs[(*got)++]);
-    }
-    if (*got == 0) return r;
-    rt->turn.many |= *got > 1;
+    if (list_empty(&rt->ready) && list_empty(&rt->parked)) return r;
     idle_end(&idle);
+    return 0;
+}
+
+int wait_next_n(struct dmtr_runtime *rt, dmtr_qresult_t *qrs, uint32_t n, uint64_t timeout_ns, uint32_t *got) {
+    *got = 0;
+    if (turn_is_due(rt) || (list_empty(&rt->ready) && list_empty(&rt->parked))) {
+        int r = await_next(rt, timeout_ns);
+        if (r) return r;
+    }
+    *got = take_next(rt, qrs, n);
     return 0;
 }
 
