@@ -57,9 +57,6 @@ struct op {
     uint32_t numsegs; /* push: see segs */
     struct queue *q;  /* NULL: no queue (timer, watch). Valid while PENDING. */
 
-    void *ctx; /* for done */
-    /* Push: the segments to send; points to sga.sga_segs unless a layer has its own list. */
-    dmtr_sgaseg_t *segs;
     uint64_t bytes;      /* push: total; PUSH_FAILED: number of failures; OP_LIMITED pop: limit; timer: period */
     uint64_t backend[3]; /* private to the backend while PENDING; periodic timer: when it is due */
 
@@ -69,10 +66,16 @@ struct op {
         uint32_t events;
         struct runtime_timer timer;
     };
+
+    void *ctx; /* for done */
+    /* Push: the segments to send; points to sga.sga_segs unless a layer has its own list. */
+    dmtr_sgaseg_t *segs;
 };
 
 _Static_assert(sizeof(struct op) == 320, "an operation is five cache lines");
-_Static_assert(offsetof(struct op, ctx) == 64, "the first line has the fields that every operation uses");
+_Static_assert(offsetof(struct op, bytes) == 64, "the first line has the fields that every operation uses");
+_Static_assert(offsetof(struct op, sga.sga_segs) + sizeof(dmtr_sgaseg_t) == 128,
+               "a pop of one segment uses the first two lines");
 _Static_assert(offsetof(struct op, error) - offsetof(struct op, opcode) == offsetof(dmtr_qresult_t, qr_error) &&
                    offsetof(struct op, user) - offsetof(struct op, opcode) == offsetof(dmtr_qresult_t, qr_user),
                "the head of a result");
