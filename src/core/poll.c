@@ -17,6 +17,8 @@
 #define INTERNAL_BATCH 256
 /* Limit on timers fired in one round, so that timers that re-arm themselves at once cannot either. */
 #define TIMER_BATCH 256
+/* Time without a sleep after which descriptors of pollers are no longer watched. */
+#define AWAKE_NS 10000000
 
 void runtime_timer_arm(struct dmtr_runtime *rt, struct runtime_timer *t, uint64_t deadline_ns) {
     wheel_arm(&rt->wheel, &t->timer, deadline_ns);
@@ -39,25 +41,34 @@ static void poller_ready(struct evloop_item *item, uint32_t events) {
     p->poll(p);
 }
 
+/*
+ * The evloop watches a poller's descriptor only while the runtime sleeps from time to time. If epoll watches a socket,
+ * the kernel wakes epoll for each frame that arrives and for each frame that was sent, which costs more than the poll.
+ * A poller with `sleep` is never watched, because its sleep watches the evloop.
+ */
+static int poller_watch(struct dmtr_runtime *rt, struct poller *p) {
+    if (p->fd < 0 || p->sleep || p->item.events) return 0;
+    int r = evloop_set(&rt->ev, &p->item, EPOLLIN);
+    if (r == 0) rt->poller_items++;
+    return r;
+}
+
 static void poller_unwatch(struct dmtr_runtime *rt, struct poller *p) {
     if (p->item.events) rt->poller_items--;
     evloop_set(&rt->ev, &p->item, 0);
 }
 
+static __attribute__((noinline)) void unwatch_pollers(struct dmtr_runtime *rt) {
+    struct list *l, *tmp;
+    list_for_each (&rt->pollers, l, tmp)
+        poller_unwatch(rt, list_entry(l, struct poller, link));
+}
+
 int runtime_poller_add(struct dmtr_runtime *rt, struct poller *p) {
     p->rt = rt;
     p->item = (struct evloop_item){.fd = p->fd, .ready = poller_ready};
-    /* A poller with `sleep` is not in the evloop, because its sleep watches the evloop. */
-    if (p->fd >= 0 && !p->sleep) {
-        int r = evloop_set(&rt->ev, &p->item, EPOLLIN);
-        if (r) return r;
-        rt->poller_items++;
-    }
     int r = event_fd_add_poller(&rt->event, p);
-    if (r) {
-        poller_unwatch(rt, p);
-        return r;
-    }
+    if (r) return r;
     list_push_back(&rt->pollers, &p->link);
     return 0;
 }
@@ -105,6 +116,7 @@ void runtime_poll(struct dmtr_runtime *rt) {
         p->poll(p);
     }
     if (rt->now_ns >= rt->next_timer_ns) fire_timers(rt);
+    if (rt->poller_items && rt->now_ns - rt->slept_ns > AWAKE_NS) unwatch_pollers(rt);
     /* The pollers have just run, and the wake item needs no check: registry_wake also sets a flag. */
     if (rt->eager_items ||
         (rt->ev.items > 1 + rt->poller_items && rt->now_ns - rt->last_ev_poll_ns >= EV_POLL_INTERVAL_NS)) {
@@ -141,7 +153,7 @@ static int sleep_until(struct dmtr_runtime *rt, uint64_t deadline_ns) {
     struct list *l, *tmp, *last = rt->ready.prev;
     list_for_each (&rt->pollers, l, tmp) {
         struct poller *p = list_entry(l, struct poller, link);
-        if (p->prepare && p->prepare(p)) cannot_sleep = true;
+        if (poller_watch(rt, p) < 0 || (p->prepare && p->prepare(p))) cannot_sleep = true;
     }
     /* A result that was ready before is not in this wait's list; only a new one ends the wait. */
     if (cannot_sleep || !list_empty(&rt->internal) || rt->ready.prev != last) {
@@ -159,6 +171,7 @@ static int sleep_until(struct dmtr_runtime *rt, uint64_t deadline_ns) {
     int r = sleeper ? sleeper->sleep(sleeper, rt->ev.epoll_fd, timeout_ns) : evloop_run(&rt->ev, timeout_ns);
     if (sleeper && r > 0) r = evloop_run(&rt->ev, 0);
     runtime_read_clock(rt);
+    rt->slept_ns = rt->now_ns;
     if (rt->now_ns >= rt->next_timer_ns) fire_timers(rt);
     return r < 0 ? r : 0;
 }

@@ -116,9 +116,10 @@ struct dmtr_runtime {
     struct wheel wheel;
     uint64_t next_timer_ns;
     struct evloop ev;
-    uint32_t poller_items; /* evloop items of pollers */
+    uint32_t poller_items; /* evloop items of pollers: the watched ones */
     uint32_t eager_items;  /* evloop items that carry data: while there are any, every poll runs the evloop */
     uint64_t last_ev_poll_ns;
+    uint64_t slept_ns; /* the end of the last sleep */
     struct list pollers;
     uint64_t spin_budget_ns; /* adaptive policy: how long the next wait spins */
     struct evloop_item wake_item;

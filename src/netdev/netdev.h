@@ -77,6 +77,7 @@ struct netdev_frame {
     X(rx_overrun, "Received frames lost because the stack did not fetch them in time")                                 \
     X(tx_frames, "Frames transmitted")                                                                                 \
     X(tx_bytes, "Bytes transmitted")                                                                                   \
+    X(tx_kicks, "Calls that passed frames to the kernel or to a driver: one for each burst")                           \
     X(tx_short, "Bursts that the device accepted only in part")                                                        \
     X(tx_refused, "Frames dropped because they exceed the MTU or request an offload that the device lacks")            \
     X(tx_errors, "Frames that the device accepted but could not send")                                                 \

@@ -14,6 +14,7 @@
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <linux/virtio_net.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -23,6 +24,12 @@
 #define SLOTS_MAX         16384u
 #define BLOCK_BYTES       65536u
 #define CHECK_INTERVAL_NS 10000000u /* interval of link checks while nothing arrives */
+
+/*
+ * The kernel copies a frame of up to this size into one piece of memory. It would otherwise refer to the pages of the
+ * ring, and a receiver on the same machine would copy them to pages of its own, which it must allocate for each frame.
+ */
+#define LINEAR_MAX 2048u
 
 struct packet_device {
     struct netdev dev;
@@ -121,6 +128,7 @@ static int attach(struct packet_device *d, const char *name) {
     if (d->dev.fd < 0) return d->dev.fd;
     address.sll_ifindex = d->interface.index;
     r = set_option(d, PACKET_VERSION, &version, sizeof version);
+    if (r == 0) r = set_option(d, PACKET_VNET_HDR, &one, sizeof one); /* for hdr_len of write_slot */
     if (r == 0) r = set_option(d, PACKET_QDISC_BYPASS, &one, sizeof one);
     if (r == 0) r = set_option(d, PACKET_IGNORE_OUTGOING, &one, sizeof one);
     if (r == 0)
@@ -229,11 +237,26 @@ static int device_rx(struct netdev *dev, struct netdev_buffer *frames, uint32_t 
     return taken || dev->link_up ? (int)taken : -ENETDOWN;
 }
 
+/* Writes a frame and the header that tells the kernel how to hold it. */
+static void write_slot(struct tpacket2_hdr *slot, const struct netdev_frame *f) {
+    const struct virtio_net_hdr header = {.hdr_len = (uint16_t)(f->bytes <= LINEAR_MAX ? f->bytes : 0)};
+    char *to = (char *)slot + TPACKET2_HDRLEN - sizeof(struct sockaddr_ll);
+    memcpy(to, &header, sizeof header);
+    netdev_gather(f, to + sizeof header);
+    slot->tp_len = (uint32_t)sizeof header + f->bytes;
+    slot_set_status(slot, TP_STATUS_SEND_REQUEST);
+}
+
+static ssize_t send_ring(struct packet_device *d) {
+    d->dev.stats.tx_kicks++;
+    return SYS(send, d->dev.fd, NULL, 0, MSG_DONTWAIT);
+}
+
 /* Makes the kernel send the frames in the ring. An -ENETDOWN of the first call may be stale, so it is tried twice. */
 static int kick(struct packet_device *d, uint64_t now_ns) {
-    ssize_t n = SYS(send, d->dev.fd, NULL, 0, MSG_DONTWAIT);
+    ssize_t n = send_ring(d);
     int r;
-    if (n == -ENETDOWN) n = SYS(send, d->dev.fd, NULL, 0, MSG_DONTWAIT);
+    if (n == -ENETDOWN) n = send_ring(d);
     if (n >= 0 || n == -EAGAIN || n == -ENOBUFS || n == -EINTR) return 0;
     r = device_update(&d->dev, now_ns);
     if (r < 0) return -ENODEV;
@@ -252,9 +275,7 @@ static int device_tx(struct netdev *dev, const struct netdev_frame *frames, uint
         struct tpacket2_hdr *slot = tx_slot(d);
         if (!netdev_frame_fits(dev, &frames[i])) continue;
         if (slot_status(slot) != TP_STATUS_AVAILABLE) break;
-        netdev_gather(&frames[i], (char *)slot + TPACKET2_HDRLEN - sizeof(struct sockaddr_ll));
-        slot->tp_len = frames[i].bytes;
-        slot_set_status(slot, TP_STATUS_SEND_REQUEST);
+        write_slot(slot, &frames[i]);
         d->tx_at++;
         netdev_count_tx(dev, frames[i].bytes);
     }

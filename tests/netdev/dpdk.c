@@ -303,6 +303,38 @@ static void large_payload_is_sent_without_a_copy_and_held_until_sent(void **stat
     assert_int_equal(dev->stats.tx_copied, 0);
 }
 
+static void a_burst_is_one_call_of_the_driver(void **state) {
+    (void)state;
+    static const struct {
+        uint32_t segs, frames;
+    } rows[] = {{2, 32}, {5, 32}, {NETDEV_SEGS_MAX, 6}};
+    for (size_t row = 0; row < sizeof rows / sizeof *rows; row++) {
+        struct netdev_frame frames[32];
+        struct netdev_seg segs[32][NETDEV_SEGS_MAX];
+        uint64_t kicks = dev->stats.tx_kicks;
+        for (uint32_t i = 0; i < rows[row].frames; i++) {
+            uint8_t *p = test_frame(mac_b, mac_a, i, 1514);
+            uint32_t at = 0;
+            for (uint32_t k = 0; k < rows[row].segs; k++) {
+                uint32_t bytes = k == 0 ? 54 : k + 1 < rows[row].segs ? 1460 / rows[row].segs : 1514 - at;
+                segs[i][k] = (struct netdev_seg){p + at, bytes};
+                at += bytes;
+            }
+            frames[i] = (struct netdev_frame){.segs = segs[i], .segs_count = (uint16_t)rows[row].segs, .bytes = 1514};
+        }
+        assert_int_equal(netdev_tx(dev, frames, rows[row].frames, 0), rows[row].frames);
+        assert_int_equal(dev->stats.tx_kicks, kicks + 1);
+        for (uint32_t i = 0; i < rows[row].frames; i++) {
+            char whole[1514];
+            struct rte_mbuf *m = sent();
+            assert_non_null(m);
+            assert_int_equal(test_number(rte_pktmbuf_read(m, 0, sizeof whole, whole), sizeof whole), i);
+            rte_pktmbuf_free(m);
+            assert_int_equal(heap_free((void *)(uintptr_t)segs[i][0].data), 0);
+        }
+    }
+}
+
 static void a_short_transmit_leaves_the_rest_to_the_caller(void **state) {
     uint32_t accepted = 0;
     struct rte_mbuf *m;
@@ -603,6 +635,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(frames_of_every_length_are_sent_with_the_vlan_tag, set_up_vlan, tear_down),
         cmocka_unit_test_setup_teardown(small_frames_are_copied_into_the_mbuf, set_up, tear_down),
         cmocka_unit_test_setup_teardown(large_payload_is_sent_without_a_copy_and_held_until_sent, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_burst_is_one_call_of_the_driver, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_short_transmit_leaves_the_rest_to_the_caller, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_frame_that_breaks_the_rules_is_accepted_and_dropped, set_up, tear_down),
         cmocka_unit_test(only_offloads_of_the_port_are_offered),

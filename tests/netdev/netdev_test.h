@@ -61,6 +61,23 @@ static inline int test_send(struct netdev *dev, const uint8_t to[6], uint32_t nu
     return r;
 }
 
+#define TEST_BURST 32u
+
+/* Sends frames `number` to `number` + TEST_BURST - 1, of sizes from `bytes` up, in one burst. The device has room. */
+static inline void test_send_burst(struct netdev *dev, const uint8_t to[6], uint32_t number, uint32_t bytes) {
+    struct netdev_frame frames[TEST_BURST];
+    struct netdev_seg segs[TEST_BURST][2];
+    for (uint32_t i = 0; i < TEST_BURST; i++) {
+        uint8_t *p = test_frame(to, dev->mac, number + i, bytes + i);
+        segs[i][0] = (struct netdev_seg){p, 14};
+        segs[i][1] = (struct netdev_seg){p + 14, bytes + i - 14};
+        frames[i] = (struct netdev_frame){.segs = segs[i], .segs_count = 2, .bytes = bytes + i};
+    }
+    assert_int_equal(netdev_tx(dev, frames, TEST_BURST, 0), TEST_BURST);
+    for (uint32_t i = 0; i < TEST_BURST; i++)
+        heap_free((void *)(uintptr_t)segs[i][0].data);
+}
+
 /* Receives one frame and frees it. Returns its number, or -1 if there is none. */
 static inline int64_t test_receive(struct netdev *dev, uint64_t now_ns) {
     struct netdev_buffer b;

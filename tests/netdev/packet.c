@@ -41,6 +41,55 @@ static void frames_cross_at_every_mtu(void **state) {
     }
 }
 
+static void a_burst_costs_one_system_call(void **state) {
+    (void)state;
+    struct netdev *dev;
+    int raw;
+    make_veth(1500);
+    dev = open_packet("name=v0,slots=64");
+    raw = raw_open("v1");
+    assert_int_equal(test_send(dev, mac_b, 1000, 60, 0), 1);
+    assert_int_equal(raw_receive(raw), 1000);
+    for (uint32_t burst = 0; burst < 5; burst++) { /* the second passes the end of the ring */
+        uint64_t kicks = dev->stats.tx_kicks;
+        test_send_burst(dev, mac_b, burst * 100, 60);
+        assert_int_equal(dev->stats.tx_kicks, kicks + 1);
+        for (uint32_t i = 0; i < TEST_BURST; i++)
+            assert_int_equal(raw_receive(raw), burst * 100 + i);
+    }
+    close(raw);
+    netdev_close(dev);
+    netns_run("ip link del v0");
+}
+
+static void all_ready_frames_are_received_in_one_call(void **state) {
+    (void)state;
+    struct netdev_buffer frames[2 * TEST_BURST];
+    struct netdev *dev;
+    uint32_t ours = 0;
+    int raw, witness;
+    make_veth(1500);
+    dev = open_packet("name=v0");
+    witness = raw_open("v0"); /* the kernel gives it each frame after the device */
+    raw = raw_open("v1");
+    for (uint32_t i = 0; i < TEST_BURST; i++) {
+        raw_send(raw, dev->mac, i, 100);
+        assert_int_equal(raw_receive(witness), i);
+    }
+    int n = netdev_rx(dev, frames, 2 * TEST_BURST, 0);
+    for (int i = 0; i < n; i++) { /* the kernel may have sent others */
+        const uint8_t *type = (const uint8_t *)frames[i].data + 12;
+        if (type[0] == TEST_ETHERTYPE_0 && type[1] == TEST_ETHERTYPE_1)
+            assert_int_equal(test_number(frames[i].data, frames[i].bytes), ours++);
+        heap_free(frames[i].data);
+    }
+    assert_int_equal(ours, TEST_BURST);
+    close(witness);
+    close(raw);
+    netdev_close(dev);
+    netns_run("ip link del v0");
+}
+
 static void own_frames_are_not_received(void **state) {
     (void)state;
     struct netdev *dev;
@@ -125,6 +174,8 @@ static void missing_interface_is_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frames_cross_at_every_mtu),
+        cmocka_unit_test(a_burst_costs_one_system_call),
+        cmocka_unit_test(all_ready_frames_are_received_in_one_call),
         cmocka_unit_test(own_frames_are_not_received),
         cmocka_unit_test(interface_set_down_and_up_changes_the_link),
         cmocka_unit_test(removed_interface_fails_for_good),

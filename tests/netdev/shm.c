@@ -164,6 +164,12 @@ static void sleeping_peer_is_woken_once_and_a_polling_peer_never(void **state) {
     assert_int_equal(test_receive(p.b, 0), 3);
     assert_int_equal(netdev_prepare(p.b), 0);
     assert_false(readable(p.b->fd, 0));
+    test_send_burst(p.a, mac_b, 100, 60);
+    assert_int_equal(p.a->stats.wakes, 2);
+    for (uint32_t i = 0; i < TEST_BURST; i++)
+        assert_int_equal(test_receive(p.b, 0), 100 + i);
+    assert_int_equal(netdev_prepare(p.b), 0);
+    assert_false(readable(p.b->fd, 0));
     free_pair(&p);
 }
 

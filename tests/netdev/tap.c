@@ -3,6 +3,8 @@
 #include "netns_test.h"
 
 #include "base/csum.h"
+#include "base/fault.h"
+#include "netdev/tap/io.h"
 
 #include <netinet/in.h>
 
@@ -33,6 +35,105 @@ static void frames_pass_between_device_and_kernel(void **state) {
     close(raw);
     netdev_close(dev);
 }
+
+static bool has_io_uring(void) {
+    struct tap_io io;
+    tap_io_open(&io, -1);
+    bool has = io.has_ring;
+    tap_io_close(&io);
+    return has;
+}
+
+static void a_burst_is_written_in_order_with_one_system_call(void **state) {
+    (void)state;
+    struct netdev *dev = open_tap("name=t5");
+    netns_run("ip link set t5 up");
+    int raw = raw_open("t5");
+    for (uint32_t burst = 0; burst < 3; burst++) {
+        uint64_t kicks = dev->stats.tx_kicks;
+        test_send_burst(dev, mac_b, burst * 100, 60);
+        assert_int_equal(dev->stats.tx_kicks, kicks + (has_io_uring() ? 1 : TEST_BURST));
+        for (uint32_t i = 0; i < TEST_BURST; i++)
+            assert_int_equal(raw_receive(raw), burst * 100 + i);
+    }
+    assert_int_equal(test_send(dev, mac_b, 1000, 60, 0), 1);
+    assert_int_equal(raw_receive(raw), 1000);
+    close(raw);
+    netdev_close(dev);
+}
+
+/* Each call asks for about twice as many frames as the one before has found. */
+static void a_burst_is_read_with_few_system_calls(void **state) {
+    (void)state;
+    struct netdev *dev = open_tap("name=t6");
+    uint32_t calls = 0, next = 0;
+    netns_run("ip link set t6 up");
+    int raw = raw_open("t6");
+    for (uint32_t i = 0; i < TEST_BURST; i++)
+        raw_send(raw, mac_a, i, 100);
+    while (next < TEST_BURST) {
+        struct netdev_buffer frames[TEST_BURST];
+        int n = netdev_rx(dev, frames, TEST_BURST, 0);
+        assert_true(n > 0);
+        calls++;
+        for (int i = 0; i < n; i++) {
+            const uint8_t *type = (const uint8_t *)frames[i].data + 12;
+            if (type[0] == TEST_ETHERTYPE_0 && type[1] == TEST_ETHERTYPE_1)
+                assert_int_equal(test_number(frames[i].data, frames[i].bytes), next++);
+            heap_free(frames[i].data);
+        }
+    }
+    assert_uint_in_range(calls, 2, 8);
+    close(raw);
+    netdev_close(dev);
+}
+
+static void a_frame_that_breaks_the_rules_leaves_the_rest_of_its_burst(void **state) {
+    (void)state;
+    struct netdev *dev = open_tap("name=t7");
+    struct netdev_frame frames[3];
+    struct netdev_seg segs[3];
+    netns_run("ip link set t7 up");
+    int raw = raw_open("t7");
+    for (uint32_t i = 0; i < 3; i++) {
+        uint32_t bytes = i == 1 ? 2000 : 100;
+        segs[i] = (struct netdev_seg){test_frame(mac_b, dev->mac, i, bytes), bytes};
+        frames[i] = (struct netdev_frame){.segs = &segs[i], .segs_count = 1, .bytes = bytes};
+    }
+    assert_int_equal(netdev_tx(dev, frames, 3, 0), 3);
+    assert_int_equal(dev->stats.tx_refused, 1);
+    assert_int_equal(dev->stats.tx_frames, 2);
+    assert_int_equal(raw_receive(raw), 0);
+    assert_int_equal(raw_receive(raw), 2);
+    for (uint32_t i = 0; i < 3; i++)
+        heap_free((void *)(uintptr_t)segs[i].data);
+    close(raw);
+    netdev_close(dev);
+}
+
+#ifdef DMTR_FAULT
+static void without_io_uring_a_burst_is_written_and_read_frame_by_frame(void **state) {
+    (void)state;
+    static const char *const calls[] = {"io_uring_setup", "io_uring_enter"};
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        fault_arm(1, calls[i], ENOSYS);
+        struct netdev *dev = open_tap("name=t8");
+        netns_run("ip link set t8 up");
+        int raw = raw_open("t8");
+        test_send_burst(dev, mac_b, 0, 60);
+        assert_true(dev->stats.tx_kicks >= TEST_BURST);
+        for (uint32_t k = 0; k < TEST_BURST; k++)
+            assert_int_equal(raw_receive(raw), k);
+        for (uint32_t k = 0; k < TEST_BURST; k++)
+            raw_send(raw, mac_a, k, 100);
+        for (uint32_t k = 0; k < TEST_BURST; k++)
+            assert_int_equal(await_frame(dev), k);
+        fault_arm(0, NULL, 0);
+        close(raw);
+        netdev_close(dev);
+    }
+}
+#endif
 
 static void interface_set_down_and_up_changes_the_link(void **state) {
     (void)state;
@@ -129,6 +230,12 @@ static void checksum_offload_is_completed_by_the_kernel(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frames_pass_between_device_and_kernel),
+        cmocka_unit_test(a_burst_is_written_in_order_with_one_system_call),
+        cmocka_unit_test(a_burst_is_read_with_few_system_calls),
+        cmocka_unit_test(a_frame_that_breaks_the_rules_leaves_the_rest_of_its_burst),
+#ifdef DMTR_FAULT
+        cmocka_unit_test(without_io_uring_a_burst_is_written_and_read_frame_by_frame),
+#endif
         cmocka_unit_test(interface_set_down_and_up_changes_the_link),
         cmocka_unit_test(removed_interface_fails_for_good),
         cmocka_unit_test(queues_share_an_interface),

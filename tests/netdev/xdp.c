@@ -193,6 +193,26 @@ static void frames_pass_without_a_copy(void **state) {
     }
 }
 
+static void a_burst_costs_one_system_call(void **state) {
+    (void)state;
+    static const char *const options[] = {"name=v0,slots=256,mode=generic", "name=v0,slots=256,mode=native"};
+    for (size_t m = 0; m < sizeof options / sizeof *options; m++) {
+        make_veth(1500, 1);
+        struct netdev *dev = open_xdp(options[m]);
+        int raw = raw_open("v1");
+        for (uint32_t burst = 0; burst < 10; burst++) {
+            uint64_t kicks = dev->stats.tx_kicks;
+            test_send_burst(dev, mac_b, burst * 100, 60);
+            assert_int_equal(dev->stats.tx_kicks, kicks + 1);
+            for (uint32_t i = 0; i < TEST_BURST; i++)
+                assert_int_equal(raw_receive(raw), burst * 100 + i);
+        }
+        close(raw);
+        netdev_close(dev);
+        remove_veth();
+    }
+}
+
 static void frames_larger_than_a_page_use_several_buffers(void **state) {
     (void)state;
     struct netdev *dev;
@@ -562,6 +582,7 @@ static bool allowed(void) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frames_pass_without_a_copy),
+        cmocka_unit_test(a_burst_costs_one_system_call),
         cmocka_unit_test(frames_larger_than_a_page_use_several_buffers),
         cmocka_unit_test(frames_for_others_reach_the_kernel),
         cmocka_unit_test(at_a_shared_address_we_receive_only_our_open_ports),

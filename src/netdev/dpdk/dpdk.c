@@ -216,6 +216,7 @@ static uint32_t offer(struct dpdk_device *d, struct rte_mbuf **burst, uint32_t n
     while (at < n) {
         uint16_t ready = (uint16_t)(n - at), sent;
         if (offloads) ready = rte_eth_tx_prepare(d->id, d->queue, burst + at, ready);
+        d->dev.stats.tx_kicks++;
         sent = rte_eth_tx_burst(d->id, d->queue, burst + at, ready);
         at += sent;
         if (sent < ready || at == n) break;

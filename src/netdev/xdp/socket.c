@@ -132,6 +132,7 @@ int xdp_socket_kick(struct xdp_socket *s) {
     ssize_t r = 0;
     while (calls-- > 0 && xdp_ring_room(&s->tx) < s->tx.slots) {
         uint32_t before = s->tx.other;
+        s->kicks++;
         r = SYS(send, s->fd, NULL, 0, MSG_DONTWAIT);
         if (r >= 0 || s->zero_copy) break;
         if (r != -EAGAIN || xdp_ring_room(&s->tx) == s->tx.slots - (s->tx.at - before)) break; /* no progress */

@@ -44,6 +44,7 @@ struct xdp_socket {
     bool zero_copy;    /* the driver accesses the heap itself */
     bool multi_buffer; /* a frame may use several descriptors */
     bool busy_poll;    /* the kernel processes the queue when we call it */
+    uint64_t kicks;    /* calls of send */
 };
 
 /* The step at which opening failed. */

@@ -171,6 +171,9 @@ bool xdp_send_rest(struct xdp_device *d, int *error) {
     struct xdp_ring *tx = &d->socket.tx;
     *error = 0;
     if (d->sent_count == 0 || xdp_ring_room(tx) == tx->slots) return true;
-    if (xdp_ring_wants_wakeup(tx)) *error = xdp_socket_kick(&d->socket);
+    if (xdp_ring_wants_wakeup(tx)) {
+        *error = xdp_socket_kick(&d->socket);
+        d->dev.stats.tx_kicks = d->socket.kicks;
+    }
     return xdp_ring_room(tx) == tx->slots;
 }

@@ -6,6 +6,7 @@
 #include "netdev/device.h"
 #include "netdev/linux_if.h"
 #include "netdev/options.h"
+#include "netdev/tap/io.h"
 
 #include "base/sys.h"
 #include "mem/heap.h"
@@ -15,17 +16,19 @@
 #include <linux/virtio_net.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #define LARGE_FRAME_MAX   (65535u + NETDEV_HEADER_BYTES)
 #define CHECK_INTERVAL_NS 10000000u /* interval of link checks while nothing arrives */
+#define TX_IOVS           256u      /* of one batch; a frame has at most NETDEV_SEGS_MAX + 1 */
 
 struct tap_device {
     struct netdev dev;
     struct linux_if interface;
-    void *spare; /* a receive buffer that is still empty */
-    uint32_t spare_bytes;
+    struct tap_io io;
+    void *spare[TAP_BATCH_MAX]; /* receive buffers that are still empty */
+    uint32_t spare_count, spare_bytes;
+    uint32_t expected; /* frames that the next read is likely to find */
     uint32_t rx_max;
     bool lro;
     uint64_t next_check_ns;
@@ -74,10 +77,16 @@ static int attach(struct tap_device *d, const struct tap_options *o) {
     return r == 0 ? device_update(&d->dev, 0) : r;
 }
 
+static void free_spares(struct tap_device *d) {
+    while (d->spare_count > 0)
+        heap_free(d->spare[--d->spare_count]);
+}
+
 static void device_close(struct netdev *dev) {
     struct tap_device *d = (struct tap_device *)dev;
     linux_if_close(&d->interface);
-    if (d->spare) heap_free(d->spare);
+    tap_io_close(&d->io);
+    free_spares(d);
     if (dev->fd >= 0) close(dev->fd);
     sys_free(d);
 }
@@ -118,6 +127,7 @@ static int device_open(const struct netdev_args *args, struct netdev **dev) {
                                  o.name);
         return netdev_refuse_advised(args, "tap", o.name, r, advices);
     }
+    tap_io_open(&d->io, d->dev.fd);
     d->dev.interface = d->interface.name;
     *dev = &d->dev;
     return 0;
@@ -130,47 +140,71 @@ static int device_error(struct netdev *dev, int error, uint64_t now_ns) {
     return dev->link_up ? error : -ENETDOWN;
 }
 
-/* Allocates a buffer for the longest frame plus one byte, which shows that a frame is too long. */
-static bool ensure_spare(struct tap_device *d) {
-    if (d->spare && d->spare_bytes > d->rx_max) return true;
-    if (d->spare) heap_free(d->spare);
-    d->spare_bytes = d->rx_max + 1;
-    d->spare = heap_alloc(d->spare_bytes);
-    return d->spare != NULL;
+/* Allocates n buffers for the longest frame plus one byte, which shows that a frame is too long. Returns how many. */
+static uint32_t ensure_spares(struct tap_device *d, uint32_t n) {
+    if (d->spare_bytes <= d->rx_max) free_spares(d);
+    if (d->spare_count == 0) d->spare_bytes = d->rx_max + 1;
+    for (; d->spare_count < n; d->spare_count++)
+        if (!(d->spare[d->spare_count] = heap_alloc(d->spare_bytes))) break;
+    return d->spare_count < n ? d->spare_count : n;
 }
 
-/* Returns 1 for a frame, 0 for a dropped frame, or the error of readv. */
-static int read_frame(struct tap_device *d, struct netdev_buffer *b) {
-    struct virtio_net_hdr header;
-    struct iovec iov[2] = {{&header, sizeof header}, {d->spare, d->spare_bytes}};
-    ssize_t n = SYS(readv, d->dev.fd, iov, 2);
-    if (n < 0) return (int)n;
-    if ((size_t)n < sizeof header + NETDEV_HEADER_BYTES) {
+/* Whether n bytes that were read are a valid frame; if so, describes it. */
+static bool accept_frame(struct tap_device *d, const struct virtio_net_hdr *header, uint32_t n,
+                         struct netdev_buffer *b) {
+    if (n < sizeof *header + NETDEV_HEADER_BYTES) {
         d->dev.stats.rx_malformed++;
-        return 0;
+        return false;
     }
-    b->bytes = (uint32_t)((size_t)n - sizeof header);
+    b->bytes = n - (uint32_t)sizeof *header;
     if (b->bytes > d->rx_max) {
         d->dev.stats.rx_too_long++;
-        return 0;
+        return false;
     }
-    b->data = d->spare;
-    b->flags = header.flags & (VIRTIO_NET_HDR_F_NEEDS_CSUM | VIRTIO_NET_HDR_F_DATA_VALID) ? NETDEV_RX_CSUM_GOOD : 0;
-    b->mss = header.gso_type == VIRTIO_NET_HDR_GSO_NONE ? 0 : header.gso_size;
-    d->spare = NULL;
+    b->flags = header->flags & (VIRTIO_NET_HDR_F_NEEDS_CSUM | VIRTIO_NET_HDR_F_DATA_VALID) ? NETDEV_RX_CSUM_GOOD : 0;
+    b->mss = header->gso_type == VIRTIO_NET_HDR_GSO_NONE ? 0 : header->gso_size;
     netdev_count_rx(&d->dev, b->bytes);
-    return 1;
+    return true;
 }
 
+/* Reads up to n frames. Returns their number; if none was read, *error is the error of the first read. */
+static uint32_t read_frames(struct tap_device *d, struct netdev_buffer *frames, uint32_t n, int *error) {
+    struct virtio_net_hdr headers[TAP_BATCH_MAX];
+    struct iovec iov[TAP_BATCH_MAX][2];
+    struct tap_transfer reads[TAP_BATCH_MAX];
+    uint32_t taken = 0, got = 0, kept = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        iov[i][0] = (struct iovec){&headers[i], sizeof headers[i]};
+        iov[i][1] = (struct iovec){d->spare[i], d->spare_bytes};
+        reads[i] = (struct tap_transfer){.iov = iov[i], .iov_count = 2};
+    }
+    (void)tap_io_read(&d->io, reads, n);
+    for (uint32_t i = 0; i < d->spare_count; i++) {
+        bool read = i < n && reads[i].result >= 0;
+        got += read;
+        if (read && accept_frame(d, &headers[i], (uint32_t)reads[i].result, &frames[taken]))
+            frames[taken++].data = d->spare[i];
+        else
+            d->spare[kept++] = d->spare[i];
+    }
+    d->spare_count = kept;
+    d->expected = got == n ? 2 * n : got > d->expected / 2 ? got : d->expected / 2;
+    *error = got == 0 ? reads[0].result : 0;
+    return taken;
+}
+
+/*
+ * One system call. It asks for one frame more than are likely to be there, so that a lone frame costs a single read:
+ * the next call finds out whether there are more.
+ */
 static int device_rx(struct netdev *dev, struct netdev_buffer *frames, uint32_t n, uint64_t now_ns) {
     struct tap_device *d = (struct tap_device *)dev;
     uint32_t taken = 0;
-    for (uint32_t i = 0; i < n && ensure_spare(d); i++) {
-        int r = read_frame(d, &frames[taken]);
-        if (r == -EAGAIN || r == -EINTR) break;
-        if (r < 0) return taken ? (int)taken : device_error(dev, r, now_ns);
-        taken += (uint32_t)r;
-    }
+    int error = 0;
+    if (n > TAP_BATCH_MAX) n = TAP_BATCH_MAX;
+    n = ensure_spares(d, n > d->expected ? d->expected + 1 : n);
+    if (n > 0) taken = read_frames(d, frames, n, &error);
+    if (error < 0 && error != -EAGAIN && error != -EINTR) return device_error(dev, error, now_ns);
     if (taken == 0 && now_ns >= d->next_check_ns) {
         int r = device_update(dev, now_ns);
         if (r < 0) return r;
@@ -191,29 +225,66 @@ static struct virtio_net_hdr describe(const struct netdev_frame *f) {
     return h;
 }
 
-static int write_frame(const struct tap_device *d, const struct netdev_frame *f) {
-    struct virtio_net_hdr header = describe(f);
-    struct iovec iov[NETDEV_SEGS_MAX + 1] = {{&header, sizeof header}};
-    ssize_t n;
-    for (uint32_t i = 0; i < f->segs_count; i++)
-        iov[i + 1] = (struct iovec){(void *)(uintptr_t)f->segs[i].data, f->segs[i].bytes};
-    n = SYS(writev, d->dev.fd, iov, f->segs_count + 1);
-    return n < 0 ? (int)n : 0;
+/* The frames of one system call. */
+struct tx_batch {
+    uint32_t count, iov_count;
+    struct tap_transfer writes[TAP_BATCH_MAX];
+    uint32_t frame_of[TAP_BATCH_MAX + 1]; /* of each write, and of the first frame after the batch */
+    struct virtio_net_hdr headers[TAP_BATCH_MAX];
+    struct iovec iov[TX_IOVS];
+};
+
+/* Collects frames from `first` on. Drops those that break the rules. */
+static void tx_collect(struct tap_device *d, const struct netdev_frame *frames, uint32_t first, uint32_t n,
+                       struct tx_batch *b) {
+    uint32_t i;
+    b->count = b->iov_count = 0;
+    for (i = first; i < n && b->count < TAP_BATCH_MAX; i++) {
+        const struct netdev_frame *f = &frames[i];
+        struct iovec *iov = &b->iov[b->iov_count];
+        if (!netdev_frame_fits(&d->dev, f)) continue;
+        if (b->iov_count + f->segs_count + 1 > TX_IOVS) break;
+        b->headers[b->count] = describe(f);
+        iov[0] = (struct iovec){&b->headers[b->count], sizeof *b->headers};
+        for (uint32_t k = 0; k < f->segs_count; k++)
+            iov[k + 1] = (struct iovec){(void *)(uintptr_t)f->segs[k].data, f->segs[k].bytes};
+        b->iov_count += f->segs_count + 1;
+        b->writes[b->count] = (struct tap_transfer){.iov = iov, .iov_count = f->segs_count + 1};
+        b->frame_of[b->count++] = i;
+    }
+    b->frame_of[b->count] = i;
+}
+
+/*
+ * Counts what was sent. Returns how many writes are done with: those up to the last one that the kernel has accepted,
+ * or rejected for good. A frame before it that failed is lost, because it would otherwise be sent out of order.
+ */
+static uint32_t tx_count(struct tap_device *d, const struct netdev_frame *frames, const struct tx_batch *b) {
+    uint32_t done = b->count;
+    while (done > 0 && b->writes[done - 1].result < 0 && b->writes[done - 1].result != -EINVAL)
+        done--;
+    for (uint32_t i = 0; i < done; i++)
+        if (b->writes[i].result < 0)
+            d->dev.stats.tx_errors++;
+        else
+            netdev_count_tx(&d->dev, frames[b->frame_of[i]].bytes);
+    return done;
 }
 
 static int device_tx(struct netdev *dev, const struct netdev_frame *frames, uint32_t n, uint64_t now_ns) {
     struct tap_device *d = (struct tap_device *)dev;
-    for (uint32_t i = 0; i < n; i++) {
-        int r;
-        if (!netdev_frame_fits(dev, &frames[i])) continue;
-        r = write_frame(d, &frames[i]);
-        if (r == -EAGAIN || r == -ENOBUFS || r == -ENOMEM || r == -EINTR) return (int)i;
-        if (r == -EINVAL)
-            dev->stats.tx_errors++;
-        else if (r < 0)
-            return i ? (int)i : device_error(dev, r, now_ns);
-        else
-            netdev_count_tx(dev, frames[i].bytes);
+    struct tx_batch b;
+    uint32_t i = 0, done;
+    while (i < n) {
+        tx_collect(d, frames, i, n, &b);
+        dev->stats.tx_kicks += tap_io_write(&d->io, b.writes, b.count);
+        done = tx_count(d, frames, &b);
+        i = b.frame_of[done];
+        if (done == 0 && b.count > 0) {
+            int r = b.writes[0].result;
+            if (i > 0 || r == -EAGAIN || r == -ENOBUFS || r == -ENOMEM || r == -EINTR) return (int)i;
+            return device_error(dev, r, now_ns);
+        }
     }
     return (int)n;
 }

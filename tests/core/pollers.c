@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/* When the runtime watches the descriptors of its pollers. */
+#include "base/clock.h"
+#include "core/runtime.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define GUARD_NS 20000000000u
+
+static const struct config_group *const no_groups[] = {NULL};
+
+struct fake {
+    struct poller poller;
+    uint32_t calls;
+};
+
+static uint32_t count_call(struct poller *p) {
+    uint64_t value;
+    list_entry(p, struct fake, poller)->calls++;
+    return read(p->fd, &value, sizeof value) > 0;
+}
+
+static struct dmtr_runtime *make_runtime(struct fake *f) {
+    struct dmtr_runtime *rt;
+    struct config config;
+    config_init(&config, no_groups);
+    assert_int_equal(runtime_new(&rt, &config), 0);
+    *f = (struct fake){.poller = {.poll = count_call, .fd = eventfd(0, EFD_NONBLOCK)}};
+    assert_int_equal(runtime_poller_add(rt, &f->poller), 0);
+    return rt;
+}
+
+static void end_runtime(struct dmtr_runtime *rt, struct fake *f) {
+    runtime_poller_remove(rt, &f->poller);
+    close(f->poller.fd);
+    runtime_delete(rt);
+}
+
+static void a_runtime_that_never_sleeps_watches_no_poller(void **state) {
+    (void)state;
+    struct fake f;
+    struct dmtr_runtime *rt = make_runtime(&f);
+    for (int i = 0; i < 100; i++)
+        runtime_poll(rt);
+    assert_int_equal(f.calls, 100);
+    assert_int_equal(rt->poller_items, 0);
+    end_runtime(rt, &f);
+}
+
+static void a_sleep_ends_when_a_poller_is_readable_and_the_watch_stays(void **state) {
+    (void)state;
+    const uint64_t one = 1;
+    struct fake f;
+    struct dmtr_runtime *rt = make_runtime(&f);
+    for (uint32_t i = 1; i <= 3; i++) {
+        assert_int_equal(write(f.poller.fd, &one, sizeof one), sizeof one);
+        assert_int_equal(runtime_sleep(rt, clock_now_ns() + GUARD_NS), 0);
+        assert_int_equal(f.calls, i);
+        assert_int_equal(rt->poller_items, 1);
+    }
+    end_runtime(rt, &f);
+}
+
+static void a_long_time_without_a_sleep_ends_the_watch_and_a_sleep_begins_it_again(void **state) {
+    (void)state;
+    const uint64_t one = 1;
+    struct fake f;
+    struct dmtr_runtime *rt = make_runtime(&f);
+    for (int i = 0; i < 2; i++) {
+        uint64_t guard_ns = clock_now_ns() + GUARD_NS;
+        assert_int_equal(runtime_sleep(rt, clock_now_ns()), 0);
+        assert_int_equal(rt->poller_items, 1);
+        while (rt->poller_items && clock_now_ns() < guard_ns)
+            runtime_poll(rt);
+        assert_int_equal(rt->poller_items, 0);
+    }
+    assert_int_equal(write(f.poller.fd, &one, sizeof one), sizeof one);
+    f.calls = 0;
+    assert_int_equal(runtime_sleep(rt, clock_now_ns() + GUARD_NS), 0);
+    assert_int_equal(f.calls, 1);
+    end_runtime(rt, &f);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_runtime_that_never_sleeps_watches_no_poller),
+        cmocka_unit_test(a_sleep_ends_when_a_poller_is_readable_and_the_watch_stays),
+        cmocka_unit_test(a_long_time_without_a_sleep_ends_the_watch_and_a_sleep_begins_it_again),
+    };
+    return cmocka_run_group_tests_name("pollers", tests, NULL, NULL);
+}
