@@ -296,8 +296,8 @@ def machine():
             "time": time.strftime("%Y-%m-%d %H:%M:%S %z")}
 
 
-def release_build(root):
-    """The build to measure: build/ if it is a plain release, else a separate one."""
+def release_build(root, targets=()):
+    """The build to measure: build/ if it is a plain release, else a separate one. `targets`: what to build; () is all."""
     def options(folder):
         try:
             with open(os.path.join(folder, "meson-info/intro-buildoptions.json"), encoding="utf-8") as f:
@@ -307,12 +307,12 @@ def release_build(root):
     build = os.path.join(root, "build")
     o = options(build)
     plain = o.get("buildtype") == "release" and o.get("b_sanitize") == "none" and not o.get("b_coverage") \
-        and not o.get("fault") and not o.get("checks") and o.get("apps")
+        and not o.get("fault") and not o.get("checks") and o.get("apps") and not o.get("b_lto")
     if not plain:
         build = os.path.join(root, "build-bench")
         if not options(build):
             subprocess.run(["meson", "setup", build, root, "-Dtests=disabled"], check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["ninja", "-C", build], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["ninja", "-C", build, *targets], check=True, stdout=subprocess.DEVNULL)
     return build
 
 
