@@ -17,14 +17,14 @@ import sys
 
 from harness import Callgrind, Failed, run
 from run import release_build
+from served import PROGRAM as GUARD, WITHIN as SERVED
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FILE = os.path.join(ROOT, "bench/instructions.txt")
 RISE, FALL = 0.005, 0.02
 SKIPPED = 77
 
-SERVED = ("measure", "outside")  # see bench/guard/main.c
-PAIR, MANY, GUARD = "bench/inet-pair", "bench/inet-many", "bench/guard/guard"
+PAIR, MANY = "bench/inet-pair", "bench/inet-many"
 
 # Name, program, component, iterations, and the functions within which is counted.
 ROWS = [
@@ -120,7 +120,7 @@ def main():
         if not Callgrind.available():
             print("bench-guard: skipped: valgrind is not installed")
             return SKIPPED
-        build = args.build or release_build(ROOT, targets=sorted({row[1] for row in ROWS}))
+        build = args.build or release_build(ROOT, debug=False, targets=sorted({row[1] for row in ROWS}))
         here = build_environment(build)
         if args.update:
             write_file(here, count_all(build))

@@ -108,8 +108,17 @@ def summary(values, reference=None):
     return out
 
 
+def set_goal(row, kind, value, judged=True):
+    """Adds a goal for the row's ratio or median. Not judged: it is the goal of another kind of build. Returns the row."""
+    row["goal"] = {kind: value}
+    if judged:
+        measured = row["ratio" if kind.startswith("ratio") else "median"]
+        row["met"] = measured <= value if kind.endswith("max") else measured >= value
+    return row
+
+
 class Callgrind:
-    """Counts of instructions and calls of a component of dmtr-latency, which repeat exactly."""
+    """Counts of instructions and calls of a component of a program, which repeat exactly."""
 
     def __init__(self, program):
         self.program = program
@@ -118,18 +127,19 @@ class Callgrind:
     def available():
         return shutil.which("valgrind") is not None
 
-    def once(self, component, iterations, within):
-        """(instructions, {function: calls}) inside the functions `within`."""
+    def profile(self, component, iterations, within, parse):
+        """What `parse` makes of the lines of the profile inside the functions `within`."""
         with tempfile.TemporaryDirectory() as folder:
             out = os.path.join(folder, "out")
             run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "--collect-atstart=no",
                  *(f"--toggle-collect={f}" for f in within), self.program, "--component", component,
                  "--iterations", str(iterations)], {"DMTR_STATS_SHARE": "false"})
             with open(out, encoding="utf-8", errors="replace") as f:
-                return self.parse(f)
+                return parse(f)
 
     @staticmethod
-    def parse(lines):
+    def totals(lines):
+        """(instructions, {function: calls})"""
         total, names, calls, callee = 0, {}, {}, None
         for line in lines:
             if line.startswith(("summary:", "totals:")):
@@ -146,8 +156,8 @@ class Callgrind:
 
     def per_iteration(self, component, iterations, within=("measure",)):
         """The same per iteration: the difference of two runs, so that start and end cancel out."""
-        few_total, few = self.once(component, iterations, within)
-        many_total, many = self.once(component, 3 * iterations, within)
+        few_total, few = self.profile(component, iterations, within, self.totals)
+        many_total, many = self.profile(component, 3 * iterations, within, self.totals)
         per = 2 * iterations
         calls = {name: (n - few.get(name, 0)) / per for name, n in many.items() if n != few.get(name, 0)}
         return (many_total - few_total) / per, calls

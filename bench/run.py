@@ -23,6 +23,7 @@ from devices import device_sections
 from harness import (Callgrind, Failed, LIBRARY_VARIABLES, Server, WakeLatency, interleave, percentile_curve, pick_cpus,
                      progress, read_json, run, summary)
 import report
+from served import served_sections
 from stacks import stack_sections
 
 # Rounds, messages per round, seconds of a throughput round, seconds of idling, instruction iterations, bulk bytes,
@@ -44,6 +45,8 @@ class Bench:
 
     def __init__(self, build, scale):
         self.build = build
+        self.options = build_options(build)
+        self.release = self.options.get("b_lto") and self.options.get("b_pgo") == "use"  # what `make release` builds
         self.scale = SCALES[scale]
         self.client_cpu, self.server_cpu = pick_cpus()
         self.ring_ns = []
@@ -281,6 +284,7 @@ def sections(bench):
     yield token_section(bench, counter)
     yield idle_section(bench)
     yield heap_section(bench)
+    yield from served_sections(bench, counter is not None)
     yield from stack_sections(bench, counter is not None)
     yield from device_sections(bench)
 
@@ -296,22 +300,29 @@ def machine():
             "time": time.strftime("%Y-%m-%d %H:%M:%S %z")}
 
 
-def release_build(root, targets=()):
-    """The build to measure: build/ if it is a plain release, else a separate one. `targets`: what to build; () is all."""
-    def options(folder):
-        try:
-            with open(os.path.join(folder, "meson-info/intro-buildoptions.json"), encoding="utf-8") as f:
-                return {o["name"]: o["value"] for o in json.load(f)}
-        except OSError:
-            return {}
+def build_options(folder):
+    """The options of meson for a build; {}: there is none."""
+    try:
+        with open(os.path.join(folder, "meson-info/intro-buildoptions.json"), encoding="utf-8") as f:
+            return {o["name"]: o["value"] for o in json.load(f)}
+    except OSError:
+        return {}
+
+
+def release_build(root, debug, targets=()):
+    """
+    The build to measure: build/ if it is a plain release, and has debug information if `debug`, else a separate one.
+    `targets`: what to build; () is all.
+    """
     build = os.path.join(root, "build")
-    o = options(build)
+    o = build_options(build)
     plain = o.get("buildtype") == "release" and o.get("b_sanitize") == "none" and not o.get("b_coverage") \
         and not o.get("fault") and not o.get("checks") and o.get("apps") and not o.get("b_lto")
-    if not plain:
+    if not plain or debug and not o["debug"]:
         build = os.path.join(root, "build-bench")
-        if not options(build):
-            subprocess.run(["meson", "setup", build, root, "-Dtests=disabled"], check=True, stdout=subprocess.DEVNULL)
+        if not build_options(build):
+            subprocess.run(["meson", "setup", build, root, "-Dtests=disabled", "-Ddebug=true"], check=True,
+                           stdout=subprocess.DEVNULL)
     subprocess.run(["ninja", "-C", build, *targets], check=True, stdout=subprocess.DEVNULL)
     return build
 
@@ -329,7 +340,7 @@ def main():
     for name in LIBRARY_VARIABLES:
         os.environ.pop(name, None)
     try:
-        build = args.build or release_build(root)
+        build = args.build or release_build(root, debug=True)
         os.environ["DMTR_PLUGIN_PATH"] = os.path.join(build, "src/netdev")
         bench = Bench(build, args.scale or "full")
         result = {"machine": machine(), "scale": args.scale or "full", "sections": []}
