@@ -132,7 +132,7 @@ def main():
         failed = compare(count_all(build), expected)
     except (Failed, subprocess.CalledProcessError, OSError) as e:
         sys.exit(f"bench-guard: {e}")
-    print(f"bench-guard: {failed} of {len(ROWS)} rows differ; after a deliberate change: scripts/run/bench-guard --update"
+    print(f"bench-guard: {failed} of {len(ROWS)} counts differ from the file; scripts/run/bench-guard --update writes it"
           if failed else f"bench-guard: all {len(ROWS)} counts are as in the file")
     return 1 if failed else 0
 

@@ -66,7 +66,7 @@ static uint64_t polls(void) {
 /* The world outside the measured program. */
 static __attribute__((noinline)) void outside(bool waits) {
     reads = waits ? 0 : reads + 1;
-    counter.ticks += peer_connected() ? READ_NS : CONNECT_NS;
+    counter.ticks += peer_connecting() ? CONNECT_NS : READ_NS;
     peer_run(reads == 0 || reads > PATIENCE, counter_ns());
     if (last_poll && polls() >= last_poll) counter.ticks += NEVER_NS;
     if (peer_finished() && !program_stopped()) program_stop();
@@ -126,7 +126,7 @@ static void wait_in_vain(const struct guard *g, uint64_t n) {
     expect("init", dmtr_init(0, NULL));
     qts[0] = pop_of_a_socket("inet", 7);
     if (g->networks == 2) qts[1] = pop_of_a_socket("posix", 0);
-    while (!peer_connected())
+    while (peer_connecting())
         if (dmtr_wait_any_timed(&qr, &at, qts, (int)g->networks, 0) != ETIMEDOUT) expect("wait", EBUSY);
     last_poll = polls() + n;
     if (dmtr_wait_any_timed(&qr, &at, qts, (int)g->networks, NEVER_NS / 2) != ETIMEDOUT) expect("wait", EBUSY);

@@ -141,8 +141,8 @@ void peer_run(bool asks, uint64_t now) {
         ask(now);
 }
 
-bool peer_connected(void) {
-    return peer.dev && peer.dev->link_up;
+bool peer_connecting(void) {
+    return peer.dev && !peer.dev->link_up;
 }
 
 bool peer_finished(void) {

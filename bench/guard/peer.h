@@ -25,8 +25,8 @@ void peer_open(const char *device_options, const struct peer_load *load, uint64_
 /* Handles what has arrived, and begins the next round if `asks`. */
 void peer_run(bool asks, uint64_t now);
 
-bool peer_connected(void); /* the wire leads to the server */
-bool peer_finished(void);  /* all echoes have come back */
+bool peer_connecting(void); /* the wire does not lead to the server yet */
+bool peer_finished(void);   /* all echoes have come back */
 void peer_close(void);
 
 #endif
