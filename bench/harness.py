@@ -67,6 +67,16 @@ class Server:
         self.process.stdout.close()
         self.errors.close()
 
+    def memory_bytes(self):
+        """The private memory that the server uses."""
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as f:
+            return 1024 * int(re.search(r"^RssAnon:\s+(\d+) kB", f.read(), re.M)[1])
+
+    def counters(self, dmtr):
+        """The counters of the server's first runtime, read with the program `dmtr` after their next update."""
+        time.sleep(0.15)
+        return next(r["counters"] for r in json.loads(run([dmtr, "ss", "--json"])) if r["pid"] == self.process.pid)
+
     def cpu_ns(self):
         """The processor time that the server has used."""
         with open(f"/proc/{self.process.pid}/schedstat", encoding="ascii") as f:
@@ -109,7 +119,7 @@ def summary(values, reference=None):
 
 
 def set_goal(row, kind, value, judged=True):
-    """Adds a goal for the row's ratio or median. Not judged: it is the goal of another kind of build. Returns the row."""
+    """Adds a goal for the row's ratio or median; not judged if it is one of another kind of build. Returns the row."""
     row["goal"] = {kind: value}
     if judged:
         measured = row["ratio" if kind.startswith("ratio") else "median"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Sections on the echo server of apps/echo, counted by callgrind in bench/guard: costs with goals, and costs by part."""
+"""Sections on the echo server of apps/echo, counted by callgrind in bench/guard: costs, and costs by part."""
 
 import os
 import re
@@ -70,19 +70,19 @@ def parts_section(bench, protocol):
 
 
 def served_section(bench):
-    """The costs of an echo with all of the library, of a poll, and of a message in memory."""
+    """The costs of an echo with all of the library, and of a poll."""
     counter = Callgrind(bench.path(PROGRAM))
 
-    def count(component, iterations=ECHOES, within=WITHIN):
-        return counter.per_iteration(component, iterations, within)[0]
+    def count(component, iterations=ECHOES):
+        return counter.per_iteration(component, iterations, WITHIN)[0]
 
     rows = []
     for protocol, most in (("tcp", 1900), ("udp", 1500)):
-        rows.append(set_goal({"name": f"echo, {protocol}, a lone request", "median": count(f"{protocol}-1")}, "max",
-                             most, bench.release))
+        lone = {"name": f"echo, {protocol}, a lone request", "median": count(f"{protocol}-1")}
+        rows.append(set_goal(lone, "max", most, bench.release))
         rows.append({"name": f"echo, {protocol}, 16 requests in a turn", "median": count(f"{protocol}-16")})
-    rows.append(set_goal({"name": "poll that finds nothing, one network", "median": count("empty-1", 4 * ECHOES)}, "max",
-                         90))
+    empty = {"name": "poll that finds nothing, one network", "median": count("empty-1", 4 * ECHOES)}
+    rows.append(set_goal(empty, "max", 90))
     rows.append({"name": "poll that finds nothing, two networks", "median": count("empty-2", 4 * ECHOES)})
     return {"kind": "counts", "unit": "instructions", "rows": rows}
 

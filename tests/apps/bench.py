@@ -9,8 +9,8 @@ import tempfile
 
 import apps
 
-KEYS = ["tcp_spin", "tcp_spin_both", "udp_spin", "tcp_block_untuned", "throughput", "instructions", "tokens", "idle",
-        "heap", "served", "parts_tcp", "parts_udp", "stack_wire", "stack_peers", "stack_pair", "stack_many",
+KEYS = ["tcp_spin", "tcp_spin_both", "udp_spin", "tcp_block_untuned", "throughput", "cpu", "instructions", "tokens",
+        "idle", "heap", "served", "parts_tcp", "parts_udp", "stack_wire", "stack_peers", "stack_pair", "stack_many",
         "stack_runtimes", "stack_requests", "stack_bulk"]
 
 
