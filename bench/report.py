@@ -49,6 +49,7 @@ def columns(section):
                  "█" * round(BAR * row["median"] / total)] for row in section["rows"]]
         return ["", section["unit"], "share", ""], [*rows, ["all", number(total), "", ""]]
     extra = {"latency": [("p99", "p99"), ("p99.9", "p99.9")],
+             "open": [("p99", "p99"), ("requests/s", "rate")],
              "rate": [("server ns/message", "server_ns_per_message")]}.get(section["kind"], [])
     heads = ["", section["unit"], *(h for h, _ in extra), "ratio", "goal"]
     return heads, [[row["name"], number(row["median"]), *(number(row[k]) for _, k in extra),

@@ -27,16 +27,16 @@ from served import served_sections
 from stacks import stack_sections
 
 # Rounds, messages per round, seconds of a throughput round, seconds of idling, instruction iterations, bulk bytes,
-# numbers of connections with echoes and of idle connections.
+# numbers of connections with echoes and of idle connections, microseconds of work for a request.
 SCALES = {
     "full": {"rounds": 9, "messages": 20000, "seconds": 1.0, "idle": 5.0, "iterations": 2000, "connections": 1000,
              "tokens": [1, 10, 100, 1000, 10000, 100000], "heap": 1000000, "bulk": 1 << 30,
-             "many": [1, 100, 10000, 100000], "held": 1000000},
+             "many": [1, 100, 10000, 100000], "held": 1000000, "work": [0, 5, 100]},
     "quick": {"rounds": 3, "messages": 5000, "seconds": 0.5, "idle": 2.0, "iterations": 1000, "connections": 1000,
               "tokens": [1, 1000, 100000], "heap": 300000, "bulk": 1 << 28,
-              "many": [1, 10000], "held": 200000},
+              "many": [1, 10000], "held": 200000, "work": [0, 5, 100]},
     "smoke": {"rounds": 1, "messages": 200, "seconds": 0.1, "idle": 0.2, "iterations": 100, "connections": 20,
-              "tokens": [1, 100], "heap": 10000, "bulk": 1 << 20, "many": [1, 100], "held": 2000},
+              "tokens": [1, 100], "heap": 10000, "bulk": 1 << 20, "many": [1, 100], "held": 2000, "work": [5]},
 }
 
 

@@ -26,11 +26,12 @@ def wire_end(libos, folder, number, listen, mtu=1500):
             f"{group}DEVICE_OPTIONS": f"path={os.path.join(folder, 'wire')},listen={listen},mtu={mtu}"}
 
 
-def result_over_wire(bench, libos, protocol, args, after=None):
+def result_over_wire(bench, libos, protocol, args, after=None, server_args=()):
     """The client's result with one libos at both ends; `after` as in Bench.echo."""
     with tempfile.TemporaryDirectory() as folder:
         common = [*protocol, "--address", ADDRESS.format(1)]
-        server = [bench.path("apps/echo/echo-server"), "--quiet", "--cpu", str(bench.server_cpu), *common]
+        server = [bench.path("apps/echo/echo-server"), "--quiet", "--cpu", str(bench.server_cpu), *common,
+                  *server_args]
         client = [bench.path("apps/echo/echo-client"), "--cpu", str(bench.client_cpu), *common, *args]
         return bench.echo((server, wire_end(libos, folder, 1, "yes")), (client, wire_end(libos, folder, 2, "no")),
                           after)
@@ -105,6 +106,25 @@ def requests_section(bench):
         rows.append(set_goal(row, "max", 0.3) if outstanding == 16 else row)
     return {"key": "stack_requests", "kind": "counts", "unit": "requests/s", "rows": rows,
             "title": "64-byte requests on 50 connections, both ends spinning; ratios to kernel sockets"}
+
+
+def open_loop_section(bench):
+    """Requests that arrive at a rate, whether or not earlier ones are answered: parts of what the server can do."""
+    load = ["--no-verify", "--connections", "50", "--outstanding", "16", "--warmup", "10", "--duration",
+            str(bench.scale["seconds"])]
+    rows = []
+    for work in bench.scale["work"]:
+        def measure(*rate, server_args=("--work", str(work))):
+            return result_over_wire(bench, "inet", [], [*load, *rate], server_args=server_args)
+        most = measure()["messages_per_second"]
+        rates = {percent: max(1, int(most * percent / 100)) for percent in (30, 60, 80)}
+        results = interleave(max(1, bench.scale["rounds"] // 3), rates, lambda rate: measure("--rate", str(rate)))
+        for percent, rounds in results.items():
+            times = {p: [r["latency_ns"][p] / 1000 for r in rounds] for p in ("p50", "p99")}
+            rows.append({"name": f"{work} us of work, {percent}% of the maximum", **summary(times["p50"]),
+                         "p99": statistics.median(times["p99"]), "rate": rates[percent]})
+    return {"key": "stack_open_loop", "kind": "open", "unit": "us, p50", "rows": rows,
+            "title": "64-byte requests on 50 connections over shared memory, sent at a given rate (open loop)"}
 
 
 def pair_section(bench, counted):
@@ -315,4 +335,5 @@ def stack_sections(bench, counted):
     yield many_section(bench, counted)
     yield runtimes_section(bench, counted)
     yield requests_section(bench)
+    yield open_loop_section(bench)
     yield bulk_section(bench)

@@ -11,7 +11,7 @@ import apps
 
 KEYS = ["tcp_spin", "tcp_spin_both", "udp_spin", "tcp_block_untuned", "throughput", "cpu", "instructions", "tokens",
         "idle", "heap", "served", "parts_tcp", "parts_udp", "stack_wire", "stack_peers", "stack_pair", "stack_many",
-        "stack_runtimes", "stack_requests", "stack_bulk"]
+        "stack_runtimes", "stack_requests", "stack_open_loop", "stack_bulk"]
 
 
 def test_a_smoke_run_writes_a_complete_report():
