@@ -7,7 +7,6 @@ than 2%, until --update has written the file. With another compiler, C library o
 skips (exit code 77)."""
 
 import argparse
-import concurrent.futures
 import json
 import os
 import platform
@@ -15,7 +14,7 @@ import re
 import subprocess
 import sys
 
-from harness import Callgrind, Failed, run
+from harness import Callgrind, Failed, run, together
 from run import release_build
 from served import PROGRAM as GUARD, WITHIN as SERVED
 
@@ -62,8 +61,7 @@ def count_all(build):
         name, program, component, iterations, within = row
         counter = Callgrind(os.path.join(build, program))
         return name, round(counter.per_iteration(component, iterations, within)[0], 1)
-    with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        return dict(pool.map(count, ROWS))
+    return dict(together(count, ROWS))
 
 
 def read_file():
@@ -132,7 +130,7 @@ def main():
         failed = compare(count_all(build), expected)
     except (Failed, subprocess.CalledProcessError, OSError) as e:
         sys.exit(f"bench-guard: {e}")
-    print(f"bench-guard: {failed} of {len(ROWS)} counts differ from the file; scripts/run/bench-guard --update writes it"
+    print(f"bench-guard: {failed} of {len(ROWS)} counts differ from the file; bench-guard --update writes it"
           if failed else f"bench-guard: all {len(ROWS)} counts are as in the file")
     return 1 if failed else 0
 

@@ -4,7 +4,7 @@
 import os
 import re
 
-from harness import Callgrind, set_goal
+from harness import Callgrind, set_goal, together
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PROGRAM = "bench/guard/guard"
@@ -36,12 +36,13 @@ def by_part(lines):
     its function. A function without a part belongs to its callers.
     """
     costs, files = dict.fromkeys(ORDER, 0), {}
-    here = own = called = None  # the parts of the line, of its function, and of the function that it calls
-    calls = False               # the next line has the cost of a call
+    here = function = (None, False)  # the parts of the line and of its function, and whether the file is a header
+    called = None                    # the part of the function that the line calls
+    calls = False                    # the next line has the cost of a call
     for line in lines:
         found = re.match(r"c?f([nile])=\((\d+)\)(?: (.*))?", line)
         if line.startswith("fn="):
-            own = called = here[0]
+            here, called = function, function[0]
         elif found and found[1] != "n":
             if found[3]:
                 path = found[3].strip()
@@ -51,12 +52,13 @@ def by_part(lines):
             else:
                 here = files[found[2]]
                 called = here[0]
+                function = here if line.startswith("fl=") else function
         elif line.startswith("calls="):
             calls = True
-        elif own and re.match(r"[-+*\d]", line):
+        elif function[0] and re.match(r"[-+*\d]", line):
             if not calls or called is None:
                 part, header = here
-                costs[own if header else part or own] += int(line.split()[1])
+                costs[function[0] if header or not part else part] += int(line.split()[1])
             calls, called = False, here[0]
     return costs
 
@@ -64,7 +66,7 @@ def by_part(lines):
 def parts_section(bench, protocol):
     """What an echo costs by part: the difference of two runs."""
     counter = Callgrind(bench.path(PROGRAM))
-    few, many = (counter.profile(f"{protocol}-1", n, WITHIN, by_part) for n in (ECHOES, 3 * ECHOES))
+    few, many = together(lambda n: counter.profile(f"{protocol}-1", n, WITHIN, by_part), (ECHOES, 3 * ECHOES))
     rows = [{"name": part, "median": (many[part] - few[part]) / (2 * ECHOES)} for part in ORDER]
     return {"kind": "parts", "unit": "instructions", "rows": rows}
 
@@ -72,19 +74,21 @@ def parts_section(bench, protocol):
 def served_section(bench):
     """The costs of an echo with all of the library, and of a poll."""
     counter = Callgrind(bench.path(PROGRAM))
+    rows = [  # name, component, goal, and whether it is one of a release build
+        ("echo, tcp, a lone request", "tcp-1", 1900, True),
+        ("echo, tcp, 16 requests in a turn", "tcp-16", None, False),
+        ("echo, udp, a lone request", "udp-1", 1500, True),
+        ("echo, udp, 16 requests in a turn", "udp-16", None, False),
+        ("poll that finds nothing, one network", "empty-1", 90, False),
+        ("poll that finds nothing, two networks", "empty-2", None, False),
+    ]
 
-    def count(component, iterations=ECHOES):
-        return counter.per_iteration(component, iterations, WITHIN)[0]
+    def count(row):
+        name, component, most, release = row
+        out = {"name": name, "median": counter.per_iteration(component, ECHOES, WITHIN)[0]}
+        return set_goal(out, "max", most, bench.release or not release) if most else out
 
-    rows = []
-    for protocol, most in (("tcp", 1900), ("udp", 1500)):
-        lone = {"name": f"echo, {protocol}, a lone request", "median": count(f"{protocol}-1")}
-        rows.append(set_goal(lone, "max", most, bench.release))
-        rows.append({"name": f"echo, {protocol}, 16 requests in a turn", "median": count(f"{protocol}-16")})
-    empty = {"name": "poll that finds nothing, one network", "median": count("empty-1", 4 * ECHOES)}
-    rows.append(set_goal(empty, "max", 90))
-    rows.append({"name": "poll that finds nothing, two networks", "median": count("empty-2", 4 * ECHOES)})
-    return {"kind": "counts", "unit": "instructions", "rows": rows}
+    return {"kind": "counts", "unit": "instructions", "rows": together(count, rows)}
 
 
 def served_sections(bench, counted):

@@ -19,7 +19,7 @@ def test_a_smoke_run_writes_a_complete_report():
         apps.no_io_uring()
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run([sys.executable, os.environ["APPS_BENCH"], "--smoke", "--build", apps.BUILD, "--output",
-                               folder], capture_output=True, text=True, timeout=apps.TIMEOUT_S, check=False)
+                               folder], capture_output=True, text=True, timeout=2 * apps.TIMEOUT_S, check=False)
         assert done.returncode == 0, done.stderr
         with open(os.path.join(folder, "report.json"), encoding="utf-8") as f:
             report = json.load(f)
