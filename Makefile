@@ -13,7 +13,7 @@ $(BUILD)/build.ninja:
 	meson setup $(BUILD)
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
 test: ## run all checks and tests in every kind of build
 	scripts/run/tests
@@ -40,6 +40,9 @@ mutants: ## check that the tests notice small faults in the source
 bench: ## compare the library with programs on bare system calls
 	scripts/run/bench
 
+bench-guard: ## compare counts of instructions with bench/instructions.txt
+	scripts/run/bench-guard
+
 install: all ## install into the prefix; DESTDIR is honoured
 	meson install -C $(BUILD)
 	$(LDCONFIG)
@@ -51,4 +54,4 @@ uninstall: ## remove what the last installation has put there
 clean: ## remove build/ and every build-*/
 	rm -rf $(BUILD) build-*
 
-.PHONY: all help test lint format asan coverage fuzz mutants bench install uninstall clean
+.PHONY: all help test lint format asan coverage fuzz mutants bench bench-guard install uninstall clean

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Runs measured programs: pinned servers and clients, counted instructions, interleaved rounds."""
 
+import concurrent.futures
 import json
 import os
 import re
@@ -67,6 +68,16 @@ class Server:
         self.process.stdout.close()
         self.errors.close()
 
+    def memory_bytes(self):
+        """The private memory that the server uses."""
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as f:
+            return 1024 * int(re.search(r"^RssAnon:\s+(\d+) kB", f.read(), re.M)[1])
+
+    def counters(self, dmtr):
+        """The counters of the server's first runtime, read with the program `dmtr` after their next update."""
+        time.sleep(0.15)
+        return next(r["counters"] for r in json.loads(run([dmtr, "ss", "--json"])) if r["pid"] == self.process.pid)
+
     def cpu_ns(self):
         """The processor time that the server has used."""
         with open(f"/proc/{self.process.pid}/schedstat", encoding="ascii") as f:
@@ -108,8 +119,23 @@ def summary(values, reference=None):
     return out
 
 
+def set_goal(row, kind, value, judged=True):
+    """Adds a goal for the row's ratio or median; not judged if it is one of another kind of build. Returns the row."""
+    row["goal"] = {kind: value}
+    if judged:
+        measured = row["ratio" if kind.startswith("ratio") else "median"]
+        row["met"] = measured <= value if kind.endswith("max") else measured >= value
+    return row
+
+
+def together(function, items):
+    """[function(item)], as many at a time as there are processors: for counts, which no other program changes."""
+    with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        return list(pool.map(function, items))
+
+
 class Callgrind:
-    """Counts of instructions and calls of a component of dmtr-latency, which repeat exactly."""
+    """Counts of instructions and calls of a component of a program, which repeat exactly."""
 
     def __init__(self, program):
         self.program = program
@@ -118,18 +144,19 @@ class Callgrind:
     def available():
         return shutil.which("valgrind") is not None
 
-    def once(self, component, iterations, within):
-        """(instructions, {function: calls}) inside the functions `within`."""
+    def profile(self, component, iterations, within, parse):
+        """What `parse` makes of the lines of the profile inside the functions `within`."""
         with tempfile.TemporaryDirectory() as folder:
             out = os.path.join(folder, "out")
             run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "--collect-atstart=no",
                  *(f"--toggle-collect={f}" for f in within), self.program, "--component", component,
                  "--iterations", str(iterations)], {"DMTR_STATS_SHARE": "false"})
             with open(out, encoding="utf-8", errors="replace") as f:
-                return self.parse(f)
+                return parse(f)
 
     @staticmethod
-    def parse(lines):
+    def totals(lines):
+        """(instructions, {function: calls})"""
         total, names, calls, callee = 0, {}, {}, None
         for line in lines:
             if line.startswith(("summary:", "totals:")):
@@ -146,8 +173,8 @@ class Callgrind:
 
     def per_iteration(self, component, iterations, within=("measure",)):
         """The same per iteration: the difference of two runs, so that start and end cancel out."""
-        few_total, few = self.once(component, iterations, within)
-        many_total, many = self.once(component, 3 * iterations, within)
+        few_total, few = self.profile(component, iterations, within, self.totals)
+        many_total, many = self.profile(component, 3 * iterations, within, self.totals)
         per = 2 * iterations
         calls = {name: (n - few.get(name, 0)) / per for name, n in many.items() if n != few.get(name, 0)}
         return (many_total - few_total) / per, calls

@@ -42,6 +42,8 @@ static const struct component {
 } components[] = {
     {"inet-tcp", {&pair_inet, &pair_inet}, true},
     {"inet-udp", {&pair_inet, &pair_inet}, false},
+    {"floor-tcp", {&pair_floor, &pair_inet}, true},
+    {"floor-udp", {&pair_floor, &pair_inet}, false},
 #ifdef DMTR_LWIP
     {"lwip-tcp", {&pair_lwip_server, &pair_lwip_client}, true},
     {"lwip-udp", {&pair_lwip_server, &pair_lwip_client}, false},
@@ -52,8 +54,8 @@ static uint64_t iterations = 1000000;
 static const char *component = "inet-tcp";
 
 static const struct option_spec specs[] = {
-    {"component", OPTION_STRING, &component, "NAME", "inet-tcp, inet-udp, and if lwIP is built lwip-tcp, lwip-udp", 0,
-     0},
+    {"component", OPTION_STRING, &component, "NAME",
+     "inet-tcp, inet-udp, floor-tcp, floor-udp, and if lwIP is built lwip-tcp, lwip-udp", 0, 0},
     {"iterations", OPTION_UINT, &iterations, "N", "round trips, in 10 rounds", ROUNDS, 1ull << 40},
     {0}};
 

@@ -41,12 +41,13 @@ struct pair_kind {
     /* Call after a batch of input: runs timers and the application, which echoes at the server. */
     void (*settle)(void *end, uint64_t now);
 
-    /* For the client: whether it can send; sends one message; the number of bytes that have come back. */
+    /* For the client, and NULL of a kind that only serves: whether it can send; sends one message; the number of bytes
+     * that have come back. */
     bool (*connected)(void *end);
     void (*request)(void *end, uint64_t now);
     uint64_t (*received)(const void *end);
 };
 
-extern const struct pair_kind pair_inet, pair_lwip_server, pair_lwip_client;
+extern const struct pair_kind pair_inet, pair_floor, pair_lwip_server, pair_lwip_client;
 
 #endif

@@ -7,6 +7,7 @@ import math
 import os
 
 COLOURS = ["#1f5fa8", "#c8501e", "#2b8a3e", "#7a3fa0", "#8a6d00", "#b0245c"]
+BAR = 60  # characters of a bar for all
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 380, 70, 20, 20, 50
 
 
@@ -25,6 +26,8 @@ def goal_text(row):
     names = {"ratio_max": "ratio at most", "ratio_min": "ratio at least", "max": "at most", "min": "at least",
              "spread_max": "spread at most"}
     (kind, value), = row["goal"].items()
+    if "met" not in row:
+        return f"{names[kind]} {value:g} in a release build"
     return f"{names[kind]} {value:g}: {'met' if row['met'] else 'NOT MET'}"
 
 
@@ -40,7 +43,13 @@ def columns(section):
                     goal = goal_text(s) if unit == "instructions" else ""
                     rows.append([f"{s['name']}, {unit}", *map(number, values), f"{s[f'spread_{unit}']:.0%}", goal])
         return ["", *map(str, tokens), "spread", "goal"], rows
+    if section["kind"] == "parts":
+        total = sum(row["median"] for row in section["rows"])
+        rows = [[row["name"], number(row["median"]), f"{row['median'] / total:.0%}",
+                 "█" * round(BAR * row["median"] / total)] for row in section["rows"]]
+        return ["", section["unit"], "share", ""], [*rows, ["all", number(total), "", ""]]
     extra = {"latency": [("p99", "p99"), ("p99.9", "p99.9")],
+             "open": [("p99", "p99"), ("requests/s", "rate")],
              "rate": [("server ns/message", "server_ns_per_message")]}.get(section["kind"], [])
     heads = ["", section["unit"], *(h for h, _ in extra), "ratio", "goal"]
     return heads, [[row["name"], number(row["median"]), *(number(row[k]) for _, k in extra),

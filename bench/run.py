@@ -21,21 +21,22 @@ import time
 
 from devices import device_sections
 from harness import (Callgrind, Failed, LIBRARY_VARIABLES, Server, WakeLatency, interleave, percentile_curve, pick_cpus,
-                     progress, read_json, run, summary)
+                     progress, read_json, run, set_goal, summary)
 import report
+from served import served_sections
 from stacks import stack_sections
 
 # Rounds, messages per round, seconds of a throughput round, seconds of idling, instruction iterations, bulk bytes,
-# numbers of connections with echoes and of idle connections.
+# numbers of connections with echoes and of idle connections, microseconds of work for a request.
 SCALES = {
     "full": {"rounds": 9, "messages": 20000, "seconds": 1.0, "idle": 5.0, "iterations": 2000, "connections": 1000,
              "tokens": [1, 10, 100, 1000, 10000, 100000], "heap": 1000000, "bulk": 1 << 30,
-             "many": [1, 100, 10000, 100000], "held": 1000000},
+             "many": [1, 100, 10000, 100000], "held": 1000000, "work": [0, 5, 100]},
     "quick": {"rounds": 3, "messages": 5000, "seconds": 0.5, "idle": 2.0, "iterations": 1000, "connections": 1000,
               "tokens": [1, 1000, 100000], "heap": 300000, "bulk": 1 << 28,
-              "many": [1, 10000], "held": 200000},
+              "many": [1, 10000], "held": 200000, "work": [0, 5, 100]},
     "smoke": {"rounds": 1, "messages": 200, "seconds": 0.1, "idle": 0.2, "iterations": 100, "connections": 20,
-              "tokens": [1, 100], "heap": 10000, "bulk": 1 << 20, "many": [1, 100], "held": 2000},
+              "tokens": [1, 100], "heap": 10000, "bulk": 1 << 20, "many": [1, 100], "held": 2000, "work": [5]},
 }
 
 
@@ -44,6 +45,8 @@ class Bench:
 
     def __init__(self, build, scale):
         self.build = build
+        self.options = build_options(build)
+        self.release = self.options.get("b_lto") and self.options.get("b_pgo") == "use"  # what `make release` builds
         self.scale = SCALES[scale]
         self.client_cpu, self.server_cpu = pick_cpus()
         self.ring_ns = []
@@ -74,8 +77,11 @@ class Bench:
                              str(self.server_cpu), "--count", str(count)]))
         return out["p50"]
 
-    def echo(self, server, client):
-        """One server, one client: the client's result, its percentile curve and the server's processor time."""
+    def echo(self, server, client, after=None):
+        """
+        One server, one client: the client's result, its percentile curve, the server's processor time, and what
+        `after` makes of the server when the client has ended.
+        """
         (server_command, server_env), (client_command, client_env) = server, client
         with Server(server_command, server_env) as sv, tempfile.NamedTemporaryFile("r") as hist:
             before = sv.cpu_ns()
@@ -83,6 +89,7 @@ class Bench:
             result = read_json(out)
             result["server_cpu_ns"] = sv.cpu_ns() - before
             result["curve"] = percentile_curve(hist.read())
+            result["after"] = after(sv) if after else None
         return result
 
 
@@ -174,6 +181,23 @@ def throughput_section(bench):
             "title": f"TCP echo, 64 bytes, {bench.scale['connections']} connections, throughput"}
 
 
+def cpu_section(bench):
+    """The server's processor time per request of a busy server that sleeps when it has nothing to do."""
+    client, _ = bench.baseline_client("epoll", "--no-verify", "--connections", "50", "--outstanding", "16",
+                                      "--duration", str(bench.scale["seconds"]))
+    reference = "system calls, epoll"
+    servers = {reference: bench.baseline_server("epoll"),
+               "dmtr io_uring, block": bench.dmtr_server("io_uring", "block"),
+               "dmtr epoll, block": bench.dmtr_server("epoll", "block")}
+    results = interleave(bench.scale["rounds"], servers, lambda server: bench.echo(server, (client, {})))
+    cost = {name: [r["server_cpu_ns"] / max(r["messages"], 1) for r in rounds] for name, rounds in results.items()}
+    rows = [{"name": reference, **summary(cost[reference])}]
+    rows += [set_goal({"name": name, **summary(cost[name], cost[reference])}, "ratio_max", 1.0)
+             for name in servers if name != reference]
+    return {"key": "cpu", "kind": "counts", "unit": "ns a request", "rows": rows,
+            "title": "Processor time of a server on kernel sockets, 50 connections with 16 requests each"}
+
+
 ALLOCATES = re.compile(r"^(malloc|calloc|realloc|posix_memalign|aligned_alloc|mmap|heap_alloc.*|sys_calloc|sys_map)(@|$)")
 
 
@@ -186,8 +210,8 @@ def instruction_section(bench, counter):
     iterations = bench.scale["iterations"]
     count, calls = counter.per_iteration("queue-message", iterations, ("dmtr_push", "dmtr_pop", "dmtr_wait"))
     allocations = sum(n for f, n in calls.items() if ALLOCATES.match(f.split("'")[0]))
-    rows = [{"name": "message through a queue in memory: push, pop, both waits", "median": count,
-             "goal": {"max": 200}, "met": count <= 200},
+    rows = [set_goal({"name": "message through a queue in memory: push, pop, both waits", "median": count}, "max", 260,
+                     bench.release),
             {"name": "allocations on that path", "median": allocations, "goal": {"max": 0}, "met": allocations == 0}]
     loop, _ = counter.per_iteration("nothing", iterations)
     for name, text, most in operations:
@@ -273,6 +297,7 @@ def sections(bench):
     yield from spin_sections(bench)
     yield from block_sections(bench)
     yield throughput_section(bench)
+    yield cpu_section(bench)
     if counter:
         yield instruction_section(bench, counter)
     else:
@@ -281,6 +306,7 @@ def sections(bench):
     yield token_section(bench, counter)
     yield idle_section(bench)
     yield heap_section(bench)
+    yield from served_sections(bench, counter is not None)
     yield from stack_sections(bench, counter is not None)
     yield from device_sections(bench)
 
@@ -296,23 +322,30 @@ def machine():
             "time": time.strftime("%Y-%m-%d %H:%M:%S %z")}
 
 
-def release_build(root):
-    """The build to measure: build/ if it is a plain release, else a separate one."""
-    def options(folder):
-        try:
-            with open(os.path.join(folder, "meson-info/intro-buildoptions.json"), encoding="utf-8") as f:
-                return {o["name"]: o["value"] for o in json.load(f)}
-        except OSError:
-            return {}
+def build_options(folder):
+    """The options of meson for a build; {}: there is none."""
+    try:
+        with open(os.path.join(folder, "meson-info/intro-buildoptions.json"), encoding="utf-8") as f:
+            return {o["name"]: o["value"] for o in json.load(f)}
+    except OSError:
+        return {}
+
+
+def release_build(root, debug, targets=()):
+    """
+    The build to measure: build/ if it is a plain release, and has debug information if `debug`, else a separate one.
+    `targets`: what to build; () is all.
+    """
     build = os.path.join(root, "build")
-    o = options(build)
+    o = build_options(build)
     plain = o.get("buildtype") == "release" and o.get("b_sanitize") == "none" and not o.get("b_coverage") \
-        and not o.get("fault") and not o.get("checks") and o.get("apps")
-    if not plain:
+        and not o.get("fault") and not o.get("checks") and o.get("apps") and not o.get("b_lto")
+    if not plain or debug and not o["debug"]:
         build = os.path.join(root, "build-bench")
-        if not options(build):
-            subprocess.run(["meson", "setup", build, root, "-Dtests=disabled"], check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["ninja", "-C", build], check=True, stdout=subprocess.DEVNULL)
+        if not build_options(build):
+            subprocess.run(["meson", "setup", build, root, "-Dtests=disabled", "-Ddebug=true"], check=True,
+                           stdout=subprocess.DEVNULL)
+    subprocess.run(["ninja", "-C", build, *targets], check=True, stdout=subprocess.DEVNULL)
     return build
 
 
@@ -329,7 +362,7 @@ def main():
     for name in LIBRARY_VARIABLES:
         os.environ.pop(name, None)
     try:
-        build = args.build or release_build(root)
+        build = args.build or release_build(root, debug=True)
         os.environ["DMTR_PLUGIN_PATH"] = os.path.join(build, "src/netdev")
         bench = Bench(build, args.scale or "full")
         result = {"machine": machine(), "scale": args.scale or "full", "sections": []}

@@ -18,7 +18,7 @@
 
 static struct {
     const char *address, *network, *file;
-    uint64_t port, max_connections, push_limit, cpu, threads, retry;
+    uint64_t port, max_connections, push_limit, cpu, threads, retry, work_us;
     bool udp, framed, quiet;
 } options = {.max_connections = 16384, .cpu = CPU_ANY, .threads = 1};
 
@@ -42,6 +42,7 @@ static const struct option_spec specs[] = {
      PROGRAM_THREADS_MAX},
     {"retry", OPTION_UINT, &options.retry, "SECONDS",
      "restart after the loss of the network device, retrying at this interval; 0: exit with status 1", 0, 86400},
+    {"work", OPTION_UINT, &options.work_us, "US", "microseconds of computing for each message", 0, 1000000},
     {"quiet", OPTION_FLAG, &options.quiet, NULL, "print no statistics at the end", 0, 0},
     {0}};
 
@@ -206,6 +207,7 @@ static void listener_init(struct listener *l, uint64_t number, int argc, char *a
     *l = (struct listener){.server.file_qd = -1, .qd = -1, .number = number, .argc = argc, .argv = argv, .result = -1};
     l->server.udp = options.udp;
     l->server.writes_end = &l->server.writes;
+    l->server.work_ns = options.work_us * 1000;
     l->server.push_limit = options.push_limit ? options.push_limit : options.framed ? 16u << 20 : 1u << 20;
 }
 

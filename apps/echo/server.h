@@ -18,6 +18,7 @@ struct server {
     bool udp;
     bool lost; /* the network device is lost: no operation can begin */
     size_t push_limit;
+    uint64_t work_ns;                   /* computing for each message */
     int file_qd;                        /* -1: none */
     struct session *sessions;           /* also ended ones with outstanding operations */
     uint64_t open;                      /* number of sessions that have not ended */

@@ -2,6 +2,7 @@
 /* One client of the echo server: pop, optionally append to the file, push, pop again. */
 #include "server.h"
 
+#include <dmtr/latency.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -63,6 +64,12 @@ static bool pop_more(struct server *sv, struct session *s) {
         s->pops++;
     }
     return true;
+}
+
+static void work(uint64_t ns) {
+    uint64_t end = dmtr_now_ns() + ns;
+    while (dmtr_now_ns() < end)
+        continue;
 }
 
 /* Sends a message back; owns it in any case. False: the session has ended. */
@@ -161,6 +168,7 @@ void session_popped(struct server *sv, dmtr_qresult_t *qr) {
     dmtr_sgalen(&len, sga);
     sv->stats.messages++;
     sv->stats.bytes += len;
+    if (sv->work_ns > 0) work(sv->work_ns);
     if (sv->file_qd < 0) {
         if (echo(sv, s, sga)) pop_more(sv, s);
     } else if (append(sv, s, sga)) {

@@ -102,6 +102,11 @@ def test_runs_with_duration_or_rate_end(env):
         assert result["messages"] == 200 and result["messages_per_second"] < 1500, result
 
 
+def test_a_server_with_work_answers_after_it(env):
+    with Server("echo-server", "--work", 3000, env=env) as server:
+        assert measure(server, "--count", 20, env=env)["latency_ns"]["min"] >= 3000000
+
+
 def test_the_percentile_curve_is_monotonic(env):
     with Server("echo-server", env=env) as server, tempfile.NamedTemporaryFile("r") as hist:
         measure(server, "--count", 200, "--hist", hist.name, env=env)

@@ -64,10 +64,10 @@ def make_targets_exist(args):
     """`make TARGET` in documents, and `make help`: what the Makefile has, and nothing else."""
     makefile = read(args.root, "Makefile")
     targets = set(re.search(r"^\.PHONY: (.*)$", makefile, re.M)[1].split())
-    helped = set(re.findall(r"^([a-z]+):.* ## ", makefile, re.M))
+    helped = set(re.findall(r"^([a-z-]+):.* ## ", makefile, re.M))
     found = [f"Makefile: make help and .PHONY differ in {target}" for target in sorted(targets ^ helped)]
     for document in DOCUMENTS:
-        for target in re.findall(r"(?:`|^ {4})make (\w+)", read(args.root, document), re.M):
+        for target in re.findall(r"(?:`|^ {4})make ([\w-]+)", read(args.root, document), re.M):
             if target not in targets:
                 found.append(f"{document}: make {target}")
     return found
