@@ -81,14 +81,13 @@ bool netdev_any_frame_fits(struct netdev *dev, const struct netdev_frame *f) {
 }
 
 int netdev_tx_by_put(struct netdev *dev, const struct netdev_frame *frames, uint32_t n, uint64_t now_ns) {
-    (void)now_ns;
     uint32_t i = 0;
     int r = 1;
     while (i < n && (r = dev->ops->put(dev, &frames[i])) > 0)
         i++;
-    if (i == 0) return r;
-    r = dev->ops->kick(dev);
-    return r < 0 ? r : (int)i;
+    if (i == 0 && r < 0) return r;
+    r = dev->ops->kick(dev, now_ns); /* also if there is no room, so that the device makes some */
+    return i == 0 && r < 0 ? r : (int)i;
 }
 
 void netdev_gather(const struct netdev_frame *f, void *to) {

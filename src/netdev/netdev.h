@@ -171,11 +171,12 @@ struct netdev_ops {
 
     /*
      * For devices that copy frames: tx in two steps, which need no memory that lives longer. `put` copies one frame
-     * into the device; returns 1, 0 (no room), or an error as rx does. `kick` follows a burst of them: only then must
-     * the frames leave. Returns 0 or an error as rx does. NULL, both: the device has only tx.
+     * into the device; returns 1, 0 (it has no room, or prefers to send this frame from its own memory: offer it to
+     * tx), or an error as rx does. `kick` follows a burst of them: only then must the frames leave. Returns 0 or an
+     * error as rx does. NULL, both: the device has only tx.
      */
     int (*put)(struct netdev *dev, const struct netdev_frame *frame);
-    int (*kick)(struct netdev *dev);
+    int (*kick)(struct netdev *dev, uint64_t now_ns);
 
     /*
      * Arms dev->fd. Returns 0 if there is nothing to receive, and the descriptor becomes readable when there is; 1 if

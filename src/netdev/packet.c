@@ -253,37 +253,33 @@ static ssize_t send_ring(struct packet_device *d) {
 }
 
 /* Makes the kernel send the frames in the ring. An -ENETDOWN of the first call may be stale, so it is tried twice. */
-static int kick(struct packet_device *d, uint64_t now_ns) {
+static int device_kick(struct netdev *dev, uint64_t now_ns) {
+    struct packet_device *d = (struct packet_device *)dev;
     ssize_t n = send_ring(d);
-    int r;
     if (n == -ENETDOWN) n = send_ring(d);
     if (n >= 0 || n == -EAGAIN || n == -ENOBUFS || n == -EINTR) return 0;
-    r = device_update(&d->dev, now_ns);
-    if (r < 0) return -ENODEV;
-    if (!d->dev.link_up) return -ENETDOWN;
-    d->dev.stats.tx_errors++;
+    if (device_update(dev, now_ns) < 0) return -ENODEV;
+    if (!dev->link_up) return -ENETDOWN;
+    dev->stats.tx_errors++;
     return 0;
+}
+
+static int device_put(struct netdev *dev, const struct netdev_frame *frame) {
+    struct packet_device *d = (struct packet_device *)dev;
+    struct tpacket2_hdr *slot = tx_slot(d);
+    if (!dev->link_up) return -ENETDOWN;
+    if (!netdev_frame_fits(dev, frame)) return 1;
+    if (slot_status(slot) != TP_STATUS_AVAILABLE) return 0;
+    write_slot(slot, frame);
+    d->tx_at++;
+    netdev_count_tx(dev, frame->bytes);
+    return 1;
 }
 
 /* Checks the link before any frame enters the ring, because an error can be returned only if no frame was accepted. */
 static int device_tx(struct netdev *dev, const struct netdev_frame *frames, uint32_t n, uint64_t now_ns) {
-    struct packet_device *d = (struct packet_device *)dev;
-    uint32_t at = d->tx_at, i;
     if (!dev->link_up && device_update(dev, now_ns) < 0) return -ENODEV;
-    if (!dev->link_up) return -ENETDOWN;
-    for (i = 0; i < n; i++) {
-        struct tpacket2_hdr *slot = tx_slot(d);
-        if (!netdev_frame_fits(dev, &frames[i])) continue;
-        if (slot_status(slot) != TP_STATUS_AVAILABLE) break;
-        write_slot(slot, &frames[i]);
-        d->tx_at++;
-        netdev_count_tx(dev, frames[i].bytes);
-    }
-    if (d->tx_at != at || i < n) {
-        int r = kick(d, now_ns);
-        if (r < 0 && i == 0) return r;
-    }
-    return (int)i;
+    return netdev_tx_by_put(dev, frames, n, now_ns);
 }
 
 /*
@@ -309,6 +305,8 @@ const struct netdev_ops netdev_packet = {
     .close = device_close,
     .rx = device_rx,
     .tx = device_tx,
+    .put = device_put,
+    .kick = device_kick,
     .prepare = device_prepare,
     .update = device_update,
 };

@@ -63,8 +63,18 @@ static inline int test_send(struct netdev *dev, const uint8_t to[6], uint32_t nu
 
 #define TEST_BURST 32u
 
-/* Sends frames `number` to `number` + TEST_BURST - 1, of sizes from `bytes` up, in one burst. The device has room. */
-static inline void test_send_burst(struct netdev *dev, const uint8_t to[6], uint32_t number, uint32_t bytes) {
+static inline void test_put_all(struct netdev *dev, const struct netdev_frame frames[TEST_BURST]) {
+    uint64_t kicks = dev->stats.tx_kicks;
+    for (uint32_t i = 0; i < TEST_BURST; i++)
+        assert_int_equal(dev->ops->put(dev, &frames[i]), 1);
+    assert_int_equal(dev->stats.tx_kicks, kicks);
+}
+
+/*
+ * Sends frames `number` to `number` + TEST_BURST - 1, of sizes from `bytes` up, in one burst. The device has room.
+ * puts: puts them into the device, and the caller must kick it.
+ */
+static inline void test_burst(struct netdev *dev, const uint8_t to[6], uint32_t number, uint32_t bytes, bool puts) {
     struct netdev_frame frames[TEST_BURST];
     struct netdev_seg segs[TEST_BURST][2];
     for (uint32_t i = 0; i < TEST_BURST; i++) {
@@ -73,9 +83,22 @@ static inline void test_send_burst(struct netdev *dev, const uint8_t to[6], uint
         segs[i][1] = (struct netdev_seg){p + 14, bytes + i - 14};
         frames[i] = (struct netdev_frame){.segs = segs[i], .segs_count = 2, .bytes = bytes + i};
     }
-    assert_int_equal(netdev_tx(dev, frames, TEST_BURST, 0), TEST_BURST);
+    if (puts)
+        test_put_all(dev, frames);
+    else
+        assert_int_equal(netdev_tx(dev, frames, TEST_BURST, 0), TEST_BURST);
     for (uint32_t i = 0; i < TEST_BURST; i++)
         heap_free((void *)(uintptr_t)segs[i][0].data);
+}
+
+static inline void test_send_burst(struct netdev *dev, const uint8_t to[6], uint32_t number, uint32_t bytes) {
+    test_burst(dev, to, number, bytes, false);
+}
+
+/* The same by put and kick. */
+static inline void test_put_burst(struct netdev *dev, const uint8_t to[6], uint32_t number, uint32_t bytes) {
+    test_burst(dev, to, number, bytes, true);
+    assert_int_equal(dev->ops->kick(dev, 0), 0);
 }
 
 /* Receives one frame and frees it. Returns its number, or -1 if there is none. */

@@ -173,6 +173,19 @@ static void sleeping_peer_is_woken_once_and_a_polling_peer_never(void **state) {
     free_pair(&p);
 }
 
+static void frames_that_were_put_arrive_after_the_kick(void **state) {
+    (void)state;
+    struct pair p = make_pair(",listen=yes");
+    for (uint32_t burst = 0; burst < 40; burst++) { /* twice around the ring */
+        test_burst(p.a, mac_b, burst * 100, 60, true);
+        assert_int_equal(test_receive(p.b, 0), -1);
+        assert_int_equal(p.a->ops->kick(p.a, 0), 0);
+        for (uint32_t i = 0; i < TEST_BURST; i++)
+            assert_int_equal(test_receive(p.b, 0), burst * 100 + i);
+    }
+    free_pair(&p);
+}
+
 /* Sends every received frame back until the parent ends. Sleeps between frames. */
 static void echo_process(const char *path, uint32_t die_after) {
     struct netdev *dev = open_wire(path, "");
@@ -496,6 +509,7 @@ int main(void) {
         cmocka_unit_test(connecting_side_may_start_first_and_uses_the_listeners_mtu),
         cmocka_unit_test(omitted_checksum_is_reported_as_good),
         cmocka_unit_test(sleeping_peer_is_woken_once_and_a_polling_peer_never),
+        cmocka_unit_test(frames_that_were_put_arrive_after_the_kick),
         cmocka_unit_test(frames_are_echoed_between_sleeping_processes),
         cmocka_unit_test(link_goes_down_when_the_peer_dies_and_up_with_another),
         cmocka_unit_test(frames_sent_before_closing_are_received),

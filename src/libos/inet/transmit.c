@@ -79,15 +79,15 @@ bool transmit_has_room(const struct net *net, uint64_t bytes) {
     return !net_link_up(net) || net->sockets.lost || NET_TX_SLOTS - net->tx.count >= fragments;
 }
 
-static void kick(struct net *net) {
+static void kick(struct net *net, uint64_t now) {
     net->put = 0;
-    int r = net->sockets.lost ? 0 : net->dev->ops->kick(net->dev);
+    int r = net->sockets.lost ? 0 : net->dev->ops->kick(net->dev, now);
     if (r < 0 && r != -ENETDOWN) net_lost(net, r);
 }
 
 void transmit_flush(struct net *net, uint64_t now) {
     struct transmit_queue *t = &net->tx;
-    if (net->put > 0) kick(net);
+    if (net->put > 0) kick(net, now);
     /* Also while the link is down, so that the device clears its retry time. */
     while (t->count > 0 && !net->sockets.lost) {
         uint32_t slot = slot_of(t->first), run = NET_TX_SLOTS - slot;

@@ -155,8 +155,9 @@ static int device_put(struct netdev *dev, const struct netdev_frame *frame) {
     return 1;
 }
 
-static int device_kick(struct netdev *dev) {
+static int device_kick(struct netdev *dev, uint64_t now_ns) {
     struct shm_device *d = (struct shm_device *)dev;
+    (void)now_ns;
     if (!d->link.memory) return -ENETDOWN;
     shm_ring_publish(&d->link.tx);
     if (shm_ring_must_wake(&d->link.tx)) {

@@ -155,6 +155,17 @@ static bool queue_frame(struct xdp_device *d, const struct netdev_frame *f) {
     return count > 0;
 }
 
+int xdp_put(struct xdp_device *d, const struct netdev_frame *f) {
+    struct piece piece;
+    if (!netdev_frame_fits(&d->dev, f)) return 1;
+    if (f->bytes > SMALL_BYTES) return 0;
+    if (!has_room_for(d, 1) || d->bounce_count == 0) xdp_reap(d);
+    if (!has_room_for(d, 1) || copy(d, f, &piece) == 0) return 0;
+    queue_piece(d, &piece, true, true);
+    netdev_count_tx(&d->dev, f->bytes);
+    return 1;
+}
+
 uint32_t xdp_transmit(struct xdp_device *d, const struct netdev_frame *frames, uint32_t n) {
     uint32_t before = d->socket.tx.at, i;
     xdp_reap(d);

@@ -307,6 +307,17 @@ static int device_tx(struct netdev *dev, const struct netdev_frame *frames, uint
     return (int)accepted;
 }
 
+static int device_put(struct netdev *dev, const struct netdev_frame *frame) {
+    return dev->link_up ? xdp_put((struct xdp_device *)dev, frame) : -ENETDOWN;
+}
+
+static int device_kick(struct netdev *dev, uint64_t now_ns) {
+    struct xdp_device *d = (struct xdp_device *)dev;
+    int error;
+    xdp_ring_produce(&d->socket.tx);
+    return !xdp_send_rest(d, &error) && error < 0 && device_update(dev, now_ns) < 0 ? -ENODEV : 0;
+}
+
 /* If frames are still unsent, returns 1: no event would wake us to send them. */
 static int device_prepare(struct netdev *dev) {
     struct xdp_device *d = (struct xdp_device *)dev;
@@ -334,6 +345,8 @@ const struct netdev_ops netdev_xdp = {
     .close = device_close,
     .rx = device_rx,
     .tx = device_tx,
+    .put = device_put,
+    .kick = device_kick,
     .prepare = device_prepare,
     .update = device_update,
     .claim = device_claim,

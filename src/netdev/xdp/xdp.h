@@ -47,6 +47,8 @@ void xdp_tx_stop(struct xdp_device *d);
 /* The datapath of netdev_ops.rx and tx, without link checks. */
 uint32_t xdp_receive(struct xdp_device *d, struct netdev_buffer *frames, uint32_t n);
 uint32_t xdp_transmit(struct xdp_device *d, const struct netdev_frame *frames, uint32_t n);
+/* netdev_ops.put without link checks, for small frames; the kernel may see the frame after xdp_ring_produce. */
+int xdp_put(struct xdp_device *d, const struct netdev_frame *frame);
 
 /*
  * Allocates a block in the UMEM. The heap first returns free blocks of this thread, wherever they are: blocks outside
