@@ -157,13 +157,15 @@ struct netdev_ops {
     void (*close)(struct netdev *dev);
 
     /*
-     * Receives up to n frames. Returns their number; -ENETDOWN: the link is down, possibly for a time; -ENODEV: the
-     * device was removed; another errno: the device failed. The last two are permanent.
+     * Receives up to n frames. Returns their number, which may be below n although more are ready; -ENETDOWN: the link
+     * is down, possibly for a time; -ENODEV: the device was removed; another errno: the device failed. The last two are
+     * permanent.
      */
     int (*rx)(struct netdev *dev, struct netdev_buffer *frames, uint32_t n, uint64_t now_ns);
 
     /*
-     * Transmits the first k of n frames. Returns k, or an error as rx does. The caller keeps the other frames and
+     * Transmits the first k of n frames, with one call of the kernel or the driver if it can accept several frames;
+     * stats.tx_kicks counts these calls. Returns k, or an error as rx does. The caller keeps the other frames and
      * offers them again. A device that needs the memory of accepted frames after it returns holds it, so the caller may
      * release its own references at once. A frame that breaks the rules above is accepted, dropped and counted.
      */

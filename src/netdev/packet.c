@@ -81,6 +81,21 @@ static void slot_set_status(struct tpacket2_hdr *slot, uint32_t status) {
     __atomic_store_n(&slot->tp_status, status, __ATOMIC_RELEASE);
 }
 
+/*
+ * The MTU is lower than when these frames entered the transmit ring. The interface refuses them, and the kernel would
+ * offer them again and again before it sends others. It drops a frame without a virtio_net_hdr.
+ */
+static void drop_long_frames(struct packet_device *d) {
+    for (uint32_t i = 0; i < d->slots; i++) {
+        struct tpacket2_hdr *slot = slot_at(d, 1, i);
+        if (slot_status(slot) != TP_STATUS_SEND_REQUEST ||
+            slot->tp_len <= sizeof(struct virtio_net_hdr) + netdev_frame_max(d->dev.mtu))
+            continue;
+        slot->tp_len = 0;
+        d->dev.stats.tx_errors++;
+    }
+}
+
 static int device_update(struct netdev *dev, uint64_t now_ns) {
     struct packet_device *d = (struct packet_device *)dev;
     struct linux_if_state state;
@@ -88,7 +103,9 @@ static int device_update(struct netdev *dev, uint64_t now_ns) {
     d->next_check_ns = now_ns + CHECK_INTERVAL_NS;
     if (r < 0) return r;
     if (!d->own_mac) memcpy(dev->mac, state.mac, sizeof state.mac);
+    uint32_t before = dev->mtu;
     dev->mtu = state.mtu < d->mtu_max ? state.mtu : d->mtu_max;
+    if (dev->mtu < before) drop_long_frames(d);
     return 0;
 }
 

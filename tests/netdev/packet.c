@@ -127,6 +127,27 @@ static void interface_set_down_and_up_changes_the_link(void **state) {
     netns_run("ip link del v0");
 }
 
+static void frames_above_a_lowered_mtu_do_not_block_the_others(void **state) {
+    (void)state;
+    make_veth(1500);
+    struct netdev *dev = open_packet("name=v0");
+    int raw = raw_open("v1");
+    netns_run("ip link set v0 mtu 700 && ip link set v1 mtu 700");
+    assert_int_equal(test_send(dev, mac_b, 1, 1514, 0), 1); /* the device has not noticed */
+    assert_int_equal(test_send(dev, mac_b, 2, 700, 0), 1);
+    assert_int_equal(netdev_update(dev, 0), 0);
+    assert_int_equal(dev->mtu, 700);
+    assert_int_equal(dev->stats.tx_errors, 1);
+    assert_int_equal(test_send(dev, mac_b, 3, 1514, 0), 1);
+    assert_int_equal(dev->stats.tx_refused, 1);
+    assert_int_equal(test_send(dev, mac_b, 4, 714, 0), 1);
+    assert_int_equal(raw_receive(raw), 2);
+    assert_int_equal(raw_receive(raw), 4);
+    close(raw);
+    netdev_close(dev);
+    netns_run("ip link del v0");
+}
+
 static void removed_interface_fails_for_good(void **state) {
     (void)state;
     struct netdev *dev;
@@ -178,6 +199,7 @@ int main(void) {
         cmocka_unit_test(all_ready_frames_are_received_in_one_call),
         cmocka_unit_test(own_frames_are_not_received),
         cmocka_unit_test(interface_set_down_and_up_changes_the_link),
+        cmocka_unit_test(frames_above_a_lowered_mtu_do_not_block_the_others),
         cmocka_unit_test(removed_interface_fails_for_good),
         cmocka_unit_test(full_receive_ring_loses_the_rest_and_counts_it),
         cmocka_unit_test(missing_interface_is_refused),
