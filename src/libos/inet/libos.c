@@ -101,8 +101,11 @@ static void follow_mtu(struct net *net) {
     net->mtu = mtu;
 }
 
-/* Handles n received frames, mail, timers and what changes with time. Returns the number of frames and mails. */
-static uint32_t take_in(struct net *net, struct netdev_buffer *frames, int n, uint64_t now) {
+/*
+ * Handles n received frames, mail, timers and what changes with time. Returns the number of events. Not inlined, so
+ * that a poll that finds nothing saves few registers.
+ */
+static __attribute__((noinline)) uint32_t take_in(struct net *net, struct netdev_buffer *frames, int n, uint64_t now) {
     struct device_group *group = net->group;
     for (int i = 0; i < n; i++) {
         if (group && group_forward(net, &frames[i], &now)) continue;
@@ -115,6 +118,7 @@ static uint32_t take_in(struct net *net, struct netdev_buffer *frames, int n, ui
     uint32_t mail = group && mailbox_has_mail(net->mailbox) ? group_take(net, &now) : 0,
              all = mail + (n > 0 ? (uint32_t)n : 0);
     if (all > 0 || now >= net->next_ns) {
+        all += now >= net->next_ns; /* timers may complete operations, too */
         inet_timers(net->stack, now);
         net_settle(net, now);
     } else if (transmit_pending(net)) {

@@ -83,12 +83,11 @@ static void store(struct memory_queue *m, const dmtr_sgarray_t *sga) {
     sga_copy_segments(newest(m), sga);
 }
 
-static inline void store_segment(struct memory_queue *m, dmtr_sgaseg_t seg) {
-    dmtr_sgarray_t *element = newest(m);
-    element->sga_buf = NULL;
-    element->sga_numsegs = 1;
-    element->sga_addrlen = 0;
-    element->sga_segs[0] = seg;
+static inline void set_segment(dmtr_sgarray_t *to, dmtr_sgaseg_t seg) {
+    to->sga_buf = NULL;
+    to->sga_numsegs = 1;
+    to->sga_addrlen = 0;
+    to->sga_segs[0] = seg;
 }
 
 static bool fits(const struct op *pop, const dmtr_sgarray_t *sga) {
@@ -162,16 +161,22 @@ static inline struct op *create_ready(struct queue *q, enum dmtr_opcode opcode, 
     return op;
 }
 
-/* One segment in the heap, there is room, and no pop waits. */
+/* One segment in the heap; there is room, and no pop waits, or a plain one does. */
 static int memory_push_call(struct queue *q, const dmtr_sgarray_t *sga, dmtr_qtoken_t *qt_out) {
     struct memory_queue *m = self(q);
     const dmtr_sgaseg_t *seg = &sga->sga_segs[0];
-    bool room = m->count < m->room && list_empty(&m->pops);
-    if (unlikely(!room || !may_create_ready(q->rt) || sga->sga_numsegs != 1 || !seg->sgaseg_len ||
-                 !heap_share(seg->sgaseg_buf)))
+    struct op *pop = op_first(&m->pops);
+    bool usual = m->count < m->room && !(pop && pop->flags) && may_create_ready(q->rt);
+    if (unlikely(!usual || sga->sga_numsegs != 1 || !seg->sgaseg_len || !heap_share(seg->sgaseg_buf)))
         return queue_call_push(q, sga, qt_out);
     q->pushes++;
-    store_segment(m, *seg);
+    if (pop) {
+        list_remove(&pop->link);
+        set_segment(&pop->sga, *seg);
+        op_finish(q->rt, pop, 0);
+    } else {
+        set_segment(newest(m), *seg);
+    }
     (void)create_ready(q, DMTR_OPC_PUSH, qt_out);
     return 0;
 }
