@@ -9,6 +9,7 @@
  *
  * The clock of the stacks is virtual, so that the instructions that callgrind counts inside `measure` repeat.
  */
+#include "counted.h"
 #include "inet/tcp/tcp.h"
 #include "mem/heap.h"
 #include "options.h"
@@ -205,7 +206,7 @@ static void open_and_close(struct pair *p) {
     turn(p);
 }
 
-static __attribute__((noinline)) void measure(struct pair *p, uint64_t n) {
+static COUNTED void measure(struct pair *p, uint64_t n) {
     for (uint64_t i = 0; i < n; i++)
         if (opens)
             open_and_close(p);

@@ -5,6 +5,7 @@
  * clock is virtual, so that instructions repeat: callgrind counts inside `measure` (a round trip) and `server_turn`
  * (the server's part of it).
  */
+#include "counted.h"
 #include "options.h"
 #include "pair.h"
 
@@ -84,7 +85,7 @@ static void turn(struct pair *p, uint32_t end) {
     p->now += TURN_NS;
 }
 
-static __attribute__((noinline)) void server_turn(struct pair *p) {
+static COUNTED void server_turn(struct pair *p) {
     turn(p, 0);
 }
 
@@ -102,7 +103,7 @@ static void round_trip(struct pair *p) {
     }
 }
 
-static __attribute__((noinline)) void measure(struct pair *p, uint64_t n) {
+static COUNTED void measure(struct pair *p, uint64_t n) {
     for (uint64_t i = 0; i < n; i++)
         round_trip(p);
 }

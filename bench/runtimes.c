@@ -4,6 +4,7 @@
  * turns, so that the instructions that callgrind counts inside `server_turn` repeat. The component is runtimes-N, with
  * N runtimes.
  */
+#include "counted.h"
 #include "options.h"
 
 #include <arpa/inet.h>
@@ -62,7 +63,7 @@ static struct sockaddr_in server_address(void) {
 }
 
 /* Handles all results that are ready. */
-static __attribute__((noinline)) void server_turn(void) {
+static COUNTED void server_turn(void) {
     dmtr_qresult_t qr;
     dmtr_qtoken_t qt;
     int got;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* dmtr-latency: measures the costs of the library's components on this machine, as a table and as JSON. */
+#include "../counted.h"
 #include "component.h"
 #include "net.h"
 #include "options.h"
@@ -56,7 +57,7 @@ static uint64_t calibrate(const struct component *c) {
 }
 
 /* Not inlined, so that a profiler can start counting at this function. */
-__attribute__((noinline)) static int measure(const struct component *c, struct result *r) {
+static COUNTED int measure(const struct component *c, struct result *r) {
     double rounds[ROUNDS];
     int count = options.iterations ? 1 : ROUNDS;
     r->component = c;
