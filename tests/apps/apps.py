@@ -22,7 +22,7 @@ class Skip(Exception):
 
 def program(name):
     folders = {"echo-server": "apps/echo", "echo-client": "apps/echo", "baseline-echo": "bench/baseline",
-               "dmtr-relay": "apps/relay", "dmtr-latency": "bench/latency", "dmtr": "apps/dmtr"}
+               "dmtr-relay": "apps/relay", "training": "apps/training", "dmtr-latency": "bench/latency", "dmtr": "apps/dmtr"}
     return os.path.join(BUILD, folders[name], name)
 
 
@@ -141,12 +141,12 @@ def need_ipv6():
         raise Skip("no IPv6 here")
 
 
-def engines():
-    """Returns an environment for each engine of posix that works here. io_uring may be forbidden."""
+def engines(*server):
+    """Returns an environment for each engine of posix that this server starts with here. io_uring may be forbidden."""
     out = {"epoll": {"DMTR_POSIX_ENGINE": "epoll"}}
     env = {"DMTR_POSIX_ENGINE": "io_uring"}
     try:
-        with Server("echo-server", env=env):
+        with Server(*(server or ["echo-server"]), env=env):
             out["io_uring"] = env
     except AssertionError as e:
         if "io_uring" not in str(e):
