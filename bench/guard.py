@@ -15,7 +15,7 @@ import subprocess
 import sys
 
 from harness import Callgrind, Failed, run, together
-from run import release_build
+from run import plain_build
 from served import PROGRAM as GUARD, WITHIN as SERVED
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -118,7 +118,7 @@ def main():
         if not Callgrind.available():
             print("bench-guard: skipped: valgrind is not installed")
             return SKIPPED
-        build = args.build or release_build(ROOT, debug=False, targets=sorted({row[1] for row in ROWS}))
+        build = args.build or plain_build(ROOT, debug=False, targets=sorted({row[1] for row in ROWS}))
         here = build_environment(build)
         if args.update:
             write_file(here, count_all(build))

@@ -4,6 +4,7 @@
 
 Writes report.json and report.html and prints the figures. Every comparison runs all contestants in each of several rounds,
 with client and server on one processor each. Costs of single operations are also counted as instructions, which repeat.
+With --release every row has a second one for the build of `make release`.
 """
 
 import argparse
@@ -311,6 +312,27 @@ def sections(bench):
     yield from device_sections(bench)
 
 
+def sections_of_builds(benches):
+    """As sections, of several builds in turn: {name: Bench}. The rows of all but the first have the build's name."""
+    runs = {name: sections(bench) for name, bench in benches.items()}
+    while True:
+        first = None
+        for name, bench in benches.items():
+            os.environ["DMTR_PLUGIN_PATH"] = bench.path("src/netdev")
+            section = next(runs[name], None)
+            if not first:
+                first = section
+                if not section:
+                    return
+                continue
+            if not section or section["key"] != first["key"]:
+                raise Failed(f"{first['title']}: the build {name} has other sections")
+            for rows in ("rows", "series"):
+                for row in section.get(rows, []):
+                    first[rows].append({**row, "name": f"{row['name']} [{name}]"})
+        yield first
+
+
 def machine():
     model = "unknown processor"
     with open("/proc/cpuinfo", encoding="utf-8") as f:
@@ -322,6 +344,17 @@ def machine():
             "time": time.strftime("%Y-%m-%d %H:%M:%S %z")}
 
 
+def production_build(root):
+    """The build that scripts/run/release makes, made anew if the source has changed since."""
+    build = os.path.join(root, "build-release")
+    if os.path.exists(build):
+        done = subprocess.run(["ninja", "-C", build, "-n"], capture_output=True, text=True, check=False)
+        if "no work to do" in done.stdout:
+            return build
+    subprocess.run([os.path.join(root, "scripts/run/release")], check=True, stdout=sys.stderr)
+    return build
+
+
 def build_options(folder):
     """The options of meson for a build; {}: there is none."""
     try:
@@ -331,7 +364,7 @@ def build_options(folder):
         return {}
 
 
-def release_build(root, debug, targets=()):
+def plain_build(root, debug, targets=()):
     """
     The build to measure: build/ if it is a plain release, and has debug information if `debug`, else a separate one.
     `targets`: what to build; () is all.
@@ -339,7 +372,8 @@ def release_build(root, debug, targets=()):
     build = os.path.join(root, "build")
     o = build_options(build)
     plain = o.get("buildtype") == "release" and o.get("b_sanitize") == "none" and not o.get("b_coverage") \
-        and not o.get("fault") and not o.get("checks") and o.get("apps") and not o.get("b_lto")
+        and not o.get("b_lto") and o.get("b_pgo") == "off" \
+        and not o.get("fault") and not o.get("checks") and o.get("apps")
     if not plain or debug and not o["debug"]:
         build = os.path.join(root, "build-bench")
         if not build_options(build):
@@ -357,16 +391,18 @@ def main():
     size.add_argument("--smoke", action="store_const", const="smoke", dest="scale",
                       help="only check that it runs; the figures mean nothing")
     parser.add_argument("--build", help="measure this build without changes")
+    parser.add_argument("--release", action="store_true", help="measure the build of `make release`, too")
     parser.add_argument("--output", default=os.path.join(root, "build", "bench"), help="folder of the report")
     args = parser.parse_args()
     for name in LIBRARY_VARIABLES:
         os.environ.pop(name, None)
     try:
-        build = args.build or release_build(root, debug=True)
-        os.environ["DMTR_PLUGIN_PATH"] = os.path.join(build, "src/netdev")
-        bench = Bench(build, args.scale or "full")
-        result = {"machine": machine(), "scale": args.scale or "full", "sections": []}
-        for section in sections(bench):
+        scale = args.scale or "full"
+        benches = {"plain": Bench(args.build or plain_build(root, debug=True), scale)}
+        if args.release:
+            benches["release"] = Bench(production_build(root), scale)
+        result = {"machine": machine(), "scale": scale, "sections": []}
+        for section in sections_of_builds(benches):
             result["sections"].append(section)
             print(report.text(section), flush=True)
         os.makedirs(args.output, exist_ok=True)

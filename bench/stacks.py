@@ -2,6 +2,7 @@
 """Sections on the library's own stack, over shared memory and within one thread, compared with lwIP and the kernel."""
 
 import contextlib
+import itertools
 import os
 import statistics
 import subprocess
@@ -12,6 +13,7 @@ from harness import Callgrind, Failed, Server, interleave, progress, read_json, 
 
 ADDRESS = "10.78.0.{}"
 ABOVE_FLOOR = 1.2  # no goal for instructions is below this multiple of the floor (bench/pair_floor.c)
+LINKS = itertools.count()  # sections of several builds may have their links at the same time
 
 
 def has_lwip(bench):
@@ -246,7 +248,7 @@ def bulk(bench, server_env, client_env, *args, places=((), ())):
 @contextlib.contextmanager
 def veth():
     """Two network namespaces, connected by a veth pair without offloads; yields the prefixes of commands in them."""
-    names = [f"dmtr-bench-{os.getpid()}-{end}" for end in (0, 1)]
+    names = [f"dmtr-bench-{os.getpid()}-{next(LINKS)}" for _ in range(2)]
     try:
         for name in names:
             run(["ip", "netns", "add", name])
