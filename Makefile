@@ -12,6 +12,9 @@ all: $(BUILD)/build.ninja ## build the library and the programs (the default)
 $(BUILD)/build.ninja:
 	meson setup $(BUILD)
 
+release: ## build for production into build-release/: optimised at link time and by a profile
+	scripts/run/release
+
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
@@ -54,4 +57,4 @@ uninstall: ## remove what the last installation has put there
 clean: ## remove build/ and every build-*/
 	rm -rf $(BUILD) build-*
 
-.PHONY: all help test lint format asan coverage fuzz mutants bench bench-guard install uninstall clean
+.PHONY: all release help test lint format asan coverage fuzz mutants bench bench-guard install uninstall clean
