@@ -9,6 +9,7 @@
  * first segment from the server is lost empty-N        polls of a wait that finds nothing, with N networks open: libos
  * inet, and kernel sockets (epoll) others         those of bench/latency/queues.c
  */
+#include "../counted.h"
 #include "api/api.h"
 #include "base/clock.h"
 #include "component.h"
@@ -64,7 +65,7 @@ static uint64_t polls(void) {
 }
 
 /* The world outside the measured program. */
-static __attribute__((noinline)) void outside(bool waits) {
+static COUNTED void outside(bool waits) {
     reads = waits ? 0 : reads + 1;
     counter.ticks += peer_connecting() ? CONNECT_NS : READ_NS;
     peer_run(reads == 0 || reads > PATIENCE, counter_ns());
@@ -175,7 +176,7 @@ static void open_wire(const struct guard *g) {
     peer_open(wire, &g->load, iterations, counter_ns());
 }
 
-static __attribute__((noinline)) void measure(const struct guard *g) {
+static COUNTED void measure(const struct guard *g) {
     g->run(g, iterations);
 }
 

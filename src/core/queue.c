@@ -142,7 +142,8 @@ int queue_begun(struct dmtr_runtime *rt, struct op *op, int r, dmtr_qtoken_t *qt
     return 0;
 }
 
-int queue_call_push(struct queue *q, const dmtr_sgarray_t *sga, dmtr_qtoken_t *qt_out) {
+/* Not inlined, so that a kind's push_call needs no stack frame before it. */
+__attribute__((noinline)) int queue_call_push(struct queue *q, const dmtr_sgarray_t *sga, dmtr_qtoken_t *qt_out) {
     struct dmtr_runtime *rt = q->rt;
     struct op *op;
     if (!sga_valid(sga)) return EINVAL;
@@ -156,7 +157,7 @@ int queue_call_push(struct queue *q, const dmtr_sgarray_t *sga, dmtr_qtoken_t *q
     return queue_begun(rt, op, r, qt_out);
 }
 
-int queue_call_pop(struct queue *q, uint64_t limit, uint16_t flags, dmtr_qtoken_t *qt_out) {
+__attribute__((noinline)) int queue_call_pop(struct queue *q, uint64_t limit, uint16_t flags, dmtr_qtoken_t *qt_out) {
     struct dmtr_runtime *rt = q->rt;
     struct op *op;
     int r = op_begin(rt, q, DMTR_OPC_POP, &op);

@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-bool sga_valid_many(const dmtr_sgarray_t *sga) {
+__attribute__((noinline)) bool sga_valid_many(const dmtr_sgarray_t *sga) {
     uint32_t n = sga->sga_numsegs;
     if (n - 1 >= DMTR_SGARRAY_MAXSIZE) return false;
     for (uint32_t i = 0; i < n; i++)
@@ -14,12 +14,12 @@ bool sga_valid_many(const dmtr_sgarray_t *sga) {
     return true;
 }
 
-void sga_copy_further(dmtr_sgarray_t *to, const dmtr_sgarray_t *from) {
+__attribute__((noinline)) void sga_copy_further(dmtr_sgarray_t *to, const dmtr_sgarray_t *from) {
     for (uint32_t i = 1; i < from->sga_numsegs; i++)
         to->sga_segs[i] = from->sga_segs[i];
 }
 
-uint64_t sga_bytes_many(const dmtr_sgarray_t *sga) {
+__attribute__((noinline)) uint64_t sga_bytes_many(const dmtr_sgarray_t *sga) {
     uint64_t sum = 0;
     for (uint32_t i = 0; i < sga->sga_numsegs; i++)
         sum += sga->sga_segs[i].sgaseg_len;
