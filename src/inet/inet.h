@@ -175,14 +175,19 @@ enum inet_input_flags {
     INET_INPUT_COPY =
         2, /* another stack with our addresses has the frame, too, and answers it: this stack only learns from it */
     INET_INPUT_LOOP = 4, /* a stack with our addresses sent it to one of them: it was never on a link */
+    /*
+     * Take the frame only if it is the TCP segment that a connection of this stack expects next, so that it need not be
+     * steered. Result false: nothing was done.
+     */
+    INET_INPUT_OWN = 8,
     /* Bits from 8 on mean nothing to the stack, and are given to `steer` and `unmatched`. */
 };
 
 /*
- * Processes a received frame: `len` bytes at buf, in a heap block. The stack becomes the owner of the block in every
- * case.
+ * Processes a received frame: `len` bytes at buf, in a heap block. The stack becomes the owner of the block, unless the
+ * result is false, which only INET_INPUT_OWN allows.
  */
-void inet_input(struct inet *s, void *buf, uint32_t len, uint32_t flags, uint64_t now);
+bool inet_input(struct inet *s, void *buf, uint32_t len, uint32_t flags, uint64_t now);
 
 /*
  * Runs the timers that are due at `now`, and inet_flush. Call it after a burst of inet_input, and when inet_next_ns has

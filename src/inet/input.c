@@ -25,7 +25,7 @@ static inline bool input_expected(struct inet *s, uint8_t *frame, uint32_t len, 
     uint32_t bytes = total - IP4_HEADER_BYTES;
     bool checked = flags & INET_INPUT_CSUM_OK;
     if (ip[9] == IP_TCP) return tcp_input_expected(s, t, bytes, checked);
-    return ip[9] == IP_UDP && udp_input_expected(s, t, bytes, checked);
+    return ip[9] == IP_UDP && !(flags & INET_INPUT_OWN) && udp_input_expected(s, t, bytes, checked);
 }
 
 static __attribute__((noinline)) void input_slow(struct inet *s, void *buf, uint32_t len, uint32_t flags) {
@@ -41,9 +41,12 @@ static __attribute__((noinline)) void input_slow(struct inet *s, void *buf, uint
     if (!p.taken) heap_free(buf);
 }
 
-void inet_input(struct inet *s, void *buf, uint32_t len, uint32_t flags, uint64_t now) {
+bool inet_input(struct inet *s, void *buf, uint32_t len, uint32_t flags, uint64_t now) {
     s->now = now;
-    inet_count(s, frames_in);
-    if ((flags & INET_INPUT_LOOP) || s->config.slow_only || !input_expected(s, buf, len, flags))
+    if ((flags & INET_INPUT_LOOP) || s->config.slow_only || !input_expected(s, buf, len, flags)) {
+        if (flags & INET_INPUT_OWN) return false;
         input_slow(s, buf, len, flags);
+    }
+    inet_count(s, frames_in);
+    return true;
 }

@@ -252,6 +252,21 @@ int group_tx(struct net *net, const struct netdev_frame *frames, uint32_t n, uin
     return taken;
 }
 
+int group_put(struct net *net, const struct netdev_frame *frame) {
+    device_take(net->group);
+    int r = net->dev->ops->put(net->dev, frame);
+    device_leave(net->group);
+    return r;
+}
+
+int group_kick(struct net *net, uint64_t now) {
+    device_take(net->group);
+    int r = net->dev->ops->kick(net->dev, now);
+    see_device(net);
+    device_leave(net->group);
+    return r;
+}
+
 void group_stats(struct net *net, struct netdev_stats *out, bool *up) {
     device_take(net->group);
     *out = net->dev->stats;

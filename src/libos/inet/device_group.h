@@ -62,6 +62,9 @@ void group_awake(struct net *net);
 /* As netdev_rx and netdev_tx, for a shared device. group_rx returns 0 while another runtime uses the device. */
 int group_rx(struct net *net, struct netdev_buffer *frames, uint32_t n, uint64_t now);
 int group_tx(struct net *net, const struct netdev_frame *frames, uint32_t n, uint64_t now);
+/* As netdev_ops.put and kick. A kick passes on what any runtime has put. */
+int group_put(struct net *net, const struct netdev_frame *frame);
+int group_kick(struct net *net, uint64_t now);
 
 /* The device's statistics and the state of its link at the same moment. */
 void group_stats(struct net *net, struct netdev_stats *out, bool *up);

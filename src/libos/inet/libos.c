@@ -108,8 +108,10 @@ static void follow_mtu(struct net *net) {
 static __attribute__((noinline)) uint32_t take_in(struct net *net, struct netdev_buffer *frames, int n, uint64_t now) {
     struct device_group *group = net->group;
     for (int i = 0; i < n; i++) {
-        if (group && group_forward(net, &frames[i], &now)) continue;
         uint32_t flags = frames[i].flags & NETDEV_RX_CSUM_GOOD ? INET_INPUT_CSUM_OK : 0;
+        if (group && (inet_input(net->stack, frames[i].data, frames[i].bytes, flags | INET_INPUT_OWN, now) ||
+                      group_forward(net, &frames[i], &now)))
+            continue;
         inet_input(net->stack, frames[i].data, frames[i].bytes, flags, now);
     }
     if (n < 0 && n != -ENETDOWN) net_lost(net, n);
@@ -199,7 +201,7 @@ static int net_start(struct dmtr_runtime *rt, void **state_out) {
     net->next_ns = net->armed_ns = UINT64_MAX;
     int r = net_setup(net);
     if (!r) {
-        net->puts = net->dev->ops->put && !net->shares;
+        net->puts = net->dev->ops->put;
         net->poller =
             (struct poller){.poll = net_poll, .prepare = net_prepare, .fd = net->group ? group_fd(net) : net->dev->fd};
         r = runtime_poller_add(rt, &net->poller);

@@ -51,7 +51,7 @@ static inline bool put_frame(struct net *net, const struct inet_frame *frame) {
     for (uint32_t i = 0; i < frame->count; i++)
         segs[i] = (struct netdev_seg){frame->segments[i].base, frame->segments[i].len};
     struct netdev_frame f = link_frame(frame, segs);
-    return net->dev->ops->put(net->dev, &f) > 0;
+    return (net->shares ? group_put(net, &f) : net->dev->ops->put(net->dev, &f)) > 0;
 }
 
 int transmit_frame(void *ctx, const struct inet_frame *frame) {
@@ -81,7 +81,7 @@ bool transmit_has_room(const struct net *net, uint64_t bytes) {
 
 static void kick(struct net *net, uint64_t now) {
     net->put = 0;
-    int r = net->sockets.lost ? 0 : net->dev->ops->kick(net->dev, now);
+    int r = net->sockets.lost ? 0 : net->shares ? group_kick(net, now) : net->dev->ops->kick(net->dev, now);
     if (r < 0 && r != -ENETDOWN) net_lost(net, r);
 }
 
