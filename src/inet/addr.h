@@ -60,11 +60,6 @@ static inline uint32_t inet_flow_ports(const struct inet_flow *f) {
     return ports;
 }
 
-/* Whether a flow of IPv4 addresses is the one of these, in network order. */
-static inline bool inet_flow_is_ip4(const struct inet_flow *f, uint32_t local, uint32_t remote, uint32_t ports) {
-    return inet_flow_ports(f) == ports && f->remote.words[3] == remote && f->local.words[3] == local;
-}
-
 /* Whether two flows are equal. Compares the fields that differ most often first. */
 static inline bool inet_flow_equal(const struct inet_flow *a, const struct inet_flow *b) {
     uint64_t x[4], y[4];

@@ -137,6 +137,12 @@ struct paths {
 #define CHALLENGE_RATES 1024u
 #define UDP_PORTS       256u
 
+/* A connection that was found lately, with the part of its key that tells most others apart without reading them. */
+struct tcp_found {
+    uint32_t remote, ports; /* as conn_place has them */
+    struct tcp_conn *conn;  /* NULL: none */
+};
+
 /* Our addresses on the link. */
 struct arp {
     struct inet_timer announce, probe;
@@ -164,7 +170,7 @@ struct inet {
     struct hash udp_bound, tcp_conns, tcp_listeners;
     struct dest *dests; /* [DESTS]; see dest.h */
     uint32_t dest_epoch;
-    struct tcp_conn *tcp_flows[TCP_FLOWS]; /* cache of the connections found last */
+    struct tcp_found tcp_flows[TCP_FLOWS]; /* cache of the connections found last */
     struct udp_socket *udp_ports[UDP_PORTS];
     uint64_t room_retry_ns;            /* how long a connection waits before it offers a refused frame again */
     _Atomic uint64_t cookies_until_ns; /* where the configuration has none */

@@ -93,8 +93,10 @@ struct tcp_conn *conn_find(struct inet *s, const struct inet_flow *flow);
 struct tcp_conn *conn_find_anew(struct inet *s, const struct inet_flow *flow);
 /* The same by IPv4 addresses in network order, which all flows have, and ports as struct inet_flow has them. */
 static inline struct tcp_conn *conn_find_ip4(struct inet *s, uint32_t local, uint32_t remote, uint32_t ports) {
-    struct tcp_conn *c = s->tcp_flows[conn_place(remote, ports)];
-    if (__builtin_expect(c && inet_flow_is_ip4(&c->flow, local, remote, ports), 1)) return c;
+    const struct tcp_found *found = &s->tcp_flows[conn_place(remote, ports)];
+    struct tcp_conn *c = found->conn;
+    bool same = found->ports == ports && found->remote == remote && c && c->flow.local.words[3] == local;
+    if (__builtin_expect(same, 1)) return c;
     struct inet_flow flow = {inet_addr_ip4(local), inet_addr_ip4(remote), 0, 0};
     memcpy(&flow.local_port, &ports, sizeof ports);
     return conn_find_anew(s, &flow);

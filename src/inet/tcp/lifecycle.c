@@ -97,14 +97,18 @@ static void half_open_leave(struct tcp_conn *c) {
     c->orphan = true; /* no event has reported it */
 }
 
+static struct tcp_found *found_place(struct inet *s, const struct inet_flow *flow) {
+    return &s->tcp_flows[conn_place(flow->remote.words[3], inet_flow_ports(flow))];
+}
+
 struct tcp_conn *conn_find_anew(struct inet *s, const struct inet_flow *flow) {
     struct tcp_conn *c = hash_find(&s->tcp_conns, flow);
-    if (c) s->tcp_flows[conn_place(flow->remote.words[3], inet_flow_ports(flow))] = c;
+    if (c) *found_place(s, flow) = (struct tcp_found){flow->remote.words[3], inet_flow_ports(flow), c};
     return c;
 }
 
 struct tcp_conn *conn_find(struct inet *s, const struct inet_flow *flow) {
-    struct tcp_conn *c = s->tcp_flows[conn_place(flow->remote.words[3], inet_flow_ports(flow))];
+    struct tcp_conn *c = found_place(s, flow)->conn;
     return c && inet_flow_equal(&c->flow, flow) ? c : conn_find_anew(s, flow);
 }
 
@@ -112,8 +116,8 @@ struct tcp_conn *conn_find(struct inet *s, const struct inet_flow *flow) {
 static void conn_leave(struct tcp_conn *c) {
     struct inet *s = c->stack;
     hash_remove(&s->tcp_conns, &c->flow);
-    struct tcp_conn **place = &s->tcp_flows[conn_place(c->flow.remote.words[3], inet_flow_ports(&c->flow))];
-    if (*place == c) *place = NULL;
+    struct tcp_found *found = found_place(s, &c->flow);
+    if (found->conn == c) found->conn = NULL;
     timers_suspend(&c->timers, &s->wheel);
     assert(!c->abandoned || s->tcp_orphans > 0);
     assert(c->state != TCP_STATE_TIME_WAIT || s->tcp_time_waits > 0);
