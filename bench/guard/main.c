@@ -3,11 +3,11 @@
  * guard: what bench/guard.py counts with callgrind inside `measure`, without what runs inside `outside`. Clock and
  * random numbers are the program's own and everything runs in one thread, so that counts repeat exactly. Components:
  *
- * tcp-N, udp-N   the echo server of apps/echo over shared memory, N requests of 64 bytes in a burst, each of a
- * connection or a datagram; an iteration is an echo lost-request   the same on one connection with bursts of 8; in
- * every fourth the first segment to the server is lost lost-answer    likewise with messages of a full segment, and the
- * first segment from the server is lost empty-N        polls of a wait that finds nothing, with N networks open: libos
- * inet, and kernel sockets (epoll) others         those of bench/latency/queues.c
+ * tcp-N, udp-N  echo server of apps/echo over shared memory: an echo of 64 bytes, N of which are asked for in a burst
+ * lost-request  the same on one connection, 8 in a burst; in every fourth burst the first segment to the server is lost
+ * lost-answer   likewise with full segments, and the first segment from the server is lost
+ * empty-N       a poll that finds nothing, with N networks open: libos inet, and kernel sockets (epoll)
+ * others        those of bench/latency/queues.c
  */
 #include "../counted.h"
 #include "api/api.h"

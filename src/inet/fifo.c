@@ -8,11 +8,12 @@
 
 bool fifo_grow(struct fifo *q, size_t size, uint32_t max) {
     if (q->room == max) return false;
-    struct fifo grown = {.room = q->room ? q->room * 2 : FIFO_FIRST, .first = q->first, .count = q->count};
+    uint32_t room = q->room < FIFO_FIRST ? FIFO_FIRST : q->room * 2;
+    struct fifo grown = {.room = room, .first = q->first, .count = q->count};
     if (!(grown.base = sys_calloc(grown.room, size))) return false;
     for (uint32_t i = 0; i < q->count; i++)
         memcpy(fifo_at(&grown, size, q->first + i), fifo_at(q, size, q->first + i), size);
-    sys_free(q->base);
+    if (q->room > 1) sys_free(q->base);
     *q = grown;
     return true;
 }

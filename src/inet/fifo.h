@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A FIFO of small structures in one array. The array doubles when it is full, up to a limit. */
+/*
+ * A FIFO of small structures in one array. The array doubles when it is full, up to a limit. The owner may provide a
+ * place for one entry (fifo_start), beside what else it reads: the array is then allocated for the second.
+ */
 #ifndef INET_FIFO_H
 #define INET_FIFO_H
 
@@ -10,10 +13,15 @@
 
 struct fifo {
     char *base;     /* NULL: no array */
-    uint32_t room;  /* a power of two, or 0 */
+    uint32_t room;  /* a power of two, or 0; 1: base is the owner's place */
     uint32_t first; /* position of the oldest entry; positions count up, and stay valid as long as their entry */
     uint32_t count;
 };
+
+/* `place` is as large as an entry, and stays where it is until fifo_free. */
+static inline void fifo_start(struct fifo *q, void *place) {
+    *q = (struct fifo){.base = place, .room = 1};
+}
 
 /* The entry at a position from first to first + count - 1. */
 static inline void *fifo_at(const struct fifo *q, size_t size, uint32_t position) {
@@ -36,7 +44,7 @@ static inline void fifo_drop_first(struct fifo *q) {
 
 /* Frees the array. The caller frees what the entries refer to. */
 static inline void fifo_free(struct fifo *q) {
-    sys_free(q->base);
+    if (q->room > 1) sys_free(q->base);
     *q = (struct fifo){.base = NULL};
 }
 

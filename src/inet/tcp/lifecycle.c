@@ -9,7 +9,7 @@
 
 #include <assert.h>
 
-_Static_assert(sizeof(struct tcp_conn) <= 544, "a host has a million of them");
+_Static_assert(sizeof(struct tcp_conn) <= 560, "a host has a million of them");
 
 uint32_t conn_isn(const struct inet *s, const struct inet_flow *flow, uint32_t *ts_offset) {
     uint64_t h = siphash24(s->secret, flow, sizeof *flow);
@@ -68,6 +68,7 @@ int conn_new(struct inet *s, struct tcp_conn **out, const struct inet_flow *flow
     timers_init(&c->timers, tcp_timer_fire, s->now);
     rtt_init(&c->rtt, s->now);
     send_init(&c->send, conn_isn(s, flow, &c->ts.offset));
+    receive_start_slices(&c->receive);
     c->receive.limit = TCP_RECEIVE_FIRST;
     c->send.mss = c->send.offered = TCP_MSS_DEFAULT;
     c->loopback = route_find(s, inet_addr_to_ip4(&flow->remote)).kind == ROUTE_LOOPBACK;
@@ -272,5 +273,7 @@ void conn_trim(struct tcp_conn *c) {
     }
     if (send_queue_is_empty(&c->recovery.flight->queue) && c->recovery.flight->scoreboard.sent.count == 0)
         recovery_free(&c->recovery);
-    if (c->receive.slices.count == 0) fifo_free(&c->receive.slices);
+    if (c->receive.slices.count > 0) return;
+    fifo_free(&c->receive.slices);
+    receive_start_slices(&c->receive);
 }

@@ -26,6 +26,7 @@ struct tcp_slice {
 
 struct tcp_receive {
     struct fifo slices;
+    struct tcp_slice first_slice; /* the first entry of slices, so that one segment needs no array */
     struct tcp_reassembly reassembly;
     uint32_t irs, nxt;                /* initial sequence number, next one expected (RCV.NXT) */
     uint32_t adv;                     /* end of the advertised window, before the field was rounded up */
@@ -44,6 +45,11 @@ struct tcp_receive {
     bool unread : 1;                 /* payload was received that nobody has read: the connection ends with a reset */
     bool window_scale : 1, sack : 1; /* negotiated options */
 };
+
+/* Gives the slices, of which there are none, the place for the first. */
+static inline void receive_start_slices(struct tcp_receive *r) {
+    fifo_start(&r->slices, &r->first_slice);
+}
 
 /* The handshake: the peer's initial sequence number is known. A SYN's window is not scaled. */
 void receive_start(struct tcp_receive *r, uint32_t irs);

@@ -18,6 +18,8 @@ bool recovery_flight_new(struct tcp_recovery *r, uint32_t una) {
     struct tcp_flight *f = sys_calloc(1, sizeof *f);
     if (!f) return false;
     *f = tcp_no_flight;
+    fifo_start(&f->queue.chunks, &f->first_chunk);
+    fifo_start(&f->scoreboard.sent, &f->first_sent);
     f->scoreboard.high = una;
     r->flight = f;
     return true;

@@ -36,8 +36,10 @@ struct tcp_undo {
 
 /* What matters only while something is pushed and not acknowledged: allocated with the first push, freed when idle. */
 struct tcp_flight {
-    struct tcp_send_queue queue; /* of the send side, which needs it as long */
+    struct tcp_send_queue queue;  /* of the send side, which needs it as long */
+    struct tcp_chunk first_chunk; /* its first entry, so that one push in flight needs no array */
     struct tcp_scoreboard scoreboard;
+    struct tcp_sent first_sent; /* the same for one segment */
     struct tcp_template template;
     struct tcp_prr prr;
     struct tcp_undo undo;
