@@ -188,6 +188,22 @@ static void the_event_descriptor_is_readable_while_operators_have_work(void **st
     expect_text(&qr, "through");
 }
 
+static void the_event_descriptor_is_readable_for_results_of_memory_queues(void **state) {
+    (void)state;
+    int qd = new_queue(), fd;
+    assert_ok(dmtr_event_fd(&fd));
+    for (int i = 0; i < 2; i++) { /* the second time the queue has room from the start */
+        dmtr_qtoken_t push = push_text(qd, "text");
+        assert_int_equal(poll_readable(fd, 10000), 1);
+        expect_wait_error(push, 0);
+        assert_int_equal(poll_readable(fd, 0), 0);
+        dmtr_qtoken_t pop = pop_begin(qd);
+        assert_int_equal(poll_readable(fd, 10000), 1);
+        expect_wait_text(pop, "text");
+        assert_int_equal(poll_readable(fd, 0), 0);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         api_test(timers_complete_in_order_and_never_early),
@@ -198,6 +214,7 @@ int main(void) {
         api_test(a_new_descriptor_with_the_number_of_a_watched_one_can_be_watched),
         api_test(invalid_watches_are_refused),
         api_test(the_event_descriptor_is_readable_for_results_timers_and_watches),
+        api_test(the_event_descriptor_is_readable_for_results_of_memory_queues),
         api_test(the_event_descriptor_is_readable_while_operators_have_work),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

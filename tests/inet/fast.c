@@ -83,9 +83,10 @@ static void datagrams_have_the_options_of_their_socket(void **state) {
     wire_delete(w);
 }
 
-/* A datagram from host 1 to `to`, from which `from_mac` sends. */
-static void receive_datagram(struct wire *w, const uint8_t *from_mac, uint32_t to) {
-    uint8_t p[64] = {0}, *ip = p + ETH_HEADER_BYTES;
+/* Makes a datagram from host 1 to `to`, from which `from_mac` sends. Returns its length. */
+static uint32_t make_datagram(uint8_t p[64], const uint8_t *from_mac, uint32_t to) {
+    uint8_t *ip = p + ETH_HEADER_BYTES;
+    memset(p, 0, 64);
     uint32_t len = frame_ip4(p, IP_UDP, 9);
     memcpy(p + INET_MAC_BYTES, from_mac, INET_MAC_BYTES);
     wire_store32(ip + 16, to);
@@ -94,6 +95,12 @@ static void receive_datagram(struct wire *w, const uint8_t *from_mac, uint32_t t
     wire_put16(p + 34, 1000);
     wire_put16(p + 36, PORT);
     wire_put16(p + 38, 9);
+    return len;
+}
+
+static void receive_datagram(struct wire *w, const uint8_t *from_mac, uint32_t to) {
+    uint8_t p[64];
+    uint32_t len = make_datagram(p, from_mac, to);
     host_receive(&w->hosts[0], p, len);
 }
 
@@ -122,6 +129,25 @@ static void datagrams_that_are_not_ours_are_dropped(void **state) {
     receive_datagram(w, group_mac, IP(10, 0, 0, 1));
     assert_int_equal(counted(&w->hosts[0], eth_bad_source), 1);
     expect_datagrams(u, 0);
+    udp_close(u);
+    wire_delete(w);
+}
+
+/* The socket may be another stack's as well, and the caller steers the datagram. */
+static void a_datagram_is_never_a_frame_of_the_stack_alone(void **state) {
+    (void)state;
+    struct wire *w = wire_new_scripted();
+    struct udp_socket *u;
+    struct inet_endpoint any = {.port = PORT};
+    assert_int_equal(udp_open(w->hosts[0].stack, &u, NULL), 0);
+    assert_int_equal(udp_bind(u, &any), 0);
+    receive_datagram(w, mac_of[1], IP(10, 0, 0, 1));
+    expect_datagrams(u, 1);
+    uint8_t *p = heap_alloc(64);
+    uint32_t len = make_datagram(p, mac_of[1], IP(10, 0, 0, 1));
+    assert_false(inet_input(w->hosts[0].stack, p, len, INET_INPUT_OWN, w->now));
+    expect_datagrams(u, 0);
+    assert_int_equal(heap_free(p), 0);
     udp_close(u);
     wire_delete(w);
 }
@@ -265,6 +291,7 @@ int main(void) {
         cmocka_unit_test(datagrams_follow_a_neighbour_that_changes_its_mac_address),
         cmocka_unit_test(datagrams_that_are_not_ours_are_dropped),
         cmocka_unit_test(datagrams_have_the_options_of_their_socket),
+        cmocka_unit_test(a_datagram_is_never_a_frame_of_the_stack_alone),
         cmocka_unit_test(segments_follow_a_neighbour_that_changes_its_mac_address),
         cmocka_unit_test(options_change_the_headers),
         cmocka_unit_test(next_segment_replaces_a_duplicate),

@@ -132,9 +132,12 @@ static void a_pop_of_too_few_bytes_fails_and_the_message_stays(void **state) {
     (void)state;
     int qd = new_queue();
     dmtr_qtoken_t qt;
-    assert_ok(dmtr_pop2(&qt, qd, 3));
-    push_wait(qd, "four");
-    expect_wait_error(qt, EMSGSIZE);
+    for (int i = 0; i < 2; i++) { /* the second time the queue has room from the start */
+        assert_ok(dmtr_pop2(&qt, qd, 3));
+        push_wait(qd, "four");
+        expect_wait_error(qt, EMSGSIZE);
+        if (i == 0) expect_pop_text(qd, "four");
+    }
     assert_ok(dmtr_pop2(&qt, qd, 3));
     expect_wait_error(qt, EMSGSIZE);
     assert_ok(dmtr_pop2(&qt, qd, 4));

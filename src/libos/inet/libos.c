@@ -155,7 +155,6 @@ static bool net_prepare(struct poller *p) {
     uint64_t now = clock_now_ns();
     publish(net, now); /* the next update may be a long sleep away */
     find_next(net);
-    if (net->next_ns <= now) return true;
     arm(net);
     return r > 0 || (down && net_link_up(net)); /* the link is up now, and frames may wait for it */
 }
