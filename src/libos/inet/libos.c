@@ -161,8 +161,8 @@ static bool net_prepare(struct poller *p) {
 
 static void timer_fire(struct dmtr_runtime *rt, struct runtime_timer *t) {
     struct net *net = list_entry(t, struct net, timer);
-    (void)rt;
     net->armed_ns = UINT64_MAX;
+    rt->now_is_old = true; /* in this round the poller has run, and migrations may have brought later times */
     net_poll(&net->poller);
 }
 
