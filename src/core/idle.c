@@ -55,14 +55,13 @@ static bool spins_on_one_poller(const struct dmtr_runtime *rt) {
            rt->ev.items <= 1 + rt->poller_items && rt->event.epoll_fd < 0;
 }
 
-/* After a full round: polls the only poller until it has handled an event, or for SPIN_ROUNDS. */
+/* After a full round: polls the only poller until there is news, or for SPIN_ROUNDS. */
 static void spin(const struct idle *i) {
     struct dmtr_runtime *rt = i->rt;
     struct poller *p = list_entry(rt->pollers.next, struct poller, link);
     uint64_t until_ns = i->deadline_ns < rt->next_timer_ns ? i->deadline_ns : rt->next_timer_ns;
     if (rt->config.wait_policy == WAIT_ADAPTIVE && i->spin_until_ns < until_ns) until_ns = i->spin_until_ns;
-    if (runtime_has_work(rt)) return;
-    for (uint32_t rounds = 0; rounds < SPIN_ROUNDS && rt->now_ns < until_ns; rounds++) {
+    for (uint32_t rounds = 0; rounds < SPIN_ROUNDS && rt->now_ns < until_ns && !runtime_has_work(rt); rounds++) {
         counter_inc(&rt->counters, polls);
         if (rounds % SPIN_CLOCK_ROUNDS == 0)
             runtime_read_clock(rt);

@@ -23,7 +23,7 @@
 /*
  * Something that each poll calls: a device, a ring.
  *
- * poll     does all work that needs no blocking; returns the number of events handled; 0: no operation has completed.
+ * poll     does all work that needs no blocking; returns the number of events handled.
  * fd       readable when poll would find work; -1: no descriptor, so waits spin while the poller exists.
  * prepare  before a sleep: enables signals through fd. True: there is work already. May be NULL.
  * sleep    may be NULL. If only one poller has it, a wait sleeps there instead of in epoll, which saves a system

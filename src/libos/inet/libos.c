@@ -120,7 +120,6 @@ static __attribute__((noinline)) uint32_t take_in(struct net *net, struct netdev
     uint32_t mail = group && mailbox_has_mail(net->mailbox) ? group_take(net, &now) : 0,
              all = mail + (n > 0 ? (uint32_t)n : 0);
     if (all > 0 || now >= net->next_ns) {
-        all += now >= net->next_ns; /* timers may complete operations, too */
         inet_timers(net->stack, now);
         net_settle(net, now);
     } else if (transmit_pending(net)) {
