@@ -81,7 +81,7 @@ struct floor {
     pair_send *send;
     void *wire;
     uint8_t mac[6], protocol;
-    uint16_t id, least; /* least: bytes of an IP packet */
+    uint16_t id, least; /* least: bytes of the shortest valid IP packet */
     uint32_t address;
     uint64_t secret, deadline;
     struct flow *ready;
@@ -109,7 +109,7 @@ static uint64_t key_of(const struct head *h) {
     return (uint64_t)h->source << 32 | (uint32_t)h->source_port << 16 | h->destination_port;
 }
 
-/* A keyed multiplication, so that a peer cannot choose flows that collide. */
+/* The hash is keyed, so that a peer cannot choose flows that collide. */
 static struct flow **slot_of(struct floor *f, uint64_t key) {
     unsigned __int128 product = (unsigned __int128)(key ^ f->secret) * 0x9e3779b97f4a7c15ull;
     uint32_t i = (uint32_t)((uint64_t)(product >> 64) ^ (uint64_t)product);

@@ -110,10 +110,7 @@ def latency_section(bench, key, title, contestants, reference, goal=None, messag
                "p99": statistics.median(r["latency_ns"]["p99"] for r in rounds) / 1000,
                "p99.9": statistics.median(r["latency_ns"]["p99.9"] for r in rounds) / 1000,
                "curve": middle["curve"]}
-        if goal and name in goal:
-            row["goal"] = {"ratio_max": goal[name]}
-            row["met"] = row["ratio"] <= goal[name]
-        rows.append(row)
+        rows.append(set_goal(row, "ratio_max", goal[name]) if goal and name in goal else row)
     return {"key": key, "title": title, "kind": "latency", "unit": "us, p50", "reference": reference,
             "ring_us": statistics.median(rings) / 1000 if rings else None, "rows": rows}
 
@@ -175,9 +172,7 @@ def throughput_section(bench):
         row = {"name": name, **summary(rate[name], None if name == reference else rate[reference])}
         row["server_ns_per_message"] = statistics.median(
             r["server_cpu_ns"] / max(r["messages"], 1) for r in rounds)
-        if name != reference:
-            row["goal"], row["met"] = {"ratio_min": 1.0}, row["ratio"] >= 1.0
-        rows.append(row)
+        rows.append(set_goal(row, "ratio_min", 1.0) if name != reference else row)
     return {"key": "throughput", "kind": "rate", "unit": "messages/s", "reference": reference, "rows": rows,
             "title": f"TCP echo, 64 bytes, {bench.scale['connections']} connections, throughput"}
 
@@ -213,14 +208,12 @@ def instruction_section(bench, counter):
     allocations = sum(n for f, n in calls.items() if ALLOCATES.match(f.split("'")[0]))
     rows = [set_goal({"name": "message through a queue in memory: push, pop, both waits", "median": count}, "max", 260,
                      bench.release),
-            {"name": "allocations on that path", "median": allocations, "goal": {"max": 0}, "met": allocations == 0}]
+            set_goal({"name": "allocations on that path", "median": allocations}, "max", 0)]
     loop, _ = counter.per_iteration("nothing", iterations)
     for name, text, most in operations:
         count = counter.per_iteration(name, iterations)[0] - loop
         row = {"name": text, "median": count}
-        if most:
-            row["goal"], row["met"] = {"max": most}, count <= most
-        rows.append(row)
+        rows.append(set_goal(row, "max", most) if most else row)
     return {"key": "instructions", "kind": "counts", "unit": "instructions", "rows": rows,
             "title": "Instructions per operation, counted by callgrind"}
 
@@ -263,7 +256,7 @@ def idle_section(bench):
         before, began = sv.cpu_ns(), time.monotonic()
         time.sleep(bench.scale["idle"])
         share = (sv.cpu_ns() - before) / ((time.monotonic() - began) * 1e9) * 100
-    row = {"name": "adaptive", "median": share, "goal": {"max": 1.0}, "met": share < 1.0}
+    row = set_goal({"name": "adaptive", "median": share}, "max", 1.0)
     return {"key": "idle", "kind": "counts", "unit": "% of a core", "title": "An idle server", "rows": [row]}
 
 

@@ -71,7 +71,7 @@ def wire_sections(bench):
     rows = []
     for name in [n for n in least if n in results]:
         times = statistics.median([v / r for v, r in zip(results[name], results["TCP"])])
-        rows.append({"name": name, "median": times, "goal": {"ratio_min": least[name]}, "met": times >= least[name]})
+        rows.append(set_goal({"name": name, "median": times}, "min", least[name]))
     yield {"key": "stack_peers", "kind": "counts", "unit": "times our TCP", "rows": rows,
            "title": "The same round trips of other stacks, as multiples of the library's own TCP"}
 
@@ -200,13 +200,11 @@ def many_section(bench, counted):
         counter = Callgrind(program)
         counts = {n: counter.per_iteration(f"echo-{n}", max(iterations, 256))[0] for n in numbers if n <= 10000}
         for n, count in counts.items():
-            ratio = count / counts[1]
-            rows.append({"name": f"echo over {n} connections, instructions", "median": count, "ratio": ratio,
-                         "goal": {"ratio_max": 1.15}, "met": ratio <= 1.15})
+            rows.append(set_goal({"name": f"echo over {n} connections, instructions", "median": count,
+                                  "ratio": count / counts[1]}, "ratio_max", 1.15))
     opens = interleave(bench.scale["rounds"], {"opens": "opens"},
                        lambda c: measure(c, *echoes)["per_second"])["opens"]
-    rows.append({"name": "opened and closed per second, both ends", **summary(opens), "goal": {"min": 200000},
-                 "met": statistics.median(opens) >= 200000})
+    rows.append(set_goal({"name": "opened and closed per second, both ends", **summary(opens)}, "min", 200000))
     idle = measure(f"idle-{bench.scale['held']}")["bytes_each"]
     rows.append(set_goal({"name": f"bytes of each of {bench.scale['held']} idle connections, tables included",
                           "median": idle}, "max", 400))
@@ -230,8 +228,8 @@ def runtimes_section(bench, counted):
     counter = Callgrind(bench.path("bench/runtimes"))
     counts = {n: counter.per_iteration(f"runtimes-{n}", bench.scale["iterations"], ("server_turn",))[0]
               for n in (1, 2, 4, 8)}
-    rows = [{"name": f"{n} runtimes", "median": count, "ratio": count / counts[1], "goal": {"ratio_max": 1.01},
-             "met": count <= 1.01 * counts[1]} for n, count in counts.items()]
+    rows = [set_goal({"name": f"{n} runtimes", "median": count, "ratio": count / counts[1]}, "ratio_max", 1.01)
+            for n, count in counts.items()]
     return {"key": "stack_runtimes", "kind": "counts", "unit": "instructions an echo", "rows": rows,
             "title": title}
 

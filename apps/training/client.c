@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The client of the key-value store. Its requests are drawn from a fixed seed. */
+/* The client of the key-value store. A random number generator with a fixed seed selects the requests. */
 #include "message.h"
 
 #include "program.h"
@@ -16,7 +16,7 @@
 #define BULK_PENDING 16u
 
 struct connection {
-    struct reader reader; /* first, so that a reader's address is its connection's */
+    struct reader reader; /* first: answered() casts a reader to its connection */
     int qd;
     uint64_t answers; /* not counted yet */
 };

@@ -24,7 +24,7 @@ struct reader {
     struct message message;
     uint32_t have;                         /* bytes of the header */
     uint64_t left;                         /* bytes of the value */
-    uint8_t value[VALUE_BYTES];            /* of which kind MESSAGE_DISCARD stores nothing */
+    uint8_t value[VALUE_BYTES];            /* a message of kind MESSAGE_DISCARD stores none */
     void (*complete)(struct reader *self); /* a message is complete */
 };
 
@@ -34,10 +34,10 @@ bool reader_take(struct reader *r, const dmtr_sgarray_t *sga);
 /* A message with its value in memory of the library; the caller frees it. No segments: out of memory. */
 dmtr_sgarray_t message_make(const struct message *m, const void *value);
 
-/* Turns off Nagle's algorithm on a connection, as a key-value store does. 0 or errno. */
+/* Turns off Nagle's algorithm on a connection; datagrams: there is none. Returns 0 or an errno. */
 int message_send_at_once(int qd, bool datagrams);
 
-/* The two ends; 0, or -1 with the reason on stderr. */
+/* Run one end each. Return 0, or -1 after printing the reason. */
 struct training {
     struct address address;
     bool datagrams;

@@ -15,7 +15,7 @@
 #define BACKLOG 64
 
 struct client {
-    struct reader reader; /* first, so that a reader's address is its client's */
+    struct reader reader; /* first: requested() casts a reader to its client */
     int qd;
     struct address from; /* of the datagram that is answered */
 };
@@ -76,7 +76,7 @@ static int accept_next(void) {
 }
 
 static void popped(dmtr_qresult_t *qr) {
-    struct client *c = qr->qr_user; /* NULL: the journal */
+    struct client *c = qr->qr_user; /* NULL: this is a pop of the journal */
     dmtr_sgarray_t *sga = &qr->qr_value.sga;
     bool goes_on = !qr->qr_error && sga->sga_numsegs > 0;
     if (c && goes_on) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * guard: what bench/guard.py counts with callgrind inside `measure`, without what runs inside `outside`. Clock and
- * random numbers are the program's own and everything runs in one thread, so that counts repeat exactly. Components:
+ * guard: bench/guard.py counts with callgrind what runs inside `measure` and not inside `outside`. The program has its
+ * own clock and random numbers, and one thread, so that counts repeat exactly. Components:
  *
  * tcp-N, udp-N  echo server of apps/echo over shared memory: an echo of 64 bytes, N of which are asked for in a burst
  * lost-request  the same on one connection, 8 in a burst; in every fourth burst the first segment to the server is lost
@@ -28,7 +28,7 @@
 
 #define READ_NS    50u          /* by which the clock advances when it is read */
 #define CONNECT_NS 1000000u     /* the same while the wire does not lead to the peer */
-#define PATIENCE   4u           /* reads of the clock in one wait until the peer begins a round */
+#define PATIENCE   4u           /* after so many clock reads in one wait the peer sends the next requests */
 #define NEVER_NS   (1ull << 62) /* timeout of a wait that finds nothing */
 
 /* apps/echo/server.c calls its main and program_stopped by these names; see meson.build. */

@@ -93,7 +93,7 @@ int dmtr_push_buf(dmtr_qtoken_t *qt_out, int qd, void *buf, size_t len) {
     return r ? -r : queue_begun(rt, op, begin_push_owned(q, op, buf, len), qt_out);
 }
 
-/* queue_begun for a quiet push: one that has already succeeded is freed at once. */
+/* Ends a call as queue_begun does, for a quiet push: frees it at once if it has already succeeded. */
 static int begun_quiet(struct dmtr_runtime *rt, struct op *op, dmtr_qtoken_t qt, int r) {
     if (!r && op->token == qt && op->state == OP_READY && !op->error) {
         list_remove(&op->link);

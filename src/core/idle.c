@@ -11,7 +11,7 @@
 /* The adaptive policy spins for at least wait.spin_us / SPIN_MIN_FRACTION, to notice when spinning helps again. */
 #define SPIN_MIN_FRACTION 16
 #define SPIN_ROUNDS       64 /* of one poller, between two full rounds */
-#define SPIN_CLOCK_ROUNDS 4  /* rounds for which the clock is read once */
+#define SPIN_CLOCK_ROUNDS 4  /* spinning reads the clock once in so many rounds */
 
 static void idle_start(struct idle *i) {
     counter_inc(&i->rt->counters, wait_idles);

@@ -142,7 +142,7 @@ int queue_begun(struct dmtr_runtime *rt, struct op *op, int r, dmtr_qtoken_t *qt
     return 0;
 }
 
-/* Not inlined, so that a kind's push_call needs no stack frame before it. */
+/* Not inlined: otherwise dmtr_push would save registers also when it only calls push_call. */
 __attribute__((noinline)) int queue_call_push(struct queue *q, const dmtr_sgarray_t *sga, dmtr_qtoken_t *qt_out) {
     struct dmtr_runtime *rt = q->rt;
     struct op *op;

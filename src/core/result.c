@@ -5,7 +5,7 @@
 #include "core/sga.h"
 #include "core/watch.h"
 
-/* Not inlined, here as in the other slow paths of short calls, so that the usual result needs no stack frame. */
+/* Not inlined: otherwise dmtr_wait would save registers for each result. */
 __attribute__((noinline)) int result_rest(struct dmtr_runtime *rt, struct op *op, dmtr_qresult_t *qr) {
     if (op->opcode == DMTR_OPC_POP && !op->error) sga_copy(&qr->qr_value.sga, &op->sga);
     if (op->opcode == DMTR_OPC_ACCEPT) qr->qr_value.ares = op->ares;

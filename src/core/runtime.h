@@ -116,7 +116,7 @@ struct dmtr_runtime {
     struct wheel wheel;
     uint64_t next_timer_ns;
     struct evloop ev;
-    uint32_t poller_items; /* evloop items of pollers: the watched ones */
+    uint32_t poller_items; /* pollers whose descriptors the evloop watches */
     uint32_t eager_items;  /* evloop items that carry data: while there are any, every poll runs the evloop */
     uint64_t last_ev_poll_ns;
     uint64_t slept_ns; /* the end of the last sleep */
@@ -146,11 +146,12 @@ void runtime_timer_cancel(struct dmtr_runtime *rt, struct runtime_timer *t);
 int runtime_poller_add(struct dmtr_runtime *rt, struct poller *p);
 void runtime_poller_remove(struct dmtr_runtime *rt, struct poller *p);
 
+/* Sets now_ns to the current time. */
 void runtime_read_clock(struct dmtr_runtime *rt);
 
 /*
- * For a poller that has found work: the time of this poll. While a wait spins, not every poll reads the clock before;
- * rt->now_ns may then be some polls old.
+ * The time of this poll, for a poller that has found work. A wait that spins does not read the clock before each poll,
+ * so that now_ns may be a few polls old; this function then reads it.
  */
 static inline uint64_t runtime_now_ns(struct dmtr_runtime *rt) {
     if (rt->now_is_old) runtime_read_clock(rt);

@@ -231,6 +231,10 @@ int wait_all(struct dmtr_runtime *rt, const dmtr_qtoken_t *qts, uint32_t n, uint
     return 0;
 }
 
+static inline bool has_results(const struct dmtr_runtime *rt) {
+    return !list_empty(&rt->ready) || !list_empty(&rt->parked);
+}
+
 /* Moves at most n results of a list to qrs. Returns their number. */
 static inline uint32_t take_from(struct dmtr_runtime *rt, struct list *ops, dmtr_qresult_t *qrs, uint32_t n) {
     uint32_t i = 0;
@@ -254,18 +258,18 @@ static __attribute__((noinline)) int await_next(struct dmtr_runtime *rt, uint64_
     int r = wait_begin(rt);
     if (r) return r;
     idle_begin(&idle, rt, timeout_ns);
-    while (list_empty(&rt->ready) && list_empty(&rt->parked) && !r) {
+    while (!has_results(rt) && !r) {
         if (rt->ops_outstanding == 0 && timeout_ns == WAIT_FOREVER && !turn_has_unsent(rt)) return -EINVAL;
         r = idle_step(&idle);
     }
-    if (list_empty(&rt->ready) && list_empty(&rt->parked)) return r;
+    if (!has_results(rt)) return r;
     idle_end(&idle);
     return 0;
 }
 
 int wait_next_n(struct dmtr_runtime *rt, dmtr_qresult_t *qrs, uint32_t n, uint64_t timeout_ns, uint32_t *got) {
     *got = 0;
-    if (turn_is_due(rt) || (list_empty(&rt->ready) && list_empty(&rt->parked))) {
+    if (turn_is_due(rt) || !has_results(rt)) {
         int r = await_next(rt, timeout_ns);
         if (r) return r;
     }

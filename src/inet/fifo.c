@@ -13,7 +13,7 @@ bool fifo_grow(struct fifo *q, size_t size, uint32_t max) {
     if (!(grown.base = sys_calloc(grown.room, size))) return false;
     for (uint32_t i = 0; i < q->count; i++)
         memcpy(fifo_at(&grown, size, q->first + i), fifo_at(q, size, q->first + i), size);
-    if (q->room > 1) sys_free(q->base);
+    fifo_free(q);
     *q = grown;
     return true;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A FIFO of small structures in one array. The array doubles when it is full, up to a limit. The owner may provide a
- * place for one entry (fifo_start), beside what else it reads: the array is then allocated for the second.
+ * A FIFO of small structures in one array. The array doubles when it is full, up to a limit. The owner may embed a
+ * place for the first entry (fifo_start): the FIFO then allocates an array only for the second.
  */
 #ifndef INET_FIFO_H
 #define INET_FIFO_H

@@ -213,7 +213,7 @@ uint32_t inet_waiting(const struct inet *s);
 /* Number of closed connections of which one FIN has not been received or not been acknowledged. */
 uint32_t inet_closing(const struct inet *s);
 
-/* Whether one of the two numbers is not 0. */
+/* Whether inet_waiting or inet_closing returns more than 0. */
 bool inet_lingers(const struct inet *s);
 
 /* When inet_timers must be called next: at once if inet_flush would send something; UINT64_MAX: no timer runs. */

@@ -137,7 +137,7 @@ struct paths {
 #define CHALLENGE_RATES 1024u
 #define UDP_PORTS       256u
 
-/* A connection that was found lately, with the part of its key that tells most others apart without reading them. */
+/* A connection that a lookup has found, and the part of its key that differs between most connections. */
 struct tcp_found {
     uint32_t remote, ports; /* as conn_place has them */
     struct tcp_conn *conn;  /* NULL: none */

@@ -75,6 +75,18 @@ static inline int64_t raw_receive(int fd) {
     return test_number(data, (uint32_t)n);
 }
 
+/* Sends bursts by tx and by put; the socket receives them in order, and each costs `kicks` system calls. */
+static inline void expect_bursts(struct netdev *dev, int fd, uint32_t bursts, uint64_t kicks) {
+    for (uint32_t burst = 0; burst < bursts; burst++) {
+        uint64_t before = dev->stats.tx_kicks;
+        bool puts = dev->ops->put && burst % 2;
+        (puts ? test_put_burst : test_send_burst)(dev, mac_b, burst * 100, 60);
+        assert_int_equal(dev->stats.tx_kicks, before + kicks);
+        for (uint32_t i = 0; i < TEST_BURST; i++)
+            assert_int_equal(raw_receive(fd), burst * 100 + i);
+    }
+}
+
 /* Returns the next frame of the test's type from a device; skips others (the kernel sends some). */
 static inline int64_t await_frame(struct netdev *dev) {
     for (int i = 0; i < 1000; i++) {

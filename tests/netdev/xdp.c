@@ -200,13 +200,7 @@ static void a_burst_costs_one_system_call(void **state) {
         make_veth(1500, 1);
         struct netdev *dev = open_xdp(options[m]);
         int raw = raw_open("v1");
-        for (uint32_t burst = 0; burst < 10; burst++) {
-            uint64_t kicks = dev->stats.tx_kicks;
-            (burst % 2 ? test_put_burst : test_send_burst)(dev, mac_b, burst * 100, 60);
-            assert_int_equal(dev->stats.tx_kicks, kicks + 1);
-            for (uint32_t i = 0; i < TEST_BURST; i++)
-                assert_int_equal(raw_receive(raw), burst * 100 + i);
-        }
+        expect_bursts(dev, raw, 10, 1);
         close(raw);
         netdev_close(dev);
         remove_veth();

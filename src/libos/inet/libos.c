@@ -161,7 +161,8 @@ static bool net_prepare(struct poller *p) {
 static void timer_fire(struct dmtr_runtime *rt, struct runtime_timer *t) {
     struct net *net = list_entry(t, struct net, timer);
     net->armed_ns = UINT64_MAX;
-    rt->now_is_old = true; /* in this round the poller has run, and migrations may have brought later times */
+    /* The poller may have attached a connection in this round, whose times are later than the start of the round. */
+    rt->now_is_old = true;
     net_poll(&net->poller);
 }
 
@@ -199,7 +200,6 @@ static int net_start(struct dmtr_runtime *rt, void **state_out) {
     net->next_ns = net->armed_ns = UINT64_MAX;
     int r = net_setup(net);
     if (!r) {
-        net->puts = net->dev->ops->put;
         net->poller =
             (struct poller){.poll = net_poll, .prepare = net_prepare, .fd = net->group ? group_fd(net) : net->dev->fd};
         r = runtime_poller_add(rt, &net->poller);

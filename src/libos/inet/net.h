@@ -24,8 +24,10 @@
 #define PUBLISH_EVERY_NS 100000000u
 #define OWN_EVERY_NS     1000000000u /* interval of reading a card's own counters, which is slow */
 
-/* Frames that wait for the device, in order; they precede those that are put into it. The queue owns their headers
- * (heap blocks) and holds their payload. */
+/*
+ * Frames that wait for the device, in order. While there are any, later frames are queued behind them and not put into
+ * the device. The queue owns their headers (heap blocks) and holds their payload.
+ */
 struct transmit_queue {
     struct netdev_frame frames[NET_TX_SLOTS];
     struct netdev_seg segs[NET_TX_SLOTS][INET_FRAME_SEGMENTS];
@@ -41,7 +43,6 @@ struct net {
     uint32_t member;            /* this runtime's number in the group */
     struct mailbox *mailbox;    /* this member's mailbox */
     bool shares;                /* the members share one queue of the device */
-    bool puts;                  /* frames are put into the device as the stack makes them (netdev_ops.put) */
     bool link_up;               /* this and the next two: of a shared device, when last used */
     uint32_t device_mtu;
     uint64_t device_next_ns; /* as netdev_next_ns */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Transmission. A device that copies frames gets each as the stack makes it, and one kick for the burst. For others,
+ * Transmission. A device with put gets each frame as the stack makes it, and one kick for the burst. For other devices,
  * and while the device has no room, frames wait in the transmit queue, which sends the frames of one turn in one burst.
  */
 #include "libos/inet/device_group.h"
@@ -57,7 +57,7 @@ static inline bool put_frame(struct net *net, const struct inet_frame *frame) {
 int transmit_frame(void *ctx, const struct inet_frame *frame) {
     struct net *net = ctx;
     struct transmit_queue *t = &net->tx;
-    if (net->puts && t->count == 0 && !net->sockets.lost && put_frame(net, frame)) {
+    if (net->dev->ops->put && t->count == 0 && !net->sockets.lost && put_frame(net, frame)) {
         net->put++;
         return 0;
     }

@@ -167,14 +167,13 @@ int xdp_put(struct xdp_device *d, const struct netdev_frame *f) {
 }
 
 uint32_t xdp_transmit(struct xdp_device *d, const struct netdev_frame *frames, uint32_t n) {
-    uint32_t before = d->socket.tx.at, i;
+    uint32_t i;
     xdp_reap(d);
     for (i = 0; i < n; i++) {
         if (!netdev_frame_fits(&d->dev, &frames[i])) continue;
         if (!queue_frame(d, &frames[i])) break;
         netdev_count_tx(&d->dev, frames[i].bytes);
     }
-    if (d->socket.tx.at != before) xdp_ring_produce(&d->socket.tx);
     return i;
 }
 

@@ -295,18 +295,6 @@ static int device_rx(struct netdev *dev, struct netdev_buffer *frames, uint32_t 
     return received || dev->link_up ? (int)received : -ENETDOWN;
 }
 
-/* Checks the link before any frame enters the ring, because an error can be returned only if no frame was accepted. */
-static int device_tx(struct netdev *dev, const struct netdev_frame *frames, uint32_t n, uint64_t now_ns) {
-    struct xdp_device *d = (struct xdp_device *)dev;
-    uint32_t accepted;
-    int error;
-    if (!dev->link_up && device_update(dev, now_ns) < 0) return -ENODEV;
-    if (!dev->link_up) return -ENETDOWN;
-    accepted = xdp_transmit(d, frames, n);
-    if (!xdp_send_rest(d, &error) && error < 0 && device_update(dev, now_ns) < 0) return -ENODEV;
-    return (int)accepted;
-}
-
 static int device_put(struct netdev *dev, const struct netdev_frame *frame) {
     return dev->link_up ? xdp_put((struct xdp_device *)dev, frame) : -ENETDOWN;
 }
@@ -316,6 +304,15 @@ static int device_kick(struct netdev *dev, uint64_t now_ns) {
     int error;
     xdp_ring_produce(&d->socket.tx);
     return !xdp_send_rest(d, &error) && error < 0 && device_update(dev, now_ns) < 0 ? -ENODEV : 0;
+}
+
+/* Checks the link before any frame enters the ring, because an error can be returned only if no frame was accepted. */
+static int device_tx(struct netdev *dev, const struct netdev_frame *frames, uint32_t n, uint64_t now_ns) {
+    if (!dev->link_up && device_update(dev, now_ns) < 0) return -ENODEV;
+    if (!dev->link_up) return -ENETDOWN;
+    uint32_t accepted = xdp_transmit((struct xdp_device *)dev, frames, n);
+    int r = device_kick(dev, now_ns);
+    return r < 0 ? r : (int)accepted;
 }
 
 /* If frames are still unsent, returns 1: no event would wake us to send them. */

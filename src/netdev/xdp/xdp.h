@@ -44,10 +44,11 @@ int xdp_tx_start(struct xdp_device *d, void **others);
 void xdp_rx_stop(struct xdp_device *d);
 void xdp_tx_stop(struct xdp_device *d);
 
-/* The datapath of netdev_ops.rx and tx, without link checks. */
+/* The datapath of netdev_ops.rx, tx and put, without link checks. The kernel sees sent frames after xdp_ring_produce.
+ */
 uint32_t xdp_receive(struct xdp_device *d, struct netdev_buffer *frames, uint32_t n);
 uint32_t xdp_transmit(struct xdp_device *d, const struct netdev_frame *frames, uint32_t n);
-/* netdev_ops.put without link checks, for small frames; the kernel may see the frame after xdp_ring_produce. */
+/* Takes only small frames. */
 int xdp_put(struct xdp_device *d, const struct netdev_frame *frame);
 
 /*
