@@ -18,9 +18,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MS       1000000u
-#define GUARD_MS 20000
-#define LIES_MAX 50000 /* rounds: the malicious peer may break its own connection and have no more effect */
+#define MS         1000000u
+#define GUARD_MS   20000
+#define LIES_MAX   50000 /* values written: a malicious peer may break its own connection and have no more effect */
+#define LIES_AHEAD 256   /* values written per round of the reader, so that it reads before they break the connection */
 
 static const char *wire_path(void) {
     static char path[64];
@@ -342,8 +343,13 @@ static void wrong_options_are_refused(void **state) {
     }
 }
 
-/* A peer that performs the handshake itself and then writes random values to the shared memory until it is killed. */
-static void scribble_process(const char *path, uint64_t seed) {
+struct progress {
+    atomic_uint_fast64_t written, read_rounds;
+};
+
+/* A peer that performs the handshake itself and then writes random values to the shared memory until it is killed.
+ * It waits for the rounds of the reader. */
+static void scribble_process(const char *path, uint64_t seed, struct progress *progress) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct {
         uint64_t magic;
@@ -373,6 +379,9 @@ static void scribble_process(const char *path, uint64_t seed) {
         uint32_t *slot = words + rng_below(&r, 2) * ring_words + 16 + rng_below(&r, hello.slots) * stride_words;
         uint32_t number = rng_below(&r, 2) ? (uint32_t)rng_next(&r) : (uint32_t)rng_below(&r, 3000);
         if (i % 1024 == 0) send(fd, &i, 1, MSG_DONTWAIT);
+        atomic_store_explicit(&progress->written, i, memory_order_relaxed);
+        while (i >= (atomic_load_explicit(&progress->read_rounds, memory_order_relaxed) + 1) * LIES_AHEAD)
+            sched_yield();
         switch (rng_below(&r, 4)) {
         case 0: /* anywhere */
             words[rng_below(&r, 2 * ring_words)] = number;
@@ -399,13 +408,18 @@ static void malicious_peer_corrupts_only_frames(void **state) {
     uint64_t received = 0;
     int status;
     struct rng r;
+    struct progress *progress = mmap(NULL, sizeof *progress, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(progress, MAP_FAILED);
     rng_init(&r, 1);
     for (uint64_t seed = 0; seed < 4 || (seed < 100 && (received < 100 || a->stats.rx_malformed < 100)); seed++) {
+        uint64_t enough = received + 2000, end = clock_now_ns() + GUARD_MS * MS;
+        *progress = (struct progress){0};
         pid_t child = fork();
-        if (child == 0) scribble_process(path, seed);
+        if (child == 0) scribble_process(path, seed, progress);
         wait_link(a, true);
-        uint64_t enough = received + 2000;
-        for (uint64_t i = 0; i < LIES_MAX && received < enough; i++) {
+        for (uint64_t i = 0; atomic_load(&progress->written) < LIES_MAX && received < enough; i++) {
+            atomic_store_explicit(&progress->read_rounds, i, memory_order_relaxed);
+            assert_true(clock_now_ns() < end);
             struct netdev_buffer b[8];
             int n = netdev_rx(a, b, 8, i);
             assert_uint_in_range(n, 0, 8);
@@ -430,7 +444,8 @@ static void malicious_peer_corrupts_only_frames(void **state) {
         }
         wait_link(a, false);
     }
-    assert_true(received > 100 && a->stats.rx_malformed > 100);
+    assert_true(received >= 100 && a->stats.rx_malformed >= 100);
+    munmap(progress, sizeof *progress);
     netdev_close(a);
 }
 
