@@ -74,6 +74,7 @@ static inline void netdev_count_tx(struct netdev *dev, uint32_t bytes) {
 }
 
 extern const struct netdev_ops netdev_fault;
+extern const struct netdev_ops netdev_null;
 extern const struct netdev_ops netdev_packet;
 extern const struct netdev_ops netdev_pcap;
 extern const struct netdev_ops netdev_shm;

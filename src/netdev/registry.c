@@ -16,9 +16,11 @@ static const struct {
     const struct netdev_ops *ops;
     const char *plugin, *package;
 } table[] = {
-    {.ops = &netdev_sim},    {.ops = &netdev_shm},   {.ops = &netdev_tap},
-    {.ops = &netdev_packet}, {.ops = &netdev_xdp},   {.ops = &netdev_pcap},
-    {.ops = &netdev_fault},  {.ops = &netdev_trace}, {.plugin = "dpdk", .package = "libdpdk-dev"},
+    {.ops = &netdev_sim},    {.ops = &netdev_null},
+    {.ops = &netdev_shm},    {.ops = &netdev_tap},
+    {.ops = &netdev_packet}, {.ops = &netdev_xdp},
+    {.ops = &netdev_pcap},   {.ops = &netdev_fault},
+    {.ops = &netdev_trace},  {.plugin = "dpdk", .package = "libdpdk-dev"},
 };
 #define ROWS (sizeof table / sizeof *table)
 

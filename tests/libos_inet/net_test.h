@@ -54,6 +54,16 @@ static inline int start_end(bool listens, const char *address, const char *extra
         (const char *const[]){"libos=inet", "inet.device=shm", "log.sink=none", device, own, waits, NULL});
 }
 
+/* Starts a runtime that only talks to itself. */
+static inline int start_alone(const char *device) {
+    char kind[64], own[64];
+    if (strcmp(device, "shm") == 0) return start_end(true, OUR_ADDRESS, "", "adaptive");
+    snprintf(kind, sizeof kind, "inet.device=%s", device);
+    snprintf(own, sizeof own, "inet.address=%s/24", OUR_ADDRESS);
+    return start_with_options((const char *const[]){"libos=inet", "log.sink=none", kind, "inet.device_options=mtu=1500",
+                                                    own, "wait.policy=adaptive", NULL});
+}
+
 static inline struct sockaddr_in address_of(const char *text, uint16_t port) {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port)};
     inet_pton(AF_INET, text, &a.sin_addr);

@@ -14,7 +14,7 @@ POWERLESS = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
 # device, its options, command that runs the program, text that the message must contain
 REFUSALS = [
     ("none", "none", [], "inet.device=NAME"),
-    ("nonsense", "none", [], "there are: sim shm tap packet xdp"),
+    ("nonsense", "none", [], "there are: sim null shm tap packet xdp"),
     ("shm", "path=/nowhere/wire,listen=yes", [], "create its directory"),
     ("tap", f"name=dmtr{os.getpid()}", POWERLESS, "setcap cap_net_admin+ep"),
     ("packet", "name=nowhere0", [], "ip link"),

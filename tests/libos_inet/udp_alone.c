@@ -7,9 +7,11 @@
 
 #define LARGEST 65507
 
+static const char *device = "shm";
+
 static int setup(void **state) {
     (void)state;
-    return start_end(true, OUR_ADDRESS, "", "adaptive");
+    return start_alone(device);
 }
 
 static int open_socket(uint16_t port) {
@@ -333,6 +335,7 @@ static const struct CMUnitTest tests[] = {
     with_runtime(the_event_descriptor_reports_datagrams),
 };
 
-int main(void) {
+int main(int argc, char *argv[]) {
+    if (argc > 1) device = argv[1];
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
