@@ -90,11 +90,6 @@ struct queue *queue_next(const struct dmtr_runtime *rt, uint32_t *cursor) {
     return NULL;
 }
 
-void queue_count_push(struct queue *q, struct op *op) {
-    op->flags |= OP_COUNTED;
-    q->push_outstanding_bytes += op->bytes;
-}
-
 int queue_push(struct queue *q, struct op *op) {
     if (q->ops->owns_pushed) return q->ops->push(q, op);
     if (!q->ops->push) return -EOPNOTSUPP;

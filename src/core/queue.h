@@ -40,9 +40,9 @@ struct queue_ops {
     /* As push, but of one segment, which is not empty and which the queue then owns. For kinds with owns_pushed. */
     int (*push_owned)(struct queue *q, struct op *op);
     /*
-     * All of dmtr_push and of dmtr_pop, for kinds whose operations mostly complete at once: in the usual case the
-     * operation is created READY; anything else is left to queue_call_push and queue_call_pop. No pointer is NULL; sga
-     * is not checked. 0 or a positive errno. NULL: the kind has no such entry.
+     * All of dmtr_push and of dmtr_pop: handle the kind's usual case with few instructions, and leave anything else to
+     * queue_call_push and queue_call_pop. No pointer is NULL; sga is not checked. 0 or a positive errno. NULL: the kind
+     * has no such entry.
      */
     int (*push_call)(struct queue *q, const dmtr_sgarray_t *sga, dmtr_qtoken_t *qt_out);
     int (*pop_call)(struct queue *q, dmtr_qtoken_t *qt_out);
@@ -137,8 +137,6 @@ int queue_call_pop(struct queue *q, uint64_t limit, uint16_t flags, dmtr_qtoken_
  * the positive errno.
  */
 int queue_begun(struct dmtr_runtime *rt, struct op *op, int r, dmtr_qtoken_t *qt_out);
-/* Counts an outstanding push against the queue's limit. */
-void queue_count_push(struct queue *q, struct op *op);
 void queue_cancel(struct queue *q, struct op *op);
 void queue_close(struct queue *q, struct op *op);
 int queue_setsockopt(struct queue *q, int level, int name, const void *value, socklen_t len);
@@ -195,6 +193,12 @@ static inline int queue_admit(struct queue *q, const struct op *op) {
     if (likely(op->bytes <= limit - q->push_outstanding_bytes) || op->flags & OP_INTERNAL) return 0;
     counter_inc(&q->rt->counters, push_bytes_limit);
     return -ENOBUFS;
+}
+
+/* Counts an outstanding push against the queue's limit. */
+static inline void queue_count_push(struct queue *q, struct op *op) {
+    op->flags |= OP_COUNTED;
+    q->push_outstanding_bytes += op->bytes;
 }
 
 #endif

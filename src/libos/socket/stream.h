@@ -9,6 +9,7 @@
  *   stream.c        creation, names, options, events of the stack
  *   stream_open.c   bind, connect, listen, accept
  *   stream_data.c   pushes, pops, shutdown
+ *   stream_call.c   the fast paths of pushes and pops
  *   stream_close.c  closing
  *
  * Functions return 0 or a negative errno. Only the thread of the stream's runtime calls them.
@@ -134,10 +135,10 @@ struct stream {
 
 /* The entries of a struct queue_ops. */
 #define STREAM_OPS                                                                                                     \
-    .socket = true, .stream = true, .push = stream_push, .pop = stream_pop, .accept = stream_accept,                   \
-    .connect = stream_connect, .cancel = stream_cancel, .close = stream_close, .bind = stream_bind,                    \
-    .listen = stream_listen, .shutdown = stream_shutdown, .getsockname = stream_getsockname,                           \
-    .getpeername = stream_getpeername
+    .socket = true, .stream = true, .push_call = stream_push_call, .pop_call = stream_pop_call, .push = stream_push,   \
+    .pop = stream_pop, .accept = stream_accept, .connect = stream_connect, .cancel = stream_cancel,                    \
+    .close = stream_close, .bind = stream_bind, .listen = stream_listen, .shutdown = stream_shutdown,                  \
+    .getsockname = stream_getsockname, .getpeername = stream_getpeername
 
 static inline struct stream *stream_of_queue(struct queue *q) {
     return list_entry(q, struct stream, q);
@@ -163,6 +164,8 @@ void streams_fini(struct socket_set *set);
 
 /* ---- queue operations; see core/queue.h ---- */
 
+int stream_push_call(struct queue *q, const dmtr_sgarray_t *sga, dmtr_qtoken_t *qt_out);
+int stream_pop_call(struct queue *q, dmtr_qtoken_t *qt_out);
 int stream_push(struct queue *q, struct op *op);
 int stream_pop(struct queue *q, struct op *op);
 int stream_accept(struct queue *q, struct op *op);
