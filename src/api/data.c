@@ -53,7 +53,10 @@ static int new_pushto(struct dmtr_runtime *rt, struct queue *q, const dmtr_sgarr
     if (r) return -r;
     sga_copy_segments(&op->sga, sga);
     op->sga.sga_addrlen = v4 ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
-    memcpy(&op->sga.sga_addr6, saddr, op->sga.sga_addrlen);
+    if (v4)
+        memcpy(&op->sga.sga_addr, saddr, sizeof op->sga.sga_addr);
+    else
+        memcpy(&op->sga.sga_addr6, saddr, sizeof op->sga.sga_addr6);
     op->flags |= OP_TO;
     *op_out = op;
     return 0;

@@ -34,6 +34,10 @@ bool sga_hold(const dmtr_sgarray_t *sga) {
 }
 
 void sga_release_held(const dmtr_sgarray_t *sga) {
+    if (sga->sga_numsegs == 1) { /* the one that is held */
+        heap_release(sga->sga_segs[0].sgaseg_buf);
+        return;
+    }
     for (uint32_t i = 0; i < sga->sga_numsegs; i++)
         if (sga->sga_segs[i].sgaseg_len && heap_owns(sga->sga_segs[i].sgaseg_buf))
             heap_release(sga->sga_segs[i].sgaseg_buf);

@@ -58,10 +58,10 @@ struct datagram {
 
 /* The entries of a struct queue_ops. */
 #define DATAGRAM_OPS                                                                                                   \
-    .socket = true, .push = datagram_push, .pop = datagram_pop, .connect = datagram_connect,                           \
-    .cancel = datagram_cancel, .close = datagram_close, .bind = datagram_bind, .shutdown = datagram_shutdown,          \
-    .getsockname = datagram_getsockname, .getpeername = datagram_getpeername, .setsockopt = datagram_setsockopt,       \
-    .getsockopt = datagram_getsockopt
+    .socket = true, .pop_call = datagram_pop_call, .push = datagram_push, .pop = datagram_pop,                         \
+    .connect = datagram_connect, .cancel = datagram_cancel, .close = datagram_close, .bind = datagram_bind,            \
+    .shutdown = datagram_shutdown, .getsockname = datagram_getsockname, .getpeername = datagram_getpeername,           \
+    .setsockopt = datagram_setsockopt, .getsockopt = datagram_getsockopt
 
 static inline struct datagram *datagram_of_queue(struct queue *q) {
     return list_entry(q, struct datagram, q);
@@ -95,6 +95,7 @@ static inline bool datagram_set_popped(struct op *op, void *base, uint32_t len, 
 
 /* ---- queue operations; see core/queue.h ---- */
 
+int datagram_pop_call(struct queue *q, dmtr_qtoken_t *qt_out);
 int datagram_push(struct queue *q, struct op *op);
 int datagram_pop(struct queue *q, struct op *op);
 int datagram_connect(struct queue *q, struct op *op, const struct sockaddr *addr, socklen_t len);

@@ -13,6 +13,22 @@ void datagram_ready(struct datagram *d) {
     }
 }
 
+/* Fast path of dmtr_pop: does what queue_call_pop does while there is a free slot, and the device works. */
+int datagram_pop_call(struct queue *q, dmtr_qtoken_t *qt_out) {
+    struct datagram *d = datagram_of_queue(q);
+    struct dmtr_runtime *rt = q->rt;
+    if (unlikely(!rt->ops_free || rt->event.epoll_fd >= 0 || d->set->lost)) return queue_call_pop(q, 0, 0, qt_out);
+    rt->calls++;
+    struct op *op = op_take(rt, q, DMTR_OPC_POP);
+    sga_clear(&op->sga);
+    q->pops++;
+    *qt_out = op->token;
+    list_push_back(&d->pops, &op->link);
+    if (op_first(&d->pops) == op) datagram_ready(d);
+    rt->calls--;
+    return 0;
+}
+
 int datagram_pop(struct queue *q, struct op *op) {
     struct datagram *d = datagram_of_queue(q);
     list_push_back(&d->pops, &op->link);
@@ -79,7 +95,8 @@ int datagram_push(struct queue *q, struct op *op) {
     struct datagram *d = datagram_of_queue(q);
     struct inet_endpoint to;
     int r = admit(d, op, &to);
-    if (!r) r = copy_foreign(q, op);
+    bool in_heap = op->flags & OP_HELD && op->numsegs == 1; /* core has found it there */
+    if (!r && !in_heap) r = copy_foreign(q, op);
     if (r) return r;
     uint64_t now = socket_set_begin(d->set);
     r = list_empty(&d->pushes) ? send_push(d, op, &to, now) : -EAGAIN;

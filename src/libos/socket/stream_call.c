@@ -46,10 +46,12 @@ int stream_push_call(struct queue *q, const dmtr_sgarray_t *sga, dmtr_qtoken_t *
 int stream_pop_call(struct queue *q, dmtr_qtoken_t *qt_out) {
     struct stream *s = stream_of_queue(q);
     if (unlikely(!is_usual(s) || s->shut_read || s->transport->readable(s))) return queue_call_pop(q, 0, 0, qt_out);
+    q->rt->calls++;
     struct op *op = op_take(q->rt, q, DMTR_OPC_POP);
     sga_clear(&op->sga);
     list_push_back(&s->waiters, &op->link);
     q->pops++;
     *qt_out = op->token;
+    q->rt->calls--;
     return 0;
 }
