@@ -227,7 +227,7 @@ static int device_rx(struct netdev *dev, struct netdev_buffer *frames, uint32_t 
 static int device_prepare(struct netdev *dev) {
     struct dpdk_device *d = (struct dpdk_device *)dev;
     if (is_gone(d)) return -ENODEV;
-    if (dev->unsent > 0) return 1;
+    if (dev->link_up && dev->unsent > 0) return 1; /* the next rx offers them */
     if (dev->link_up && !(d->port->interrupts && dpdk_sleep_prepare(&d->sleep, d->id, d->queue))) return 1;
     d->next_check_ns = 0; /* the next call comes after a sleep */
     return d->sleep.kept_count > 0;
