@@ -26,7 +26,9 @@ static inline int result_take(struct dmtr_runtime *rt, struct op *op, dmtr_qresu
     memcpy(&qr->qr_value.sga, &op->sga, offsetof(dmtr_sgarray_t, sga_segs) + sizeof op->sga.sga_segs[0]);
     if (likely(qr->qr_opcode == DMTR_OPC_POP && op->sga.sga_numsegs == 1 && op->sga.sga_addrlen == 0))
         return qr->qr_error;
-    return result_rest(rt, op, qr);
+    if (qr->qr_opcode != DMTR_OPC_POP || op->sga.sga_numsegs != 1) return result_rest(rt, op, qr);
+    qr->qr_value.sga.sga_addr6 = op->sga.sga_addr6;
+    return qr->qr_error;
 }
 
 #endif

@@ -226,8 +226,10 @@ int wait_all(struct dmtr_runtime *rt, const dmtr_qtoken_t *qts, uint32_t n, uint
     if (r) return r;
     idle_end(&idle);
     rt->turn.many |= n > 1;
-    for (uint32_t i = 0; i < n; i++)
-        if (qts[i]) result_fetch(rt, op_find(rt, qts[i]), &qrs[i]);
+    for (uint32_t i = 0; i < n; i++) {
+        struct op *op = op_find(rt, qts[i]); /* NULL: the entry is 0 */
+        if (op) result_fetch(rt, op, &qrs[i]);
+    }
     return 0;
 }
 

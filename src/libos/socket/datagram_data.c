@@ -13,6 +13,12 @@ void datagram_ready(struct datagram *d) {
     }
 }
 
+/* The pop is served now, or waits. */
+static inline void pop_begin(struct datagram *d, struct op *op) {
+    list_push_back(&d->pops, &op->link);
+    if (op_first(&d->pops) == op) datagram_ready(d);
+}
+
 /* Fast path of dmtr_pop: does what queue_call_pop does while there is a free slot, and the device works. */
 int datagram_pop_call(struct queue *q, dmtr_qtoken_t *qt_out) {
     struct datagram *d = datagram_of_queue(q);
@@ -23,16 +29,14 @@ int datagram_pop_call(struct queue *q, dmtr_qtoken_t *qt_out) {
     sga_clear(&op->sga);
     q->pops++;
     *qt_out = op->token;
-    list_push_back(&d->pops, &op->link);
-    if (op_first(&d->pops) == op) datagram_ready(d);
+    pop_begin(d, op);
     rt->calls--;
     return 0;
 }
 
 int datagram_pop(struct queue *q, struct op *op) {
     struct datagram *d = datagram_of_queue(q);
-    list_push_back(&d->pops, &op->link);
-    if (op_first(&d->pops) == op) datagram_ready(d);
+    pop_begin(d, op);
     if (!d->set->lost || op->state != OP_PENDING) return 0;
     list_remove(&op->link); /* all datagrams received before the loss were popped */
     return -ENETDOWN;
