@@ -72,7 +72,7 @@ static void spin(const struct idle *i) {
     rt->now_is_old = false;
 }
 
-static int step(struct idle *i) {
+int idle_step(struct idle *i) {
     struct dmtr_runtime *rt = i->rt;
     if (turn_flush_idle(rt)) return 0; /* it may have completed what the wait is for */
     if (idle_take_wake(rt)) return -EINTR;
@@ -87,14 +87,6 @@ static int step(struct idle *i) {
         r = runtime_sleep(rt, i->deadline_ns);
     }
     i->polled = true;
-    return r;
-}
-
-/* The whole step counts as a call: a signal handler that calls exit must not close connections under it. */
-int idle_step(struct idle *i) {
-    i->rt->calls++;
-    int r = step(i);
-    i->rt->calls--;
     return r;
 }
 

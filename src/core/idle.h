@@ -22,7 +22,8 @@ int idle_take_wake(struct dmtr_runtime *rt);
 
 /*
  * One flush of unsent pushes, poll or sleep; call while the wait has no result. 0: check again. -ETIMEDOUT, -EINTR
- * (dmtr_wake), or the error of a failed sleep: check once more, then give up.
+ * (dmtr_wake), or the error of a failed sleep: check once more, then give up. The caller counts all steps of a wait as
+ * one call (rt->calls), so that exit() in a signal handler closes no connection between two of them.
  */
 int idle_step(struct idle *i);
 

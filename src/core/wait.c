@@ -59,8 +59,10 @@ static int wait_begin(struct dmtr_runtime *rt) {
 /* Idles until op is ready. */
 static int await(struct idle *idle, const struct op *op) {
     int r = 0;
+    idle->rt->calls++;
     while (op->state != OP_READY && !r)
         r = idle_step(idle);
+    idle->rt->calls--;
     return op->state == OP_READY ? 0 : r;
 }
 
@@ -163,13 +165,10 @@ static int any_find(struct any *a, struct op **op_out, uint32_t *offset) {
     return 0;
 }
 
-static int any_idle(struct any *a, struct idle *idle, struct op **op_out, uint32_t *offset) {
-    int r = any_find(a, op_out, offset);
-    /* A parked operation may be listed now: search before idling, because nothing would end the idle wait for it. */
-    if (!r && !*op_out && !a->scanned && !list_empty(&a->rt->parked)) {
-        r = any_scan(a);
-        if (!r) *op_out = any_parked(a, offset);
-    }
+/* Idles until a listed operation is ready. */
+static int any_await(struct any *a, struct idle *idle, struct op **op_out, uint32_t *offset) {
+    int r = 0;
+    a->rt->calls++;
     while (!r && !*op_out) {
         r = any_validate(a, idle_may_sleep(idle) ? a->n : VALIDATE_STEP);
         if (r) break;
@@ -177,7 +176,18 @@ static int any_idle(struct any *a, struct idle *idle, struct op **op_out, uint32
         int found = any_find(a, op_out, offset);
         if (found || *op_out) r = found;
     }
+    a->rt->calls--;
     return r;
+}
+
+static int any_idle(struct any *a, struct idle *idle, struct op **op_out, uint32_t *offset) {
+    int r = any_find(a, op_out, offset);
+    /* A parked operation may be listed now: search before idling, because nothing would end the idle wait for it. */
+    if (!r && !*op_out && !a->scanned && !list_empty(&a->rt->parked)) {
+        r = any_scan(a);
+        if (!r) *op_out = any_parked(a, offset);
+    }
+    return r || *op_out ? r : any_await(a, idle, op_out, offset);
 }
 
 int wait_any(struct dmtr_runtime *rt, const dmtr_qtoken_t *qts, uint32_t n, uint64_t timeout_ns, dmtr_qresult_t *qr,
@@ -260,10 +270,12 @@ static __attribute__((noinline)) int await_next(struct dmtr_runtime *rt, uint64_
     int r = wait_begin(rt);
     if (r) return r;
     idle_begin(&idle, rt, timeout_ns);
+    rt->calls++;
     while (!has_results(rt) && !r) {
-        if (rt->ops_outstanding == 0 && timeout_ns == WAIT_FOREVER && !turn_has_unsent(rt)) return -EINVAL;
-        r = idle_step(&idle);
+        bool for_ever = rt->ops_outstanding == 0 && timeout_ns == WAIT_FOREVER && !turn_has_unsent(rt);
+        r = for_ever ? -EINVAL : idle_step(&idle);
     }
+    rt->calls--;
     if (!has_results(rt)) return r;
     idle_end(&idle);
     return 0;
