@@ -104,7 +104,6 @@ struct netdev {
     uint32_t mtu;      /* bytes of a frame after the Ethernet header */
     uint16_t offloads; /* NETDEV_CSUM ... */
     bool link_up;
-    uint32_t unsent; /* frames put into the device that it offers to its driver again in the next kick, rx or tx */
     int fd; /* readable, after netdev_prepare, when there is something to receive; -1: the device must be polled */
     uint32_t tso_bytes; /* longest frame with NETDEV_TSO*; 0: none */
     /*
@@ -173,10 +172,10 @@ struct netdev_ops {
     int (*tx)(struct netdev *dev, const struct netdev_frame *frames, uint32_t n, uint64_t now_ns);
 
     /*
-     * tx in two steps, which need no memory that lives longer: `put` takes one frame, of which the device copies the
-     * headers at least, and holds the rest. Returns 1, 0 (it has no room, or prefers to send this frame from its own
-     * memory: offer it to tx), or an error as rx does. `kick` follows a burst of them: only then must the frames leave.
-     * Returns 0 or an error as rx does. NULL, both: the device has only tx.
+     * For devices that copy frames: tx in two steps, which need no memory that lives longer. `put` copies one frame
+     * into the device; returns 1, 0 (it has no room, or prefers to send this frame from its own memory: offer it to
+     * tx), or an error as rx does. `kick` follows a burst of them: only then must the frames leave. Returns 0 or an
+     * error as rx does. NULL, both: the device has only tx.
      */
     int (*put)(struct netdev *dev, const struct netdev_frame *frame);
     int (*kick)(struct netdev *dev, uint64_t now_ns);

@@ -46,8 +46,6 @@
     X(int, netdev_options, (const struct netdev_args *args, const struct netdev_option *table, size_t n, void *to),    \
       (args, table, n, to))                                                                                            \
     X(bool, netdev_any_frame_fits, (struct netdev * dev, const struct netdev_frame *frame), (dev, frame))              \
-    X(int, netdev_tx_by_put, (struct netdev * dev, const struct netdev_frame *frames, uint32_t n, uint64_t now_ns),    \
-      (dev, frames, n, now_ns))                                                                                        \
     V(netdev_gather, (const struct netdev_frame *frame, void *to), (frame, to))                                        \
     NETDEV_HOST_FAULT(X)
 

@@ -107,7 +107,6 @@ static int member_watch(const struct net *net) {
 static inline void see_device(struct net *net) {
     net->link_up = net->dev->link_up;
     net->device_mtu = net->dev->mtu;
-    net->device_unsent = net->dev->unsent;
     net->device_next_ns = netdev_next_ns(net->dev);
 }
 

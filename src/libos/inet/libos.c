@@ -39,7 +39,7 @@ void net_lost(struct net *net, int error) {
 }
 
 static bool has_rest(const struct net *net) {
-    return inet_lingers(net->stack) || transmit_has_frames(net) || net->answering || net->lingering;
+    return inet_lingers(net->stack) || net->tx.count > 0 || net->answering || net->lingering;
 }
 
 static void find_next(struct net *net) {
@@ -71,12 +71,9 @@ void net_settle(struct net *net, uint64_t now) {
     transmit_flush(net, now);
     if (!list_empty(&net->sockets.blocked)) transmit_blocked(net, now);
     /* While the link is down, nobody waits for the frames. */
-    bool nobody_waits = net->tx.count > 0 && !transmit_pending(net);
-    socket_set_sent(&net->sockets, net->tx.first + (nobody_waits ? net->tx.count : 0));
+    socket_set_sent(&net->sockets, net->tx.first + (transmit_pending(net) ? 0 : net->tx.count));
     net->unsent = net->tx.count; /* there is no room for them */
-    bool rest = has_rest(net);
-    if (rest) linger(net);
-    net->frames_wait = rest && (transmit_has_frames(net) || net->lingering);
+    if (has_rest(net)) linger(net);
     find_next(net);
 }
 
@@ -125,7 +122,7 @@ static __attribute__((noinline)) uint32_t take_in(struct net *net, struct netdev
     if (all > 0 || now >= net->next_ns) {
         inet_timers(net->stack, now);
         net_settle(net, now);
-    } else if (net->frames_wait && net_link_up(net) && !net->sockets.lost) {
+    } else if (transmit_pending(net)) {
         net_settle(net, now);
     }
     if (net->noted) group_flush(net);
@@ -146,7 +143,7 @@ static uint32_t net_poll(struct poller *p) {
     struct netdev_buffer frames[NET_RX_BURST];
     int n = receive(net, frames, rt->now_ns);
     bool due = rt->now_ns >= net->next_ns || rt->now_ns >= net->publish_ns;
-    return n == 0 && !due && !net->group && !net->frames_wait ? 0 : take_in(net, frames, n, runtime_now_ns(rt));
+    return n == 0 && !due && !net->group && net->tx.count == 0 ? 0 : take_in(net, frames, n, runtime_now_ns(rt));
 }
 
 static bool net_prepare(struct poller *p) {

@@ -59,8 +59,6 @@ struct net {
     struct sender sender;
     uint32_t unsent;           /* frames that the turn has counted since the last flush */
     uint32_t put;              /* frames put into the device since its last kick */
-    uint32_t device_unsent;    /* the device's `unsent` after the last transmit_flush */
-    bool frames_wait;          /* at the end of net_settle: for the device, the link or a neighbour */
     uint32_t mtu;              /* of the IP packet */
     uint32_t mtu_followed;     /* the device's MTU from which mtu was derived */
     uint64_t next_ns;          /* when stack or device next need a call */
@@ -118,14 +116,9 @@ static inline int net_claim(const struct net *net, uint8_t protocol, uint16_t po
     return net->sockets.lost ? 0 : netdev_claim(net->dev, protocol, port, on);
 }
 
-/* Whether frames wait in the transmit queue or in the device. */
-static inline bool transmit_has_frames(const struct net *net) {
-    return net->tx.count > 0 || net->device_unsent > 0;
-}
-
 /* Whether frames wait and the device may accept them. */
 static inline bool transmit_pending(const struct net *net) {
-    return transmit_has_frames(net) && net_link_up(net) && !net->sockets.lost;
+    return net->tx.count > 0 && net_link_up(net) && !net->sockets.lost;
 }
 
 int net_datagram_new(struct net *net, struct queue **q_out);

@@ -85,9 +85,10 @@ static void kick(struct net *net, uint64_t now) {
     if (r < 0 && r != -ENETDOWN) net_lost(net, r);
 }
 
-/* Also while the link is down, so that the device clears its retry time. */
-static void send_queue(struct net *net, uint64_t now) {
+void transmit_flush(struct net *net, uint64_t now) {
     struct transmit_queue *t = &net->tx;
+    if (net->put > 0) kick(net, now);
+    /* Also while the link is down, so that the device clears its retry time. */
     while (t->count > 0 && !net->sockets.lost) {
         uint32_t slot = slot_of(t->first), run = NET_TX_SLOTS - slot;
         if (run > t->count) run = t->count;
@@ -98,12 +99,6 @@ static void send_queue(struct net *net, uint64_t now) {
         release_first(t, (uint32_t)n);
         if ((uint32_t)n < run) return;
     }
-}
-
-void transmit_flush(struct net *net, uint64_t now) {
-    if (net->put + net->device_unsent > 0) kick(net, now);
-    if (net->tx.count > 0) send_queue(net, now);
-    if (!net->shares) net->device_unsent = net->dev->unsent;
 }
 
 void transmit_blocked(struct net *net, uint64_t now) {

@@ -30,8 +30,6 @@ struct dpdk_device {
     bool special;    /* the port has a VLAN or coalesces segments */
     uint32_t rx_max; /* bytes of a frame */
     uint64_t next_check_ns, exhausted;
-    struct rte_mbuf *filled[DPDK_BURST]; /* put into the device, and not accepted by the driver yet */
-    bool filled_offloads;                /* one of them requests an offload */
     struct dpdk_sleep sleep;
     struct log log;
 };
@@ -184,28 +182,6 @@ static int receive_burst(struct dpdk_device *d, struct rte_mbuf **burst, uint32_
     return (int)taken;
 }
 
-/*
- * Offers the filled mbufs to the driver, and keeps those that it has no room for. An mbuf that the driver calls invalid
- * is dropped.
- */
-static void offer(struct dpdk_device *d) {
-    uint16_t n = (uint16_t)d->dev.unsent, at = 0;
-    bool prepares = d->filled_offloads || d->port->tx_tagged; /* some drivers write the tag in tx_prepare */
-    while (at < n) {
-        uint16_t ready = (uint16_t)(n - at), sent;
-        if (prepares) ready = rte_eth_tx_prepare(d->id, d->queue, d->filled + at, ready);
-        d->dev.stats.tx_kicks++;
-        sent = rte_eth_tx_burst(d->id, d->queue, d->filled + at, ready);
-        at = (uint16_t)(at + sent);
-        if (sent < ready || at == n) break;
-        rte_pktmbuf_free(d->filled[at++]);
-        d->dev.stats.tx_errors++;
-    }
-    d->dev.unsent = n - at;
-    d->filled_offloads &= at < n;
-    if (__builtin_expect(at < n, 0)) memmove(d->filled, d->filled + at, d->dev.unsent * sizeof *d->filled);
-}
-
 static int device_rx(struct netdev *dev, struct netdev_buffer *frames, uint32_t n, uint64_t now_ns) {
     struct dpdk_device *d = (struct dpdk_device *)dev;
     struct rte_mbuf *burst[DPDK_BURST];
@@ -219,7 +195,6 @@ static int device_rx(struct netdev *dev, struct netdev_buffer *frames, uint32_t 
         }
     }
     if (!dev->link_up) return -ENETDOWN;
-    if (__builtin_expect(dev->unsent > 0, 0)) offer(d);
     return receive_burst(d, burst, rte_eth_rx_burst(d->id, d->queue, burst, (uint16_t)n), frames);
 }
 
@@ -227,10 +202,28 @@ static int device_rx(struct netdev *dev, struct netdev_buffer *frames, uint32_t 
 static int device_prepare(struct netdev *dev) {
     struct dpdk_device *d = (struct dpdk_device *)dev;
     if (is_gone(d)) return -ENODEV;
-    if (dev->link_up && dev->unsent > 0) return 1; /* the next rx offers them */
     if (dev->link_up && !(d->port->interrupts && dpdk_sleep_prepare(&d->sleep, d->id, d->queue))) return 1;
     d->next_check_ns = 0; /* the next call comes after a sleep */
     return d->sleep.kept_count > 0;
+}
+
+/*
+ * Offers mbufs to the driver. Returns how many it accepted. A packet that the driver calls invalid counts as accepted
+ * and is dropped.
+ */
+static uint32_t offer(struct dpdk_device *d, struct rte_mbuf **burst, uint32_t n, bool offloads) {
+    uint32_t at = 0;
+    while (at < n) {
+        uint16_t ready = (uint16_t)(n - at), sent;
+        if (offloads) ready = rte_eth_tx_prepare(d->id, d->queue, burst + at, ready);
+        d->dev.stats.tx_kicks++;
+        sent = rte_eth_tx_burst(d->id, d->queue, burst + at, ready);
+        at += sent;
+        if (sent < ready || at == n) break;
+        rte_pktmbuf_free(burst[at++]);
+        d->dev.stats.tx_errors++;
+    }
+    return at;
 }
 
 /* Resets the fields that drivers read, from the pool's defaults to those of an empty frame. */
@@ -254,47 +247,52 @@ static inline bool fill_small(const struct netdev_frame *f, struct rte_mbuf *m) 
     return at == f->bytes && f->segs_count <= NETDEV_SEGS_MAX;
 }
 
-/* Fills an mbuf with a frame. 1; 0: there is no memory for it now; -EINVAL: it breaks the rules, and is counted. */
-static int fill(struct dpdk_device *d, const struct netdev_frame *f, struct rte_mbuf *m) {
+/* Sends at most DPDK_BURST frames. Returns how many were accepted, from the first. */
+static uint32_t send_burst(struct dpdk_device *d, const struct netdev_frame *frames, uint32_t n) {
+    struct rte_mbuf *burst[DPDK_BURST];
+    uint32_t frame_of[DPDK_BURST + 1], made = 0, i, sent;
+    uint64_t bytes = 0;
+    uint16_t offloads = d->port->tx_tagged; /* some drivers write the tag in tx_prepare */
     bool small = !d->port->vlan && d->dev.mtu >= DPDK_TX_COPIED;
-    reset(m);
-    if (small && fill_small(f, m)) return 1;
-    if (!netdev_frame_fits(&d->dev, f)) return -EINVAL;
-    if (dpdk_fill(d->port, d->tx_pool, f, m) < 0) return 0;
-    d->filled_offloads |= f->offloads != 0;
-    d->dev.stats.tx_copied += f->bytes > COPY_COUNTED && m->nb_segs == 1;
-    return 1;
-}
-
-static int device_put(struct netdev *dev, const struct netdev_frame *frame) {
-    struct dpdk_device *d = (struct dpdk_device *)dev;
-    void *m;
-    if (!dev->link_up) return -ENETDOWN;
-    if (dev->unsent == DPDK_BURST) offer(d);
-    if (dev->unsent == DPDK_BURST || rte_mempool_get(d->tx_pool, &m) != 0) return 0;
-    int r = fill(d, frame, m);
-    if (__builtin_expect(r <= 0, 0)) {
-        rte_mempool_put(d->tx_pool, m);
-        return r < 0; /* it is accepted and dropped */
+    if (rte_mempool_get_bulk(d->tx_pool, (void **)burst, n) != 0) return 0;
+    for (i = 0; i < n; i++) {
+        const struct netdev_frame *f = &frames[i];
+        reset(burst[made]);
+        if (!small || !fill_small(f, burst[made])) {
+            if (!netdev_frame_fits(&d->dev, f)) continue;
+            if (dpdk_fill(d->port, d->tx_pool, f, burst[made]) < 0) break;
+            offloads |= f->offloads;
+            d->dev.stats.tx_copied += f->bytes > COPY_COUNTED && burst[made]->nb_segs == 1;
+        }
+        bytes += f->bytes;
+        frame_of[made++] = i;
     }
-    d->filled[dev->unsent++] = m;
-    netdev_count_tx(dev, frame->bytes);
-    return 1;
-}
-
-static int device_kick(struct netdev *dev, uint64_t now_ns) {
-    (void)now_ns;
-    if (!dev->link_up) return -ENETDOWN;
-    if (dev->unsent > 0) offer((struct dpdk_device *)dev);
-    return 0;
+    frame_of[made] = i;
+    sent = offer(d, burst, made, offloads != 0);
+    d->dev.stats.tx_frames += sent;
+    d->dev.stats.tx_bytes += bytes;
+    if (__builtin_expect(sent < n, 0)) {
+        for (uint32_t k = sent; k < made; k++)
+            d->dev.stats.tx_bytes -= frames[frame_of[k]].bytes;
+        rte_pktmbuf_free_bulk(burst + sent, n - sent);
+    }
+    return frame_of[sent];
 }
 
 static int device_tx(struct netdev *dev, const struct netdev_frame *frames, uint32_t n, uint64_t now_ns) {
+    struct dpdk_device *d = (struct dpdk_device *)dev;
+    uint32_t done = 0;
     if (__builtin_expect(!dev->link_up, 0)) {
         int r = device_update(dev, now_ns);
         if (r < 0) return r;
+        if (!dev->link_up) return -ENETDOWN;
     }
-    return netdev_tx_by_put(dev, frames, n, now_ns);
+    while (done < n) {
+        uint32_t some = n - done < DPDK_BURST ? n - done : DPDK_BURST, sent = send_burst(d, frames + done, some);
+        done += sent;
+        if (sent < some) break;
+    }
+    return (int)done;
 }
 
 /* The port's extended statistics. They cover all queues, so only the first queue reports them. */
@@ -318,7 +316,6 @@ static uint32_t device_own(struct netdev *dev, char (*names)[NETDEV_OWN_BYTES], 
 static void device_close(struct netdev *dev) {
     struct dpdk_device *d = (struct dpdk_device *)dev;
     if (dev->fd >= 0) dpdk_sleep_close(&d->sleep);
-    rte_pktmbuf_free_bulk(d->filled, dev->unsent);
     dpdk_port_close(d->port, d->queue);
     sys_free(d);
 }
@@ -367,8 +364,6 @@ static const struct netdev_ops netdev_dpdk = {
     .close = device_close,
     .rx = device_rx,
     .tx = device_tx,
-    .put = device_put,
-    .kick = device_kick,
     .prepare = device_prepare,
     .own = device_own,
     .update = device_update,
