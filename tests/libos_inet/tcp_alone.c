@@ -109,6 +109,30 @@ static void close_delivers_large_pushes_from_heap_and_foreign_memory(void **stat
     free(data);
 }
 
+/* A small push would fit where a large one does not. */
+static void a_small_push_waits_behind_large_ones(void **state) {
+    (void)state;
+    struct pair p;
+    const size_t limit = 2 * BULK, sizes[] = {30000, 1};
+    unsigned char *data = pattern();
+    dmtr_sgarray_t sga = dmtr_sgaalloc(BULK);
+    connect_pair(&p, 0);
+    assert_ok(dmtr_setsockopt(p.client, DMTR_SOL_QUEUE, DMTR_SO_PUSH_LIMIT, &limit, sizeof limit));
+    memcpy(sga.sga_segs[0].sgaseg_buf, data, BULK);
+    for (size_t at = 0, i = 0, len; at < BULK; at += len, i++) {
+        dmtr_qtoken_t qt;
+        len = sizes[i % 2] < BULK - at ? sizes[i % 2] : BULK - at;
+        dmtr_sgarray_t piece = {.sga_numsegs = 1,
+                                .sga_segs = {{(char *)sga.sga_segs[0].sgaseg_buf + at, (uint32_t)len}}};
+        assert_ok(dmtr_push(&qt, p.client, &piece));
+        assert_ok(dmtr_drop(qt));
+    }
+    assert_ok(dmtr_sgafree(&sga));
+    assert_ok(dmtr_close(p.client));
+    assert_int_equal(pop_all(p.server, data), BULK);
+    free(data);
+}
+
 static void a_push_with_push_acked_completes_when_the_peer_acknowledges(void **state) {
     (void)state;
     struct pair p;
@@ -426,6 +450,7 @@ static const struct CMUnitTest tests[] = {
 #define with_runtime(fn) cmocka_unit_test_setup_teardown(fn, setup, test_teardown)
     with_runtime(data_passes_in_both_directions_without_a_copy),
     with_runtime(close_delivers_large_pushes_from_heap_and_foreign_memory),
+    with_runtime(a_small_push_waits_behind_large_ones),
     with_runtime(a_push_with_push_acked_completes_when_the_peer_acknowledges),
     with_runtime(pushes_complete_in_order_if_only_the_first_waits_for_an_ack),
     with_runtime(shutdown_ends_one_direction),
