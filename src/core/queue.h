@@ -40,9 +40,9 @@ struct queue_ops {
     /* As push, but of one segment, which is not empty and which the queue then owns. For kinds with owns_pushed. */
     int (*push_owned)(struct queue *q, struct op *op);
     /*
-     * All of dmtr_push and of dmtr_pop: handle the kind's usual case with few instructions, and leave anything else to
-     * queue_call_push and queue_call_pop. No pointer is NULL; sga is not checked. 0 or a positive errno. NULL: the kind
-     * has no such entry.
+     * Fast paths of dmtr_push and dmtr_pop. They handle the kind's usual case with few instructions, and call
+     * queue_call_push and queue_call_pop in every other case. No pointer is NULL; sga is not checked. Return 0 or a
+     * positive errno. NULL: the kind has no fast path.
      */
     int (*push_call)(struct queue *q, const dmtr_sgarray_t *sga, dmtr_qtoken_t *qt_out);
     int (*pop_call)(struct queue *q, dmtr_qtoken_t *qt_out);
@@ -193,6 +193,21 @@ static inline int queue_admit(struct queue *q, const struct op *op) {
     if (likely(op->bytes <= limit - q->push_outstanding_bytes) || op->flags & OP_INTERNAL) return 0;
     counter_inc(&q->rt->counters, push_bytes_limit);
     return -ENOBUFS;
+}
+
+/* Whether push_call and pop_call may use op_take and omit runtime_event_sync: a slot is free, and no event descriptor
+ * must be updated. */
+static inline bool queue_may_take(const struct dmtr_runtime *rt) {
+    return rt->ops_free && rt->event.epoll_fd < 0;
+}
+
+/* For pop_call: takes a slot for a pop without a limit, and counts it. */
+static inline struct op *queue_take_pop(struct queue *q, dmtr_qtoken_t *qt_out) {
+    struct op *op = op_take(q->rt, q, DMTR_OPC_POP);
+    sga_clear(&op->sga);
+    q->pops++;
+    *qt_out = op->token;
+    return op;
 }
 
 /* Counts an outstanding push against the queue's limit. */

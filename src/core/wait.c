@@ -272,8 +272,8 @@ static __attribute__((noinline)) int await_next(struct dmtr_runtime *rt, uint64_
     idle_begin(&idle, rt, timeout_ns);
     rt->calls++;
     while (!has_results(rt) && !r) {
-        bool for_ever = rt->ops_outstanding == 0 && timeout_ns == WAIT_FOREVER && !turn_has_unsent(rt);
-        r = for_ever ? -EINVAL : idle_step(&idle);
+        bool endless = rt->ops_outstanding == 0 && timeout_ns == WAIT_FOREVER && !turn_has_unsent(rt);
+        r = endless ? -EINVAL : idle_step(&idle);
     }
     rt->calls--;
     if (!has_results(rt)) return r;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A device without a wire: nothing is received, and what is transmitted is discarded. The stack over it still delivers
- * packets to its own addresses and to 127.0.0.0/8.
+ * A device without a wire: it receives nothing and discards all frames. The stack over it still delivers packets to its
+ * own addresses and to 127.0.0.0/8.
  */
 #include "netdev/device.h"
 #include "netdev/options.h"
@@ -21,7 +21,7 @@ struct null_options {
 
 static const struct netdev_option options_table[] = {
     {"mtu", NETDEV_OPTION_NUMBER, offsetof(struct null_options, mtu), NETDEV_MTU_MIN, NETDEV_MTU_MAX, "bytes", "9216",
-     NULL, "Largest packet"},
+     NULL, "MTU of the device"},
     {"mac", NETDEV_OPTION_MAC, offsetof(struct null_options, mac), 0, 0, "", NULL, "random", "Own MAC address"},
 };
 
@@ -42,7 +42,7 @@ static int device_open(const struct netdev_args *args, struct netdev **dev) {
     memcpy(d->mac, o.mac, sizeof o.mac);
     d->mtu = (uint32_t)o.mtu;
     d->offloads = NETDEV_CSUM;
-    d->wire = true; /* nobody is there who could have our addresses */
+    d->wire = true; /* no other host can have our addresses, so the stack need not probe for them */
     d->link_up = true;
     *dev = d;
     return 0;
@@ -61,15 +61,11 @@ static int device_rx(struct netdev *dev, struct netdev_buffer *frames, uint32_t 
     return 0;
 }
 
-static int device_put(struct netdev *dev, const struct netdev_frame *frame) {
-    if (netdev_frame_fits(dev, frame)) netdev_count_tx(dev, frame->bytes);
-    return 1;
-}
-
-static int device_kick(struct netdev *dev, uint64_t now_ns) {
-    (void)dev;
+static int device_tx(struct netdev *dev, const struct netdev_frame *frames, uint32_t n, uint64_t now_ns) {
     (void)now_ns;
-    return 0;
+    for (uint32_t i = 0; i < n; i++)
+        if (netdev_frame_fits(dev, &frames[i])) netdev_count_tx(dev, frames[i].bytes);
+    return (int)n;
 }
 
 static int device_prepare(struct netdev *dev) {
@@ -86,8 +82,6 @@ const struct netdev_ops netdev_null = {
     .open = device_open,
     .close = device_close,
     .rx = device_rx,
-    .tx = netdev_tx_by_put,
-    .put = device_put,
-    .kick = device_kick,
+    .tx = device_tx,
     .prepare = device_prepare,
 };

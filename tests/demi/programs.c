@@ -285,8 +285,8 @@ static void wait_client(void) {
     CHECK(demi_close(qd) == 0);
 }
 
-/* The server closes first, and listens at the same address again at once. It closes the listener before the
- * connection, so that the client's next connection cannot enter the old backlog. */
+/* The server closes first, and listens at the same address again at once. It closes the listener before the connection:
+ * otherwise the client's next connection could enter the backlog of the old listener. */
 static void restart_server(void) {
     for (int round = 0; round < 2; round++) {
         int l = listener();
@@ -302,7 +302,7 @@ static void restart_client(void) {
     expect_end(qd);
     CHECK(demi_close(qd) == 0);
     for (time_t end = time(NULL) + hang.tv_sec; qr.qr_opcode == DEMI_OPC_FAILED;) {
-        CHECK(time(NULL) <= end); /* it is not listening yet, or never will */
+        CHECK(time(NULL) <= end); /* until the server listens again */
         qr = result_of(connect_begin(&qd));
         if (qr.qr_opcode == DEMI_OPC_FAILED) CHECK(qr.qr_ret == ECONNREFUSED && demi_close(qd) == 0);
     }

@@ -9,7 +9,8 @@ import tempfile
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "doc/README.md", "doc/GLOSSARY.md",
              "doc/COMPLIANCE.md", "doc/DESIGN.md", "doc/INET.md", "doc/LWIP.md", "doc/PORTING.md",
              "doc/TUNING.md", "doc/devices/README.md", "doc/devices/DPDK.md", "doc/devices/NULL.md",
-             "doc/devices/PACKET.md", "doc/devices/SHM.md", "doc/devices/TAP.md", "doc/devices/TUNING.md", "doc/devices/XDP.md"]
+             "doc/devices/PACKET.md", "doc/devices/SHM.md", "doc/devices/TAP.md", "doc/devices/TUNING.md",
+             "doc/devices/XDP.md"]
 
 
 def read(root, path):

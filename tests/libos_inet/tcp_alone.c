@@ -109,7 +109,7 @@ static void close_delivers_large_pushes_from_heap_and_foreign_memory(void **stat
     free(data);
 }
 
-/* A small push would fit where a large one does not. */
+/* The send buffer may have room for the small push while a large one still waits for room. */
 static void a_small_push_waits_behind_large_ones(void **state) {
     (void)state;
     struct pair p;

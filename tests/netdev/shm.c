@@ -20,8 +20,8 @@
 
 #define MS         1000000u
 #define GUARD_MS   20000
-#define LIES_MAX   50000 /* values written: a malicious peer may break its own connection and have no more effect */
-#define LIES_AHEAD 256   /* values written per round of the reader, so that it reads before they break the connection */
+#define LIES_MAX   50000 /* values that the malicious peer writes at most: it may have broken its connection */
+#define LIES_AHEAD 256   /* values that it writes in one round of the reader: with more, the reader sees no frame */
 
 static const char *wire_path(void) {
     static char path[64];
@@ -347,8 +347,8 @@ struct progress {
     atomic_uint_fast64_t written, read_rounds;
 };
 
-/* A peer that performs the handshake itself and then writes random values to the shared memory until it is killed.
- * It waits for the rounds of the reader. */
+/* This peer performs the handshake itself. Then it writes random values to the shared memory until it is killed, at
+ * most LIES_AHEAD of them in each round of the reader. */
 static void scribble_process(const char *path, uint64_t seed, struct progress *progress) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct {

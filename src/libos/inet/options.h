@@ -12,7 +12,7 @@
          "Runtimes (threads) of this process that use the device; each gets its own queue if the device has enough")   \
     BOOL("inet.tso", tso, true, "Let the device segment TCP data, if it can")                                          \
     BOOL("inet.probe", probe, true,                                                                                    \
-         "Probe the link at the start for another host with the addresses, and log it; not on shm")                    \
+         "Probe the link at the start for another host with the addresses, and log it; not on null and shm")           \
     UINT("inet.max_neighbours", max_neighbours, 1024, 16, 65536, "entries", "Maximum entries in the ARP cache")        \
     UINT("inet.neighbour_queue", neighbour_queue, 262144, 65536, 1073741824, "bytes",                                  \
          "Maximum memory of packets that wait for ARP of one neighbour")                                               \

@@ -148,11 +148,6 @@ static int memory_push_owned(struct queue *q, struct op *op) {
     return push_as(self(q), op, true);
 }
 
-/* Whether an operation can be created READY: a slot is free, and no event descriptor must be updated. */
-static inline bool may_create_ready(const struct dmtr_runtime *rt) {
-    return rt->ops_free && rt->event.epoll_fd < 0;
-}
-
 /* Creates a READY operation, whose result the caller has filled in or then fills in. */
 static inline struct op *create_ready(struct queue *q, enum dmtr_opcode opcode, dmtr_qtoken_t *qt_out) {
     struct op *op = op_take(q->rt, q, opcode);
@@ -166,7 +161,7 @@ static int memory_push_call(struct queue *q, const dmtr_sgarray_t *sga, dmtr_qto
     struct memory_queue *m = self(q);
     const dmtr_sgaseg_t *seg = &sga->sga_segs[0];
     struct op *pop = op_first(&m->pops);
-    bool usual = m->count < m->room && !(pop && pop->flags) && may_create_ready(q->rt);
+    bool usual = m->count < m->room && !(pop && pop->flags) && queue_may_take(q->rt);
     if (unlikely(!usual || sga->sga_numsegs != 1 || !seg->sgaseg_len || !heap_share(seg->sgaseg_buf)))
         return queue_call_push(q, sga, qt_out);
     q->pushes++;
@@ -220,7 +215,7 @@ static int memory_pop(struct queue *q, struct op *op) {
 /* There is an element, and no push waits for room. */
 static int memory_pop_call(struct queue *q, dmtr_qtoken_t *qt_out) {
     struct memory_queue *m = self(q);
-    if (unlikely(m->count == 0 || !list_empty(&m->pushes) || !may_create_ready(q->rt)))
+    if (unlikely(m->count == 0 || !list_empty(&m->pushes) || !queue_may_take(q->rt)))
         return queue_call_pop(q, 0, 0, qt_out);
     q->pops++;
     take_oldest(m, create_ready(q, DMTR_OPC_POP, qt_out));

@@ -19,18 +19,13 @@ static inline void pop_begin(struct datagram *d, struct op *op) {
     if (op_first(&d->pops) == op) datagram_ready(d);
 }
 
-/* Fast path of dmtr_pop: does what queue_call_pop does while there is a free slot, and the device works. */
+/* Fast path of dmtr_pop: does the same as queue_call_pop, unless a slot must be allocated or the device is lost. */
 int datagram_pop_call(struct queue *q, dmtr_qtoken_t *qt_out) {
     struct datagram *d = datagram_of_queue(q);
-    struct dmtr_runtime *rt = q->rt;
-    if (unlikely(!rt->ops_free || rt->event.epoll_fd >= 0 || d->set->lost)) return queue_call_pop(q, 0, 0, qt_out);
-    rt->calls++;
-    struct op *op = op_take(rt, q, DMTR_OPC_POP);
-    sga_clear(&op->sga);
-    q->pops++;
-    *qt_out = op->token;
-    pop_begin(d, op);
-    rt->calls--;
+    if (unlikely(!queue_may_take(q->rt) || d->set->lost)) return queue_call_pop(q, 0, 0, qt_out);
+    q->rt->calls++;
+    pop_begin(d, queue_take_pop(q, qt_out));
+    q->rt->calls--;
     return 0;
 }
 
@@ -99,7 +94,7 @@ int datagram_push(struct queue *q, struct op *op) {
     struct datagram *d = datagram_of_queue(q);
     struct inet_endpoint to;
     int r = admit(d, op, &to);
-    bool in_heap = op->flags & OP_HELD && op->numsegs == 1; /* core has found it there */
+    bool in_heap = op->flags & OP_HELD && op->numsegs == 1; /* queue_push holds only memory of the heap */
     if (!r && !in_heap) r = copy_foreign(q, op);
     if (r) return r;
     uint64_t now = socket_set_begin(d->set);

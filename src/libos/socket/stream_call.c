@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fast paths of dmtr_push and dmtr_pop on a stream. Each does what queue_call_push or queue_call_pop does in its usual
- * case, and leaves every other case to it.
+ * The fast paths of dmtr_push and dmtr_pop on a stream. They handle the usual case, with the same effect as
+ * queue_call_push and queue_call_pop, and call these functions in every other case.
  */
 #include "libos/socket/stream.h"
 
 #include "mem/heap.h"
 
 static inline bool is_usual(const struct stream *s) {
-    const struct dmtr_runtime *rt = s->q.rt;
-    return s->state == STREAM_CONNECTED && !s->q.framing && !s->set->lost && rt->ops_free && rt->event.epoll_fd < 0;
+    return s->state == STREAM_CONNECTED && !s->q.framing && !s->set->lost && queue_may_take(s->q.rt);
 }
 
 /* One segment, which lies in the heap and fits; nothing waits before it; and the stack takes it. */
@@ -47,11 +46,7 @@ int stream_pop_call(struct queue *q, dmtr_qtoken_t *qt_out) {
     struct stream *s = stream_of_queue(q);
     if (unlikely(!is_usual(s) || s->shut_read || s->transport->readable(s))) return queue_call_pop(q, 0, 0, qt_out);
     q->rt->calls++;
-    struct op *op = op_take(q->rt, q, DMTR_OPC_POP);
-    sga_clear(&op->sga);
-    list_push_back(&s->waiters, &op->link);
-    q->pops++;
-    *qt_out = op->token;
+    list_push_back(&s->waiters, &queue_take_pop(q, qt_out)->link);
     q->rt->calls--;
     return 0;
 }
