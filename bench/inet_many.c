@@ -10,7 +10,7 @@
  * The clock of the stacks is virtual, so that the instructions that callgrind counts inside `measure` repeat.
  */
 #include "counted.h"
-#include "inet/tcp/tcp.h"
+#include "inet/tcp/conn.h"
 #include "mem/heap.h"
 #include "options.h"
 
@@ -133,7 +133,7 @@ static void settle(struct pair *p, struct end *e) {
     uint32_t events;
     inet_timers(e->stack, p->now);
     while ((k = inet_next_event(e->stack, &events))) {
-        struct tcp_conn *c = (struct tcp_conn *)k;
+        struct tcp_conn *c = list_entry(k, struct tcp_conn, socket);
         if (k->kind == INET_TCP_LISTENER) {
             while (tcp_accept((struct tcp_listener *)k, &c, NULL) == 0)
                 p->accepted++;

@@ -15,7 +15,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CACHE_LINE     64
 #define FOLDER         "/dev/shm"
 #define PREFIX         "dmtr."
 #define PAGE_NAMES_MAX 16    /* names tried for a page */

@@ -3,10 +3,17 @@
 #include "base/sys.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 void *sys_calloc(size_t count, size_t size) {
     return FAULT_POINT("calloc") ? NULL : calloc(count, size);
+}
+
+void *sys_calloc_lines(size_t size) {
+    size_t bytes = (size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+    void *p = FAULT_POINT("calloc") ? NULL : aligned_alloc(CACHE_LINE, bytes);
+    return p ? memset(p, 0, bytes) : NULL;
 }
 
 void sys_free(void *p) {

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#define CACHE_LINE 64u /* bytes */
+
 #ifdef DMTR_FAULT
 /* Returns 0, or the errno with which this call must fail, as set by fault_arm; see fault.h. */
 int fault_point(const char *name);
@@ -33,6 +35,8 @@ int fault_point(const char *name);
 
 /* Zeroed memory for the library's own metadata (payload comes from mem/). Returns NULL if there is none. */
 void *sys_calloc(size_t count, size_t size);
+/* The same, and it begins with a cache line: for what the datapath reads in an order that saves lines. */
+void *sys_calloc_lines(size_t size);
 void sys_free(void *p);
 
 /* Maps anonymous private memory at any address. Returns NULL and sets *error on failure. */

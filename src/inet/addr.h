@@ -53,12 +53,15 @@ struct inet_flow {
 };
 _Static_assert(sizeof(struct inet_flow) == 36, "hashed as bytes");
 
-/* Both ports, as they lie in memory. */
-static inline uint32_t inet_flow_ports(const struct inet_flow *f) {
-    uint32_t ports;
-    memcpy(&ports, &f->local_port, sizeof ports);
-    return ports;
-}
+/*
+ * The same for IPv4, in network order: twelve bytes that lie like this in a received packet without IP options. Key of
+ * the table of connections.
+ */
+struct inet_flow_ip4 {
+    uint32_t remote, local;
+    uint16_t remote_port, local_port;
+};
+_Static_assert(sizeof(struct inet_flow_ip4) == 12, "hashed as bytes");
 
 /* Whether two flows are equal. Compares the fields that differ most often first. */
 static inline bool inet_flow_equal(const struct inet_flow *a, const struct inet_flow *b) {

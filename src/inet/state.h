@@ -132,16 +132,9 @@ struct paths {
 
 #define IP_ID_BUCKETS   64u
 #define DESTS           256u /* entries of the caches in front of the tables; powers of two */
-#define TCP_FLOWS       1024u
 #define ICMP_RATES      256u /* buckets for destinations and connections, chosen by a keyed hash */
 #define CHALLENGE_RATES 1024u
 #define UDP_PORTS       256u
-
-/* A connection that a lookup has found, and the part of its key that differs between most connections. */
-struct tcp_found {
-    uint32_t remote, ports; /* as conn_place has them */
-    struct tcp_conn *conn;  /* NULL: none */
-};
 
 /* Our addresses on the link. */
 struct arp {
@@ -170,7 +163,6 @@ struct inet {
     struct hash udp_bound, tcp_conns, tcp_listeners;
     struct dest *dests; /* [DESTS]; see dest.h */
     uint32_t dest_epoch;
-    struct tcp_found tcp_flows[TCP_FLOWS]; /* cache of the connections found last */
     struct udp_socket *udp_ports[UDP_PORTS];
     uint64_t room_retry_ns;            /* how long a connection waits before it offers a refused frame again */
     _Atomic uint64_t cookies_until_ns; /* where the configuration has none */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* base/hash.h, compared with an array as the model. */
-#include "base/hash.h"
 #include "base/fault.h"
+#include "base/hash.h"
 
 #include "test.h"
 
@@ -59,6 +59,26 @@ static void inserting_beyond_max_is_refused(void **state) {
     assert_int_equal(hash_insert(&h, &numbers[100]), -ENOBUFS);
     assert_ptr_equal(hash_remove(&h, &numbers[0]), &numbers[0]);
     assert_int_equal(hash_insert(&h, &numbers[100]), 0);
+    hash_fini(&h);
+}
+
+/* The inline lookup finds what hash_find finds, also while the table grows. */
+static void the_inline_lookup_finds_the_same(void **state) {
+    (void)state;
+    static uint32_t keys[3000][3];
+    struct hash h;
+    uint32_t growing = 0;
+    assert_int_equal(hash_init(&h, sizeof keys[0], 0, 3000, seed), 0);
+    for (uint32_t i = 0; i < 3000; i++) {
+        uint32_t earlier = i / 2, absent[3] = {earlier, earlier, 1};
+        keys[i][0] = keys[i][1] = i;
+        assert_int_equal(hash_insert(&h, keys[i]), 0);
+        growing += h.old.count > 0;
+        assert_ptr_equal(hash_find_n(&h, keys[earlier], sizeof keys[0]), keys[earlier]);
+        assert_ptr_equal(hash_find(&h, keys[earlier]), keys[earlier]);
+        assert_null(hash_find_n(&h, absent, sizeof absent));
+    }
+    assert_true(growing > 100);
     hash_fini(&h);
 }
 
@@ -191,6 +211,7 @@ int main(void) {
         cmocka_unit_test(inserted_key_is_found_until_it_is_removed), cmocka_unit_test(bad_arguments_are_refused),
         cmocka_unit_test(inserting_beyond_max_is_refused),           cmocka_unit_test(random_changes_match_the_model),
         cmocka_unit_test(full_small_table_keeps_every_key),          cmocka_unit_test(every_byte_of_a_key_counts),
+        cmocka_unit_test(the_inline_lookup_finds_the_same),
 #ifdef DMTR_FAULT
         cmocka_unit_test(failed_allocations_leave_the_table_intact),
 #endif

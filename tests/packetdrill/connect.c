@@ -2,6 +2,8 @@
 /* From socket to connection, and its end. */
 #include "host.h"
 
+#include "inet/tcp/conn.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -82,7 +84,7 @@ int host_accept(struct host *h, struct file *f, struct sockaddr *addr, socklen_t
     accepted->connect_told = true;
     accepted->settings = f->settings;
     accepted->linger = f->linger;
-    ((struct inet_socket *)conn)->user = accepted;
+    conn->socket.user = accepted;
     struct inet_endpoint remote = tcp_remote(conn);
     endpoint_write(&remote, addr, len);
     return fd;

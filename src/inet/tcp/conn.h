@@ -7,6 +7,7 @@
 #ifndef INET_TCP_CONN_H
 #define INET_TCP_CONN_H
 
+#include "base/hash.h"
 #include "inet/socket_event.h"
 #include "inet/tcp/cc.h"
 #include "inet/tcp/receive.h"
@@ -36,31 +37,41 @@ struct tcp_path {
     bool dont_fragment : 1; /* routers must not fragment */
 };
 
+/* In the order of use, so that an echo of a calm connection reaches its first eight cache lines, in which it begins. */
 struct tcp_conn {
-    struct inet_socket socket;
-    struct inet *stack; /* NULL: it is detached, on its way from one stack to another */
-    struct list link;   /* among its listener's half-open or waiting connections; tcp_marked or tcp_dead of the stack */
-    struct tcp_listener *listener;
-    struct tcp_timers timers;
-    struct tcp_rtt rtt;
-    struct tcp_send send;
-    struct tcp_recovery recovery;
-    struct tcp_cc cc;
-    struct tcp_receive receive;
-    struct tcp_timestamps ts;
-    struct tcp_statistics statistics;
-    struct inet_flow flow;
+    struct inet_flow_ip4 key; /* by which the stack finds the connection */
     struct tcp_path path;
     uint8_t state;        /* enum tcp_state */
+    bool calm;            /* the fast paths may serve it; see calm.h */
     bool orphan : 1;      /* nobody owns it */
     bool abandoned : 1;   /* its owner has closed it: it counts in the stack's tcp_orphans */
     bool undelivered : 1; /* it has ended before all that was pushed was acknowledged */
     bool loopback : 1;    /* its peer is this host: no segment of it comes from the link */
     bool marked : 1;      /* it is in the stack's tcp_marked */
-    bool calm;            /* the fast paths may serve it; see calm.h */
+    struct inet *stack;   /* NULL: it is detached, on its way from one stack to another */
+    struct list link; /* among its listener's half-open or waiting connections; tcp_marked or tcp_dead of the stack */
+    struct tcp_recovery recovery;
+
+    struct tcp_send send;
+    struct tcp_listener *listener;
+
+    struct tcp_receive receive;
+    struct tcp_timestamps ts;
     int error;
     uint32_t stale_ms; /* when an empty unacceptable segment was last answered, in milliseconds; 0: never */
+
+    struct inet_socket socket;
+    struct tcp_timers timers;
+    struct tcp_rtt rtt;
+    struct tcp_statistics statistics;
+    struct tcp_cc cc;
+    struct inet_flow flow; /* as key */
 };
+_Static_assert(offsetof(struct tcp_conn, send) == 64 && offsetof(struct tcp_conn, receive) == 128 &&
+                   offsetof(struct tcp_conn, socket) == 256,
+               "what sends, what receives, and the rest begin with a line");
+_Static_assert(offsetof(struct tcp_conn, timers.timer.timer.deadline_ns) == 320, "the list is seldom used");
+_Static_assert(offsetof(struct tcp_conn, cc.cubic) <= 512, "only congestion avoidance uses more lines");
 
 struct tcp_listener {
     struct inet_socket socket;
@@ -72,15 +83,6 @@ struct tcp_listener {
     struct list half_open, waiting;
 };
 
-/*
- * The slot of a flow in the cache tcp_flows. An attacker may guess it: connections that collide are still found in the
- * table.
- */
-static inline uint32_t conn_place(uint32_t remote, uint32_t ports) {
-    return ((ports ^ remote) * 0x9e3779b1u) >> 22;
-}
-_Static_assert(TCP_FLOWS == 1u << 10, "ten bits of the product");
-
 /* A slow path changes the connection. */
 static inline void calm_end(struct tcp_conn *c) {
     c->calm = false;
@@ -88,18 +90,10 @@ static inline void calm_end(struct tcp_conn *c) {
 
 /* lifecycle.c */
 /* Finds the connection of a flow; NULL: there is none. */
-struct tcp_conn *conn_find(struct inet *s, const struct inet_flow *flow);
-/* The same, but looks in the table only, and puts the connection into the cache. */
-struct tcp_conn *conn_find_anew(struct inet *s, const struct inet_flow *flow);
-/* The same by IPv4 addresses in network order, which all flows have, and ports as struct inet_flow has them. */
-static inline struct tcp_conn *conn_find_ip4(struct inet *s, uint32_t local, uint32_t remote, uint32_t ports) {
-    const struct tcp_found *found = &s->tcp_flows[conn_place(remote, ports)];
-    struct tcp_conn *c = found->conn;
-    bool same = found->ports == ports && found->remote == remote && c && c->flow.local.words[3] == local;
-    if (__builtin_expect(same, 1)) return c;
-    struct inet_flow flow = {inet_addr_ip4(local), inet_addr_ip4(remote), 0, 0};
-    memcpy(&flow.local_port, &ports, sizeof ports);
-    return conn_find_anew(s, &flow);
+struct tcp_conn *conn_find(const struct inet *s, const struct inet_flow *flow);
+/* The same; `key` points to a struct inet_flow_ip4, aligned or not. */
+static inline struct tcp_conn *conn_find_ip4(const struct inet *s, const void *key) {
+    return hash_find_n(&s->tcp_conns, key, sizeof(struct inet_flow_ip4));
 }
 /* 0; -ENOMEM; -EADDRINUSE and -ENOBUFS: as `flow_used` of the configuration says. */
 int conn_new(struct inet *s, struct tcp_conn **out, const struct inet_flow *flow, const struct tcp_settings *settings,

@@ -77,7 +77,7 @@ static inline bool is_expected(const struct tcp_conn *c, const struct tcp_plain 
 }
 
 static inline bool tcp_checksum_ok(const struct tcp_conn *c, const uint8_t *t, uint32_t bytes) {
-    uint64_t sum = ip4_pseudo_sum(inet_addr_to_ip4(&c->flow.remote), inet_addr_to_ip4(&c->flow.local), IP_TCP, bytes);
+    uint64_t sum = ip4_pseudo_sum(c->key.remote, c->key.local, IP_TCP, bytes);
     return csum_fold(csum_add(sum, t, bytes)) == 0xffff;
 }
 
@@ -93,7 +93,7 @@ static inline bool payload_queue(struct tcp_conn *c, uint8_t *base, uint32_t len
 static inline bool tcp_input_expected(struct inet *s, uint8_t *t, uint32_t bytes, bool checked) {
     struct tcp_plain e;
     uint8_t events = 0;
-    struct tcp_conn *c = conn_find_ip4(s, wire_load32(t - 4), wire_load32(t - 8), tcp_ports(t));
+    struct tcp_conn *c = conn_find_ip4(s, t - 8);
     if (!c || !calm_is(c) || c->path.epoch != s->path_epoch) return false;
     if (!tcp_parse_plain(&e, t, bytes, c->send.timestamps) || !is_expected(c, &e)) return false;
     if (!checked && !tcp_checksum_ok(c, t, bytes)) return false;

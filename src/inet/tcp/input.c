@@ -424,7 +424,7 @@ int tcp_init(struct inet *s) {
     list_init(&s->tcp_marked);
     memory_init(&s->tcp_memory, s->config.tcp_memory, s->counters, &s->rng);
     s->room_retry_ns = TCP_ROOM_RETRY_NS;
-    int error = hash_init(&s->tcp_conns, sizeof(struct inet_flow), offsetof(struct tcp_conn, flow), TCP_CONNS_MAX,
+    int error = hash_init(&s->tcp_conns, sizeof(struct inet_flow_ip4), offsetof(struct tcp_conn, key), TCP_CONNS_MAX,
                           s->hash_seed);
     if (error) return error;
     error = hash_init(&s->tcp_listeners, sizeof(struct inet_flow), offsetof(struct tcp_listener, key), TCP_CONNS_MAX,

@@ -9,7 +9,7 @@
 
 #include <assert.h>
 
-_Static_assert(sizeof(struct tcp_conn) <= 560, "a host has a million of them");
+_Static_assert(sizeof(struct tcp_conn) <= 576, "a host has a million of them");
 
 uint32_t conn_isn(const struct inet *s, const struct inet_flow *flow, uint32_t *ts_offset) {
     uint64_t h = siphash24(s->secret, flow, sizeof *flow);
@@ -38,6 +38,18 @@ void conn_path_changed(struct tcp_conn *c) {
     if (c->cc.ssthresh < c->send.mss) c->cc.ssthresh = c->send.mss;
 }
 
+static struct inet_flow_ip4 key_of(const struct inet_flow *flow) {
+    struct inet_flow_ip4 key = {.remote = inet_addr_to_ip4(&flow->remote), .local = inet_addr_to_ip4(&flow->local)};
+    wire_put16((uint8_t *)&key.remote_port, flow->remote_port);
+    wire_put16((uint8_t *)&key.local_port, flow->local_port);
+    return key;
+}
+
+struct tcp_conn *conn_find(const struct inet *s, const struct inet_flow *flow) {
+    const struct inet_flow_ip4 key = key_of(flow);
+    return conn_find_ip4(s, &key);
+}
+
 /* From now on the stack finds the connection. */
 static int conn_join(struct inet *s, struct tcp_conn *c, enum inet_flow_event event) {
     const struct inet_flow *flow = &c->flow;
@@ -47,16 +59,17 @@ static int conn_join(struct inet *s, struct tcp_conn *c, enum inet_flow_event ev
     error = inet_flow_used(s, IP_TCP, flow, event);
     if (!error) return 0;
     inet_port_used(s, IP_TCP, flow->local_port, false);
-    hash_remove(&s->tcp_conns, flow);
+    hash_remove(&s->tcp_conns, &c->key);
     return error;
 }
 
 int conn_new(struct inet *s, struct tcp_conn **out, const struct inet_flow *flow, const struct tcp_settings *settings,
              void *user) {
-    assert(inet_addr_is_ip4(&flow->local) && inet_addr_is_ip4(&flow->remote)); /* conn_find_ip4 counts on it */
-    struct tcp_conn *c = sys_calloc(1, sizeof *c);
+    assert(inet_addr_is_ip4(&flow->local) && inet_addr_is_ip4(&flow->remote)); /* key_of counts on it */
+    struct tcp_conn *c = sys_calloc_lines(sizeof *c);
     if (!c) return -ENOMEM;
     c->flow = *flow;
+    c->key = key_of(flow);
     int error = conn_join(s, c, INET_FLOW_OPENS);
     if (error) {
         sys_free(c);
@@ -98,27 +111,10 @@ static void half_open_leave(struct tcp_conn *c) {
     c->orphan = true; /* no event has reported it */
 }
 
-static struct tcp_found *found_place(struct inet *s, const struct inet_flow *flow) {
-    return &s->tcp_flows[conn_place(flow->remote.words[3], inet_flow_ports(flow))];
-}
-
-struct tcp_conn *conn_find_anew(struct inet *s, const struct inet_flow *flow) {
-    struct tcp_conn *c = hash_find(&s->tcp_conns, flow);
-    if (c) *found_place(s, flow) = (struct tcp_found){flow->remote.words[3], inet_flow_ports(flow), c};
-    return c;
-}
-
-struct tcp_conn *conn_find(struct inet *s, const struct inet_flow *flow) {
-    struct tcp_conn *c = found_place(s, flow)->conn;
-    return c && inet_flow_equal(&c->flow, flow) ? c : conn_find_anew(s, flow);
-}
-
 /* The stack does not find the connection any more, and its timer does not run. */
 static void conn_leave(struct tcp_conn *c) {
     struct inet *s = c->stack;
-    hash_remove(&s->tcp_conns, &c->flow);
-    struct tcp_found *found = found_place(s, &c->flow);
-    if (found->conn == c) found->conn = NULL;
+    hash_remove(&s->tcp_conns, &c->key);
     timers_suspend(&c->timers, &s->wheel);
     assert(!c->abandoned || s->tcp_orphans > 0);
     assert(c->state != TCP_STATE_TIME_WAIT || s->tcp_time_waits > 0);

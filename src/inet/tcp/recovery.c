@@ -15,7 +15,7 @@ void recovery_init(struct tcp_recovery *r) {
 }
 
 bool recovery_flight_new(struct tcp_recovery *r, uint32_t una) {
-    struct tcp_flight *f = sys_calloc(1, sizeof *f);
+    struct tcp_flight *f = sys_calloc_lines(sizeof *f);
     if (!f) return false;
     *f = tcp_no_flight;
     fifo_start(&f->queue.chunks, &f->first_chunk);

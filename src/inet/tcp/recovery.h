@@ -39,16 +39,19 @@ struct tcp_flight {
     struct tcp_send_queue queue;  /* of the send side, which needs it as long */
     struct tcp_chunk first_chunk; /* its first entry, so that one push in flight needs no array */
     struct tcp_scoreboard scoreboard;
-    struct tcp_sent first_sent; /* the same for one segment */
+    uint32_t most_out, round_end; /* most bytes out in this round trip, which ends when round_end is acknowledged */
+    struct tcp_sent first_sent;   /* as first_chunk, for one segment */
     struct tcp_template template;
+    /* not used as long as nothing is lost: */
+    uint32_t probe_end;       /* the loss probe is over when this is acknowledged */
+    uint8_t frto;             /* enum tcp_frto */
+    bool dsack_round;         /* the reordering window grew in this round trip, ... */
+    uint32_t dsack_round_end; /* ... which ends when this is acknowledged (RFC 8985 section 6.2) */
     struct tcp_prr prr;
     struct tcp_undo undo;
-    uint32_t probe_end;           /* the loss probe is over when this is acknowledged */
-    uint8_t frto;                 /* enum tcp_frto */
-    bool dsack_round;             /* the reordering window grew in this round trip, ... */
-    uint32_t dsack_round_end;     /* ... which ends when this is acknowledged (RFC 8985 section 6.2) */
-    uint32_t most_out, round_end; /* most bytes out in this round trip, which ends when round_end is acknowledged */
 };
+_Static_assert(offsetof(struct tcp_flight, first_sent) == 128 && offsetof(struct tcp_flight, probe_end) <= 256,
+               "four cache lines of it serve an echo");
 
 /* What the headers of segments contain, or who they are sent to, has changed. */
 static inline void flight_forget_headers(struct tcp_flight *f) {

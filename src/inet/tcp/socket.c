@@ -8,7 +8,7 @@
 
 static int flow_try(struct inet *s, struct tcp_conn **out, const struct inet_flow *flow,
                     const struct tcp_settings *settings, void *user) {
-    if (hash_find(&s->tcp_conns, flow) || listener_find(s, &flow->local, flow->local_port)) return -EADDRINUSE;
+    if (conn_find(s, flow) || listener_find(s, &flow->local, flow->local_port)) return -EADDRINUSE;
     return conn_new(s, out, flow, settings, user);
 }
 

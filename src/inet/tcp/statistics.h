@@ -10,9 +10,10 @@ enum tcp_limit { TCP_LIMIT_IDLE, TCP_LIMIT_PATH, TCP_LIMIT_WINDOW, TCP_LIMIT_BUF
 
 struct tcp_statistics {
     uint64_t bytes_acked, bytes_received;
-    uint64_t limited_ns[TCP_LIMIT_COUNT - 1]; /* of each limit except TCP_LIMIT_IDLE, without the present one's */
+    uint32_t segments_in, segments_out;
     uint64_t limited_since_ns;                /* the present limit began */
-    uint32_t retransmits, segments_in, segments_out;
+    uint64_t limited_ns[TCP_LIMIT_COUNT - 1]; /* of each limit except TCP_LIMIT_IDLE, without the present one's */
+    uint32_t retransmits;
     uint8_t limit; /* enum tcp_limit: the present one */
 };
 

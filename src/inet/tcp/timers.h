@@ -23,17 +23,17 @@ enum tcp_send_timer { TCP_SEND_RTO, TCP_SEND_PROBE, TCP_SEND_REORDER, TCP_SEND_P
 enum tcp_keepalive { TCP_KEEPALIVE_WAIT, TCP_KEEPALIVE_PROBE, TCP_KEEPALIVE_END };
 
 struct tcp_timers {
+    uint32_t user_timeout_ms; /* RFC 5482; 0: none */
+    uint16_t keep_idle_s, keep_interval_s;
+    uint8_t keep_count, syn_count, fin_wait_2_s; /* limits: keepalive probes, SYNs sent again, time in FIN_WAIT_2 */
+    bool keepalive;
+    uint8_t send_timer;      /* enum tcp_send_timer */
+    uint8_t backoff;         /* how often the retransmission timeout was doubled */
+    uint8_t tries;           /* timeouts since the last segment from the peer */
+    uint8_t probes;          /* keepalive probes since the last segment from the peer */
     struct inet_timer timer; /* armed for the earliest deadline, or earlier */
     uint64_t deadlines[TCP_TIMER_COUNT];
     uint64_t progress_ns, received_ns; /* when the peer last acknowledged new data, and when any segment last came */
-    uint32_t user_timeout_ms;          /* RFC 5482; 0: none */
-    uint16_t keep_idle_s, keep_interval_s;
-    uint8_t keep_count, syn_count, fin_wait_2_s; /* limits: keepalive probes, SYNs sent again, time in FIN_WAIT_2 */
-    uint8_t send_timer;                          /* enum tcp_send_timer */
-    uint8_t backoff;                             /* how often the retransmission timeout was doubled */
-    uint8_t tries;                               /* timeouts since the last segment from the peer */
-    uint8_t probes;                              /* keepalive probes since the last segment from the peer */
-    bool keepalive;
 };
 
 /* No deadline. `fire` is called when the timer expires. */

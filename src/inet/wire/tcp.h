@@ -48,16 +48,6 @@ struct tcp_header {
     struct tcp_options options;
 };
 
-/* The ports of a received segment as struct inet_flow has them: ours, then the peer's. */
-static inline uint32_t tcp_ports(const uint8_t *p) {
-    uint32_t ports = wire_get32(p);
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    return ports;
-#else
-    return ports << 16 | ports >> 16;
-#endif
-}
-
 /*
  * False: the segment is too short. Skips unknown options, and ignores malformed or truncated ones and all behind them.
  */
