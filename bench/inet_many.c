@@ -4,6 +4,7 @@
  * that the figures include neither a device nor another thread. Components:
  *
  * echo-N  64-byte echoes over N connections in turn: ns of one
+ * burst-N the same, with the messages of 32 connections under way at a time
  * opens   connections opened and closed: ns of one
  * idle-N  established idle connections: bytes of memory of each
  *
@@ -31,14 +32,16 @@
 #define TURN_NS       10u  /* of the stacks' clock: no timer fires while a connection waits for its turn */
 #define BATCH         256u /* connections that are opened at a time */
 #define THREADS_MAX   64u
+#define BURST         32u
 
 static const char *component = "echo-1";
 static uint64_t iterations = 1000000, threads = 1, cpu = UINT64_MAX;
 static uint64_t connections = 1; /* N of the component */
+static uint64_t burst = 1;       /* connections with a message under way */
 static bool opens;
 
 static const struct option_spec specs[] = {
-    {"component", OPTION_STRING, &component, "NAME", "echo-N, opens, idle-N, with N connections", 0, 0},
+    {"component", OPTION_STRING, &component, "NAME", "echo-N, burst-N, opens, idle-N, with N connections", 0, 0},
     {"iterations", OPTION_UINT, &iterations, "N", "echoes, or connections opened, of each thread", BATCH, 1ull << 40},
     {"threads", OPTION_UINT, &threads, "N", "threads, each with its own stacks", 1, THREADS_MAX},
     {"cpu", OPTION_UINT, &cpu, "N", "processor of the first thread; further threads use the next ones", 0, 1023},
@@ -183,10 +186,12 @@ static void open_all(struct pair *p, uint64_t n) {
         open_some(p, i, n - i < BATCH ? n - i : BATCH);
 }
 
+/* Over connection i, and over those behind it, if it is a burst. */
 static void echo_once(struct pair *p, uint64_t i) {
     struct inet_segment message = {p->message, MESSAGE_BYTES};
-    uint64_t wanted = p->answered + MESSAGE_BYTES;
-    tcp_push(p->conns[i], &message, false, p->now);
+    uint64_t wanted = p->answered + burst * MESSAGE_BYTES;
+    for (uint64_t n = 0; n < burst; n++)
+        tcp_push(p->conns[(i + n) % connections], &message, false, p->now);
     inet_flush(p->ends[1].stack, p->now);
     for (uint32_t turns = 0; p->answered < wanted; turns++) {
         if (turns == 100000) give_up("a message did not come back");
@@ -211,7 +216,7 @@ static COUNTED void measure(struct pair *p, uint64_t n) {
         if (opens)
             open_and_close(p);
         else
-            echo_once(p, i % connections);
+            echo_once(p, i * burst % connections);
 }
 
 static void stacks_open(struct pair *p) {
@@ -224,7 +229,7 @@ static void stacks_open(struct pair *p) {
 
 static void *run(void *arg) {
     struct pair *p = arg;
-    uint64_t rounds = opens ? iterations / BATCH : iterations;
+    uint64_t rounds = opens ? iterations / BATCH : iterations / burst;
     if (cpu != UINT64_MAX) {
         cpu_set_t set;
         CPU_ZERO(&set);
@@ -242,7 +247,7 @@ static void *run(void *arg) {
         opens ? open_and_close(p) : echo_once(p, i);
     uint64_t began = dmtr_now_ns();
     measure(p, rounds);
-    p->ns = (double)(dmtr_now_ns() - began) / (double)(opens ? rounds * BATCH : rounds);
+    p->ns = (double)(dmtr_now_ns() - began) / (double)(opens ? rounds * BATCH : rounds * burst);
     return NULL;
 }
 
@@ -283,7 +288,8 @@ int main(int argc, char *argv[]) {
     enum options_result o = options_parse(argc, argv, "Many connections between two stacks.", specs, NULL);
     if (o != OPTIONS_RUN) return (int)o;
     unsigned long long n = 0;
-    bool echo = sscanf(component, "echo-%llu%c", &n, &rest) == 1,
+    bool bursts = sscanf(component, "burst-%llu%c", &n, &rest) == 1,
+         echo = bursts || sscanf(component, "echo-%llu%c", &n, &rest) == 1,
          idle = sscanf(component, "idle-%llu%c", &n, &rest) == 1;
     opens = strcmp(component, "opens") == 0;
     if (!opens && (!(echo || idle) || n == 0 || n > 2000000)) {
@@ -291,6 +297,7 @@ int main(int argc, char *argv[]) {
         return EXIT_USAGE;
     }
     connections = n;
+    if (bursts) burst = BURST;
     settled = tcp_settings_default;
     settled.values[TCP_OPTION_QUICKACK] = 0;
     if (idle)

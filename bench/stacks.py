@@ -196,6 +196,9 @@ def many_section(bench, counted):
     results = interleave(bench.scale["rounds"], {n: f"echo-{n}" for n in numbers},
                          lambda c: measure(c, *echoes)["median_ns"])
     rows += [{"name": f"echo over {n} connections, ns", **summary(r, results[1])} for n, r in results.items()]
+    results = interleave(bench.scale["rounds"], {n: f"burst-{n}" for n in numbers[1:]},
+                         lambda c: measure(c, *echoes)["median_ns"])
+    rows += [{"name": f"the same over {n} connections, 32 at a time, ns", **summary(r)} for n, r in results.items()]
     if counted:
         counter = Callgrind(program)
         counts = {n: counter.per_iteration(f"echo-{n}", max(iterations, 256))[0] for n in numbers if n <= 10000}
