@@ -72,7 +72,7 @@ int conn_new(struct inet *s, struct tcp_conn **out, const struct inet_flow *flow
     c->key = key_of(flow);
     int error = conn_join(s, c, INET_FLOW_OPENS);
     if (error) {
-        sys_free(c);
+        sys_free_lines(c);
         return error;
     }
     socket_init(&c->socket, INET_TCP, user);
@@ -163,7 +163,7 @@ void tcp_detached(struct inet *s, uint16_t local_port) {
 static void conn_free(struct tcp_conn *c) {
     receive_clear(&c->receive, conn_memory(c));
     socket_forget(&c->socket);
-    sys_free(c);
+    sys_free_lines(c);
 }
 
 void tcp_discard(struct tcp_conn *c) {

@@ -29,7 +29,7 @@ void recovery_free(struct tcp_recovery *r) {
     if (r->flight != &tcp_no_flight) {
         fifo_free(&r->flight->queue.chunks);
         fifo_free(&r->flight->scoreboard.sent);
-        sys_free(r->flight);
+        sys_free_lines(r->flight);
     }
     r->flight = NO_FLIGHT;
 }
