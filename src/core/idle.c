@@ -74,12 +74,15 @@ static void spin(const struct idle *i) {
 
 int idle_step(struct idle *i) {
     struct dmtr_runtime *rt = i->rt;
-    if (turn_flush_idle(rt)) return 0; /* it may have completed what the wait is for */
+    /* It may have completed what the wait is for. What the library then pushes by itself must not keep it from polling.
+     */
+    i->flushed = !i->flushed && turn_flush_idle(rt);
+    if (i->flushed) return 0;
     if (idle_take_wake(rt)) return -EINTR;
     if (i->spin_until_ns == 0) idle_start(i);
     if (i->polled && rt->now_ns >= i->deadline_ns) return -ETIMEDOUT;
     int r = 0;
-    if (!idle_may_sleep(i) || !list_empty(&rt->internal)) {
+    if (!idle_may_sleep(i) || !list_empty(&rt->internal) || turn_has_unsent(rt)) {
         runtime_poll(rt);
         if (spins_on_one_poller(rt)) spin(i);
     } else {

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* When the runtime watches the descriptors of its pollers. */
+/* When the runtime polls its pollers, and when it watches their descriptors. */
 #include "base/clock.h"
-#include "core/runtime.h"
+#include "core/idle.h"
+#include "core/turn.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -18,6 +20,8 @@ static const struct config_group *const no_groups[] = {NULL};
 struct fake {
     struct poller poller;
     uint32_t calls;
+    struct sender sender;
+    struct dmtr_runtime *rt;
 };
 
 static uint32_t count_call(struct poller *p) {
@@ -87,11 +91,42 @@ static void a_long_time_without_a_sleep_ends_the_watch_and_a_sleep_begins_it_aga
     end_runtime(rt, &f);
 }
 
+/* Operators over sockets may push something with each flush. */
+static void leave_more(struct sender *s, uint64_t now_ns) {
+    struct fake *f = list_entry(s, struct fake, sender);
+    (void)now_ns;
+    turn_add(f->rt, 1);
+}
+
+static void a_wait_whose_flushes_leave_more_to_send_polls_and_ends(void **state) {
+    (void)state;
+    for (int policy = WAIT_SPIN; policy <= WAIT_BLOCK; policy++) {
+        struct fake f;
+        struct dmtr_runtime *rt = make_runtime(&f);
+        struct idle idle;
+        rt->config.wait_policy = (uint64_t)policy;
+        f.rt = rt;
+        f.sender.flush = leave_more;
+        turn_sender_add(rt, &f.sender);
+        turn_add(rt, 1);
+        idle_begin(&idle, rt, 1000000);
+        uint64_t guard_ns = clock_now_ns() + GUARD_NS;
+        int r = 0;
+        while (!r && clock_now_ns() < guard_ns)
+            r = idle_step(&idle);
+        assert_int_equal(r, -ETIMEDOUT);
+        assert_true(f.calls > 0);
+        turn_sender_remove(&f.sender);
+        end_runtime(rt, &f);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_runtime_that_never_sleeps_watches_no_poller),
         cmocka_unit_test(a_sleep_ends_when_a_poller_is_readable_and_the_watch_stays),
         cmocka_unit_test(a_long_time_without_a_sleep_ends_the_watch_and_a_sleep_begins_it_again),
+        cmocka_unit_test(a_wait_whose_flushes_leave_more_to_send_polls_and_ends),
     };
     return cmocka_run_group_tests_name("pollers", tests, NULL, NULL);
 }
