@@ -74,15 +74,20 @@ static void spin(const struct idle *i) {
 
 int idle_step(struct idle *i) {
     struct dmtr_runtime *rt = i->rt;
-    /* It may have completed what the wait is for. What the library then pushes by itself must not keep it from polling.
-     */
-    i->flushed = !i->flushed && turn_flush_idle(rt);
-    if (i->flushed) return 0;
+    bool again = i->flushed;
+    i->flushed = turn_has_unsent(rt);
+    if (i->flushed) {
+        turn_flush(rt, clock_now_ns());
+        if (!again) { /* look again; but what operators push now must not keep the wait from polling */
+            runtime_run_internal(rt);
+            return 0;
+        }
+    }
     if (idle_take_wake(rt)) return -EINTR;
     if (i->spin_until_ns == 0) idle_start(i);
     if (i->polled && rt->now_ns >= i->deadline_ns) return -ETIMEDOUT;
     int r = 0;
-    if (!idle_may_sleep(i) || !list_empty(&rt->internal) || turn_has_unsent(rt)) {
+    if (!idle_may_sleep(i) || i->flushed || !list_empty(&rt->internal)) {
         runtime_poll(rt);
         if (spins_on_one_poller(rt)) spin(i);
     } else {

@@ -2,6 +2,7 @@
 /* When the runtime polls its pollers, and when it watches their descriptors. */
 #include "base/clock.h"
 #include "core/idle.h"
+#include "core/registry.h"
 #include "core/turn.h"
 
 #include <errno.h>
@@ -19,7 +20,7 @@ static const struct config_group *const no_groups[] = {NULL};
 
 struct fake {
     struct poller poller;
-    uint32_t calls;
+    uint32_t calls, flushes;
     struct sender sender;
     struct dmtr_runtime *rt;
 };
@@ -95,6 +96,7 @@ static void a_long_time_without_a_sleep_ends_the_watch_and_a_sleep_begins_it_aga
 static void leave_more(struct sender *s, uint64_t now_ns) {
     struct fake *f = list_entry(s, struct fake, sender);
     (void)now_ns;
+    f->flushes++;
     turn_add(f->rt, 1);
 }
 
@@ -116,6 +118,12 @@ static void a_wait_whose_flushes_leave_more_to_send_polls_and_ends(void **state)
             r = idle_step(&idle);
         assert_int_equal(r, -ETIMEDOUT);
         assert_true(f.calls > 0);
+        idle_begin(&idle, rt, UINT64_MAX);
+        registry_wake(rt->id);
+        f.flushes = 0;
+        assert_int_equal(idle_step(&idle), 0);
+        assert_int_equal(idle_step(&idle), -EINTR);
+        assert_int_equal(f.flushes, 2); /* a wait ends with nothing unsent */
         turn_sender_remove(&f.sender);
         end_runtime(rt, &f);
     }
