@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* base/hash.h, compared with an array as the model. */
-#include "base/fault.h"
 #include "base/hash.h"
+#include "base/fault.h"
 
 #include "test.h"
 
