@@ -39,10 +39,11 @@ DMTR_EXPORT int dmtr_wait(dmtr_qresult_t *qr_out, dmtr_qtoken_t qt);
 DMTR_EXPORT int dmtr_wait_timed(dmtr_qresult_t *qr_out, dmtr_qtoken_t qt, uint64_t timeout_ns);
 
 /*
- * Returns the result of the listed operation that completed first; *offset_out is its index in qts. Zero entries are
- * skipped; a list of zeros is EINVAL. While other operations complete, an invalid token in the list may go unreported,
- * but never once the call would sleep. The cost does not grow with num_qts as long as the caller replaces the entry
- * that was returned.
+ * Returns the result of the listed operation that completed first; *offset_out is its index in qts. One that was
+ * complete while an earlier wait did not list it may be returned after others, but is not left out for ever. Zero
+ * entries are skipped; a list of zeros is EINVAL. While other operations complete, an invalid token in the list may go
+ * unreported, but never once the call would sleep. The cost does not grow with num_qts as long as the caller replaces
+ * the entry that was returned.
  */
 DMTR_EXPORT int dmtr_wait_any(dmtr_qresult_t *qr_out, int *offset_out, const dmtr_qtoken_t qts[], int num_qts);
 DMTR_EXPORT int dmtr_wait_any_timed(dmtr_qresult_t *qr_out, int *offset_out, const dmtr_qtoken_t qts[], int num_qts,

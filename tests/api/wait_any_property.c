@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * wait_any against a model: lists that grow, shrink, shift and shuffle at random, random completions, tokens that are
- * listed late or never. The model records the order of completion.
+ * listed late or never. The model records the order of completion, in which waits return what they list, except
+ * what was complete before while a wait did not list it.
  */
 #include "api_test.h"
 
-enum { QUEUES = 24, STEPS = 4000, SEEDS = 20 };
+enum { QUEUES = 24, STEPS = 4000, SEEDS = 20, SKIPS = 32 * QUEUES };
 
 struct model {
     uint64_t rng;
     int qd[QUEUES];
     dmtr_qtoken_t pop[QUEUES];  /* the outstanding pop of each queue; 0: none */
     uint64_t completed[QUEUES]; /* time of completion; 0: pending */
+    bool passed[QUEUES];        /* complete when a wait did not list it: a later wait may return others first, ... */
+    uint32_t skipped[QUEUES];   /* ... but not this often */
     uint64_t clock;
 };
 
@@ -42,30 +45,51 @@ static int make_list(struct model *m, dmtr_qtoken_t *qts, int *queue_at) {
     return n;
 }
 
+/* The complete operation of queue i is forgotten. */
+static void taken(struct model *m, int i) {
+    m->completed[i] = 0;
+    m->passed[i] = false;
+    m->skipped[i] = 0;
+    m->pop[i] = random_below(m, 4) ? pop_begin(m->qd[i]) : 0;
+}
+
+/* A wait has listed these queues and returned the operation of queue `returned`; -1: none was complete. */
+static void check_order(struct model *m, const bool *listed, int returned) {
+    for (int i = 0; i < QUEUES; i++) {
+        if (!m->completed[i] || i == returned) continue;
+        if (!listed[i])
+            m->passed[i] = true;
+        else if (m->passed[i])
+            assert_true(++m->skipped[i] <= SKIPS);
+        else
+            assert_true(m->completed[i] > m->completed[returned]);
+    }
+}
+
 static void check_wait(struct model *m) {
     dmtr_qtoken_t qts[2 * QUEUES];
-    int queue_at[2 * QUEUES], offset = -1, best = -1;
+    int queue_at[2 * QUEUES], offset = -1;
     int n = make_list(m, qts, queue_at);
-    bool listed = false;
+    bool listed[QUEUES] = {false}, any = false, complete = false;
     for (int k = 0; k < n; k++) {
         if (queue_at[k] < 0) continue;
-        listed = true;
-        int i = queue_at[k];
-        if (m->completed[i] && (best < 0 || m->completed[i] < m->completed[queue_at[best]])) best = k;
+        any = listed[queue_at[k]] = true;
+        complete |= m->completed[queue_at[k]] > 0;
     }
-    if (!listed) return;
+    if (!any) return;
     dmtr_qresult_t qr;
     int r = dmtr_wait_any_timed(&qr, &offset, qts, n, 0);
-    if (best < 0) {
+    if (!complete) {
         assert_int_equal(r, ETIMEDOUT);
+        check_order(m, listed, -1);
         return;
     }
     assert_ok(r);
     int i = queue_at[offset];
     assert_true(qr.qr_qt == m->pop[i] && m->completed[i]);
     expect_text(&qr, "m");
-    m->completed[i] = 0;
-    m->pop[i] = random_below(m, 4) ? pop_begin(m->qd[i]) : 0;
+    check_order(m, listed, i);
+    taken(m, i);
 }
 
 static void wait_any_returns_a_complete_operation_of_the_list(void **state) {
