@@ -46,11 +46,16 @@ static void poller_ready(struct evloop_item *item, uint32_t events) {
  * the kernel wakes epoll for each frame that arrives and for each frame that was sent, which costs more than the poll.
  * A poller with `sleep` is never watched, because its sleep watches the evloop.
  */
-static int poller_watch(struct dmtr_runtime *rt, struct poller *p) {
-    if (p->fd < 0 || p->sleep || p->item.events) return 0;
+/* False: the runtime must not sleep, because p could not end the sleep. */
+static bool poller_watch(struct dmtr_runtime *rt, struct poller *p) {
+    if (p->fd < 0 || p->sleep || p->item.events) return true;
     int r = evloop_set(&rt->ev, &p->item, EPOLLIN);
-    if (r == 0) rt->poller_items++;
-    return r;
+    if (r == 0)
+        rt->poller_items++;
+    else if (!p->unwatched)
+        log_warn(&rt->log, "waits spin, because descriptor %d of a device cannot be watched: %s", p->fd, strerror(-r));
+    p->unwatched = r < 0;
+    return r == 0;
 }
 
 static void poller_unwatch(struct dmtr_runtime *rt, struct poller *p) {
@@ -67,6 +72,7 @@ static __attribute__((noinline)) void unwatch_pollers(struct dmtr_runtime *rt) {
 int runtime_poller_add(struct dmtr_runtime *rt, struct poller *p) {
     p->rt = rt;
     p->item = (struct evloop_item){.fd = p->fd, .ready = poller_ready};
+    p->unwatched = false;
     int r = event_fd_add_poller(&rt->event, p);
     if (r) return r;
     list_push_back(&rt->pollers, &p->link);
@@ -153,7 +159,7 @@ static int sleep_until(struct dmtr_runtime *rt, uint64_t deadline_ns) {
     struct list *l, *tmp, *last = rt->ready.prev;
     list_for_each (&rt->pollers, l, tmp) {
         struct poller *p = list_entry(l, struct poller, link);
-        if (poller_watch(rt, p) < 0 || (p->prepare && p->prepare(p))) cannot_sleep = true;
+        if (!poller_watch(rt, p) || (p->prepare && p->prepare(p))) cannot_sleep = true;
     }
     /* A result that was ready before is not in this wait's list; only a new one ends the wait. */
     if (cannot_sleep || !list_empty(&rt->internal) || rt->ready.prev != last) {

@@ -37,8 +37,9 @@ struct poller {
     bool (*prepare)(struct poller *p);
     int (*sleep)(struct poller *p, int epoll_fd, uint64_t timeout_ns);
     int fd;
-    struct dmtr_runtime *rt; /* the runtime sets this and the next field */
+    struct dmtr_runtime *rt; /* the runtime sets this and the next fields */
     struct evloop_item item;
+    bool unwatched; /* fd could not be watched, and the log says so */
 };
 
 /* What dmtr_event_fd needs; see event_fd.h. */

@@ -6,10 +6,13 @@
 #include "core/turn.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -92,6 +95,35 @@ static void a_long_time_without_a_sleep_ends_the_watch_and_a_sleep_begins_it_aga
     end_runtime(rt, &f);
 }
 
+/* An epoll instance takes no regular file. */
+static void a_poller_that_cannot_be_watched_is_polled_and_logged_once(void **state) {
+    (void)state;
+    struct fake f;
+    struct dmtr_runtime *rt = make_runtime(&f);
+    int saved = dup(STDERR_FILENO), out[2];
+    char lines[512];
+    runtime_poller_remove(rt, &f.poller);
+    close(f.poller.fd);
+    f.poller.fd = memfd_create("pollers", MFD_CLOEXEC);
+    assert_int_equal(runtime_poller_add(rt, &f.poller), 0);
+    assert_int_equal(pipe2(out, O_NONBLOCK | O_CLOEXEC), 0);
+    dup2(out[1], STDERR_FILENO);
+    for (uint32_t i = 1; i <= 3; i++) {
+        assert_int_equal(runtime_sleep(rt, UINT64_MAX), 0);
+        assert_int_equal(f.calls, i);
+    }
+    dup2(saved, STDERR_FILENO);
+    ssize_t len = read(out[0], lines, sizeof lines - 1);
+    assert_true(len > 0);
+    lines[len] = 0;
+    assert_non_null(strstr(lines, "cannot be watched: Operation not permitted"));
+    assert_ptr_equal(strchr(lines, '\n'), lines + len - 1);
+    close(saved);
+    close(out[0]);
+    close(out[1]);
+    end_runtime(rt, &f);
+}
+
 /* Operators over sockets may push something with each flush. */
 static void leave_more(struct sender *s, uint64_t now_ns) {
     struct fake *f = list_entry(s, struct fake, sender);
@@ -134,6 +166,7 @@ int main(void) {
         cmocka_unit_test(a_runtime_that_never_sleeps_watches_no_poller),
         cmocka_unit_test(a_sleep_ends_when_a_poller_is_readable_and_the_watch_stays),
         cmocka_unit_test(a_long_time_without_a_sleep_ends_the_watch_and_a_sleep_begins_it_again),
+        cmocka_unit_test(a_poller_that_cannot_be_watched_is_polled_and_logged_once),
         cmocka_unit_test(a_wait_whose_flushes_leave_more_to_send_polls_and_ends),
     };
     return cmocka_run_group_tests_name("pollers", tests, NULL, NULL);
