@@ -161,7 +161,8 @@ struct inet {
     struct rate icmp_rate, icmp_rates[ICMP_RATES];                /* of all errors, and by destination */
     struct rate challenge_rate, challenge_rates[CHALLENGE_RATES]; /* of all challenge ACKs, and by connection */
     struct hash udp_bound, tcp_conns, tcp_listeners;
-    struct dest *dests; /* [DESTS]; see dest.h */
+    struct tcp_conn *tcp_last; /* the connection that a lookup found last, which the next segment often is for, too */
+    struct dest *dests;        /* [DESTS]; see dest.h */
     uint32_t dest_epoch;
     struct udp_socket *udp_ports[UDP_PORTS];
     uint64_t room_retry_ns;            /* how long a connection waits before it offers a refused frame again */

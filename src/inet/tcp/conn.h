@@ -90,10 +90,14 @@ static inline void calm_end(struct tcp_conn *c) {
 
 /* lifecycle.c */
 /* Finds the connection of a flow; NULL: there is none. */
-struct tcp_conn *conn_find(const struct inet *s, const struct inet_flow *flow);
+struct tcp_conn *conn_find(struct inet *s, const struct inet_flow *flow);
 /* The same; `key` points to a struct inet_flow_ip4, aligned or not. */
-static inline struct tcp_conn *conn_find_ip4(const struct inet *s, const void *key) {
-    return hash_find_n(&s->tcp_conns, key, sizeof(struct inet_flow_ip4));
+static inline struct tcp_conn *conn_find_ip4(struct inet *s, const void *key) {
+    struct tcp_conn *c = s->tcp_last;
+    if (c && hash_keys_equal(&c->key, key, sizeof c->key)) return c;
+    c = hash_find_n(&s->tcp_conns, key, sizeof c->key);
+    if (c) s->tcp_last = c;
+    return c;
 }
 /* 0; -ENOMEM; -EADDRINUSE and -ENOBUFS: as `flow_used` of the configuration says. */
 int conn_new(struct inet *s, struct tcp_conn **out, const struct inet_flow *flow, const struct tcp_settings *settings,

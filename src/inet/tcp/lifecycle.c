@@ -45,9 +45,14 @@ static struct inet_flow_ip4 key_of(const struct inet_flow *flow) {
     return key;
 }
 
-struct tcp_conn *conn_find(const struct inet *s, const struct inet_flow *flow) {
+struct tcp_conn *conn_find(struct inet *s, const struct inet_flow *flow) {
     const struct inet_flow_ip4 key = key_of(flow);
     return conn_find_ip4(s, &key);
+}
+
+static void conn_hide(struct inet *s, const struct tcp_conn *c) {
+    hash_remove(&s->tcp_conns, &c->key);
+    if (s->tcp_last == c) s->tcp_last = NULL;
 }
 
 /* From now on the stack finds the connection. */
@@ -59,7 +64,7 @@ static int conn_join(struct inet *s, struct tcp_conn *c, enum inet_flow_event ev
     error = inet_flow_used(s, IP_TCP, flow, event);
     if (!error) return 0;
     inet_port_used(s, IP_TCP, flow->local_port, false);
-    hash_remove(&s->tcp_conns, &c->key);
+    conn_hide(s, c);
     return error;
 }
 
@@ -114,7 +119,7 @@ static void half_open_leave(struct tcp_conn *c) {
 /* The stack does not find the connection any more, and its timer does not run. */
 static void conn_leave(struct tcp_conn *c) {
     struct inet *s = c->stack;
-    hash_remove(&s->tcp_conns, &c->key);
+    conn_hide(s, c);
     timers_suspend(&c->timers, &s->wheel);
     assert(!c->abandoned || s->tcp_orphans > 0);
     assert(c->state != TCP_STATE_TIME_WAIT || s->tcp_time_waits > 0);
