@@ -11,8 +11,7 @@ void *sys_calloc(size_t count, size_t size) {
     return FAULT_POINT("calloc") ? NULL : calloc(count, size);
 }
 
-/* The C library's own function is several times slower than malloc. The block's address is kept in front of the line.
- */
+/* aligned_alloc is several times slower than malloc. The address of malloc's block is kept in front of the line. */
 void *sys_calloc_lines(size_t size) {
     char *block = FAULT_POINT("calloc") ? NULL : malloc(size + CACHE_LINE);
     if (!block) return NULL;

@@ -44,9 +44,9 @@ static void poller_ready(struct evloop_item *item, uint32_t events) {
 /*
  * The evloop watches a poller's descriptor only while the runtime sleeps from time to time. If epoll watches a socket,
  * the kernel wakes epoll for each frame that arrives and for each frame that was sent, which costs more than the poll.
- * A poller with `sleep` is never watched, because its sleep watches the evloop.
+ * A poller with `sleep` is never watched, because its sleep watches the evloop. False: the runtime must not sleep,
+ * because p could not end the sleep.
  */
-/* False: the runtime must not sleep, because p could not end the sleep. */
 static bool poller_watch(struct dmtr_runtime *rt, struct poller *p) {
     if (p->fd < 0 || p->sleep || p->item.events) return true;
     int r = evloop_set(&rt->ev, &p->item, EPOLLIN);
