@@ -138,7 +138,7 @@ static void a_wait_whose_flushes_leave_more_to_send_polls_and_ends(void **state)
         struct fake f;
         struct dmtr_runtime *rt = make_runtime(&f);
         struct idle idle;
-        rt->config.wait_policy = (uint64_t)policy;
+        rt->config.wait_policy = policy;
         f.rt = rt;
         f.sender.flush = leave_more;
         turn_sender_add(rt, &f.sender);
