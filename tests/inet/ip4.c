@@ -2,6 +2,8 @@
 /* IPv4 and ICMP: validation, echo, errors, fragmentation and reassembly. */
 #include "wire.h"
 
+#include "inet/ip/ip4_fragment.h"
+
 #define HEADERS (ETH_HEADER_BYTES + IP4_HEADER_BYTES)
 
 /* Writes a frame with an echo request of `bytes` bytes after the ICMP header. Returns the frame's length. */
@@ -347,18 +349,32 @@ static void incomplete_packets_use_bounded_memory(void **state) {
     struct host *h = &w->hosts[0];
     h->config.limits.fragment_bytes = 100000;
     host_start(w, 0);
-    uint8_t p[512], small[2048];
+    uint8_t p[512];
     write_echo(p, 400);
-    write_echo(small, 1700);
     for (uint16_t i = 0; i < 1000; i++)
         receive_fragment(h, p, 0, 400, true, i);
     assert_true(counted(h, ip_fragment_limit) > 900);
     struct heap_stats stats;
     heap_get_stats(&stats);
     assert_true(stats.used_bytes < 200000);
-    /* 200 fragments of eight bytes */
-    for (uint32_t i = 0; i < 200; i++)
-        receive_fragment(h, small, i * 8, i * 8 + 8, true, 5000);
+    wire_delete(w);
+}
+
+static void a_packet_of_very_many_fragments_is_given_up(void **state) {
+    (void)state;
+    struct wire *w = wire_new_scripted();
+    struct host *h = &w->hosts[0];
+    uint8_t p[2048];
+    uint32_t end = 0, bytes = write_echo(p, 1700) - HEADERS;
+    for (; end < bytes / 8 * 8 && counted(h, ip_fragment_limit) == 0; end += 8)
+        receive_fragment(h, p, end, end + 8, true, 1);
+    assert_int_equal(end / 8, FRAGMENTS_MAX + 1);
+    for (; end < bytes / 8 * 8; end += 8)
+        receive_fragment(h, p, end, end + 8, true, 1);
+    receive_fragment(h, p, end, bytes, false, 1);
+    assert_int_equal(counted(h, ip_fragment_limit), 1);
+    assert_int_equal(counted(h, ip_reassembled), 0);
+    host_expect_silence(h);
     wire_delete(w);
 }
 
@@ -426,6 +442,7 @@ int main(void) {
         cmocka_unit_test(overlapping_fragments_discard_the_packet),
         cmocka_unit_test(reassembly_timeout_sends_an_icmp_error_only_after_the_first_fragment),
         cmocka_unit_test(incomplete_packets_use_bounded_memory),
+        cmocka_unit_test(a_packet_of_very_many_fragments_is_given_up),
         cmocka_unit_test(frame_refused_by_the_device_counts_as_not_sent),
         cmocka_unit_test(packets_to_off_link_peers_go_to_the_gateway),
         cmocka_unit_test(random_frames_do_not_crash_the_stack),
