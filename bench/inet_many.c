@@ -4,7 +4,7 @@
  * that the figures include neither a device nor another thread. Components:
  *
  * echo-N  64-byte echoes over N connections in turn: ns of one
- * burst-N the same, with the messages of 32 connections under way at a time
+ * burst-N the same, with messages of 32 connections in flight at a time
  * opens   connections opened and closed: ns of one
  * idle-N  established idle connections: bytes of memory of each
  *
@@ -37,7 +37,7 @@
 static const char *component = "echo-1";
 static uint64_t iterations = 1000000, threads = 1, cpu = UINT64_MAX;
 static uint64_t connections = 1; /* N of the component */
-static uint64_t burst = 1;       /* connections with a message under way */
+static uint64_t burst = 1;       /* connections on which a message is in flight at a time */
 static bool opens;
 
 static const struct option_spec specs[] = {
@@ -136,7 +136,7 @@ static void settle(struct pair *p, struct end *e) {
     uint32_t events;
     inet_timers(e->stack, p->now);
     while ((k = inet_next_event(e->stack, &events))) {
-        struct tcp_conn *c = list_entry(k, struct tcp_conn, socket);
+        struct tcp_conn *c = k->kind == INET_TCP ? list_entry(k, struct tcp_conn, socket) : NULL;
         if (k->kind == INET_TCP_LISTENER) {
             while (tcp_accept((struct tcp_listener *)k, &c, NULL) == 0)
                 p->accepted++;
@@ -243,7 +243,7 @@ static void *run(void *arg) {
         p->conns = calloc(BATCH, sizeof *p->conns);
     else
         open_all(p, connections);
-    for (uint64_t i = 0; i < (opens ? 4 : connections); i++) /* warm */
+    for (uint64_t i = 0; i < (opens ? 4 : connections); i += burst) /* warm */
         opens ? open_and_close(p) : echo_once(p, i);
     uint64_t began = dmtr_now_ns();
     measure(p, rounds);

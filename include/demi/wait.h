@@ -21,8 +21,8 @@ extern "C" {
 ATTR_EXPORT int demi_wait(demi_qresult_t *qr_out, demi_qtoken_t qt, const struct timespec *timeout) ATTR_NONNULL(1);
 
 /*
- * Returns the result of the listed operation that completed first; one that was complete while an earlier wait did not
- * list it may come later. *ready_offset is its index in qts.
+ * Returns the result of the listed operation that completed first. If one completed and a wait did not list it, later
+ * waits may return others before it, a bounded number of times. *ready_offset is its index in qts.
  */
 ATTR_EXPORT int demi_wait_any(demi_qresult_t *qr_out, int *ready_offset, const demi_qtoken_t qts[], int num_qts,
                               const struct timespec *timeout) ATTR_NONNULL(1, 2, 3);

@@ -39,8 +39,8 @@ DMTR_EXPORT int dmtr_wait(dmtr_qresult_t *qr_out, dmtr_qtoken_t qt);
 DMTR_EXPORT int dmtr_wait_timed(dmtr_qresult_t *qr_out, dmtr_qtoken_t qt, uint64_t timeout_ns);
 
 /*
- * Returns the result of the listed operation that completed first; *offset_out is its index in qts. One that was
- * complete while an earlier wait did not list it may be returned after others, but is not left out for ever. Zero
+ * Returns the result of the listed operation that completed first; *offset_out is its index in qts. If one
+ * completed and a wait did not list it, later waits may return others before it, a bounded number of times. Zero
  * entries are skipped; a list of zeros is EINVAL. While other operations complete, an invalid token in the list may go
  * unreported, but never once the call would sleep. The cost does not grow with num_qts as long as the caller replaces
  * the entry that was returned.

@@ -92,7 +92,7 @@ static inline uint32_t hash_load32(const unsigned char *p) {
     return x;
 }
 
-/* Both halves of the product, added without carry. */
+/* The exclusive or of both halves of the product. */
 static inline uint64_t hash_fold(uint64_t a, uint64_t b) {
     unsigned __int128 product = (unsigned __int128)a * b;
     return (uint64_t)product ^ (uint64_t)(product >> 64);
@@ -113,8 +113,8 @@ static inline void hash_load_tail(const unsigned char *p, uint32_t n, uint64_t *
 }
 
 /*
- * Keyed products of 128 bits. Each factor contains secret bits: the seed, or the state, which depends on it. So whoever
- * does not know the seed cannot choose keys that collide, nor make a factor zero.
+ * Keyed products of 128 bits. Each factor contains secret bits: the seed, or the state, which depends on it. An
+ * attacker who does not know the seed cannot choose keys that collide, nor make a factor zero.
  */
 static inline uint32_t hash_bytes(const struct hash *h, const void *key, uint32_t n) {
     const unsigned char *p = key;
@@ -163,7 +163,7 @@ hash_slots_find(const struct hash *h, const struct hash_slots *a, uint32_t hash,
     }
 }
 
-/* As hash_find; n: bytes of a key of this table, a constant. */
+/* As hash_find. n: the length of the table's keys in bytes, a constant. */
 static inline __attribute__((always_inline)) void *hash_find_n(const struct hash *h, const void *key, uint32_t n) {
     const struct hash_slot *s = hash_slots_find(h, &h->now, hash_bytes(h, key, n), key, n);
     if (__builtin_expect(!!s, 1)) return hash_value(s);

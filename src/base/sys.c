@@ -11,7 +11,7 @@ void *sys_calloc(size_t count, size_t size) {
     return FAULT_POINT("calloc") ? NULL : calloc(count, size);
 }
 
-/* aligned_alloc is several times slower than malloc. The address of malloc's block is kept in front of the line. */
+/* aligned_alloc is several times slower than malloc. The address that malloc returned is stored before the line. */
 void *sys_calloc_lines(size_t size) {
     char *block = FAULT_POINT("calloc") ? NULL : malloc(size + CACHE_LINE);
     if (!block) return NULL;

@@ -37,7 +37,7 @@ int fault_point(const char *name);
 void *sys_calloc(size_t count, size_t size);
 /* The same, and it begins with a cache line: for what the datapath reads in an order that saves lines. */
 void *sys_calloc_lines(size_t size);
-void sys_free_lines(void *p); /* of sys_calloc_lines, or NULL */
+void sys_free_lines(void *p); /* frees what sys_calloc_lines returned */
 void sys_free(void *p);
 
 /* Maps anonymous private memory at any address. Returns NULL and sets *error on failure. */

@@ -76,13 +76,11 @@ int idle_step(struct idle *i) {
     struct dmtr_runtime *rt = i->rt;
     bool again = i->flushed;
     i->flushed = turn_has_unsent(rt);
-    if (i->flushed) {
-        turn_flush(rt, clock_now_ns());
-        if (!again) { /* look again; but what operators push now must not keep the wait from polling */
-            runtime_run_internal(rt);
-            return 0;
-        }
+    if (i->flushed && !again) { /* the second time it also polls, because operators may push more with each flush */
+        turn_flush_idle(rt);
+        return 0;
     }
+    if (i->flushed) turn_flush(rt, clock_now_ns());
     if (idle_take_wake(rt)) return -EINTR;
     if (i->spin_until_ns == 0) idle_start(i);
     if (i->polled && rt->now_ns >= i->deadline_ns) return -ETIMEDOUT;

@@ -11,7 +11,7 @@ struct idle {
     uint64_t deadline_ns;   /* absolute; UINT64_MAX: none */
     uint64_t spin_until_ns; /* adaptive policy; 0 before the first step */
     bool polled;            /* at least once */
-    bool flushed;           /* by the last step */
+    bool flushed;           /* the last step flushed */
 };
 
 static inline void idle_begin(struct idle *i, struct dmtr_runtime *rt, uint64_t timeout_ns) {

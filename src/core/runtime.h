@@ -39,7 +39,7 @@ struct poller {
     int fd;
     struct dmtr_runtime *rt; /* the runtime sets this and the next fields */
     struct evloop_item item;
-    bool unwatched; /* fd could not be watched, and the log says so */
+    bool unwatched; /* an attempt to watch fd has failed, and the log says so */
 };
 
 /* What dmtr_event_fd needs; see event_fd.h. */

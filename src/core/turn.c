@@ -37,9 +37,8 @@ void turn_flush(struct dmtr_runtime *rt, uint64_t now_ns) {
     }
 }
 
-bool turn_flush_idle(struct dmtr_runtime *rt) {
-    if (!turn_has_unsent(rt)) return false;
+void turn_flush_idle(struct dmtr_runtime *rt) {
+    if (!turn_has_unsent(rt)) return;
     turn_flush(rt, clock_now_ns());
     runtime_run_internal(rt);
-    return true;
 }

@@ -56,8 +56,8 @@ static inline void turn_sender_remove(struct sender *s) {
 /* Passes all that is unsent to the devices, as far as they have room. Completes pushes. */
 void turn_flush(struct dmtr_runtime *rt, uint64_t now_ns);
 
-/* A wait found no result: flushes, and runs internal operations that this has completed. False: nothing was unsent. */
-bool turn_flush_idle(struct dmtr_runtime *rt);
+/* A wait found no result: flushes what is unsent, and runs internal operations that this has completed. */
+void turn_flush_idle(struct dmtr_runtime *rt);
 
 /* `frames` frames wait for the end of the turn. */
 static inline void turn_add(struct dmtr_runtime *rt, uint32_t frames) {

@@ -54,8 +54,8 @@ struct inet_flow {
 _Static_assert(sizeof(struct inet_flow) == 36, "hashed as bytes");
 
 /*
- * The same for IPv4, in network order: twelve bytes that lie like this in a received packet without IP options. Key of
- * the table of connections.
+ * A flow over IPv4, in network order. A received packet without IP options contains these twelve bytes in this order.
+ * The table of connections has it as its key.
  */
 struct inet_flow_ip4 {
     uint32_t remote, local;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * wait_any against a model: lists that grow, shrink, shift and shuffle at random, random completions, tokens that are
- * listed late or never. The model records the order of completion, in which waits return what they list, except
- * what was complete before while a wait did not list it.
+ * listed late or never. Waits must return operations in the order of completion. Those that completed and that a wait
+ * did not list may be returned later, after a bounded number of waits.
  */
 #include "api_test.h"
 
@@ -13,8 +13,8 @@ struct model {
     int qd[QUEUES];
     dmtr_qtoken_t pop[QUEUES];  /* the outstanding pop of each queue; 0: none */
     uint64_t completed[QUEUES]; /* time of completion; 0: pending */
-    bool passed[QUEUES];        /* complete when a wait did not list it: a later wait may return others first, ... */
-    uint32_t skipped[QUEUES];   /* ... but not this often */
+    bool passed[QUEUES];        /* it was complete during a wait that did not list it */
+    uint32_t skipped[QUEUES];   /* waits since then that listed it and returned another one */
     uint64_t clock;
 };
 
@@ -45,7 +45,7 @@ static int make_list(struct model *m, dmtr_qtoken_t *qts, int *queue_at) {
     return n;
 }
 
-/* The complete operation of queue i is forgotten. */
+/* A wait has returned the operation of queue i, which perhaps begins another one. */
 static void taken(struct model *m, int i) {
     m->completed[i] = 0;
     m->passed[i] = false;
@@ -53,7 +53,7 @@ static void taken(struct model *m, int i) {
     m->pop[i] = random_below(m, 4) ? pop_begin(m->qd[i]) : 0;
 }
 
-/* A wait has listed these queues and returned the operation of queue `returned`; -1: none was complete. */
+/* Checks what a wait that listed these queues returned: the operation of queue `returned`; -1: it timed out. */
 static void check_order(struct model *m, const bool *listed, int returned) {
     for (int i = 0; i < QUEUES; i++) {
         if (!m->completed[i] || i == returned) continue;

@@ -91,7 +91,7 @@ static inline void calm_end(struct tcp_conn *c) {
 /* lifecycle.c */
 /* Finds the connection of a flow; NULL: there is none. */
 struct tcp_conn *conn_find(struct inet *s, const struct inet_flow *flow);
-/* The same; `key` points to a struct inet_flow_ip4, aligned or not. */
+/* The same by its key: a struct inet_flow_ip4, which need not be aligned. */
 static inline struct tcp_conn *conn_find_ip4(struct inet *s, const void *key) {
     struct tcp_conn *c = s->tcp_last;
     if (c && hash_keys_equal(&c->key, key, sizeof c->key)) return c;

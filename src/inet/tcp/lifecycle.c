@@ -70,7 +70,7 @@ static int conn_join(struct inet *s, struct tcp_conn *c, enum inet_flow_event ev
 
 int conn_new(struct inet *s, struct tcp_conn **out, const struct inet_flow *flow, const struct tcp_settings *settings,
              void *user) {
-    assert(inet_addr_is_ip4(&flow->local) && inet_addr_is_ip4(&flow->remote)); /* key_of counts on it */
+    assert(inet_addr_is_ip4(&flow->local) && inet_addr_is_ip4(&flow->remote)); /* key_of requires it */
     struct tcp_conn *c = sys_calloc_lines(sizeof *c);
     if (!c) return -ENOMEM;
     c->flow = *flow;
